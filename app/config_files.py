@@ -1,0 +1,120 @@
+"""Reads providers.toml, prompts.toml and policy.toml into the domain's types; fails by file, key and reason."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, TypeAdapter, ValidationError
+
+from app.domain.catalog import Price, Prompt, Provider, TaskType, WireFormat
+from app.domain.policy import Policy
+from app.errors import ConfigError
+
+T = TypeVar("T")
+
+#: provider names become queue names, URL parts and metric labels
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+
+
+class _Block(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Price(_Block):
+    input: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    output: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class _Provider(_Block):
+    format: WireFormat
+    base_url: HttpUrl
+    key_env: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")] | None = None
+    models: Annotated[list[Annotated[str, Field(min_length=1, max_length=200)]], Field(min_length=1)]
+    enabled: bool = True
+    priority: Annotated[int, Field(ge=1, le=10_000)] = 100
+    timeout_ms: Annotated[int, Field(ge=100, le=3_600_000)] = 30_000
+    concurrency: Annotated[int, Field(ge=1, le=1_000)] = 2
+    prices: dict[str, _Price] = Field(default_factory=dict)
+    cost_header: str | None = None
+    price_provider: str | None = None
+
+
+class _Prompt(_Block):
+    category: str
+    task_type: TaskType = TaskType.DEFAULT
+    text: Annotated[str, Field(min_length=1, max_length=100_000)]
+    max_tokens: Annotated[int, Field(ge=1, le=100_000)]
+    grader: str
+    expected: Any
+    enabled: bool = True
+
+
+def load_providers(folder: Path) -> tuple[Provider, ...]:
+    """In order of priority."""
+    path = folder / "providers.toml"
+    blocks = _validate(path, dict[Name, _Provider], _read(path))
+    if not blocks:
+        raise ConfigError(f"{path.name}: at least one provider is needed", field=path.name)
+    providers = [
+        Provider(
+            name=name,
+            format=block.format,
+            base_url=str(block.base_url).rstrip("/"),
+            key_env=block.key_env,
+            models=tuple(dict.fromkeys(block.models)),
+            enabled=block.enabled,
+            priority=block.priority,
+            timeout_ms=block.timeout_ms,
+            concurrency=block.concurrency,
+            prices=tuple((model, Price(price.input, price.output)) for model, price in block.prices.items()),
+            cost_header=block.cost_header,
+            price_provider=block.price_provider,
+        )
+        for name, block in blocks.items()
+    ]
+    return tuple(sorted(providers, key=lambda provider: provider.priority))
+
+
+def load_prompts(folder: Path) -> tuple[Prompt, ...]:
+    """In the order of the file."""
+    path = folder / "prompts.toml"
+    blocks = _validate(path, dict[Name, _Prompt], _read(path))
+    if not any(block.enabled for block in blocks.values()):
+        raise ConfigError(f"{path.name}: at least one enabled prompt is needed", field=path.name)
+    return tuple(Prompt(id=name, **block.model_dump()) for name, block in blocks.items())
+
+
+def load_policy(folder: Path) -> Policy:
+    """A missing file means the defaults; a missing key means its default."""
+    path = folder / "policy.toml"
+    if not path.exists():
+        return Policy()
+    values = _read(path)
+    tables = get_type_hints(Policy)
+    for table, keys in values.items():
+        if table not in tables or not isinstance(keys, dict):
+            raise ConfigError(f"{path}: {table}: unknown table; known are: {', '.join(tables)}", field=table)
+        known = [key.name for key in fields(tables[table])]
+        for key in keys:
+            if key not in known:
+                raise ConfigError(f"{path}: {table}.{key}: unknown key; known are: {', '.join(known)}", field=key)
+    return _validate(path, Policy, values)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: {error}", field=path.name) from None
+
+
+def _validate(path: Path, kind: type[T], values: dict[str, Any]) -> T:
+    try:
+        return TypeAdapter(kind).validate_python(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        key = ".".join(str(part) for part in first["loc"] if part != "[key]")
+        raise ConfigError(f"{path}: {key}: {first['msg']}: got {first.get('input')!r}", field=key) from None

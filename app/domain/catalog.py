@@ -1,0 +1,99 @@
+"""What can be called and what is asked: providers, targets and prompts, as read from config/."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class TaskType(StrEnum):
+    """Chooses model parameters, and the evidence to rank by."""
+
+    DEFAULT = "default"
+    CREATIVE = "creative"
+    CODE = "code"
+    ANALYSIS = "analysis"
+
+
+class WireFormat(StrEnum):
+    """The protocol a provider speaks."""
+
+    OPENAI = "openai"  # chat completions: also DeepSeek, Ollama, vLLM, Groq, Mistral, OpenRouter…
+    ANTHROPIC = "anthropic"  # Messages
+    GEMINI = "gemini"  # generateContent / streamGenerateContent
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Target:
+    """The thing that is called: one model of one provider."""
+
+    provider: str
+    model: str
+
+    def __str__(self) -> str:
+        return f"{self.provider}/{self.model}"
+
+    @classmethod
+    def parse(cls, text: str) -> Target:
+        """`deepseek/deepseek-chat` → Target. The model may itself hold slashes; raises ValueError without one."""
+        provider, slash, model = text.partition("/")
+        if not (provider and slash and model):
+            raise ValueError(f"a target is written provider/model, got {text!r}")
+        return cls(provider, model)
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """USD per million tokens."""
+
+    input: float
+    output: float
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A block of config/providers.toml."""
+
+    name: str
+    format: WireFormat
+    base_url: str
+    #: environment variable that holds the API key; None: the provider needs none (Ollama, vLLM)
+    key_env: str | None
+    #: the first is the provider's default model
+    models: tuple[str, ...]
+    enabled: bool = True
+    #: fallback order and tie-break, 1 is first
+    priority: int = 100
+    #: total deadline of one call
+    timeout_ms: int = 30_000
+    #: probes in flight at once, over all workers together
+    concurrency: int = 2
+    #: overrides of the price list, by model
+    prices: tuple[tuple[str, Price], ...] = ()
+    #: response header in which an upstream gateway states the cost of the call in USD
+    #: (LiteLLM proxy: x-litellm-response-cost)
+    cost_header: str | None = None
+    #: where the provider stands in the price list of genai-prices, if not under its own name
+    price_provider: str | None = None
+    #: served by the lab: what is measured is simulated, and is labelled so wherever it shows
+    simulated: bool = False
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        return tuple(Target(self.name, model) for model in self.models)
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A standard benchmark prompt: a block of config/prompts.toml."""
+
+    id: str
+    category: str
+    task_type: TaskType
+    text: str
+    max_tokens: int
+    #: name of the grader in app.domain.grading
+    grader: str
+    #: what the grader compares with; its shape belongs to the grader
+    expected: object
+    enabled: bool = True

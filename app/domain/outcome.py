@@ -1,0 +1,47 @@
+"""What one call gave."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from app.domain.catalog import Target, TaskType
+
+
+class Source(StrEnum):
+    """Where a piece of evidence comes from."""
+
+    BENCHMARK = "benchmark"
+    LIVE = "live"
+    FEEDBACK = "feedback"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Timings, tokens, cost, quality, and success or an error class, of one call."""
+
+    target: Target
+    source: Source
+    at: datetime
+    success: bool
+    #: whole call; of a failed one the time until it failed (censored there, not dropped)
+    latency_ms: float
+    task_type: TaskType = TaskType.DEFAULT
+    ttft_ms: float | None = None
+    connect_ms: float | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cached_tokens: int | None = None
+    #: the provider reported no usage; the counts are our estimate
+    tokens_estimated: bool = False
+    #: None: no price is known
+    cost_usd: float | None = None
+    #: 0..1 where the answer was graded
+    quality: float | None = None
+    #: `code` of the ProviderError
+    error_class: str | None = None
+    #: False for failures that are not the provider's fault (our network, the caller's bad request)
+    counts: bool = True
+    simulated: bool = False

@@ -1,0 +1,113 @@
+"""Every constant of scorecard, optimizer, router, breaker and rounds, as config/policy.toml sets it.
+
+Units and reasons stand beside the numbers in the file; the defaults here are the same numbers, so that pure tests
+need no file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """U = success·quality − latency·min(1, latency/latency_ref_ms) − cost·min(1, cost/cost_ref_usd)."""
+
+    latency: float = 0.4
+    cost: float = 0.3
+    latency_ref_ms: float = 1000.0
+    cost_ref_usd: float = 0.006
+
+
+@dataclass(frozen=True, slots=True)
+class EvidencePolicy:
+    live_mass_cap: float = 50.0
+    round_decay: float = 0.37
+    quality_round_decay: float = 0.8
+    quality_mass_cap: float = 40.0
+    quality_reset_sigma: float = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class GatePolicy:
+    success_floor: float = 0.8
+    success_slack: float = 0.05
+    quality_share: float = 0.75
+
+
+@dataclass(frozen=True, slots=True)
+class ScorePolicy:
+    near_tie: float = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerPolicy:
+    failures: int = 3
+    open_s: float = 60.0
+    needs_person_open_s: float = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsPolicy:
+    base: tuple[float, float, float] = (0.4, 0.3, 0.3)
+    unreliable: tuple[float, float, float] = (0.3, 0.2, 0.5)
+    spread: tuple[float, float, float] = (0.5, 0.2, 0.3)
+    unreliable_below: float = 0.9
+    spread_above: float = 0.25
+    step: float = 0.1
+    floor: float = 0.1
+    radius: float = 0.1
+    horizon_rounds: int = 6
+    horizon_decay: float = 0.7
+    accept_slack: float = 0.002
+    neighbour_grid: float = 0.05
+    neighbour_gain: float = 0.015
+    neighbour_min_rounds: int = 3
+    rollback_loss: float = 0.01
+    rollback_rounds: int = 2
+    hold_rounds: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ExplorationPolicy:
+    base: float = 0.10
+    raised: float = 0.15
+    latency_ratio: float = 1.5
+    baseline_decay: float = 0.7
+    success_below: float = 0.8
+    excess_decay: float = 0.5
+    margin: float = 0.02
+    age_margin: float = 0.04
+
+
+@dataclass(frozen=True, slots=True)
+class RoundPolicy:
+    interval_s: int = 3600
+    deadline_s: int = 600
+    lease_margin_s: int = 15
+    max_attempts: int = 2
+    drift_cooldown_s: int = 900
+    answer_chars: int = 4000
+    history: int = 24
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayPolicy:
+    max_attempts: int = 4
+    deadline_ms: int = 60_000
+    first_token_ms: int = 20_000
+    outcome_buffer: int = 10_000
+    outcome_stream: int = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    objective: Objective = field(default_factory=Objective)
+    evidence: EvidencePolicy = field(default_factory=EvidencePolicy)
+    gate: GatePolicy = field(default_factory=GatePolicy)
+    score: ScorePolicy = field(default_factory=ScorePolicy)
+    breaker: BreakerPolicy = field(default_factory=BreakerPolicy)
+    weights: WeightsPolicy = field(default_factory=WeightsPolicy)
+    exploration: ExplorationPolicy = field(default_factory=ExplorationPolicy)
+    rounds: RoundPolicy = field(default_factory=RoundPolicy)
+    gateway: GatewayPolicy = field(default_factory=GatewayPolicy)

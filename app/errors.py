@@ -1,0 +1,262 @@
+"""Every error TooLoo raises on purpose.
+
+TooLooError
+├── ConfigError               a setting or a file in config/ is wrong; the process does not start
+├── InvalidRequest            400: the caller sent something we refuse; `field` names it
+├── Unauthorized              401
+├── Forbidden                 403
+├── NotFound                  404
+├── Conflict                  409
+├── PreconditionFailed        412: If-Match named an older version
+├── PayloadTooLarge           413
+├── DependencyUnavailable     503: Postgres or Redis is away; try again
+├── NoTarget                  503: no provider is enabled and has a key
+├── AllAttemptsFailed         502: every target on the route failed
+└── ProviderError             one call to a provider failed (below)
+    ├── BadKey                the provider refuses our key
+    ├── OutOfCredit           no balance or quota left; a different thing from a rate limit
+    ├── ModelUnknown          the provider does not have this model (for us)
+    ├── BadRequest            the provider refuses the request itself; ours or the caller's mistake
+    │   └── ContextTooLong    … because it does not fit the model's context
+    ├── ContentFiltered       the provider's safety filter stopped the request or the answer
+    ├── RateLimited           too many requests; `retry_after_s` where the provider says so
+    ├── Overloaded            the provider says that it is overloaded
+    ├── ServerError           any other failure on the provider's side
+    ├── Timeout               a deadline of ours passed; `phase` is connect, first_token or total
+    ├── ConnectionLost        refused, reset or closed before an answer was complete
+    │   └── StreamCut         … in the middle of a stream
+    ├── UnusableAnswer        HTTP 200 that holds no usable answer: empty, malformed, error event inside
+    └── LocalFailure          our own network or machine failed, not the provider
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class TooLooError(Exception):
+    """Something went wrong in TooLoo."""
+
+    #: stable, machine-readable name; part of the API
+    code: ClassVar[str] = "internal_error"
+    #: HTTP status the API answers with
+    status: ClassVar[int] = 500
+
+    def __init__(self, message: str | None = None, *, field: str | None = None) -> None:
+        super().__init__(message or (self.__doc__ or "").strip())
+        self.field = field
+
+    @property
+    def message(self) -> str:
+        return str(self)
+
+
+class ConfigError(TooLooError):
+    """A setting is wrong."""
+
+    code = "config_error"
+
+
+class InvalidRequest(TooLooError):
+    """The request is not valid."""
+
+    code = "invalid_request"
+    status = 400
+
+
+class Unauthorized(TooLooError):
+    """A key is needed for this."""
+
+    code = "unauthorized"
+    status = 401
+
+
+class Forbidden(TooLooError):
+    """This is not allowed."""
+
+    code = "forbidden"
+    status = 403
+
+
+class NotFound(TooLooError):
+    """There is no such thing."""
+
+    code = "not_found"
+    status = 404
+
+
+class Conflict(TooLooError):
+    """This contradicts the present state."""
+
+    code = "conflict"
+    status = 409
+
+
+class PreconditionFailed(TooLooError):
+    """The document has changed since it was read."""
+
+    code = "precondition_failed"
+    status = 412
+
+
+class PayloadTooLarge(TooLooError):
+    """The request body is too large."""
+
+    code = "payload_too_large"
+    status = 413
+
+
+class DependencyUnavailable(TooLooError):
+    """A service this needs is not reachable at the moment."""
+
+    code = "dependency_unavailable"
+    status = 503
+
+
+class NoTarget(TooLooError):
+    """No provider is enabled and has a key."""
+
+    code = "no_target"
+    status = 503
+
+
+class AllAttemptsFailed(TooLooError):
+    """Every provider on the route failed."""
+
+    code = "all_attempts_failed"
+    status = 502
+
+
+class ProviderError(TooLooError):
+    """The provider call failed."""
+
+    code = "provider_error"
+    status = 502
+    #: may the same call succeed on the same target a little later?
+    retryable: ClassVar[bool] = False
+    #: may the same request succeed on another target?
+    elsewhere: ClassVar[bool] = True
+    #: does it count against the provider's reliability?
+    counts: ClassVar[bool] = True
+    #: does it open the breaker at once and for long (nothing but a person can mend it)?
+    needs_person: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        status_code: int | None = None,
+        retry_after_s: float | None = None,
+        provider_code: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status_code = status_code
+        self.retry_after_s = retry_after_s
+        #: the provider's own name for the error, such as `insufficient_quota`
+        self.provider_code = provider_code
+
+
+class BadKey(ProviderError):
+    """The provider refuses the API key."""
+
+    code = "bad_key"
+    needs_person = True
+
+
+class OutOfCredit(ProviderError):
+    """The provider account has no credit left."""
+
+    code = "out_of_credit"
+    needs_person = True
+
+
+class ModelUnknown(ProviderError):
+    """The provider does not have this model."""
+
+    code = "model_unknown"
+    needs_person = True
+
+
+class BadRequest(ProviderError):
+    """The provider refuses the request."""
+
+    code = "bad_request"
+    status = 400
+    elsewhere = False
+    counts = False
+
+
+class ContextTooLong(BadRequest):
+    """The request does not fit the model's context."""
+
+    code = "context_too_long"
+    elsewhere = True
+
+
+class ContentFiltered(ProviderError):
+    """The provider's content filter stopped this."""
+
+    code = "content_filtered"
+    counts = False
+
+
+class RateLimited(ProviderError):
+    """The provider limits our rate."""
+
+    code = "rate_limited"
+    retryable = True
+
+
+class Overloaded(ProviderError):
+    """The provider is overloaded."""
+
+    code = "overloaded"
+    retryable = True
+
+
+class ServerError(ProviderError):
+    """The provider failed."""
+
+    code = "server_error"
+    retryable = True
+
+
+class Timeout(ProviderError):
+    """The provider did not answer in time."""
+
+    code = "timeout"
+    status = 504
+    retryable = True
+
+    def __init__(self, message: str | None = None, *, phase: str = "total") -> None:
+        super().__init__(message)
+        #: `connect`, `first_token` or `total`
+        self.phase = phase
+
+
+class ConnectionLost(ProviderError):
+    """The connection to the provider was lost."""
+
+    code = "connection_lost"
+    retryable = True
+
+
+class StreamCut(ConnectionLost):
+    """The provider's stream ended before its end."""
+
+    code = "stream_cut"
+
+
+class UnusableAnswer(ProviderError):
+    """The provider answered 200 without a usable answer."""
+
+    code = "unusable_answer"
+    retryable = True
+
+
+class LocalFailure(ProviderError):
+    """Our own network or machine failed."""
+
+    code = "local_failure"
+    retryable = True
+    counts = False

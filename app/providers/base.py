@@ -1,0 +1,122 @@
+"""The vocabulary of a provider call: what goes in, what comes out. The wire formats stand in their own files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from app.domain.catalog import Provider
+
+
+class Finish(StrEnum):
+    """Why the model stopped."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    TOOL = "tool"
+    FILTER = "filter"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A provider as it can be called now: its block of providers.toml, with its key."""
+
+    provider: Provider
+    key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    id: str
+    name: str
+    #: JSON text, exactly as the model wrote it
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn. `content` is text, or OpenAI-style parts ({"type": "text"…}, {"type": "image_url"…})."""
+
+    role: str  # system, user, assistant, tool
+    content: str | tuple[Mapping[str, Any], ...]
+    tool_calls: tuple[ToolCall, ...] = ()
+    #: in a tool message: the call it answers
+    tool_call_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """A request in the one vocabulary all wire formats are mapped from. None: not sent, the provider decides."""
+
+    messages: tuple[Message, ...]
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    json_mode: bool = False
+    #: OpenAI-style tool definitions
+    tools: tuple[Mapping[str, Any], ...] = ()
+    #: "auto", "none", "required", or the name of one tool
+    tool_choice: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens. `completion` holds what is billed as output, reasoning included, for every provider."""
+
+    prompt: int
+    completion: int
+    reasoning: int = 0
+    cached: int = 0
+    #: the provider reported none; counted by us
+    estimated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Milliseconds from perf_counter(), all counted from the moment the request was handed to the connection."""
+
+    #: connection set-up; 0 where a pooled connection was reused
+    connect_ms: float
+    #: until the first content token (of a plain answer: until the body was there)
+    first_token_ms: float | None
+    total_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a provider gave, streamed or not."""
+
+    text: str
+    finish: Finish
+    usage: Usage
+    timing: Timing
+    #: the model that answered, as the provider names it
+    model: str
+    reasoning: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    provider_request_id: str | None = None
+    #: x-ratelimit-* and their likes, as they came
+    rate_limits: Mapping[str, str] = field(default_factory=dict)
+    #: parameters of the request that this provider has not, and that were not sent
+    dropped: tuple[str, ...] = ()
+    #: USD, where a header of the provider states it (Provider.cost_header)
+    reported_cost_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """A piece of a streamed answer, as soon as it is known."""
+
+    text: str = ""
+    reasoning: str = ""
+    #: index of the tool call, its id and name (first piece only), and more of its arguments
+    tool_index: int | None = None
+    tool_id: str | None = None
+    tool_name: str | None = None
+    tool_arguments: str = ""

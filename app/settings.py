@@ -1,0 +1,177 @@
+"""The only reader of the environment."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
+
+from app.errors import ConfigError
+
+#: every variable of our own; a TOOLOO_ name that is not here is a typing error, and said to be one
+KNOWN = {
+    "TOOLOO_CONFIG_DIR": "folder of providers.toml, prompts.toml, policy.toml and runtime.json",
+    "TOOLOO_DATA_DIR": "folder of the embedded servers' data",
+    "TOOLOO_HOST": "address the API listens on",
+    "TOOLOO_PORT": "port of the API",
+    "TOOLOO_FLOWER_PORT": "port of Flower",
+    "TOOLOO_LAB_PORT": "port of the lab",
+    "TOOLOO_LAB_URL": "base URL of a lab: providers without a key are simulated by it",
+    "TOOLOO_LAB_TRACE": "tooloo-trace/1 file that the lab plays instead of its profiles",
+    "TOOLOO_LAB_SPEED": "how many times faster than recorded the lab plays a trace",
+    "TOOLOO_LOG_FORMAT": "json or text",
+    "TOOLOO_LOG_LEVEL": "debug, info, warning or error",
+    "TOOLOO_ADMIN_KEY": "key that writes need, required beyond loopback",
+    "TOOLOO_API_KEY": "key that chat needs, required beyond loopback",
+    "TOOLOO_FLOWER_AUTH": "user:password of Flower, required beyond loopback",
+    "TOOLOO_FLOWER_HOST": "address Flower listens on",
+    "TOOLOO_API_PROCESSES": "number of API processes",
+    "TOOLOO_WORKER_PROCESSES": "number of probe worker processes of `tooloo up`",
+}
+
+_PLACEHOLDER = re.compile(r"^(<.*>|your[-_ ].*|.*change[-_ ]?me.*|sk-\.\.\.|x{3,}|\.\.\.|todo)$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the environment says, checked. Secrets do not show in repr."""
+
+    config_dir: Path
+    data_dir: Path
+    database_url: str | None = field(repr=False)
+    redis_url: str | None = field(repr=False)
+    host: str
+    port: int
+    flower_host: str
+    flower_port: int
+    lab_port: int
+    lab_url: str | None
+    lab_trace: Path | None
+    lab_speed: float
+    log_format: str
+    log_level: str
+    admin_key: str | None = field(repr=False)
+    api_key: str | None = field(repr=False)
+    flower_auth: str | None = field(repr=False)
+    api_processes: int
+    worker_processes: int
+    #: the whole environment, for the keys that providers.toml names
+    environment: Mapping[str, str] = field(repr=False)
+
+    @property
+    def loopback(self) -> bool:
+        return self.host in {"127.0.0.1", "localhost", "::1"}
+
+    def require_database_url(self) -> str:
+        if not self.database_url:
+            raise ConfigError("DATABASE_URL is not set; `make up` sets it, or name a PostgreSQL", field="DATABASE_URL")
+        return self.database_url
+
+    def require_redis_url(self) -> str:
+        if not self.redis_url:
+            raise ConfigError("REDIS_URL is not set; `make up` sets it, or name a Redis", field="REDIS_URL")
+        return self.redis_url
+
+    def provider_key(self, name: str) -> str | None:
+        """The API key in variable `name`, or None; raises ConfigError for a value that cannot be a key."""
+        value = self.environment.get(name, "").strip()
+        if not value:
+            return None
+        if _PLACEHOLDER.match(value):
+            raise ConfigError(
+                f"{name} holds a placeholder, not a key: put the key there or remove the line", field=name
+            )
+        if not value.isascii() or not value.isprintable() or re.search(r"\s", value):
+            raise ConfigError(
+                f"{name} holds white space or a character no key has: copy the key again, on one line", field=name
+            )
+        return value
+
+
+def load(environment: Mapping[str, str] | None = None, dotenv: Path | None = Path(".env")) -> Settings:
+    """Settings from the environment, over those in `.env`; raises ConfigError naming the key."""
+    merged: dict[str, str] = {}
+    if dotenv is not None and dotenv.is_file():
+        merged |= _read_dotenv(dotenv)
+    merged |= os.environ if environment is None else environment
+    for name in merged:
+        if name.startswith("TOOLOO_") and name not in KNOWN:
+            raise ConfigError(f"{name} is not a setting; known are: {', '.join(KNOWN)}", field=name)
+    return Settings(
+        config_dir=Path(_text(merged, "TOOLOO_CONFIG_DIR", "config")).resolve(),
+        data_dir=Path(_text(merged, "TOOLOO_DATA_DIR", ".tooloo")).resolve(),
+        database_url=_url(merged, "DATABASE_URL", {"postgresql", "postgresql+psycopg2", "postgres"}),
+        redis_url=_url(merged, "REDIS_URL", {"redis", "rediss", "unix"}),
+        host=_text(merged, "TOOLOO_HOST", "127.0.0.1"),
+        port=_port(merged, "TOOLOO_PORT", 4000),
+        flower_host=_text(merged, "TOOLOO_FLOWER_HOST", "127.0.0.1"),
+        flower_port=_port(merged, "TOOLOO_FLOWER_PORT", 5555),
+        lab_port=_port(merged, "TOOLOO_LAB_PORT", 4010),
+        lab_url=_url(merged, "TOOLOO_LAB_URL", {"http", "https"}),
+        lab_trace=Path(merged["TOOLOO_LAB_TRACE"]).resolve() if merged.get("TOOLOO_LAB_TRACE") else None,
+        lab_speed=_number(merged, "TOOLOO_LAB_SPEED", 1.0, low=0.01, high=10_000),
+        log_format=_choice(merged, "TOOLOO_LOG_FORMAT", ("json", "text"), "json"),
+        log_level=_choice(merged, "TOOLOO_LOG_LEVEL", ("debug", "info", "warning", "error"), "info"),
+        admin_key=merged.get("TOOLOO_ADMIN_KEY") or None,
+        api_key=merged.get("TOOLOO_API_KEY") or None,
+        flower_auth=merged.get("TOOLOO_FLOWER_AUTH") or None,
+        api_processes=int(_number(merged, "TOOLOO_API_PROCESSES", 2, low=1, high=64)),
+        worker_processes=int(_number(merged, "TOOLOO_WORKER_PROCESSES", 2, low=1, high=64)),
+        environment=merged,
+    )
+
+
+def _read_dotenv(path: Path) -> dict[str, str]:
+    try:
+        values = dotenv_values(path, interpolate=False)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path.name} cannot be read: {error}", field=path.name) from None
+    for name, value in values.items():
+        if value is None:
+            raise ConfigError(f"{path.name}: {name!r} has no value; write NAME=value", field=name)
+    return {name: value for name, value in values.items() if value}
+
+
+def _text(values: Mapping[str, str], name: str, default: str) -> str:
+    return values.get(name) or default
+
+
+def _url(values: Mapping[str, str], name: str, schemes: set[str]) -> str | None:
+    value = values.get(name)
+    if not value:
+        return None
+    if urlsplit(value).scheme not in schemes:
+        raise ConfigError(f"{name} must begin with one of {', '.join(sorted(schemes))}", field=name)
+    return value
+
+
+def _number(values: Mapping[str, str], name: str, default: float, *, low: float, high: float) -> float:
+    text = values.get(name)
+    if not text:
+        return default
+    try:
+        number = float(text)
+    except ValueError:
+        raise ConfigError(f"{name} must be a number: got {text!r}", field=name) from None
+    if not low <= number <= high:
+        raise ConfigError(f"{name} must be between {low:g} and {high:g}: got {text}", field=name)
+    return number
+
+
+def _port(values: Mapping[str, str], name: str, default: int) -> int:
+    number = _number(values, name, default, low=1, high=65_535)
+    if number != int(number):
+        raise ConfigError(f"{name} must be a port number: got {values[name]!r}", field=name)
+    return int(number)
+
+
+def _choice(values: Mapping[str, str], name: str, choices: tuple[str, ...], default: str) -> str:
+    value = (values.get(name) or default).lower()
+    if value not in choices:
+        raise ConfigError(f"{name} must be one of {', '.join(choices)}: got {value!r}", field=name)
+    return value
