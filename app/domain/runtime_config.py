@@ -192,7 +192,7 @@ def merge(current: RuntimeConfig, update: Mapping[str, Any]) -> RuntimeConfig:
         if key == "providers":
             _refuse_unknown_providers(current, value)
         if key == "weights":
-            value = _complete_weights(current.global_.provider_weights, value)  # noqa: PLW2901 - normal form of it
+            value = _complete_weights(current.global_.provider_weights, value)
         parent = document
         for step in path[:-1]:
             parent = parent[step]
