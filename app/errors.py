@@ -33,6 +33,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from app.timing import Timing
+
 
 class TooLooError(Exception):
     """Something went wrong in TooLoo."""
@@ -154,6 +156,8 @@ class ProviderError(TooLooError):
         self.retry_after_s = retry_after_s
         #: the provider's own name for the error, such as `insufficient_quota`
         self.provider_code = provider_code
+        #: how long the call ran until it failed; set by the client that made it
+        self.timing: Timing | None = None
 
 
 class BadKey(ProviderError):

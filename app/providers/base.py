@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from app.domain.catalog import Provider
+from app.timing import Timing as Timing
 
 
 class Finish(StrEnum):
@@ -69,23 +70,16 @@ class ChatRequest:
 class Usage:
     """Tokens. `completion` holds what is billed as output, reasoning included, for every provider."""
 
+    #: the whole prompt, with what came from a cache or was written to one
     prompt: int
     completion: int
     reasoning: int = 0
+    #: of the prompt, read from the provider's cache
     cached: int = 0
     #: the provider reported none; counted by us
     estimated: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """Milliseconds from perf_counter(), all counted from the moment the request was handed to the connection."""
-
-    #: connection set-up; 0 where a pooled connection was reused
-    connect_ms: float
-    #: until the first content token (of a plain answer: until the body was there)
-    first_token_ms: float | None
-    total_ms: float
+    #: of the prompt, written to the provider's cache (Anthropic bills that above the normal price)
+    cache_written: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +101,8 @@ class Answer:
     dropped: tuple[str, ...] = ()
     #: USD, where a header of the provider states it (Provider.cost_header)
     reported_cost_usd: float | None = None
+    #: the model that was asked for; some providers answer under another name
+    asked_model: str = ""
 
 
 @dataclass(frozen=True, slots=True)
