@@ -1,0 +1,197 @@
+"""The tables. Postgres owns the round; a Celery message is only a hint that there is something to do here."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Index, MetaData, SmallInteger, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class RoundStatus(StrEnum):
+    """Moved by guarded UPDATEs in app.store.rounds, and nowhere else."""
+
+    RUNNING = "running"  # planned in one transaction with its probes; messages may or may not have been sent
+    OPTIMIZING = "optimizing"  # every probe is final; exactly one caller made this step
+    DONE = "done"  # all probes ran; a revision or a proposal stands
+    PARTIAL = "partial"  # closed with probes that did not run: moved no weights
+    FAILED = "failed"  # the optimizer could not digest it; the old config stays
+
+
+class ProbeStatus(StrEnum):
+    """ok, error and timeout are final."""
+
+    PENDING = "pending"  # nobody has it
+    RUNNING = "running"  # claimed until lease_until
+    OK = "ok"  # a usable answer
+    ERROR = "error"  # the provider failed, or the probe could not be run; error_class says which
+    TIMEOUT = "timeout"  # a deadline passed
+
+
+#: SQL of "final", for the guarded UPDATEs and the partial index
+UNFINISHED = "status IN ('pending', 'running')"
+
+
+class Base(DeclarativeBase):
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy declares it so
+        str: Text,
+        datetime: DateTime(timezone=True),
+        dict[str, Any]: JSONB,
+        list[Any]: JSONB,
+    }
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+def _one_of(values: type[StrEnum]) -> str:
+    return "status IN ({})".format(", ".join(f"'{value}'" for value in values))
+
+
+class Round(Base):
+    __tablename__ = "rounds"
+    __table_args__ = (
+        CheckConstraint(_one_of(RoundStatus), name="status"),
+        Index("ix_rounds_planned_at", "planned_at"),
+        Index("ix_rounds_open", "deadline_at", postgresql_where=text("status IN ('running', 'optimizing')")),
+    )
+
+    #: benchmark-<epoch ms>
+    id: Mapped[str] = mapped_column(primary_key=True)
+    #: start of the hourly slot; UNIQUE, so that no number of beats starts it twice. NULL: manual or out of turn
+    slot_start: Mapped[datetime | None] = mapped_column(unique=True)
+    #: schedule, manual, startup, drift
+    trigger: Mapped[str]
+    status: Mapped[str]
+    planned_at: Mapped[datetime]
+    deadline_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+    expected_n: Mapped[int]
+    simulated: Mapped[bool]
+    #: [{"provider", "reason"}] of configured providers that this round could not measure
+    left_out: Mapped[list[Any]] = mapped_column(server_default=text("'[]'::jsonb"))
+    #: [{"kind", "text", "data"}] of the optimizer
+    insights: Mapped[list[Any]] = mapped_column(server_default=text("'[]'::jsonb"))
+    optimize_attempts: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+    #: last time its optimize message was sent, so that the reaper does not flood
+    optimize_sent_at: Mapped[datetime | None]
+
+
+class Probe(Base):
+    __tablename__ = "probes"
+    __table_args__ = (
+        CheckConstraint(_one_of(ProbeStatus), name="status"),
+        Index("ix_probes_provider_finished_at", "provider", "finished_at"),
+        Index("ix_probes_unfinished", "provider", postgresql_where=text(UNFINISHED)),
+    )
+
+    round_id: Mapped[str] = mapped_column(ForeignKey("rounds.id", ondelete="CASCADE"), primary_key=True)
+    provider: Mapped[str] = mapped_column(primary_key=True)
+    model: Mapped[str] = mapped_column(primary_key=True)
+    prompt_id: Mapped[str] = mapped_column(primary_key=True)
+    status: Mapped[str] = mapped_column(server_default=text("'pending'"))
+    #: claims so far; the fencing token of a result
+    attempt: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+    lease_until: Mapped[datetime | None]
+    claimed_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    task_type: Mapped[str]
+    queue_delay_ms: Mapped[float | None]
+    connect_ms: Mapped[float | None]
+    ttft_ms: Mapped[float | None]
+    latency_ms: Mapped[float | None]
+    prompt_tokens: Mapped[int | None]
+    completion_tokens: Mapped[int | None]
+    reasoning_tokens: Mapped[int | None]
+    cached_tokens: Mapped[int | None]
+    tokens_estimated: Mapped[bool] = mapped_column(server_default=text("false"))
+    #: NULL: no price is known
+    cost_usd: Mapped[float | None]
+    quality: Mapped[float | None]
+    grade_reasons: Mapped[list[Any]] = mapped_column(server_default=text("'[]'::jsonb"))
+    #: kept, bounded, so that a person can disagree with a grade
+    answer: Mapped[str | None]
+    answered_model: Mapped[str | None]
+    error_class: Mapped[str | None]
+    error_message: Mapped[str | None]
+    #: false: the failure was ours, and does not count against the provider
+    counts: Mapped[bool] = mapped_column(server_default=text("true"))
+    simulated: Mapped[bool]
+
+
+class LiveOutcome(Base):
+    """One attempt of one gateway request."""
+
+    __tablename__ = "outcomes"
+    __table_args__ = (
+        Index("ix_outcomes_provider_at", "provider", "at"),
+        Index("ix_outcomes_at", "at", postgresql_using="brin"),
+    )
+
+    request_id: Mapped[str] = mapped_column(primary_key=True)
+    attempt: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    at: Mapped[datetime]
+    provider: Mapped[str]
+    model: Mapped[str]
+    task_type: Mapped[str]
+    segment: Mapped[str | None]
+    success: Mapped[bool]
+    latency_ms: Mapped[float]
+    ttft_ms: Mapped[float | None]
+    connect_ms: Mapped[float | None]
+    prompt_tokens: Mapped[int | None]
+    completion_tokens: Mapped[int | None]
+    reasoning_tokens: Mapped[int | None]
+    cached_tokens: Mapped[int | None]
+    tokens_estimated: Mapped[bool] = mapped_column(server_default=text("false"))
+    cost_usd: Mapped[float | None]
+    error_class: Mapped[str | None]
+    counts: Mapped[bool] = mapped_column(server_default=text("true"))
+    simulated: Mapped[bool]
+    #: was this the first choice, or an exploration; and the probability it was tried first with
+    explored: Mapped[bool]
+    propensity: Mapped[float | None]
+    #: version of the runtime config that routed it
+    revision: Mapped[int] = mapped_column(BigInteger)
+
+
+class Revision(Base):
+    """An immutable version of the runtime config."""
+
+    __tablename__ = "revisions"
+
+    version: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    parent: Mapped[int | None] = mapped_column(BigInteger)
+    document: Mapped[dict[str, Any]]
+    author: Mapped[str]
+    reason: Mapped[str]
+    #: what it rests on: round, scorecard, J values
+    evidence: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    #: UNIQUE: a round is digested once, however often its message is delivered
+    round_id: Mapped[str | None] = mapped_column(ForeignKey("rounds.id", ondelete="SET NULL"), unique=True)
+    created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+
+
+class Learned(Base):
+    """What has been learned so far, in one row: its lock is what serialises ingest and optimizer."""
+
+    __tablename__ = "learned"
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
+
+    id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    #: counts every change; the version under which the scorecard is published
+    generation: Mapped[int] = mapped_column(BigInteger)
+    scorecard: Mapped[dict[str, Any]]
+    optimizer: Mapped[dict[str, Any]]
+    #: last entry of the outcome stream that is in here, so that none counts twice
+    stream_id: Mapped[str]
+    updated_at: Mapped[datetime] = mapped_column(server_default=text("now()"))

@@ -1,0 +1,91 @@
+"""The database: engine, sessions, migrations, the clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, create_engine, func, select, text
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.errors import DependencyUnavailable
+
+#: one migration at a time, over all hosts; any number that nobody else uses
+_MIGRATION_LOCK = 730_150_001
+
+Sessions = sessionmaker[Session]
+
+
+def create(url: str, *, pool_size: int = 5) -> Engine:
+    """An engine that notices dead connections and never waits for ever.
+
+    statement_timeout bounds a query, pool_timeout the wait for a connection; TCP keepalives a silent server.
+    """
+    return create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_timeout=5,
+        pool_pre_ping=True,
+        pool_recycle=1800,
+        connect_args={
+            "connect_timeout": 3,
+            "options": "-c statement_timeout=30000 -c timezone=UTC",
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+        },
+    )
+
+
+@contextmanager
+def transaction(sessions: Sessions) -> Iterator[Session]:
+    """One transaction; a lost database becomes DependencyUnavailable."""
+    try:
+        with sessions.begin() as session:
+            yield session
+    except (OperationalError, InterfaceError, PoolTimeout) as error:
+        reason = str(getattr(error, "orig", None) or error).strip().splitlines()
+        raise DependencyUnavailable(f"PostgreSQL is not reachable: {reason[0] if reason else error!r}") from error
+
+
+def now(session: Session) -> datetime:
+    """The database's clock: leases, slots and deadlines of all hosts are read off this one."""
+    return session.execute(select(func.now())).scalar_one()
+
+
+def migrate(url: str) -> str:
+    """Bring the schema up to date; the revision it is at then. Safe to call from many places at once."""
+    engine = create_engine(url)
+    try:
+        with engine.connect() as connection:
+            connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _MIGRATION_LOCK})
+            connection.commit()
+            config = _alembic()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            connection.commit()
+            return str(MigrationContext.configure(connection).get_current_revision())
+    finally:
+        engine.dispose()
+
+
+def is_current(engine: Engine) -> bool:
+    """Is the schema the one this code was written for?"""
+    with engine.connect() as connection:
+        present = MigrationContext.configure(connection).get_current_revision()
+    return present == ScriptDirectory.from_config(_alembic()).get_current_head()
+
+
+def _alembic() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parents[2] / "migrations"))
+    return config

@@ -1,0 +1,62 @@
+"""Revisions of the runtime config: numbered, immutable, in Postgres before anybody sees them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from app.domain import runtime_config
+from app.domain.runtime_config import RuntimeConfig
+from app.models import Revision
+
+#: serialises writers, so that versions have no gaps and nobody's change is lost; any number of our own
+_WRITE_LOCK = 730_150_002
+
+
+def lock(session: Session) -> None:
+    """Hold the right to write the next revision until the transaction ends."""
+    session.execute(select(func.pg_advisory_xact_lock(_WRITE_LOCK)))
+
+
+def latest(session: Session) -> RuntimeConfig | None:
+    document = session.scalar(select(Revision.document).order_by(Revision.version.desc()).limit(1))
+    return None if document is None else runtime_config.parse(document)
+
+
+def add(
+    session: Session,
+    config: RuntimeConfig,
+    *,
+    now_ms: int,
+    author: str,
+    reason: str,
+    evidence: dict[str, Any] | None = None,
+    round_id: str | None = None,
+    version: int | None = None,
+) -> RuntimeConfig:
+    """Write `config` as the next revision (call `lock` first); the document as it now is, numbered and dated.
+
+    `version` is given only to bring Postgres up to a newer copy that another store kept.
+    """
+    parent = session.scalar(select(func.max(Revision.version)))
+    number = version or (parent or 0) + 1
+    numbered = config.model_copy(update={"version": str(number), "timestamp": now_ms})
+    session.add(
+        Revision(
+            version=number,
+            parent=parent,
+            document=numbered.document(),
+            author=author,
+            reason=reason,
+            evidence=evidence or {},
+            round_id=round_id,
+        )
+    )
+    session.flush()
+    return numbered
+
+
+def get(session: Session, version: int) -> Revision | None:
+    return session.get(Revision, version)

@@ -1,0 +1,373 @@
+"""Rounds and probes in Postgres. One place moves their states, by guarded UPDATEs: rowcount 0 = someone else has it.
+
+probe  pending ──claim──> running ──finish──> ok | error | timeout
+round  running ──begin_optimizing──> optimizing ──close──> done | partial | failed
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import CursorResult, and_, exists, func, insert, or_, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.orm import Session
+
+from app.domain.catalog import Prompt, Target
+from app.models import Probe, ProbeStatus, Round, RoundStatus
+
+#: error classes of probes that did not run; they make a round partial
+NOT_RUN = "not_run"
+WORKER_LOST = "worker_lost"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ProbeKey:
+    round_id: str
+    provider: str
+    model: str
+    prompt_id: str
+
+    @property
+    def target(self) -> Target:
+        return Target(self.provider, self.model)
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeResult:
+    """What finishing a probe writes; the names are the columns'."""
+
+    status: ProbeStatus
+    latency_ms: float | None = None
+    ttft_ms: float | None = None
+    connect_ms: float | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cached_tokens: int | None = None
+    tokens_estimated: bool = False
+    cost_usd: float | None = None
+    quality: float | None = None
+    grade_reasons: Sequence[str] = ()
+    answer: str | None = None
+    answered_model: str | None = None
+    error_class: str | None = None
+    error_message: str | None = None
+    counts: bool = True
+
+
+def plan(
+    session: Session,
+    *,
+    now: datetime,
+    deadline: timedelta,
+    trigger: str,
+    slot_start: datetime | None,
+    targets: Sequence[Target],
+    prompts: Sequence[Prompt],
+    simulated: bool,
+    left_out: Sequence[Mapping[str, str]] = (),
+) -> str | None:
+    """Insert a round with all its probes; its id, or None where the slot has its round already."""
+    values = {
+        "slot_start": slot_start,
+        "trigger": trigger,
+        "status": RoundStatus.RUNNING,
+        "planned_at": now,
+        "deadline_at": now + deadline,
+        "expected_n": len(targets) * len(prompts),
+        "simulated": simulated,
+        "left_out": list(left_out),
+    }
+    round_id = _insert_round(session, int(now.timestamp() * 1000), values)
+    if round_id is None:
+        return None
+    session.execute(
+        insert(Probe),
+        [
+            {
+                "round_id": round_id,
+                "provider": target.provider,
+                "model": target.model,
+                "prompt_id": prompt.id,
+                "task_type": prompt.task_type.value,
+                "simulated": simulated,
+            }
+            for target in targets
+            for prompt in prompts
+        ],
+    )
+    return round_id
+
+
+def _insert_round(session: Session, epoch_ms: int, values: Mapping[str, Any]) -> str | None:
+    slot = values["slot_start"]
+    if slot is not None and session.scalar(select(exists().where(Round.slot_start == slot))):
+        return None  # the common case, told apart here so that a conflict below can only be the id or a race
+    for millisecond in range(epoch_ms, epoch_ms + 100):  # two rounds planned in the same millisecond
+        round_id = f"benchmark-{millisecond}"
+        done = session.execute(
+            upsert(Round).values(id=round_id, **values).on_conflict_do_nothing().returning(Round.id)
+        ).scalar_one_or_none()
+        if done is not None:
+            return round_id
+        if slot is not None and session.scalar(select(exists().where(Round.slot_start == slot))):
+            return None
+    raise RuntimeError("no free round id within 100 ms")
+
+
+def _is(key: ProbeKey) -> Any:
+    return and_(
+        Probe.round_id == key.round_id,
+        Probe.provider == key.provider,
+        Probe.model == key.model,
+        Probe.prompt_id == key.prompt_id,
+    )
+
+
+def claim(
+    session: Session, hint: ProbeKey, *, lease: timedelta, concurrency: int, max_attempts: int
+) -> tuple[ProbeKey, int] | None:
+    """Take a probe for `lease`: the one hinted at, or another of its round and provider where that one is taken.
+
+    The key with its attempt number (the fencing token); None where nothing waits, or the provider has `concurrency`
+    probes in flight, over all workers together. The advisory lock makes counting and claiming one step.
+    """
+    session.execute(select(func.pg_advisory_xact_lock(func.hashtext("probe:" + hint.provider))))
+    in_flight = session.scalar(
+        select(func.count())
+        .select_from(Probe)
+        .where(Probe.provider == hint.provider, Probe.status == ProbeStatus.RUNNING, Probe.lease_until > func.now())
+    )
+    if (in_flight or 0) >= concurrency:
+        return None
+    key = _choose(session, hint, max_attempts)
+    if key is None:
+        return None
+    attempt = session.execute(
+        update(Probe)
+        .where(_is(key), _claimable(max_attempts), _round_is_running(key.round_id))
+        .values(
+            status=ProbeStatus.RUNNING,
+            attempt=Probe.attempt + 1,
+            claimed_at=func.now(),
+            lease_until=func.now() + lease,
+            queue_delay_ms=select(func.extract("epoch", func.now() - Round.planned_at) * 1000)
+            .where(Round.id == key.round_id)
+            .scalar_subquery(),
+        )
+        .returning(Probe.attempt)
+    ).scalar_one_or_none()
+    return None if attempt is None else (key, attempt)
+
+
+def _choose(session: Session, hint: ProbeKey, max_attempts: int) -> ProbeKey | None:
+    if session.scalar(select(exists().where(_is(hint), _claimable(max_attempts)))):
+        return hint
+    return next(iter(waiting(session, hint.round_id, max_attempts, hint.provider, limit=1)), None)
+
+
+def _claimable(max_attempts: int) -> Any:
+    return and_(
+        Probe.attempt < max_attempts,
+        or_(
+            Probe.status == ProbeStatus.PENDING,
+            and_(Probe.status == ProbeStatus.RUNNING, Probe.lease_until < func.now()),
+        ),
+    )
+
+
+def _round_is_running(round_id: str) -> Any:
+    return exists().where(Round.id == round_id, Round.status == RoundStatus.RUNNING)
+
+
+def finish(session: Session, key: ProbeKey, attempt: int, result: ProbeResult) -> bool:
+    """Write a result, fenced: False where a later attempt has the row, or it is final already."""
+    values = asdict(result) | {"grade_reasons": list(result.grade_reasons)}
+    done = session.execute(
+        update(Probe)
+        .where(_is(key), Probe.attempt == attempt, Probe.status == ProbeStatus.RUNNING)
+        .values(**values, finished_at=func.now(), lease_until=None)
+    )
+    return _count(done) == 1
+
+
+def waiting(
+    session: Session, round_id: str, max_attempts: int, provider: str | None = None, limit: int | None = None
+) -> list[ProbeKey]:
+    """Probes that somebody could claim now: pending, or with a lease that ran out."""
+    query = (
+        select(Probe.round_id, Probe.provider, Probe.model, Probe.prompt_id)
+        .where(Probe.round_id == round_id, _claimable(max_attempts))
+        # a stable shuffle: a new order each round, the same for all who ask
+        .order_by(func.md5(func.concat(Probe.round_id, Probe.model, Probe.prompt_id, Probe.provider)))
+        .limit(limit)
+    )
+    if provider is not None:
+        query = query.where(Probe.provider == provider)
+    return [ProbeKey(*row) for row in session.execute(query)]
+
+
+def begin_optimizing(session: Session, round_id: str) -> bool:
+    """The guarded UPDATE that picks exactly one finisher.
+
+    Call it in a new transaction after the own result is committed: two last probes that check before they commit
+    would each miss the other's.
+    """
+    unfinished = exists().where(
+        Probe.round_id == round_id, Probe.status.in_([ProbeStatus.PENDING, ProbeStatus.RUNNING])
+    )
+    done = session.execute(
+        update(Round)
+        .where(Round.id == round_id, Round.status == RoundStatus.RUNNING, ~unfinished)
+        .values(status=RoundStatus.OPTIMIZING, optimize_sent_at=func.now())
+    )
+    return _count(done) == 1
+
+
+def close(session: Session, round_id: str, status: RoundStatus, insights: Iterable[Mapping[str, Any]]) -> bool:
+    """Optimizing → done, partial or failed."""
+    done = session.execute(
+        update(Round)
+        .where(Round.id == round_id, Round.status == RoundStatus.OPTIMIZING)
+        .values(status=status, finished_at=func.now(), insights=list(insights))
+    )
+    return _count(done) == 1
+
+
+def count_optimize_attempt(session: Session, round_id: str) -> int | None:
+    """Counts this try to digest the round; None where it is not waiting for one."""
+    return session.execute(
+        update(Round)
+        .where(Round.id == round_id, Round.status == RoundStatus.OPTIMIZING)
+        .values(optimize_attempts=Round.optimize_attempts + 1)
+        .returning(Round.optimize_attempts)
+    ).scalar_one_or_none()
+
+
+def hold_optimizing(session: Session, round_id: str) -> bool:
+    """Lock the round against a second optimizer until the transaction ends; False where it is digested already."""
+    query = select(Round.id).where(Round.id == round_id, Round.status == RoundStatus.OPTIMIZING).with_for_update()
+    return session.scalar(query) is not None
+
+
+def open_rounds(session: Session) -> list[str]:
+    """Rounds whose probes are not all final, oldest first."""
+    return list(session.scalars(select(Round.id).where(Round.status == RoundStatus.RUNNING).order_by(Round.planned_at)))
+
+
+def give_up_on_lost_probes(session: Session, max_attempts: int) -> int:
+    """Probes whose last allowed worker was lost become errors that do not count against the provider."""
+    done = session.execute(
+        update(Probe)
+        .where(Probe.status == ProbeStatus.RUNNING, Probe.lease_until < func.now(), Probe.attempt >= max_attempts)
+        .values(
+            status=ProbeStatus.ERROR,
+            error_class=WORKER_LOST,
+            error_message="the worker was lost, twice",
+            counts=False,
+            finished_at=func.now(),
+            lease_until=None,
+        )
+    )
+    return _count(done)
+
+
+def close_overdue(session: Session) -> int:
+    """Unfinished probes of rounds past their deadline become final: not run, and not the provider's fault."""
+    overdue = select(Round.id).where(Round.status == RoundStatus.RUNNING, Round.deadline_at < func.now())
+    done = session.execute(
+        update(Probe)
+        .where(
+            Probe.round_id.in_(overdue),
+            or_(
+                Probe.status == ProbeStatus.PENDING,
+                # a probe in flight may still end well; its lease is shorter than anybody's patience
+                and_(Probe.status == ProbeStatus.RUNNING, Probe.lease_until < func.now()),
+            ),
+        )
+        .values(
+            status=ProbeStatus.TIMEOUT,
+            error_class=NOT_RUN,
+            error_message="the round's deadline passed before this probe was run",
+            counts=False,
+            finished_at=func.now(),
+            lease_until=None,
+        )
+    )
+    return _count(done)
+
+
+def stuck_optimizing(session: Session, patience: timedelta) -> list[str]:
+    """Rounds that wait for the optimizer longer than `patience` since its last message; marks them as sent again."""
+    return list(
+        session.scalars(
+            update(Round)
+            .where(
+                Round.status == RoundStatus.OPTIMIZING,
+                or_(Round.optimize_sent_at.is_(None), Round.optimize_sent_at < func.now() - patience),
+            )
+            .values(optimize_sent_at=func.now())
+            .returning(Round.id)
+        )
+    )
+
+
+def get(session: Session, round_id: str) -> Round | None:
+    return session.get(Round, round_id)
+
+
+def probes(session: Session, round_ids: Sequence[str]) -> list[Probe]:
+    """All probes of these rounds, in the order of providers and prompts."""
+    return list(
+        session.scalars(
+            select(Probe)
+            .where(Probe.round_id.in_(round_ids))
+            .order_by(Probe.round_id, Probe.provider, Probe.model, Probe.prompt_id)
+        )
+    )
+
+
+def finished(session: Session, limit: int) -> list[Round]:
+    """The latest finished rounds, newest first."""
+    final = [RoundStatus.DONE, RoundStatus.PARTIAL, RoundStatus.FAILED]
+    return list(
+        session.scalars(
+            select(Round).where(Round.status.in_(final)).order_by(Round.planned_at.desc(), Round.id.desc()).limit(limit)
+        )
+    )
+
+
+def count_finished(session: Session) -> int:
+    final = [RoundStatus.DONE, RoundStatus.PARTIAL, RoundStatus.FAILED]
+    return session.scalar(select(func.count()).select_from(Round).where(Round.status.in_(final))) or 0
+
+
+def progress(session: Session, round_id: str) -> dict[str, dict[str, int]]:
+    """Probes by provider and status."""
+    rows = session.execute(
+        select(Probe.provider, Probe.status, func.count())
+        .where(Probe.round_id == round_id)
+        .group_by(Probe.provider, Probe.status)
+    )
+    table: dict[str, dict[str, int]] = {}
+    for provider, status, count in rows:
+        table.setdefault(provider, {})[status] = count
+    return table
+
+
+def latest_start(session: Session) -> datetime | None:
+    return session.scalar(select(func.max(Round.planned_at)))
+
+
+def current_slot(session: Session, interval: timedelta) -> datetime:
+    """Start of the slot that is now, by the database's clock; slots are aligned to the epoch, in UTC."""
+    epoch = func.to_timestamp(0)
+    return session.scalar(select(func.date_bin(interval, func.now(), epoch)))  # type: ignore[return-value]  # never NULL
+
+
+def _count(result: Any) -> int:
+    assert isinstance(result, CursorResult)
+    return result.rowcount
