@@ -19,6 +19,7 @@ KNOWN = {
     "TOOLOO_DATA_DIR": "folder of the embedded servers' data",
     "TOOLOO_HOST": "address the API listens on",
     "TOOLOO_PORT": "port of the API",
+    "TOOLOO_URL": "base URL of the API that the commands call, if not the one on this machine",
     "TOOLOO_FLOWER_PORT": "port of Flower",
     "TOOLOO_LAB_PORT": "port of the lab",
     "TOOLOO_LAB_URL": "base URL of a lab: providers without a key are simulated by it",
@@ -47,6 +48,7 @@ class Settings:
     redis_url: str | None = field(repr=False)
     host: str
     port: int
+    url: str | None
     flower_host: str
     flower_port: int
     lab_port: int
@@ -109,6 +111,7 @@ def load(environment: Mapping[str, str] | None = None, dotenv: Path | None = Pat
         redis_url=_url(merged, "REDIS_URL", {"redis", "rediss", "unix"}),
         host=_text(merged, "TOOLOO_HOST", "127.0.0.1"),
         port=_port(merged, "TOOLOO_PORT", 4000),
+        url=_url(merged, "TOOLOO_URL", {"http", "https"}),
         flower_host=_text(merged, "TOOLOO_FLOWER_HOST", "127.0.0.1"),
         flower_port=_port(merged, "TOOLOO_FLOWER_PORT", 5555),
         lab_port=_port(merged, "TOOLOO_LAB_PORT", 4010),

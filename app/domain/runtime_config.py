@@ -138,14 +138,17 @@ class RuntimeConfig(Document):
         return max(rate, 0.3) if self.features.exploration_mode else rate
 
     def model_parameters(self, task_type: TaskType, provider: str) -> dict[str, float | int]:
-        """Model parameters in their order of precedence: default < task type < provider. snake_case keys."""
+        """Model parameters in their order of precedence: default < task type < provider. snake_case keys.
+
+        A penalty of 0 is left out: it is every provider's default, and some models refuse to be told.
+        """
         merged: dict[str, float | int] = self.global_.default_model_config.model_dump()
         override = self.global_.task_model_config.get(task_type)
         mine = self.providers.get(provider)
         for level in (override, mine.model_parameters if mine else None):
             if level is not None:
                 merged |= level.model_dump(exclude_none=True)
-        return merged
+        return {name: value for name, value in merged.items() if value or not name.endswith("_penalty")}
 
     def document(self) -> dict[str, Any]:
         """The document as JSON shows it; null overrides are left out."""
