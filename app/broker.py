@@ -1,0 +1,115 @@
+"""Celery as this project uses it: every setting with its reason, and the messages that are sent.
+
+A message is a hint with ids in it. Losing or doubling one is harmless: Postgres knows what is to be done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from urllib.parse import parse_qs, urlsplit
+
+import structlog
+from celery import Celery
+from kombu.entity import Queue
+from kombu.exceptions import OperationalError
+
+from app.store.rounds import ProbeKey
+
+log = structlog.get_logger()
+
+CONTROL = "control"
+OPTIMIZER = "optimizer"
+PROBE = "tooloo.probe"
+OPTIMIZE = "tooloo.optimize"
+
+
+def probe_queue(provider: str) -> str:
+    return f"probe.{provider}"
+
+
+def queues(providers: Iterable[str]) -> list[str]:
+    return [probe_queue(provider) for provider in providers]
+
+
+def broker_url(redis_url: str) -> str:
+    """redis-py writes unix:///path?db=1, Celery redis+socket:///path?virtual_host=1."""
+    parts = urlsplit(redis_url)
+    if parts.scheme != "unix":
+        return redis_url
+    database = parse_qs(parts.query).get("db", ["0"])[0]
+    return f"redis+socket://{parts.path}?virtual_host={database}"
+
+
+def make_celery(redis_url: str, providers: Sequence[str], *, socket_timeout_s: float = 5) -> Celery:
+    """`socket_timeout_s` bounds a publish to a frozen Redis: workers can wait, an API request cannot."""
+    app = Celery("tooloo", broker=broker_url(redis_url), set_as_current=False)
+    app.conf.update(
+        # what a message may be
+        task_serializer="json",
+        accept_content=["json"],
+        event_serializer="json",
+        task_ignore_result=True,
+        result_backend=None,
+        # one queue per provider, so that a slow one blocks nobody else; an unknown queue is a typing error
+        task_queues=[Queue(name) for name in (CONTROL, OPTIMIZER, *queues(providers))],
+        task_default_queue=CONTROL,
+        task_create_missing_queues=False,
+        # a message is acknowledged after the work, and fetched only by who has a hand free
+        task_acks_late=True,
+        task_acks_on_failure=True,
+        worker_prefetch_multiplier=1,
+        task_reject_on_worker_lost=False,
+        worker_cancel_long_running_tasks_on_connection_loss=True,
+        # Redis comes back: so do we, however long it took
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_pool_acquire_timeout=5,
+        broker_transport_options={
+            "visibility_timeout": 600,
+            "unacked_restore_interval": 5,
+            "unacked_restore_throttle": 1,
+            "socket_timeout": socket_timeout_s,
+            "socket_connect_timeout": 3,
+            "socket_keepalive": True,
+            "health_check_interval": 10,
+            "global_keyprefix": "tooloo:celery:",
+        },
+        task_publish_retry_policy={"max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5},
+        # prefork children (optimizer) are replaced before they grow
+        worker_max_tasks_per_child=2000,
+        worker_max_memory_per_child=400_000,  # KiB
+        # Flower
+        worker_send_task_events=True,
+        task_send_sent_event=False,
+        beat_enable_remote_control=True,
+        worker_hijack_root_logger=False,
+        timezone="UTC",
+        enable_utc=True,
+    )
+    return app
+
+
+@dataclass(frozen=True, slots=True)
+class Messages:
+    """The messages that are sent. A failure to send is logged, not raised: the reaper sends what is missing."""
+
+    celery: Celery
+
+    def probes(self, keys: Iterable[ProbeKey]) -> bool:
+        """False once Redis did not take one; the rest is then not tried, so that a caller waits at most once."""
+        return all(
+            self._send(PROBE, [key.round_id, key.provider, key.model, key.prompt_id], probe_queue(key.provider))
+            for key in keys
+        )
+
+    def optimize(self, round_id: str) -> bool:
+        return self._send(OPTIMIZE, [round_id], OPTIMIZER)
+
+    def _send(self, task: str, args: list[str], queue: str) -> bool:
+        try:
+            self.celery.send_task(task, args=args, queue=queue, retry=False, ignore_result=True)
+        except OperationalError as error:
+            log.warning("message not sent, the reaper will", task=task, queue=queue, reason=str(error))
+            return False
+        return True

@@ -1,0 +1,63 @@
+"""What the two main paths work with. Built once per process by app.bootstrap, received everywhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import redis
+from sqlalchemy import Engine
+
+from app.broker import Messages
+from app.domain.catalog import Prompt, Provider, Target
+from app.domain.policy import Policy
+from app.domain.runtime_config import RuntimeConfig
+from app.domain.scorecard import Scorecard
+from app.providers.base import Endpoint
+from app.providers.client import Client
+from app.published import Published
+from app.settings import Settings
+from app.store.database import Sessions
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    settings: Settings
+    policy: Policy
+    #: every configured provider, in order of priority
+    providers: tuple[Provider, ...]
+    #: those that can be called: they have a key, need none, or are simulated
+    endpoints: Mapping[str, Endpoint]
+    prompts: tuple[Prompt, ...]
+    #: all providers are served by the lab
+    simulated: bool
+    engine: Engine
+    sessions: Sessions
+    redis: redis.Redis
+    client: Client
+    messages: Messages
+    config: Published[RuntimeConfig]
+    scorecard: Published[Scorecard]
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """Everything that can be called, in order of priority."""
+        return tuple(
+            target for provider in self.providers if provider.name in self.endpoints for target in provider.targets
+        )
+
+    def left_out(self, config: RuntimeConfig) -> dict[str, str]:
+        """Providers that cannot be called at the moment, with the reason a person needs."""
+        reasons = {}
+        for provider in self.providers:
+            mine = config.providers.get(provider.name)
+            if provider.name not in self.endpoints:
+                reasons[provider.name] = f"no key: set {provider.key_env}"
+            elif mine is not None and not mine.enabled:
+                reasons[provider.name] = "disabled in the runtime config"
+        return reasons
+
+    def model_name(self, target: Target) -> str:
+        """How people call a target: by its provider alone where that has one model."""
+        provider = next((p for p in self.providers if p.name == target.provider), None)
+        return target.provider if provider is not None and len(provider.models) == 1 else str(target)

@@ -1,0 +1,46 @@
+"""The Celery app of the workers and of beat: `celery -A workers.celery_app …`, or `tooloo worker|beat|flower`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery.signals import setup_logging, worker_init, worker_process_init
+
+from app import bootstrap, config_files, logs, settings
+from app.broker import make_celery
+from app.services import Services
+from workers import schedule, tasks
+
+_settings = settings.load()
+_providers = config_files.load_providers(_settings.config_dir)
+_policy = config_files.load_policy(_settings.config_dir)
+
+app = make_celery(_settings.require_redis_url(), [provider.name for provider in _providers])
+app.conf.beat_schedule = schedule.beat_schedule(_policy.rounds)
+app.conf.beat_schedule_filename = str(_settings.data_dir / "beat-schedule")
+tasks.register(app)
+
+
+@setup_logging.connect
+def _log(**_: Any) -> None:
+    logs.configure(_settings.log_format, _settings.log_level)
+
+
+@worker_init.connect
+def _in_the_worker(sender: Any = None, **_: Any) -> None:
+    """Threads pool: this process does the work. Prefork: only its children do."""
+    if sender.pool_cls.__module__ != "celery.concurrency.prefork":
+        _start(threads=max(sender.concurrency or 1, 1))
+
+
+@worker_process_init.connect
+def _in_the_child(**_: Any) -> None:
+    """A prefork child builds its own connections: two processes on one Postgres socket corrupt each other's answers."""
+    _start(threads=1)
+
+
+def _start(threads: int) -> None:
+    services: Services = bootstrap.build(_settings, threads=threads)
+    bootstrap.wait_for(services)
+    bootstrap.follow(services)
+    tasks.receive(services)

@@ -1,0 +1,50 @@
+"""What beat sends, on one screen."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from celery.schedules import schedstate, schedule
+
+from app.broker import CONTROL
+from app.domain.policy import RoundPolicy
+
+
+class EpochAligned(schedule):
+    """Due once in each slot of `interval_s` seconds since the epoch: 3600 is every full hour UTC, whatever the DST."""
+
+    def __init__(self, interval_s: int, **options: Any) -> None:
+        super().__init__(run_every=timedelta(seconds=interval_s), **options)
+        self.interval_s = interval_s
+
+    def is_due(self, last_run_at: datetime) -> tuple[bool, float]:
+        """Due if the last run was in an earlier slot; in any case the seconds until the next slot begins."""
+        now = self.now().timestamp()
+        wait_s = self.interval_s - now % self.interval_s
+        due = last_run_at.timestamp() // self.interval_s < now // self.interval_s
+        return schedstate(is_due=due, next=wait_s)
+
+    def __reduce__(self) -> tuple[type, tuple[int]]:
+        return type(self), (self.interval_s,)
+
+
+def beat_schedule(policy: RoundPolicy) -> dict[str, dict[str, Any]]:
+    """Each message expires before the next one is sent: a worker that was away finds one, not a hundred."""
+    return {
+        "start the slot's round": {
+            "task": "tooloo.start_slot",
+            "schedule": EpochAligned(policy.interval_s),
+            "options": {"queue": CONTROL, "expires": min(policy.interval_s, 300)},
+        },
+        "take in live outcomes": {
+            "task": "tooloo.ingest",
+            "schedule": timedelta(seconds=1),
+            "options": {"queue": CONTROL, "expires": 5},
+        },
+        "reap": {
+            "task": "tooloo.reap",
+            "schedule": timedelta(seconds=policy.reap_every_s),
+            "options": {"queue": CONTROL, "expires": policy.reap_every_s},
+        },
+    }

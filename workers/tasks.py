@@ -1,0 +1,76 @@
+"""The tasks: ids in, one step of a main path, done. Names are part of the wire between releases: never rename one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec
+
+import structlog
+from celery import Celery
+
+from app import benchmark, evidence
+from app.broker import OPTIMIZE, PROBE
+from app.errors import TooLooError
+from app.services import Services
+from app.store.rounds import ProbeKey
+
+log = structlog.get_logger()
+P = ParamSpec("P")
+
+_received: list[Services] = []
+
+
+def receive(services: Services) -> None:
+    """Called once per process, before its first task."""
+    _received[:] = [services]
+
+
+def _services() -> Services:
+    return _received[0]
+
+
+def _said_plainly(step: Callable[P, None]) -> Callable[P, None]:
+    """A failed dependency is one line in the log: what the message asked for, the reaper will ask for again."""
+
+    @wraps(step)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            step(*args, **kwargs)
+        except TooLooError as error:
+            log.warning("step not done, the reaper will repeat it", step=step.__name__, reason=str(error))
+
+    return run
+
+
+@_said_plainly
+def probe(round_id: str, provider: str, model: str, prompt_id: str) -> None:
+    benchmark.run_probe(_services(), ProbeKey(round_id, provider, model, prompt_id))
+
+
+@_said_plainly
+def optimize(round_id: str) -> None:
+    benchmark.optimize(_services(), round_id)
+
+
+@_said_plainly
+def start_slot() -> None:
+    benchmark.start_slot(_services())
+
+
+@_said_plainly
+def ingest() -> None:
+    evidence.ingest(_services())
+
+
+@_said_plainly
+def reap() -> None:
+    benchmark.reap(_services())
+
+
+def register(app: Celery) -> None:
+    app.task(probe, name=PROBE)
+    app.task(optimize, name=OPTIMIZE, time_limit=300, soft_time_limit=240)
+    app.task(start_slot, name="tooloo.start_slot")
+    app.task(ingest, name="tooloo.ingest")
+    app.task(reap, name="tooloo.reap", time_limit=300, soft_time_limit=240)
