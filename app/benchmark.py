@@ -1,0 +1,436 @@
+"""MAIN PATH 1: start_round → run_probe → finish_round → optimize → publish, in the order of the data.
+
+Postgres says what is to be done; a message only says that it may be time to look. So every step can be lost, doubled
+or repeated by the reaper, and the round still ends once.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from app import evidence, live_config
+from app.domain import grading, optimizer
+from app.domain.catalog import Prompt, Provider, Target, TaskType
+from app.domain.optimizer import Insight, Optimization, OptimizerState
+from app.domain.outcome import Outcome, Source
+from app.domain.runtime_config import RuntimeConfig
+from app.errors import DependencyUnavailable, InvalidRequest, NoTarget, ProviderError, Timeout
+from app.models import Probe, ProbeStatus, RoundStatus
+from app.providers.base import Answer, ChatRequest, Message
+from app.providers.prices import answer_cost
+from app.services import Services
+from app.store import database, outcomes, revisions, rounds
+from app.store.rounds import NOT_RUN, WORKER_LOST, ProbeKey, ProbeResult
+
+log = structlog.get_logger()
+
+#: how long a result waits for a lost Postgres before the reaper's second attempt is the better hope
+RESULT_PATIENCE_S = 60.0
+#: silence after which the optimizer's message is sent again
+OPTIMIZE_PATIENCE = timedelta(seconds=45)
+MAX_OPTIMIZE_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which part of the catalog a manual round measures; empty: all of it."""
+
+    providers: Sequence[str] = ()
+    prompts: Sequence[str] = ()
+
+
+# ── start_round ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def start_slot(services: Services) -> str | None:
+    """Start the round of the current slot; None where it has one already (any number of beats may call this)."""
+    return _plan_and_publish(services, "schedule", Selection(), in_slot=True)
+
+
+def start_round(services: Services, trigger: str = "manual", selection: Selection | None = None) -> str:
+    """Start a round now, outside the slots; its id. Raises NoTarget, InvalidRequest, DependencyUnavailable."""
+    round_id = _plan_and_publish(services, trigger, selection or Selection(), in_slot=False)
+    assert round_id is not None  # only a slot can be taken
+    return round_id
+
+
+def _plan_and_publish(services: Services, trigger: str, selection: Selection, *, in_slot: bool) -> str | None:
+    left_out = services.left_out(services.config.value)
+    targets = _selected_targets(services, selection, left_out)
+    prompts = _selected_prompts(services, selection)
+    policy = services.policy.rounds
+    with database.transaction(services.sessions) as session:
+        interval = timedelta(seconds=policy.interval_s)
+        round_id = rounds.plan(
+            session,
+            now=database.now(session),
+            deadline=timedelta(seconds=policy.deadline_s),
+            trigger=trigger,
+            slot_start=rounds.current_slot(session, interval) if in_slot else None,
+            targets=targets,
+            prompts=prompts,
+            simulated=services.simulated,
+            left_out=[{"provider": name, "reason": reason} for name, reason in left_out.items()],
+        )
+        keys = [] if round_id is None else rounds.waiting(session, round_id, policy.max_attempts)
+    if round_id is not None:
+        log.info("round started", round=round_id, trigger=trigger, probes=len(keys), left_out=left_out or None)
+        services.messages.probes(keys)
+    return round_id
+
+
+def _selected_targets(services: Services, selection: Selection, left_out: dict[str, str]) -> list[Target]:
+    known = {provider.name for provider in services.providers}
+    for name in selection.providers:
+        if name not in known:
+            raise InvalidRequest(f"unknown provider {name!r}; known are: {', '.join(sorted(known))}", field="providers")
+        if name in left_out:
+            raise InvalidRequest(f"{name} cannot be measured: {left_out[name]}", field="providers")
+    targets = [
+        target
+        for target in services.targets
+        if target.provider not in left_out and (not selection.providers or target.provider in selection.providers)
+    ]
+    if not targets:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
+        raise NoTarget(f"no provider can be measured ({reasons})")
+    return targets
+
+
+def _selected_prompts(services: Services, selection: Selection) -> list[Prompt]:
+    known = {prompt.id: prompt for prompt in services.prompts}
+    for name in selection.prompts:
+        if name not in known:
+            raise InvalidRequest(f"unknown prompt {name!r}; known are: {', '.join(known)}", field="prompts")
+    if selection.prompts:
+        return [known[name] for name in dict.fromkeys(selection.prompts)]
+    return [prompt for prompt in services.prompts if prompt.enabled]
+
+
+# ── run_probe ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def run_probe(services: Services, hint: ProbeKey) -> bool:
+    """Claim, call, grade, write. False where there was nothing to do: all claimed or final, or the provider is busy.
+
+    A provider's failure is a result. One attempt is made; no database connection is held during the call.
+    """
+    provider = next((p for p in services.providers if p.name == hint.provider), None)
+    if provider is None:
+        log.warning("probe of a provider that this worker does not know", provider=hint.provider)
+        return False
+    claimed = _claim(services, hint, provider)
+    if claimed is None:
+        return False
+    key, attempt = claimed
+    result = _measure(services, key, provider)
+    written = _write(services, key, attempt, result)
+    log.info(
+        "probe done" if written else "probe result came too late",
+        round=key.round_id,
+        target=str(key.target),
+        prompt=key.prompt_id,
+        status=result.status.value,
+        latency_ms=None if result.latency_ms is None else round(result.latency_ms),
+        quality=result.quality,
+        error=result.error_class,
+    )
+    _nudge(services, key)
+    finish_round(services, key.round_id)
+    return written
+
+
+def _claim(services: Services, hint: ProbeKey, provider: Provider) -> tuple[ProbeKey, int] | None:
+    policy = services.policy.rounds
+    timeout_ms = _timeout_ms(services, provider)
+    with database.transaction(services.sessions) as session:
+        return rounds.claim(
+            session,
+            hint,
+            lease=timedelta(milliseconds=timeout_ms, seconds=policy.lease_margin_s),
+            concurrency=provider.concurrency,
+            max_attempts=policy.max_attempts,
+        )
+
+
+def _timeout_ms(services: Services, provider: Provider) -> int:
+    mine = services.config.value.providers.get(provider.name)
+    return provider.timeout_ms if mine is None else mine.timeout
+
+
+def _measure(services: Services, key: ProbeKey, provider: Provider) -> ProbeResult:
+    endpoint = services.endpoints.get(key.provider)
+    prompt = next((p for p in services.prompts if p.id == key.prompt_id), None)
+    if endpoint is None or prompt is None:
+        missing = f"key for {key.provider}" if endpoint is None else f"prompt {key.prompt_id}"
+        return ProbeResult(
+            ProbeStatus.ERROR, error_class=NOT_RUN, error_message=f"this worker has no {missing}", counts=False
+        )
+    _warm_up(services, key.provider)
+    request = _request(services.config.value, prompt, key.provider)
+    try:
+        stream = services.client.stream(endpoint, key.model, request, timeout_ms=_timeout_ms(services, provider))
+        for _ in stream:
+            pass
+        answer = stream.answer
+    except ProviderError as error:
+        return _failed(error)
+    return _graded(services, provider, prompt, answer)
+
+
+def _request(config: RuntimeConfig, prompt: Prompt, provider: str) -> ChatRequest:
+    parameters = config.model_parameters(prompt.task_type, provider) | {"max_tokens": prompt.max_tokens}
+    return ChatRequest(messages=(Message("user", prompt.text),), **parameters)  # type: ignore[arg-type]  # by name
+
+
+_warmed: set[str] = set()
+_warming = threading.Lock()
+
+
+def _warm_up(services: Services, provider: str) -> None:
+    """One connection per provider and process before the first measurement, so that no probe pays for a handshake."""
+    with _warming:
+        if provider in _warmed:
+            return
+        _warmed.add(provider)
+    services.client.warm_up(services.endpoints[provider])
+
+
+def _failed(error: ProviderError) -> ProbeResult:
+    timing = error.timing
+    return ProbeResult(
+        status=ProbeStatus.TIMEOUT if isinstance(error, Timeout) else ProbeStatus.ERROR,
+        latency_ms=timing.total_ms if timing else None,
+        connect_ms=timing.connect_ms if timing else None,
+        error_class=error.code,
+        error_message=error.message[:1000],
+        counts=error.counts,
+    )
+
+
+def _graded(services: Services, provider: Provider, prompt: Prompt, answer: Answer) -> ProbeResult:
+    grade = grading.grade(prompt, answer.text)
+    return ProbeResult(
+        status=ProbeStatus.OK,
+        latency_ms=answer.timing.total_ms,
+        ttft_ms=answer.timing.first_token_ms,
+        connect_ms=answer.timing.connect_ms,
+        prompt_tokens=answer.usage.prompt,
+        completion_tokens=answer.usage.completion,
+        reasoning_tokens=answer.usage.reasoning,
+        cached_tokens=answer.usage.cached,
+        tokens_estimated=answer.usage.estimated,
+        cost_usd=answer_cost(provider, answer, live_config.utc_now()),
+        quality=grade.score,
+        grade_reasons=grade.reasons,
+        # NUL cannot be stored in Postgres, and a provider may send anything
+        answer=answer.text[: services.policy.rounds.answer_chars].replace("\x00", ""),
+        answered_model=answer.model,
+    )
+
+
+def _write(services: Services, key: ProbeKey, attempt: int, result: ProbeResult) -> bool:
+    """The call is paid for: its result outlasts a short loss of Postgres."""
+
+    def write() -> bool:
+        with database.transaction(services.sessions) as session:
+            return rounds.finish(session, key, attempt, result)
+
+    return _patiently(write, RESULT_PATIENCE_S)
+
+
+def _patiently(step: Callable[[], bool], patience_s: float) -> bool:
+    give_up_at = time.monotonic() + patience_s
+    while True:
+        try:
+            return step()
+        except DependencyUnavailable:
+            if time.monotonic() > give_up_at:
+                raise
+            time.sleep(1.0)
+
+
+def _nudge(services: Services, key: ProbeKey) -> None:
+    """A place is free at this provider: hint at a probe that waits, whose own message may have found it busy."""
+    with database.transaction(services.sessions) as session:
+        following = rounds.waiting(session, key.round_id, services.policy.rounds.max_attempts, key.provider, limit=1)
+    services.messages.probes(following)
+
+
+# ── finish_round ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def finish_round(services: Services, round_id: str) -> bool:
+    """If no probe is left, hand the round to the optimizer; True for exactly one caller."""
+    with database.transaction(services.sessions) as session:
+        mine = rounds.begin_optimizing(session, round_id)
+    if mine:
+        services.messages.optimize(round_id)
+    return mine
+
+
+# ── optimize → publish ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def optimize(services: Services, round_id: str) -> bool:
+    """Evidence → scorecard → weights, exploration, insights → revision, in one transaction; then publish.
+
+    False where the round is not waiting for it (done already, or another optimizer has it).
+    """
+    with database.transaction(services.sessions) as session:
+        attempt = rounds.count_optimize_attempt(session, round_id)
+        if attempt is None:
+            return False
+        if attempt > MAX_OPTIMIZE_ATTEMPTS:
+            text = f"the optimizer failed {MAX_OPTIMIZE_ATTEMPTS} times on this round: the old config stays"
+            rounds.close(session, round_id, RoundStatus.FAILED, [{"kind": "failed", "text": text, "data": {}}])
+            log.error("round failed", round=round_id, attempts=MAX_OPTIMIZE_ATTEMPTS)
+            return False
+    return _digest(services, round_id)
+
+
+def _digest(services: Services, round_id: str) -> bool:
+    with database.transaction(services.sessions) as session:
+        if not rounds.hold_optimizing(session, round_id):
+            return False
+        learned = outcomes.learned(session)
+        revisions.lock(session)
+        current = revisions.latest(session) or services.config.value
+        probes = rounds.probes(session, [round_id])
+        complete = not any(probe.error_class in {NOT_RUN, WORKER_LOST} for probe in probes)
+        measured = [_outcome(probe) for probe in probes if probe.latency_ms is not None]
+        before = evidence.held(learned)
+        card = before.close_round(measured, services.policy)
+        now = database.now(session)
+        result = optimizer.optimize(
+            OptimizerState.from_json(learned.optimizer) if learned.optimizer else OptimizerState.empty(),
+            before,
+            card,
+            measured,
+            current.global_.provider_weights,
+            current.global_.exploration_rate,
+            services.policy,
+            complete=complete,
+            now=now,
+        )
+        status = RoundStatus.DONE if complete else RoundStatus.PARTIAL
+        applied = current.features.auto_optimization and current.global_.enabled
+        insights = [*result.insights, *([] if applied else [_proposal(result)])]
+        rounds.close(session, round_id, status, [_insight_json(insight) for insight in insights])
+        config = current
+        if applied:
+            config = revisions.add(
+                session,
+                _applied(current, result, live_config.to_ms(now)),
+                now_ms=live_config.to_ms(now),
+                author="optimizer",
+                reason="; ".join(insight.text for insight in insights)[:2000] or f"round {round_id}",
+                evidence={"round": round_id, **result.evidence},
+                round_id=round_id,
+            )
+        evidence.hold(learned, card, now)
+        learned.optimizer = result.state.to_json()
+        generation = learned.generation
+    evidence.publish(services.redis, generation, card)
+    live_config.publish(services.redis, config)
+    log.info("round closed", round=round_id, status=status.value, version=config.version)
+    for insight in insights:
+        log.info(insight.text, round=round_id, insight=insight.kind)
+    return True
+
+
+def _outcome(probe: Probe) -> Outcome:
+    assert probe.latency_ms is not None
+    assert probe.finished_at is not None
+    return Outcome(
+        target=Target(probe.provider, probe.model),
+        source=Source.BENCHMARK,
+        at=probe.finished_at,
+        success=probe.status == ProbeStatus.OK,
+        latency_ms=probe.latency_ms,
+        task_type=TaskType(probe.task_type),
+        ttft_ms=probe.ttft_ms,
+        connect_ms=probe.connect_ms,
+        prompt_tokens=probe.prompt_tokens,
+        completion_tokens=probe.completion_tokens,
+        reasoning_tokens=probe.reasoning_tokens,
+        cached_tokens=probe.cached_tokens,
+        tokens_estimated=probe.tokens_estimated,
+        cost_usd=probe.cost_usd,
+        quality=probe.quality,
+        error_class=probe.error_class,
+        counts=probe.counts,
+        simulated=probe.simulated,
+    )
+
+
+def _applied(current: RuntimeConfig, result: Optimization, now_ms: int) -> RuntimeConfig:
+    return current.model_copy(
+        update={
+            "global_": current.global_.model_copy(
+                update={"provider_weights": result.weights, "exploration_rate": result.exploration_rate}
+            ),
+            "metadata": current.metadata.model_copy(
+                update={
+                    "optimized_by": "optimizer",
+                    "optimization_score": round(result.score, 4),
+                    "optimization_score_samples": result.score_samples,
+                    "last_optimization_time": now_ms,
+                    "iteration_count": current.metadata.iteration_count + 1,
+                }
+            ),
+        }
+    )
+
+
+def _proposal(result: Optimization) -> Insight:
+    data = {"weights": result.weights.model_dump(), "explorationRate": result.exploration_rate}
+    return Insight("proposal", f"autoOptimization is off: proposed, not applied: {json.dumps(data)}", data)
+
+
+def _insight_json(insight: Insight) -> dict[str, object]:
+    return {"kind": insight.kind, "text": insight.text, "data": dict(insight.data)}
+
+
+# ── reap ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def reap(services: Services) -> None:
+    """Every minute: send again what was lost, close what is overdue, start a missing slot, restore Redis."""
+    policy = services.policy.rounds
+    with database.transaction(services.sessions) as session:
+        lost = rounds.give_up_on_lost_probes(session, policy.max_attempts)
+        overdue = rounds.close_overdue(session)
+        unfinished = rounds.open_rounds(session)
+        waiting = [key for each in unfinished for key in rounds.waiting(session, each, policy.max_attempts)]
+        stuck = rounds.stuck_optimizing(session, OPTIMIZE_PATIENCE)
+    if lost or overdue or stuck:
+        log.warning("reaper", lost_probes=lost, overdue_probes=overdue, stuck_rounds=stuck or None)
+    services.messages.probes(waiting)
+    for round_id in unfinished:
+        finish_round(services, round_id)
+    for round_id in stuck:
+        services.messages.optimize(round_id)
+    restore(services)
+    try:
+        start_slot(services)
+    except NoTarget as error:
+        log.warning("no round in this slot", reason=str(error))
+
+
+def restore(services: Services) -> None:
+    """Bring Redis and the snapshot up to what Postgres holds."""
+    file = services.settings.config_dir / "runtime.json"
+    live_config.recover(services.sessions, services.redis, file, services.providers)
+    with database.transaction(services.sessions) as session:
+        row = outcomes.peek(session)
+        found = None if row is None else (row.generation, evidence.held(row))
+    if found is not None:
+        evidence.publish(services.redis, *found)

@@ -1,0 +1,203 @@
+"""The one evidence store: live outcomes come in by a Redis stream, rounds by the optimizer; scorecards go out.
+
+    gateway → Recorder (bounded buffer) → Redis stream → ingest → Postgres + scorecard → every process
+
+Postgres holds the truth. The row `learned` remembers the last stream entry it contains, in the same transaction as
+the outcomes themselves, so that an entry counts once however often it is delivered.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import deque
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import redis
+import structlog
+
+from app import published
+from app.domain.catalog import Target, TaskType
+from app.domain.outcome import Outcome, Source
+from app.domain.scorecard import Scorecard
+from app.errors import DependencyUnavailable
+from app.models import Learned
+from app.published import Published
+from app.services import Services
+from app.store import database, outcomes
+from app.store.database import Sessions
+
+log = structlog.get_logger()
+
+NAME = "scorecard"
+STREAM = "tooloo:outcomes"
+#: entries per transaction
+BATCH = 1000
+#: the buffer is emptied this often
+FLUSH_S = 0.2
+
+
+def live(sessions: Sessions) -> Published[Scorecard]:
+    """The scorecard as this process sees it; empty until it is first refreshed."""
+
+    def durable() -> tuple[int, str] | None:
+        with database.transaction(sessions) as session:
+            row = outcomes.peek(session)
+            return None if row is None else (row.generation, json.dumps(row.scorecard))
+
+    return Published(NAME, Scorecard.empty(), parse=parse, durable=durable)
+
+
+def parse(body: str) -> Scorecard:
+    """Raises ValueError for what is not a scorecard."""
+    document = json.loads(body)
+    return Scorecard.from_json(document) if document else Scorecard.empty()
+
+
+def publish(connection: redis.Redis, generation: int, card: Scorecard) -> None:
+    """Best effort: what Redis misses now, the reaper brings within a minute."""
+    try:
+        published.publish(connection, NAME, generation, json.dumps(card.to_json(), separators=(",", ":")))
+    except redis.RedisError as error:
+        log.warning("scorecard not published, the reaper will", generation=generation, reason=str(error))
+
+
+def held(row: Learned) -> Scorecard:
+    return Scorecard.from_json(row.scorecard) if row.scorecard else Scorecard.empty()
+
+
+def hold(row: Learned, card: Scorecard, now: datetime) -> None:
+    """Put a new scorecard into the locked row."""
+    row.scorecard = card.to_json()
+    row.generation += 1
+    row.updated_at = now
+
+
+class Recorder:
+    """Takes live outcomes off the request path: a bounded buffer, emptied to Redis by a thread.
+
+    A full buffer drops the newest and counts it: a request never waits for Redis.
+    """
+
+    def __init__(self, connection: redis.Redis, *, size: int, stream_size: int) -> None:
+        self._connection = connection
+        self._size = size
+        self._stream_size = stream_size
+        self._buffer: deque[Mapping[str, Any]] = deque()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+        #: outcomes lost to a full buffer since the process started
+        self.dropped = 0
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """`row`: the columns of the outcomes table, `at` as ISO text."""
+        if len(self._buffer) >= self._size:
+            self.dropped += 1
+            return
+        self._buffer.append(row)
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join(timeout=5)
+
+    def _run(self) -> None:
+        while not self._stop.wait(FLUSH_S):
+            self._flush()
+        self._flush()
+
+    def _flush(self) -> None:
+        while self._buffer:
+            batch = [self._buffer[i] for i in range(min(len(self._buffer), BATCH))]
+            try:
+                pipeline = self._connection.pipeline(transaction=False)
+                for row in batch:
+                    pipeline.xadd(STREAM, {"outcome": json.dumps(row)}, maxlen=self._stream_size, approximate=True)
+                pipeline.execute()
+            except redis.RedisError as error:
+                log.warning("outcomes wait for redis", waiting=len(self._buffer), reason=str(error))
+                self._stop.wait(1.0)
+                return
+            for _ in batch:
+                self._buffer.popleft()
+
+
+def ingest(services: Services) -> int:
+    """Move what is in the stream into Postgres and the scorecard; the number of outcomes taken in."""
+    taken = 0
+    while True:
+        count = _ingest_batch(services)
+        taken += count
+        if count < BATCH:
+            return taken
+
+
+def _ingest_batch(services: Services) -> int:
+    with database.transaction(services.sessions) as session:
+        row = outcomes.learned(session)
+        entries = _read(services.redis, row.stream_id)
+        if not entries:
+            return 0
+        rows = [parsed for _, parsed in entries if parsed is not None]
+        outcomes.record(session, rows)
+        card = held(row).observe([_outcome(parsed) for parsed in rows], services.policy)
+        row.stream_id = entries[-1][0]
+        hold(row, card, database.now(session))
+        generation, stream_id = row.generation, row.stream_id
+    publish(services.redis, generation, card)
+    _trim(services.redis, stream_id)
+    return len(entries)
+
+
+def _read(connection: redis.Redis, after: str) -> list[tuple[str, dict[str, Any] | None]]:
+    try:
+        entries: Any = connection.xrange(STREAM, min=f"({after}", count=BATCH)
+    except redis.RedisError as error:
+        raise DependencyUnavailable(f"Redis is not reachable: {error}") from error
+    return [(_text(entry_id), _parsed(fields)) for entry_id, fields in entries]
+
+
+def _parsed(fields: Mapping[Any, Any]) -> dict[str, Any] | None:
+    """The row, or None for an entry that is not one of ours: it is reported, and passed over for good."""
+    try:
+        row = json.loads(_text(next(iter(fields.values()))))
+        row["at"] = datetime.fromisoformat(row["at"])
+        _outcome(row)
+    except (ValueError, KeyError, TypeError, AttributeError, StopIteration) as error:
+        log.error("outcome not readable, dropped", reason=repr(error))
+        return None
+    return dict(row)
+
+
+def _outcome(row: Mapping[str, Any]) -> Outcome:
+    return Outcome(
+        target=Target(row["provider"], row["model"]),
+        source=Source.LIVE,
+        at=row["at"],
+        success=row["success"],
+        latency_ms=row["latency_ms"],
+        task_type=TaskType(row["task_type"]),
+        ttft_ms=row["ttft_ms"],
+        connect_ms=row["connect_ms"],
+        prompt_tokens=row["prompt_tokens"],
+        completion_tokens=row["completion_tokens"],
+        cost_usd=row["cost_usd"],
+        error_class=row["error_class"],
+        counts=row["counts"],
+        simulated=row["simulated"],
+    )
+
+
+def _trim(connection: redis.Redis, up_to: str) -> None:
+    try:
+        connection.xtrim(STREAM, minid=up_to, approximate=False)
+    except redis.RedisError as error:
+        log.warning("outcome stream not trimmed", reason=str(error))
+
+
+def _text(value: bytes | str) -> str:
+    return value if isinstance(value, str) else value.decode()
