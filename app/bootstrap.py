@@ -1,0 +1,180 @@
+"""Builds the real things once per process, from settings. Everything else receives them."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import redis
+import structlog
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import sessionmaker
+
+from app import config_files, evidence, live_config
+from app.breakers import Breakers
+from app.broker import Messages, make_celery
+from app.domain.catalog import Provider
+from app.errors import ConfigError, DependencyUnavailable, TooLooError
+from app.evidence import Recorder
+from app.gateway import Gateway
+from app.live_config import SnapshotFile
+from app.providers.base import Endpoint
+from app.providers.client import Client, new_pool
+from app.published import Subscription
+from app.services import Services
+from app.settings import Settings
+from app.store import database
+
+log = structlog.get_logger()
+
+#: key that is sent where a provider needs none, or is simulated
+NO_KEY = "none"
+#: header in which the lab states what a call cost, so that its prices can change while it runs
+LAB_COST_HEADER = "x-lab-cost"
+
+
+def endpoints(settings: Settings, providers: tuple[Provider, ...]) -> tuple[dict[str, Endpoint], bool]:
+    """The providers that can be called, and whether they are simulated.
+
+    Real ones are those with a key in the environment, and those that need none. Where there is no key at all and a
+    lab is named, the lab serves every provider; real and simulated ones are never mixed.
+    """
+    keys = {p.name: settings.provider_key(p.key_env) for p in providers if p.key_env}
+    if settings.lab_url and not any(keys.values()):
+        return {p.name: Endpoint(_simulated(p, settings.lab_url), NO_KEY) for p in providers}, True
+    real = {p.name: Endpoint(p, keys.get(p.name) or NO_KEY) for p in providers if not p.key_env or keys[p.name]}
+    return real, False
+
+
+def _simulated(provider: Provider, lab_url: str) -> Provider:
+    base_url = f"{lab_url.rstrip('/')}/{provider.name}"
+    return replace(provider, base_url=base_url, cost_header=LAB_COST_HEADER, simulated=True)
+
+
+def build(settings: Settings, *, threads: int = 16, publish_timeout_s: float = 5) -> Services:
+    """Services with nothing started: no thread, no connection. `threads` sizes the pools."""
+    providers = config_files.load_providers(settings.config_dir)
+    prompts = config_files.load_prompts(settings.config_dir)
+    policy = config_files.load_policy(settings.config_dir)
+    reachable, simulated = endpoints(settings, providers)
+    providers = tuple(reachable[p.name].provider if p.name in reachable else p for p in providers)
+    engine = database.create(settings.require_database_url(), pool_size=min(threads, 10))
+    sessions = sessionmaker(engine, expire_on_commit=False)
+    redis_url = settings.require_redis_url()
+    celery = make_celery(redis_url, [p.name for p in providers], socket_timeout_s=publish_timeout_s)
+    return Services(
+        settings=settings,
+        policy=policy,
+        providers=providers,
+        endpoints=reachable,
+        prompts=prompts,
+        simulated=simulated,
+        engine=engine,
+        sessions=sessions,
+        redis=connect(redis_url),
+        client=Client(new_pool(threads)),
+        messages=Messages(celery),
+        config=live_config.live(sessions, providers, live_config.epoch_ms()),
+        scorecard=evidence.live(sessions),
+    )
+
+
+def connect(redis_url: str) -> redis.Redis:
+    """A Redis client that never hangs: every operation is bounded, and fails at once rather than trying again."""
+    bounds = {} if redis_url.startswith("unix:") else {"socket_connect_timeout": 1.0, "socket_keepalive": True}
+    client: redis.Redis = redis.Redis.from_url(
+        redis_url, socket_timeout=3.0, health_check_interval=10, retry=Retry(NoBackoff(), 0), **bounds
+    )
+    return client
+
+
+def wait_for(services: Services, *, patience_s: float = 60.0) -> None:
+    """Until Redis answers and Postgres has the schema of this code; raises DependencyUnavailable after `patience_s`."""
+    _wait("Redis", lambda: _redis_answers(services.redis), patience_s)
+    _wait("PostgreSQL with the current schema (run `tooloo migrate`)", lambda: _schema_stands(services), patience_s)
+
+
+def _wait(what: str, ready: Callable[[], str | None], patience_s: float) -> None:
+    give_up_at = time.monotonic() + patience_s
+    told = False
+    while (problem := ready()) is not None:
+        if time.monotonic() > give_up_at:
+            raise DependencyUnavailable(f"waited {patience_s:.0f} s for {what}: {problem}")
+        if not told and time.monotonic() > give_up_at - patience_s + 3:
+            log.info("waiting", what=what, problem=problem)
+            told = True
+        time.sleep(0.1)
+
+
+def _redis_answers(connection: redis.Redis) -> str | None:
+    try:
+        connection.ping()
+    except redis.RedisError as error:
+        return str(error)
+    return None
+
+
+def _schema_stands(services: Services) -> str | None:
+    try:
+        return None if database.is_current(services.engine) else "the schema is not the one this release needs"
+    except DBAPIError as error:
+        return str(error.orig).strip().splitlines()[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What `start` started; `stop` ends it, the last state written."""
+
+    gateway: Gateway
+    subscription: Subscription
+    snapshot: SnapshotFile
+
+    def stop(self) -> None:
+        self.gateway.recorder.stop()
+        self.subscription.stop()
+        self.snapshot.stop()
+
+
+def follow(services: Services) -> Subscription:
+    """Read config and scorecard once, then keep them up to date in a thread: what every worker needs."""
+    services.config.refresh(services.redis)
+    services.scorecard.refresh(services.redis)
+    subscription = Subscription(services.redis, [services.config, services.scorecard])
+    subscription.start()
+    return subscription
+
+
+def start(services: Services, *, seed: int | None = None) -> Running:
+    """The gateway of an API process, with its threads. `seed` makes its choices repeatable, for tests."""
+    limits = services.policy.gateway
+    recorder = Recorder(services.redis, size=limits.outcome_buffer, stream_size=limits.outcome_stream)
+    breakers = Breakers(services.redis, services.policy.breaker)
+    snapshot = SnapshotFile(services.settings.config_dir / "runtime.json")
+    services.config.on_change(snapshot.offer)
+    try:
+        live_config.recover(
+            services.sessions, services.redis, services.settings.config_dir / "runtime.json", services.providers
+        )
+    except TooLooError as error:  # degraded: what Redis or the file holds serves until Postgres is back
+        log.warning("config not recovered at start", reason=str(error))
+    services.config.refresh(services.redis)
+    services.scorecard.refresh(services.redis)
+    subscription = Subscription(services.redis, [services.config, services.scorecard, breakers])
+    recorder.start()
+    snapshot.start()
+    subscription.start()
+    return Running(Gateway(services, recorder, breakers, random.Random(seed)), subscription, snapshot)
+
+
+def check_exposure(settings: Settings) -> None:
+    """Beyond loopback, writes need an admin key and chat an API key; raises ConfigError naming what is missing."""
+    if settings.loopback:
+        return
+    needed: Mapping[str, str | None] = {"TOOLOO_ADMIN_KEY": settings.admin_key, "TOOLOO_API_KEY": settings.api_key}
+    for name, value in needed.items():
+        if not value:
+            raise ConfigError(f"listening on {settings.host} needs {name}: set it, or listen on 127.0.0.1", field=name)
