@@ -1,0 +1,37 @@
+"""The HTTP API: thin views over the two main paths."""
+
+from __future__ import annotations
+
+import uuid
+
+from flask import Flask, Response, g, request
+
+from app.api import auth, chat, current, envelope, health, system
+from app.gateway import Gateway
+
+#: bytes of the largest body taken
+MAX_BODY = 4 * 1024 * 1024
+
+
+def create_app(gateway: Gateway) -> Flask:
+    app = Flask("tooloo", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
+    app.before_request(_name_request)
+    app.after_request(_show_name)
+    envelope.handle_errors(app)
+    auth.protect(app, gateway.services.settings)
+    current.attach(app, gateway)
+    for blueprint in (health.health, system.system, chat.chat):
+        app.register_blueprint(blueprint)
+    return app
+
+
+def _name_request() -> None:
+    given = request.headers.get("X-Request-Id", "")
+    g.request_id = given if given.isascii() and given.isprintable() and 0 < len(given) <= 100 else uuid.uuid4().hex
+
+
+def _show_name(response: Response) -> Response:
+    response.headers["X-Request-Id"] = g.get("request_id", "")
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response

@@ -1,0 +1,85 @@
+"""The envelope of every answer, and the one place that turns an error into one."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import structlog
+from flask import Flask, Response, g, request
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.alias_generators import to_camel
+from werkzeug.exceptions import HTTPException
+
+from app.errors import InvalidRequest, PayloadTooLarge, TooLooError
+
+log = structlog.get_logger()
+
+
+class Body(BaseModel):
+    """A request body: camelCase, no unknown fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
+
+
+def ok(data: object, status: int = 200, **headers: str) -> Response:
+    return _json({"success": True, "data": data}, status, headers)
+
+
+def failed(code: str, message: str, status: int, field: str | None = None) -> Response:
+    error = {"code": code, "message": message, "requestId": g.get("request_id", "")}
+    if field is not None:
+        error["field"] = field
+    return _json({"success": False, "error": error}, status, {})
+
+
+def _json(document: object, status: int, headers: dict[str, str]) -> Response:
+    body = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
+    return Response(body, status, {name.replace("_", "-"): v for name, v in headers.items()}, "application/json")
+
+
+def body(kind: type[Body] | None = None) -> Any:
+    """The JSON body as a dict, or as `kind`; raises InvalidRequest naming the field."""
+    try:
+        document = request.get_json(force=True) if request.get_data(cache=True) else {}
+    except HTTPException as error:
+        raise InvalidRequest(f"the body is not JSON: {error.description}") from None
+    if not isinstance(document, dict):
+        raise InvalidRequest(f"the body must be a JSON object: got {type(document).__name__}")
+    if kind is None:
+        return document
+    try:
+        return kind.model_validate(document, by_alias=True, by_name=False)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        message = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "extra_forbidden":
+            known = ", ".join(f.alias or n for n, f in kind.model_fields.items())
+            message = f"unknown field; known are: {known}"
+        raise InvalidRequest(f"{field}: {message}" if field else message, field=field or None) from None
+
+
+def handle_errors(app: Flask) -> None:
+    @app.errorhandler(TooLooError)
+    def _ours(error: TooLooError) -> Response:
+        if error.status >= 500:
+            log.warning("request failed", path=request.path, code=error.code, reason=str(error))
+        response = failed(error.code, error.message, error.status, error.field)
+        if error.status == 503:
+            response.headers["Retry-After"] = "5"
+        return response
+
+    @app.errorhandler(HTTPException)
+    def _http(error: HTTPException) -> Response:
+        if error.code == 413:
+            return _ours(PayloadTooLarge(f"the body is larger than {app.config['MAX_CONTENT_LENGTH']} bytes"))
+        names = {404: "not_found", 405: "method_not_allowed", 415: "unsupported_media_type"}
+        status = error.code or 500
+        return failed(names.get(status, "http_error"), error.description or error.name, status)
+
+    @app.errorhandler(Exception)
+    def _unforeseen(error: Exception) -> Response:
+        """The one logged boundary of the API process."""
+        log.exception("unforeseen error", path=request.path, error=repr(error))
+        return failed("internal_error", "something went wrong here; the log has it under this requestId", 500)

@@ -1,0 +1,129 @@
+"""/api/v1/system: runtime config, benchmark rounds, scorecard, insights."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from flask import Blueprint, Response, request
+from pydantic import Field
+
+from app import benchmark, live_config
+from app.api.current import gateway
+from app.api.envelope import Body, body, ok
+from app.api.shapes import insights_json, progress_json, round_json
+from app.benchmark import Selection
+from app.domain import router
+from app.errors import InvalidRequest, NotFound
+from app.models import Probe
+from app.store import database, rounds
+
+#: longest author and reason that a revision keeps
+TEXT_LIMIT = 1000
+HISTORY_LIMIT = 100
+#: rounds in `history`, as the specification has it
+HISTORY = 10
+
+
+class BenchmarkBody(Body):
+    providers: Annotated[list[str], Field(max_length=100)] = Field(default_factory=list)
+    prompts: Annotated[list[str], Field(max_length=1000)] = Field(default_factory=list)
+
+
+system = Blueprint("system", __name__, url_prefix="/api/v1/system")
+
+
+@system.get("/runtime-config")
+def show_config() -> Response:
+    services = gateway().services
+    config = services.config.value
+    tag = f'"{config.version}"'
+    if tag in [each.strip() for each in request.headers.get("If-None-Match", "").split(",")]:
+        return Response(status=304, headers={"ETag": tag})
+    return ok(config.document(), ETag=tag)
+
+@system.post("/runtime-config")
+def update_config() -> Response:
+    services = gateway().services
+    change = dict(body())
+    author = _text(change.pop("updatedBy", "api"), "updatedBy")
+    reason = _text(change.pop("reason", "changed through the API"), "reason")
+    if not change:
+        raise InvalidRequest("nothing to change: send at least one setting, such as {'explorationRate': 0.05}")
+    config = live_config.update(
+        services.sessions, services.redis, change, author=author, reason=reason, if_match=_if_match()
+    )
+    # the caller's next read, wherever it lands, must not be older than this answer; here it lands at once
+    services.config.offer(config.revision, live_config.dump(config))
+    return ok(config.document(), ETag=f'"{config.version}"')
+
+@system.get("/benchmark-results")
+def benchmark_results() -> Response:
+    services = gateway().services
+    limit = _limit(HISTORY)
+    with database.transaction(services.sessions) as session:
+        records = rounds.finished(session, limit)
+        by_round: dict[str, list[Probe]] = {record.id: [] for record in records}
+        for probe in rounds.probes(session, list(by_round)):
+            by_round[probe.round_id].append(probe)
+        total = rounds.count_finished(session)
+        prompts = {prompt.id: prompt for prompt in services.prompts}
+        history = [round_json(record, by_round[record.id], prompts) for record in records]
+    return ok({"latest": history[0] if history else None, "history": history, "totalRounds": total})
+
+@system.post("/benchmarks")
+def start_benchmark() -> Response:
+    services = gateway().services
+    wanted: BenchmarkBody = body(BenchmarkBody)
+    selection = Selection(tuple(wanted.providers), tuple(wanted.prompts))
+    return ok({"roundId": benchmark.start_round(services, "manual", selection)}, 202)
+
+@system.get("/benchmarks/<round_id>")
+def benchmark_progress(round_id: str) -> Response:
+    services = gateway().services
+    with database.transaction(services.sessions) as session:
+        record = rounds.get(session, round_id)
+        if record is None:
+            raise NotFound(f"there is no round {round_id!r}", field="roundId")
+        return ok(progress_json(record, rounds.progress(session, round_id)))
+
+@system.get("/scorecard")
+def scorecard() -> Response:
+    services = gateway().services
+    segment = request.args.get("segment")
+    plan = gateway().plan(segment, live_config.utc_now())
+    return ok(
+        {
+            "configVersion": services.config.value.version,
+            "explorationRate": services.config.value.effective_exploration_rate,
+            "simulated": services.simulated,
+            "candidates": router.candidates_json(plan),
+            "leftOut": [
+                {"provider": name, "reason": reason}
+                for name, reason in services.left_out(services.config.value).items()
+            ],
+        }
+    )
+
+@system.get("/insights")
+def insights() -> Response:
+    services = gateway().services
+    with database.transaction(services.sessions) as session:
+        return ok({"insights": insights_json(rounds.finished(session, _limit(HISTORY)))})
+
+
+def _if_match() -> str | None:
+    value = request.headers.get("If-Match", "").strip()
+    return None if value in {"", "*"} else value.removeprefix("W/").strip('"')
+
+
+def _limit(default: int) -> int:
+    text = request.args.get("limit", str(default))
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= HISTORY_LIMIT:
+        raise InvalidRequest(f"limit must be a number from 1 to {HISTORY_LIMIT}: got {text!r}", field="limit")
+    return int(text)
+
+
+def _text(value: object, field: str) -> str:
+    if not isinstance(value, str) or not value.strip() or len(value) > TEXT_LIMIT or "\x00" in value:
+        raise InvalidRequest(f"{field} must be a text of 1 to {TEXT_LIMIT} characters", field=field)
+    return value.strip()
