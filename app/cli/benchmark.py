@@ -1,0 +1,129 @@
+"""tooloo benchmark, tooloo results."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from app.cli.client import call
+from app.cli.main import print_json
+
+SYSTEM = "/api/v1/system"
+FINAL = {"done", "partial", "failed"}
+#: how often a waiting command looks
+POLL_S = 0.25
+
+
+@click.command()
+@click.option("--provider", "-p", "providers", multiple=True, help="Only this provider (may be repeated).")
+@click.option("--prompt", "-n", "prompts", multiple=True, help="Only this prompt (may be repeated).")
+@click.option("--wait", is_flag=True, help="Watch it to its end, then show its table.")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+@click.pass_context
+def benchmark(
+    ctx: click.Context, providers: tuple[str, ...], prompts: tuple[str, ...], wait: bool, as_json: bool
+) -> None:
+    """Start a benchmark round now.
+
+    \b
+    Example:  tooloo benchmark --wait
+              tooloo benchmark --provider deepseek --prompt maths
+    Exit code: 0 started (with --wait: every probe ran), 1 partial or failed, 3 no API.
+    """
+    body = {"providers": list(providers), "prompts": list(prompts)}
+    round_id: str = call("POST", f"{SYSTEM}/benchmarks", body)["roundId"]
+    if not wait:
+        print_json({"roundId": round_id}) if as_json else click.echo(f"started {round_id}")
+        return
+    state = _watch(round_id, quiet=as_json)
+    shown = next(
+        (r for r in call("GET", f"{SYSTEM}/benchmark-results?limit=10")["history"] if r["id"] == round_id), None
+    )
+    if as_json:
+        print_json(shown)
+    elif shown is not None:
+        show_round(shown)
+    if state["status"] != "done":
+        ctx.exit(1)
+
+
+def _watch(round_id: str, *, quiet: bool) -> dict[str, Any]:
+    console = Console(stderr=True, quiet=quiet)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        bar = progress.add_task(round_id, total=None)
+        while True:
+            state: dict[str, Any] = call("GET", f"{SYSTEM}/benchmarks/{round_id}")
+            progress.update(bar, total=state["expected"], completed=state["done"], description=state["status"])
+            if state["status"] in FINAL:
+                return state
+            time.sleep(POLL_S)
+
+
+@click.command()
+@click.option("--last", "-n", type=click.IntRange(1, 100), default=1, help="How many rounds.", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+def results(last: int, as_json: bool) -> None:
+    """Show finished rounds, newest first.
+
+    \b
+    Example:  tooloo results --last 3
+    """
+    data = call("GET", f"{SYSTEM}/benchmark-results?limit={last}")
+    if as_json:
+        print_json(data)
+        return
+    if not data["history"]:
+        click.echo("no round has finished yet: start one with `tooloo benchmark --wait`")
+    for each in data["history"]:
+        show_round(each)
+
+
+def show_round(shown: dict[str, Any]) -> None:
+    """A table per provider, then what the optimizer said."""
+    summary = shown["summary"]
+    title = f"{shown['id']} · {shown['status']} · {shown['duration']} ms" + (
+        " · SIMULATED" if shown["simulated"] else ""
+    )
+    table = Table(title=title, title_justify="left")
+    for name in ("provider", "ok", "mean latency ms", "mean quality", "cost USD", "errors"):
+        table.add_column(name, justify="left" if name in {"provider", "errors"} else "right")
+    by_provider: dict[str, list[dict[str, Any]]] = {}
+    for result in shown["results"]:
+        by_provider.setdefault(result["provider"], []).append(result)
+    for provider, rows in by_provider.items():
+        ok = [row for row in rows if row["success"]]
+        table.add_row(
+            provider,
+            f"{len(ok)}/{len(rows)}",
+            _mean([row["latency"] for row in ok], "{:.0f}"),
+            _mean([row["qualityScore"] for row in ok], "{:.2f}"),
+            _sum([row["cost"] for row in rows]),
+            ", ".join(sorted({row["error"] for row in rows if row["error"]})),
+        )
+    console = Console()
+    console.print(table)
+    console.print(
+        f"{summary['successCount']}/{summary['providersAttempted']} probes ok, "
+        f"mean latency {summary['avgLatency']} ms, mean quality {summary['avgQualityScore']}",
+        highlight=False,
+    )
+    for line in summary["improvements"]:
+        console.print(f"  · {line}", highlight=False, markup=False)
+    for left in shown["leftOut"]:
+        console.print(f"  · left out: {left['provider']}: {left['reason']}", highlight=False, markup=False)
+
+
+def _mean(values: list[float | None], form: str) -> str:
+    known = [value for value in values if value is not None]
+    return form.format(sum(known) / len(known)) if known else "–"
+
+
+def _sum(values: list[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    return f"{sum(known):.6f}" if known else "unknown"

@@ -1,0 +1,86 @@
+"""tooloo kickoff, the last step of `tooloo up`: wait until all serves, start a first round, say where things are."""
+
+from __future__ import annotations
+
+import time
+
+import click
+import requests
+
+from app import benchmark, bootstrap, logs, settings
+from app.errors import DependencyUnavailable
+from app.services import Services
+from app.settings import Settings
+from app.store import database, rounds
+
+PATIENCE_S = 60.0
+
+
+@click.command()
+def kickoff() -> None:
+    """Wait for the stack, start a round at once, print a summary. `tooloo up` runs this by itself.
+
+    \b
+    Example:  tooloo kickoff
+    """
+    configured = settings.load()
+    logs.configure(configured.log_format, configured.log_level)
+    services = bootstrap.build(configured, threads=1)
+    _wait_for_page(f"http://127.0.0.1:{configured.port}/readyz")
+    bootstrap.wait_for(services)
+    services.config.refresh(services.redis)
+    round_id = first_round(services)
+    _wait_for_page(f"http://127.0.0.1:{configured.flower_port}/")
+    for line in summary(configured, services, round_id):
+        click.echo(line)
+
+
+def first_round(services: Services) -> str | None:
+    """The current slot's round if it is missing, else one out of turn, unless one is running already."""
+    with database.transaction(services.sessions) as session:
+        running = rounds.open_rounds(session)
+    if running:
+        return running[-1]
+    return benchmark.start_slot(services) or benchmark.start_round(services, "startup")
+
+
+def summary(configured: Settings, services: Services, round_id: str | None) -> list[str]:
+    """What a person wants to know now, line by line."""
+    api = f"http://127.0.0.1:{configured.port}"
+    left_out = services.left_out(services.config.value)
+    names = [p.name for p in services.providers if p.name not in left_out]
+    lines = [
+        "",
+        f"TooLoo is ready: {api}",
+        f"  scorecard     {api}/api/v1/system/scorecard",
+        f"  results       {api}/api/v1/system/benchmark-results",
+        f"  config        {api}/api/v1/system/runtime-config",
+        f"  Flower        http://127.0.0.1:{configured.flower_port}",
+    ]
+    if services.simulated:
+        lines += [
+            f"  lab           {services.settings.lab_url}",
+            f"  SIMULATED     {', '.join(names)}: no provider key is set, the lab answers for all of them",
+        ]
+    else:
+        lines.append(f"  real          {', '.join(names)}")
+    lines += [f"  left out      {name}: {reason}" for name, reason in left_out.items()]
+    lines += [
+        f"  first round   {round_id}; watch it with: tooloo results",
+        '  try           tooloo chat "What is a mutex?"',
+        "",
+    ]
+    return lines
+
+
+def _wait_for_page(url: str) -> None:
+    give_up_at = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            if requests.get(url, timeout=5).status_code == requests.codes.ok:
+                return
+        except requests.RequestException:
+            pass
+        if time.monotonic() > give_up_at:
+            raise DependencyUnavailable(f"{url} does not answer after {PATIENCE_S:.0f} s")
+        time.sleep(0.1)

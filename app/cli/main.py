@@ -1,0 +1,75 @@
+"""The `tooloo` command. Each group lives in a file of its own and is loaded when it is called for."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from typing import Any
+
+import click
+
+from app.errors import TooLooError
+
+#: command → where it stands; `up` and `lab` need the extra named local
+COMMANDS = {
+    "up": "app.cli.up:up",
+    "api": "app.cli.processes:api",
+    "worker": "app.cli.processes:worker",
+    "beat": "app.cli.processes:beat",
+    "flower": "app.cli.processes:flower",
+    "migrate": "app.cli.processes:migrate",
+    "kickoff": "app.cli.kickoff:kickoff",
+    "benchmark": "app.cli.benchmark:benchmark",
+    "results": "app.cli.benchmark:results",
+    "scorecard": "app.cli.reports:scorecard",
+    "insights": "app.cli.reports:insights",
+    "config": "app.cli.config:config",
+    "chat": "app.cli.chat:chat",
+    "replay": "app.cli.replay:replay",
+    "lab": "app.cli.lab:lab",
+}
+
+
+class Commands(click.Group):
+    """Loads a command on first use; says one clear line for every error of ours."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[name].partition(":")
+        try:
+            command: click.Command = getattr(importlib.import_module(module), attribute)
+        except ModuleNotFoundError as error:
+            if error.name is None or error.name.startswith("app."):
+                raise
+            raise click.ClickException(f"`{name}` needs {error.name}: pip install 'tooloo[local]'") from None
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except TooLooError as error:
+            raise click.ClickException(str(error)) from None
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="tooloo")
+def cli() -> None:
+    """TooLoo: a self-optimizing LLM gateway.
+
+    \b
+    Start everything on this machine:   tooloo up
+    Ask the best provider:              tooloo chat "What is a mutex?"
+    Measure now:                        tooloo benchmark --wait
+    """
+
+
+def print_json(document: object) -> None:
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    cli()

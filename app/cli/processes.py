@@ -1,0 +1,132 @@
+"""The single processes, as a deployment starts them: api, worker, beat, flower, migrate."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from app import bootstrap, broker, config_files, logs, settings
+from app.store import database
+
+#: what `--queues probes` stands for: the queue of every provider
+ALL_PROBES = "probes"
+
+
+@click.command()
+def migrate() -> None:
+    """Bring the database schema up to date.
+
+    \b
+    Example:  tooloo migrate
+    """
+    configured = settings.load()
+    logs.configure(configured.log_format, configured.log_level)
+    click.echo(f"schema at {database.migrate(configured.require_database_url())}")
+
+
+@click.command()
+def api() -> None:
+    """Serve the HTTP API.
+
+    \b
+    Example:  TOOLOO_PORT=4000 tooloo api
+    """
+    from granian.constants import Interfaces
+    from granian.server import Server
+
+    from app.api.wsgi import THREADS
+
+    configured = settings.load()
+    bootstrap.check_exposure(configured)
+    Server(
+        "app.api.wsgi:create",
+        factory=True,
+        address=configured.host,
+        port=configured.port,
+        interface=Interfaces.WSGI,
+        workers=configured.api_processes,
+        blocking_threads=THREADS,
+        backlog=1024,
+        respawn_failed_workers=True,
+        workers_kill_timeout=5,
+        log_access=False,
+        websockets=False,
+    ).serve()
+
+
+@click.command()
+@click.option(
+    "--queues", "-q", default=ALL_PROBES, show_default=True, help="probes, control, optimizer, or queue names."
+)
+@click.option("--concurrency", "-c", type=click.IntRange(1, 200), default=None, help="Probes in flight, or processes.")
+def worker(queues: str, concurrency: int | None) -> None:
+    """Run a Celery worker: threads for probes, processes for control and optimizer.
+
+    \b
+    Example:  tooloo worker --queues probes --concurrency 16
+              tooloo worker --queues control,optimizer
+              tooloo worker --queues probe.deepseek,probe.gemini
+    """
+    configured = settings.load()
+    providers = config_files.load_providers(configured.config_dir)
+    names = [
+        name
+        for wanted in queues.split(",")
+        for name in (broker.queues(p.name for p in providers) if wanted == ALL_PROBES else [wanted.strip()])
+    ]
+    known = {broker.CONTROL, broker.OPTIMIZER, *broker.queues(p.name for p in providers)}
+    for name in names:
+        if name not in known:
+            raise click.UsageError(f"unknown queue {name!r}; known are: {ALL_PROBES}, {', '.join(sorted(known))}")
+    probes = any(name.startswith("probe.") for name in names)
+    if probes and not all(name.startswith("probe.") for name in names):
+        raise click.UsageError(
+            "probes run in threads, control and optimizer in processes: give them workers of their own"
+        )
+    pool = ["--pool=threads"] if probes else ["--pool=prefork"]
+    count = concurrency or (sum(p.concurrency for p in providers) + 2 if probes else 1)
+    _celery(
+        "worker",
+        *pool,
+        f"--concurrency={count}",
+        f"--queues={','.join(names)}",
+        f"--hostname={'probes' if probes else names[0]}-{os.getpid()}@%h",
+        "--without-mingle",
+        "--without-gossip",
+        "--task-events",
+    )
+
+
+@click.command()
+def beat() -> None:
+    """Run Celery beat: the hourly round, ingest, reaper.
+
+    \b
+    Example:  tooloo beat
+    """
+    configured = settings.load()
+    configured.data_dir.mkdir(parents=True, exist_ok=True)
+    _celery("beat", "--pidfile=")
+
+
+@click.command()
+def flower() -> None:
+    """Serve Flower, the view of workers and tasks.
+
+    \b
+    Example:  TOOLOO_FLOWER_AUTH=me:secret TOOLOO_FLOWER_HOST=0.0.0.0 tooloo flower
+    """
+    configured = settings.load()
+    if configured.flower_host not in {"127.0.0.1", "localhost", "::1"} and not configured.flower_auth:
+        raise click.UsageError(f"Flower on {configured.flower_host} needs TOOLOO_FLOWER_AUTH=user:password")
+    if configured.flower_auth:
+        # by environment, not by argument: arguments are visible to every user of the machine
+        os.environ["FLOWER_BASIC_AUTH"] = configured.flower_auth
+    _celery("flower", f"--address={configured.flower_host}", f"--port={configured.flower_port}")
+
+
+def _celery(*arguments: str) -> None:
+    """Become Celery: no process of ours stays between it and its supervisor."""
+    os.execv(sys.executable, [sys.executable, "-m", "celery", "-A", "workers.celery_app", "--quiet", *arguments])  # noqa: S606 - no shell is meant

@@ -1,0 +1,77 @@
+"""tooloo scorecard, tooloo insights."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from app.cli.client import call
+from app.cli.main import print_json
+
+SYSTEM = "/api/v1/system"
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+def scorecard(as_json: bool) -> None:
+    """Show what is known of every target, and the order that requests are sent in.
+
+    \b
+    Example:  tooloo scorecard
+    """
+    data = call("GET", f"{SYSTEM}/scorecard")
+    if as_json:
+        print_json(data)
+        return
+    title = f"config {data['configVersion']}, exploration {data['explorationRate']:.2f}"
+    table = Table(title=title + (" · SIMULATED" if data["simulated"] else ""), title_justify="left")
+    for name in ("#", "target", "score", "latency ms", "success", "quality", "cost USD", "calls", "why"):
+        table.add_column(name, justify="left" if name in {"target", "why"} else "right")
+    for place, candidate in enumerate(data["candidates"], 1):
+        table.add_row(str(place), *_cells(candidate))
+    console = Console()
+    console.print(table)
+    for left in data["leftOut"]:
+        console.print(f"left out: {left['provider']}: {left['reason']}", highlight=False, markup=False)
+
+
+def _cells(candidate: dict[str, Any]) -> list[str]:
+    known = candidate.get("evidence") or {}
+    calls = (known.get("benchmarkCount") or 0) + (known.get("liveCount") or 0)
+    return [
+        f"{candidate['provider']}/{candidate['model']}",
+        _number(candidate.get("score"), "{:.3f}"),
+        _number(known.get("latencyMs"), "{:.0f}"),
+        _number(known.get("success"), "{:.2f}"),
+        _number(known.get("quality"), "{:.2f}"),
+        _number(known.get("costUsd"), "{:.6f}"),
+        f"{calls:.0f}",
+        "; ".join(candidate.get("reasons", [])),
+    ]
+
+
+def _number(value: float | None, form: str) -> str:
+    return "–" if value is None else form.format(value)
+
+
+@click.command()
+@click.option("--last", "-n", type=click.IntRange(1, 100), default=5, help="Of how many rounds.", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+def insights(last: int, as_json: bool) -> None:
+    """Show what the optimizer saw, did, and why; newest first.
+
+    \b
+    Example:  tooloo insights --last 3
+    """
+    data = call("GET", f"{SYSTEM}/insights?limit={last}")
+    if as_json:
+        print_json(data)
+        return
+    for insight in data["insights"]:
+        when = datetime.fromtimestamp(insight["timestamp"] / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        simulated = " [simulated]" if insight["simulated"] else ""
+        click.echo(f"{when}{simulated}  {insight['text']}")
