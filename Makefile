@@ -1,0 +1,78 @@
+# Needs make and Python ≥ 3.11, and nothing else: every target does its own set-up in .venv.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+# arguments passed on: make test ARGS="-k router"
+ARGS   ?=
+
+# A .venv that does not work for this folder (moved, copied, its Python gone, half installed) is made anew.
+WORKS  := $(BIN)/python -P -c 'import app, pip; from pathlib import Path; assert Path(app.__file__).parents[1].samefile(".")' 2>/dev/null
+$(shell $(WORKS) || rm -f $(VENV)/.python $(VENV)/.local $(VENV)/.dev)
+
+.DEFAULT_GOAL := help
+.PHONY: help up test lint check bench format requirements clean
+
+help:
+	@echo "make up            everything on this machine: http://127.0.0.1:4000"
+	@echo "make test          the whole suite, against real embedded servers; ARGS=\"-k router\" selects"
+	@echo "make check         format, lint, types, import contracts, tests"
+	@echo "make bench         speed, beside other gateways"
+	@echo "make format        put the code into its form"
+	@echo "make requirements  compile deploy/requirements*.txt anew from pyproject.toml"
+	@echo "make clean         remove .venv and caches; data in .tooloo stays"
+
+up: $(VENV)/.local
+	@$(BIN)/tooloo up
+
+test: $(VENV)/.dev
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.dev
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+check: lint test
+
+bench: $(VENV)/.dev
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+format: $(VENV)/.dev
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+# The stamps make a set-up run again when what it installs has changed. The second includes the first.
+$(VENV)/.local: deploy/requirements-local.txt pyproject.toml | $(VENV)/.python
+	$(call install,deploy/requirements-local.txt)
+	@touch $@
+
+$(VENV)/.dev: deploy/requirements-dev.txt deploy/requirements-local.txt pyproject.toml | $(VENV)/.python
+	$(call install,deploy/requirements-dev.txt)
+	@touch $(VENV)/.local $@
+
+# pip checks every hash; the project itself is built by the setuptools that was checked so, without the network.
+define install
+@echo "installing $(1) into $(VENV) (the first time takes a minute or two)"
+@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1)
+@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+endef
+
+$(VENV)/.python:
+	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) not found: install Python 3.11 or newer, or name it: make PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: TooLoo needs Python 3.11 or newer, $(PYTHON) is $$($(PYTHON) --version): name another: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "make: $(PYTHON) has no venv module: on Debian and Ubuntu, apt install python3-venv"; exit 1; }
+	@$(WORKS) || $(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+requirements: build/tools/.uv
+	@sh deploy/compile.sh build/tools/bin/uv
+
+build/tools/.uv: | $(VENV)/.python
+	@$(PYTHON) -m venv --clear build/tools
+	@build/tools/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,0 +1,67 @@
+"""Nothing that `tooloo up` started outlives it for long, even where `up` itself was killed.
+
+On Linux the kernel tells each child when `up` dies. Whatever still runs then (it ignored that, or stood a step further
+down, or this is not Linux) carries a mark in its environment, and the next `up` on the same data ends it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from pathlib import Path
+
+import psutil
+
+#: environment variable that every process of a stack inherits; its value is the data folder
+MARK = "_TOOLOO_STACK"
+
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+def die_with_parent(parent_pid: int, sig: signal.Signals) -> None:
+    """To be called in a child between fork and exec: it gets `sig` when its parent dies."""
+    if _libc is None:
+        return
+    _libc.prctl(_PR_SET_PDEATHSIG, int(sig), 0, 0, 0)
+    if os.getppid() != parent_pid:  # it died before we asked
+        os._exit(1)
+
+
+def leftovers(data_dir: Path) -> list[psutil.Process]:
+    """Processes of a stack on this data, this one aside; to the holder of the data's lock they are what is left."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(MARK) == str(data_dir) and process.pid != os.getpid():
+                found.append(process)
+        except psutil.Error:  # it ended, or belongs to somebody else
+            continue
+    return found
+
+
+def end(processes: list[psutil.Process], *, patience_s: float) -> None:
+    """Ask them to stop, and kill those that have not within `patience_s`."""
+    for process in processes:
+        # SIGTERM makes Postgres wait for its clients, SIGINT makes it send them away
+        _signal(process, signal.SIGINT if _name(process) == "postgres" else signal.SIGTERM)
+    _, stubborn = psutil.wait_procs(processes, timeout=patience_s)
+    for process in stubborn:
+        _signal(process, signal.SIGKILL)
+    psutil.wait_procs(stubborn, timeout=patience_s)
+
+
+def _signal(process: psutil.Process, sig: signal.Signals) -> None:
+    try:
+        process.send_signal(sig)
+    except psutil.Error:
+        return
+
+
+def _name(process: psutil.Process) -> str:
+    try:
+        return str(process.name())
+    except psutil.Error:
+        return ""

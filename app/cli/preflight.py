@@ -1,0 +1,154 @@
+"""What can be known to go wrong is said in one line, before anything starts."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from app import config_files
+from app.cli import servers
+from app.cli.place import Place
+from app.errors import ConfigError, Conflict
+from app.settings import Settings
+
+#: a fresh database takes 50 MB, its write-ahead log and Redis' file grow beside it
+NEEDED_MB = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    number: int
+    host: str
+    #: who will listen on it
+    service: str
+    #: variable that changes it
+    variable: str
+
+
+def check_config(settings: Settings) -> bool:
+    """Read all that the processes will read; True if no provider has a key, so that all are to be simulated."""
+    if not settings.loopback:
+        from app.bootstrap import check_exposure  # it imports every service, which costs a second
+
+        check_exposure(settings)
+    config_files.load_prompts(settings.config_dir)
+    config_files.load_policy(settings.config_dir)
+    named = [provider.key_env for provider in config_files.load_providers(settings.config_dir) if provider.key_env]
+    keys = [settings.provider_key(name) for name in named]
+    if settings.lab_trace is not None and not settings.lab_trace.is_file():
+        raise ConfigError(f"TOOLOO_LAB_TRACE: there is no file {settings.lab_trace}", field="TOOLOO_LAB_TRACE")
+    return bool(keys) and not any(keys)
+
+
+def check_services(settings: Settings) -> None:
+    """A PostgreSQL or Redis that the environment names must answer."""
+    if settings.database_url and (problem := servers.postgres_problem(settings.database_url)):
+        raise ConfigError(f"DATABASE_URL is set, but PostgreSQL does not answer: {problem}", field="DATABASE_URL")
+    if settings.redis_url and (problem := servers.redis_problem(settings.redis_url)):
+        raise ConfigError(f"REDIS_URL is set, but Redis does not answer: {problem}", field="REDIS_URL")
+
+
+def make_data_dir(folder: Path) -> None:
+    """Make the data folder; raises ConfigError where that or writing into it fails."""
+    logs = folder / "log"
+    try:
+        # root's servers run as another user, who must get through
+        folder.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
+        logs.mkdir(exist_ok=True)
+        for file in (folder, logs, folder / "lock", *logs.iterdir()):
+            if file.exists() and not os.access(file, os.W_OK):
+                raise PermissionError(errno.EACCES, f"{os.strerror(errno.EACCES)} ({file})")
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write to the data folder {folder}: {error.strerror}; set TOOLOO_DATA_DIR to another one",
+            field="TOOLOO_DATA_DIR",
+        ) from None
+
+
+def check_space(folder: Path, needed_mb: int = NEEDED_MB) -> None:
+    free_mb = shutil.disk_usage(folder).free // 1_000_000
+    if free_mb < needed_mb:
+        raise ConfigError(
+            f"no disk space: {free_mb} MB free in {folder}, {needed_mb} MB are needed; "
+            "free some or set TOOLOO_DATA_DIR to another disk",
+            field="TOOLOO_DATA_DIR",
+        )
+
+
+def check_data_version(where: Place) -> None:
+    major = servers.data_major(where)
+    if major not in (None, servers.POSTGRES_MAJOR):
+        raise ConfigError(
+            f"{where.postgres} was written by PostgreSQL {major}, this is {servers.POSTGRES_MAJOR}: "
+            "move the folder away to start anew, or set DATABASE_URL to a server that can read it",
+            field="TOOLOO_DATA_DIR",
+        )
+
+
+@contextmanager
+def lock(folder: Path) -> Iterator[None]:
+    """One stack per data folder; the kernel drops the lock with the process, however that ends."""
+    with (folder / "lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.seek(0)
+            raise Conflict(
+                f"`tooloo up` runs already on {folder} (pid {file.read().strip() or 'unknown'}); "
+                "stop it, or set TOOLOO_DATA_DIR and the ports to run a second stack"
+            ) from None
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
+
+
+def check_ports(ports: Sequence[Port]) -> None:
+    """Raises ConfigError naming the first port that is taken, by whom if that is to be seen, and what changes it."""
+    for index, port in enumerate(ports):
+        for other in ports[:index]:
+            if port.number == other.number:
+                raise ConfigError(
+                    f"{other.service} and {port.service} cannot both have port {port.number}: "
+                    f"set {other.variable} or {port.variable}",
+                    field=port.variable,
+                )
+        problem = _bind_problem(port)
+        if problem is not None:
+            raise ConfigError(
+                f"port {port.number} ({port.service}) {problem}; set {port.variable}", field=port.variable
+            )
+
+
+def _bind_problem(port: Port) -> str | None:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(port.host, port.number, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            probe.listen(1)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            return f"is in use{_user_of(port.number)}"
+        return f"cannot be opened on {port.host}: {error.strerror}"
+    return None
+
+
+def _user_of(port: int) -> str:
+    """` by NAME (pid N)`, where the system lets us see that."""
+    try:
+        for connection in psutil.net_connections("tcp"):
+            if connection.status == psutil.CONN_LISTEN and connection.pid and tuple(connection.laddr)[1] == port:
+                return f" by {psutil.Process(connection.pid).name()} (pid {connection.pid})"
+    except psutil.Error:
+        pass
+    return ""
