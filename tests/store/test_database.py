@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy.orm import sessionmaker
+
+from app.errors import DependencyUnavailable
+from app.models import Base
+from app.store import database
+from app.store.database import Sessions
+
+
+def test_migrated_schema_is_the_declared_schema(database_url: str) -> None:
+    engine = database.create(database_url)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, Base.metadata) == []
+    engine.dispose()
+
+
+def test_migrating_twice_changes_nothing(database_url: str) -> None:
+    assert database.migrate(database_url) == database.migrate(database_url)
+
+
+def test_a_database_that_is_away_is_said_to_be(tmp_path: object) -> None:
+    engine = database.create(f"postgresql+psycopg2://postgres@/nothing?host={tmp_path}")
+
+    with (
+        pytest.raises(DependencyUnavailable, match="PostgreSQL is not reachable"),
+        database.transaction(sessionmaker(engine)) as session,
+    ):
+        database.now(session)
+
+
+def test_the_clock_is_the_databases(sessions: Sessions) -> None:
+    with database.transaction(sessions) as session:
+        assert database.now(session).tzinfo is not None
