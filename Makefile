@@ -56,7 +56,7 @@ $(VENV)/.dev: deploy/requirements-dev.txt deploy/requirements-local.txt pyprojec
 define install
 @echo "installing $(1) into $(VENV) (the first time takes a minute or two)"
 @$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1)
-@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 endef
 
 $(VENV)/.python:

@@ -1,0 +1,72 @@
+"""Real PostgreSQL and Redis for every test that asks for them; each test has them as if they were new."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg2
+import pytest
+import redis
+
+from app.store import database
+from tests.support import servers
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def server_folder() -> Iterator[Path]:
+    with servers.folder() as path:
+        yield path
+
+
+@pytest.fixture(scope="session")
+def postgres_url(server_folder: Path) -> Iterator[str]:
+    """The server's own database, migrated: the template of every test's database. Do not connect to it."""
+    with servers.postgres(server_folder) as url:
+        database.migrate(url)
+        yield url
+
+
+@pytest.fixture(scope="session")
+def redis_server_url(server_folder: Path) -> Iterator[str]:
+    with servers.redis(server_folder) as url:
+        yield url
+
+
+@pytest.fixture
+def database_url(postgres_url: str) -> Iterator[str]:
+    """A database of this test's own: the whole schema, no rows."""
+    name = f"test_{next(_numbers)}"
+    _administer(postgres_url, f"CREATE DATABASE {name} TEMPLATE tooloo")
+    yield postgres_url.replace("/tooloo?", f"/{name}?", 1)
+    _administer(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def empty_database_url(postgres_url: str) -> Iterator[str]:
+    """A database of this test's own without a schema, for tests of migrations."""
+    name = f"test_{next(_numbers)}"
+    _administer(postgres_url, f"CREATE DATABASE {name} TEMPLATE template0")
+    yield postgres_url.replace("/tooloo?", f"/{name}?", 1)
+    _administer(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def redis_url(redis_server_url: str) -> str:
+    """A Redis without a key in it."""
+    with redis.Redis.from_url(redis_server_url) as client:
+        client.flushall()
+    return redis_server_url
+
+
+def _administer(url: str, statement: str) -> None:
+    connection = psycopg2.connect(url.replace("+psycopg2", "", 1).replace("/tooloo?", "/postgres?", 1))
+    try:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+    finally:
+        connection.close()
