@@ -1,0 +1,257 @@
+"""Anthropic Messages. https://docs.anthropic.com/en/api/messages"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from app.errors import ContentFiltered, ModelUnknown, OutOfCredit, ProviderError
+from app.providers import content
+from app.providers.base import ChatRequest, Delta, Endpoint, Finish, Message, Usage
+from app.providers.content import Image, Outgoing
+from app.providers.draft import Draft
+from app.providers.lenient import Count, Maybe, Reply, error_inside, reply
+from app.providers.problem import Problem, by_status
+from app.providers.sse import Event
+
+VERSION = "2023-06-01"
+#: the API demands a limit; every model since Claude 3 takes this one
+DEFAULT_MAX_TOKENS = 4096
+#: the highest temperature it knows, and its default
+MAX_TEMPERATURE = 1.0
+#: version of the first models that refuse sampling parameters (Opus 4.7, Sonnet 5)
+FIXED_SAMPLING = (4, 7)
+_MODEL_VERSION = re.compile(r"claude-(?:[a-z]+-)?(\d+)(?:-(\d{1,2}))?(?!\d)")
+
+FINISH = {
+    "end_turn": Finish.STOP,
+    "stop_sequence": Finish.STOP,
+    "pause_turn": Finish.STOP,
+    "max_tokens": Finish.LENGTH,
+    "model_context_window_exceeded": Finish.LENGTH,
+    "tool_use": Finish.TOOL,
+    "refusal": Finish.FILTER,
+}
+
+
+def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) -> Outgoing:
+    document: dict[str, Any] = {
+        "model": model,
+        "max_tokens": request.max_tokens or DEFAULT_MAX_TOKENS,
+        "messages": content.turns(request, "assistant", "content", _blocks),
+    }
+    if system := content.system_text(request):
+        document["system"] = system
+    if request.stop:
+        document["stop_sequences"] = list(request.stop)
+    sampling, dropped = _sampling(model, request)
+    document |= sampling | _tools(request)
+    if stream:
+        document["stream"] = True
+    headers = {"content-type": "application/json", "anthropic-version": VERSION}
+    if endpoint.key:
+        headers["x-api-key"] = endpoint.key
+    return Outgoing(
+        url=f"{endpoint.provider.base_url}/v1/messages",
+        headers=headers,
+        body=content.body(document),
+        dropped=dropped,
+    )
+
+
+def _sampling(model: str, request: ChatRequest) -> tuple[dict[str, float], tuple[str, ...]]:
+    """What is sent, and what is not: newer models refuse top_p beside temperature, the newest both."""
+    lacking = {
+        "frequency_penalty": request.frequency_penalty,
+        "presence_penalty": request.presence_penalty,
+        "seed": request.seed is not None,
+        "json_mode": request.json_mode,
+    }
+    dropped = [name for name, asked in lacking.items() if asked]
+    wanted = {"temperature": request.temperature, "top_p": request.top_p}
+    sent = {name: value for name, value in wanted.items() if value is not None}
+    if _fixed_sampling(model):
+        refused = list(sent)
+    elif sent.get("temperature", 0) > MAX_TEMPERATURE:
+        refused = ["temperature"]  # its default is the maximum, so leaving it out comes closest
+    else:
+        refused = ["top_p"] if len(sent) == 2 else []
+    return {name: value for name, value in sent.items() if name not in refused}, (*refused, *dropped)
+
+
+def _fixed_sampling(model: str) -> bool:
+    version = _MODEL_VERSION.search(model)
+    return version is not None and (int(version[1]), int(version[2] or 0)) >= FIXED_SAMPLING
+
+
+def _tools(request: ChatRequest) -> dict[str, Any]:
+    if not request.tools:
+        return {}
+    written = [
+        {"name": tool.name, "description": tool.description, "input_schema": tool.parameters or {"type": "object"}}
+        for tool in content.tools(request)
+    ]
+    choice = request.tool_choice
+    if choice is None:
+        return {"tools": written}
+    named = {"auto": {"type": "auto"}, "none": {"type": "none"}, "required": {"type": "any"}}
+    return {"tools": written, "tool_choice": named.get(choice, {"type": "tool", "name": choice})}
+
+
+def _blocks(message: Message) -> list[dict[str, Any]]:
+    blocks = [_block(part) for part in content.parts(message)]
+    if message.role == "tool":
+        return [{"type": "tool_result", "tool_use_id": message.tool_call_id or "", "content": blocks}]
+    return blocks + [
+        {"type": "tool_use", "id": call.id, "name": call.name, "input": content.arguments(call)}
+        for call in message.tool_calls
+    ]
+
+
+def _block(part: str | Image) -> dict[str, Any]:
+    if isinstance(part, str):
+        return {"type": "text", "text": part}
+    if part.data:
+        return {"type": "image", "source": {"type": "base64", "media_type": part.media_type, "data": part.data}}
+    return {"type": "image", "source": {"type": "url", "url": part.url}}
+
+
+class _Block(Reply):
+    type: Maybe[str] = None
+    text: Maybe[str] = None
+    thinking: Maybe[str] = None
+    id: Maybe[str] = None
+    name: Maybe[str] = None
+    input: Maybe[dict[str, Any]] = None
+
+
+class _Piece(Reply):
+    """The `delta` of a content block or of the message."""
+
+    text: Maybe[str] = None
+    thinking: Maybe[str] = None
+    partial_json: Maybe[str] = None
+    stop_reason: Maybe[str] = None
+
+
+class _Usage(Reply):
+    input_tokens: Count = None
+    output_tokens: Count = None
+    cache_read_input_tokens: Count = None
+    cache_creation_input_tokens: Count = None
+
+
+class _Body(Reply):
+    type: Maybe[str] = None
+    id: Maybe[str] = None
+    model: Maybe[str] = None
+    content: Maybe[list[_Block]] = None
+    stop_reason: Maybe[str] = None
+    usage: Maybe[_Usage] = None
+    error: Any = None
+
+
+class _StreamEvent(Reply):
+    type: Maybe[str] = None
+    index: Maybe[int] = None
+    message: Maybe[_Body] = None
+    content_block: Maybe[_Block] = None
+    delta: Maybe[_Piece] = None
+    usage: Maybe[_Usage] = None
+    error: Any = None
+
+
+_BODY = TypeAdapter(_Body)
+_EVENT = TypeAdapter(_StreamEvent)
+
+
+def read_answer(data: bytes, draft: Draft) -> None:
+    body = reply(_BODY, data)
+    if body.error:
+        raise error_inside(data)
+    _message_start(body, draft)
+    for index, block in enumerate(body.content or ()):
+        for _ in _block_start(index, block, draft):
+            pass
+    _stop(body.stop_reason, draft)
+
+
+def read_event(event: Event, draft: Draft) -> Iterable[Delta]:
+    told = reply(_EVENT, event.data)
+    if told.error or told.type == "error":
+        raise error_inside(event.data)
+    if told.usage is not None:
+        draft.usage = _usage(told.usage, draft.usage)
+    index = told.index or 0
+    if told.type == "message_start" and told.message is not None:
+        _message_start(told.message, draft)
+    elif told.type == "content_block_start" and told.content_block is not None:
+        return _block_start(index, told.content_block, draft)
+    elif told.type == "content_block_delta" and told.delta is not None:
+        return _block_delta(index, told.delta, draft)
+    elif told.type == "message_delta" and told.delta is not None:
+        _stop(told.delta.stop_reason, draft)
+    elif told.type == "message_stop":
+        draft.done = draft.complete = True
+    return ()
+
+
+def _message_start(message: _Body, draft: Draft) -> None:
+    draft.model = message.model or draft.model
+    draft.id = message.id or draft.id
+    if message.usage is not None:
+        draft.usage = _usage(message.usage, draft.usage)
+
+
+def _block_start(index: int, block: _Block, draft: Draft) -> Iterator[Delta]:
+    if block.text:
+        yield draft.say(block.text)
+    if block.thinking:
+        yield draft.think(block.thinking)
+    if block.type == "tool_use" and block.name:
+        # streamed, the input begins empty and follows in pieces
+        written = json.dumps(block.input, ensure_ascii=False) if block.input else ""
+        yield draft.call(index, block.id or f"call_{len(draft.tools)}", block.name, written)
+
+
+def _block_delta(index: int, piece: _Piece, draft: Draft) -> Iterator[Delta]:
+    if piece.text:
+        yield draft.say(piece.text)
+    if piece.thinking:
+        yield draft.think(piece.thinking)
+    if piece.partial_json and (more := draft.call_more(index, piece.partial_json)):
+        yield more
+
+
+def _stop(reason: str | None, draft: Draft) -> None:
+    if reason:
+        draft.finish = FINISH.get(reason, Finish.STOP)
+
+
+def _usage(usage: _Usage, before: Usage | None) -> Usage | None:
+    """Later counts replace earlier ones; what a later event leaves out stays. `input_tokens` is without the cache."""
+    read, written = usage.cache_read_input_tokens or 0, usage.cache_creation_input_tokens or 0
+    if usage.input_tokens is not None:
+        prompt, cached, cache_written = usage.input_tokens + read + written, read, written
+    elif before is not None:
+        prompt, cached, cache_written = before.prompt, before.cached, before.cache_written
+    else:
+        return None
+    completion = usage.output_tokens if usage.output_tokens is not None else before.completion if before else None
+    if completion is None:
+        return before
+    return Usage(prompt, completion, cached=cached, cache_written=cache_written)
+
+
+def error_class(status: int, problem: Problem) -> type[ProviderError]:
+    if problem.named("billing_error") or problem.says("credit balance is too low"):
+        return OutOfCredit
+    if problem.named("not_found_error"):
+        return ModelUnknown
+    if status == 400 and problem.says("content filtering policy"):
+        return ContentFiltered
+    return by_status(status, problem)

@@ -1,0 +1,95 @@
+"""One HTTP attempt on the clock: when it began, when it must be over, and which deadline that is."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Protocol
+
+from app.errors import LocalFailure, Timeout
+from app.timing import Timing
+
+
+class Limited(Protocol):
+    """A socket that gives up at a moment, however its peer spreads the bytes."""
+
+    deadline_s: float | None
+
+
+@dataclass(slots=True)
+class Call:
+    """Seconds of perf_counter(). A call has a deadline for everything, and one until its answer has begun."""
+
+    timeout_ms: float
+    first_token_limit_ms: float | None = None
+    started_s: float = field(default_factory=perf_counter)
+    connect_ms: float = 0.0
+    #: the answer has begun: only the total deadline is left
+    begun: bool = False
+    first_token_ms: float | None = None
+    total_ms: float | None = None
+    #: the socket it runs on; set by the connection as soon as there is one
+    sock: Limited | None = None
+
+    @property
+    def deadline_s(self) -> float:
+        """The deadline that holds now."""
+        limit_ms = self.timeout_ms
+        if self.first_token_limit_ms is not None and not self.begun:
+            limit_ms = min(limit_ms, self.first_token_limit_ms)
+        return self.started_s + limit_ms / 1000
+
+    @property
+    def left_s(self) -> float:
+        return self.deadline_s - perf_counter()
+
+    def elapsed_ms(self) -> float:
+        return (perf_counter() - self.started_s) * 1000
+
+    def drain(self, limit_s: float) -> None:
+        """The answer is there; the connection may take `limit_s` more to come to its end."""
+        if self.sock is not None:
+            self.sock.deadline_s = min(self.deadline_s, perf_counter() + limit_s)
+
+    def run_on(self, sock: Limited) -> None:
+        self.sock = sock
+        sock.deadline_s = self.deadline_s
+
+    def begin(self) -> None:
+        """The first piece of the answer is there, be it reasoning."""
+        if not self.begun:
+            self.begun = True
+            if self.sock is not None:
+                self.sock.deadline_s = self.deadline_s
+
+    def note_content(self) -> None:
+        """The first token a reader can use is there."""
+        if self.first_token_ms is None:
+            self.first_token_ms = self.elapsed_ms()
+
+    def end(self) -> None:
+        """The answer is complete; whatever the connection does after that is not its latency."""
+        if self.total_ms is None:
+            self.total_ms = self.elapsed_ms()
+
+    def check_reader(self) -> None:
+        """Raise LocalFailure where the deadline passed while the stream's reader, not the provider, was at work."""
+        if self.total_ms is None and self.left_s < 0:
+            raise LocalFailure("the deadline passed while the reader of the stream was busy elsewhere")
+
+    def timing(self) -> Timing:
+        total_ms = self.elapsed_ms() if self.total_ms is None else self.total_ms
+        return Timing(connect_ms=self.connect_ms, first_token_ms=self.first_token_ms, total_ms=total_ms)
+
+    def timed_out(self) -> Timeout:
+        """The Timeout of the deadline that has just passed."""
+        if self.sock is None:
+            return Timeout(f"no connection within {self.elapsed_ms():.0f} ms", phase="connect")
+        if self.begun or self.first_token_limit_ms is None or self.first_token_limit_ms >= self.timeout_ms:
+            return Timeout(f"no complete answer within {self.timeout_ms:.0f} ms", phase="total")
+        return Timeout(f"no first token within {self.first_token_limit_ms:.0f} ms", phase="first_token")
+
+
+#: the call this thread is making. urllib3 offers no other way from urlopen() to the connection it picks.
+CURRENT: ContextVar[Call] = ContextVar("call")

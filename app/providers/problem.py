@@ -1,0 +1,179 @@
+"""What a provider says is wrong: read out of any error body, and turned into one of our classes.
+
+Each wire format adds its own names in front of `by_status`; what is the same everywhere stands here.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from pydantic_core import from_json
+
+from app.errors import (
+    BadKey,
+    BadRequest,
+    ContextTooLong,
+    ModelUnknown,
+    OutOfCredit,
+    Overloaded,
+    ProviderError,
+    RateLimited,
+    ServerError,
+)
+
+#: characters of a provider's message that are kept
+MESSAGE = 1000
+
+STATUS: Mapping[int, type[ProviderError]] = {
+    401: BadKey,
+    402: OutOfCredit,
+    403: BadKey,
+    404: ModelUnknown,
+    408: ServerError,
+    409: ServerError,
+    413: ContextTooLong,
+    429: RateLimited,
+    498: Overloaded,  # Groq: its flex tier is full
+    503: Overloaded,
+    529: Overloaded,  # Anthropic
+}
+
+#: how OpenAI, Anthropic, Gemini, DeepSeek, Groq, Mistral, vLLM and Ollama say that a request is too long
+TOO_LONG = re.compile(
+    r"context.?(length|window)|maximum.{0,20}context|prompt is too long|exceeds? (the )?context"
+    r"|token count.{0,40}exceeds|reduce the length",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An error body, whatever its shape."""
+
+    message: str
+    #: the provider's own names for it, most telling first: code, type, status, reasons
+    names: tuple[str, ...] = ()
+    #: the delay the body asks for before the next try
+    retry_after_s: float | None = None
+
+    @property
+    def code(self) -> str | None:
+        return self.names[0] if self.names else None
+
+    def named(self, *names: str) -> bool:
+        return not set(names).isdisjoint(self.names)
+
+    def says(self, *phrases: str) -> bool:
+        message = self.message.lower()
+        return any(phrase in message for phrase in phrases)
+
+
+def read(body: bytes) -> Problem:
+    """Any bytes. Knows {"error": {…}}, {"error": "…"}, [{"error": …}], {"detail": …}, {"message": …}, text."""
+    try:
+        document = from_json(body)
+    except ValueError:
+        return Problem(_plain_text(body))
+    if isinstance(document, list) and document:
+        document = document[0]
+    if not isinstance(document, dict):
+        return Problem(_plain_text(body))
+    error = document.get("error") or document.get("detail") or document
+    if not isinstance(error, dict):
+        return Problem(str(error)[:MESSAGE])
+    message = error.get("message") or error.get("detail") or ""
+    details = [detail for detail in _list(error.get("details")) if isinstance(detail, dict)]
+    names = (error.get("code"), error.get("type"), error.get("status"), *(d.get("reason") for d in details))
+    return Problem(
+        message=str(message)[:MESSAGE],
+        names=tuple(name for name in names if isinstance(name, str) and name),
+        retry_after_s=_delay_in(details, str(message)),
+    )
+
+
+def by_status(status: int, problem: Problem) -> type[ProviderError]:
+    """The class that an HTTP status means where nothing in the body says otherwise."""
+    if status in (400, 413, 422) and TOO_LONG.search(problem.message):
+        return ContextTooLong
+    fallback = BadRequest if 400 <= status < 500 else ServerError
+    return STATUS.get(status, fallback)
+
+
+def raised(
+    kind: type[ProviderError], status: int, problem: Problem, headers: Mapping[str, str], now: datetime
+) -> ProviderError:
+    """The error to raise. `now`, aware, is what a Retry-After date is measured from."""
+    hint = f" (to {headers.get('location')}; base_url is wrong?)" if 300 <= status < 400 else ""
+    return kind(
+        problem.message or f"the provider answered HTTP {status}{hint}",
+        status_code=status,
+        retry_after_s=retry_after_s(headers, problem, now),
+        provider_code=problem.code,
+    )
+
+
+def retry_after_s(headers: Mapping[str, str], problem: Problem, now: datetime) -> float | None:
+    """The delay asked for, in seconds: header before body, the finer header before the coarser."""
+    milliseconds = _number(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    header = headers.get("retry-after")
+    if header is None:
+        return problem.retry_after_s
+    seconds = _number(header)
+    return _until(header, now) if seconds is None else seconds
+
+
+def _until(date: str, now: datetime) -> float | None:
+    try:
+        moment = parsedate_to_datetime(date)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:  # RFC 5322 "-0000"
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - now).total_seconds())
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        number = float(text or "")
+    except ValueError:
+        return None
+    return number if math.isfinite(number) and number >= 0 else None
+
+
+#: "Please try again in 1m6.5s", "… in 6ms", Gemini's "Please retry in 48.9s"
+_TRY_AGAIN = re.compile(r"(?:try again|retry) in ((?:\d+(?:\.\d+)?(?:ms|h|m|s))+)", re.IGNORECASE)
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)", re.IGNORECASE)
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def _delay_in(details: list[dict[str, Any]], message: str) -> float | None:
+    """From Gemini's RetryInfo ("48s"), else from the sentence meant for people."""
+    for detail in details:
+        if (seconds := _span_s(detail.get("retryDelay"))) is not None:
+            return seconds
+    found = _TRY_AGAIN.search(message)
+    return _span_s(found[1]) if found else None
+
+
+def _span_s(text: object) -> float | None:
+    parts = list(_SPAN.finditer(text)) if isinstance(text, str) else []
+    seconds = sum(float(part[1]) * _SECONDS[part[2].lower()] for part in parts)
+    return seconds if parts and math.isfinite(seconds) else None
+
+
+def _list(value: object) -> Iterator[object]:
+    return iter(value) if isinstance(value, list) else iter(())
+
+
+def _plain_text(body: bytes) -> str:
+    """The message of a body that is not JSON; nothing of a page made for browsers."""
+    text = body[: 4 * MESSAGE].decode("utf-8", errors="replace").strip()
+    return "" if text.startswith("<") else text[:MESSAGE]

@@ -1,0 +1,85 @@
+"""Server-sent events, parsed from bytes as they arrive.
+
+Follows the WHATWG HTML standard, §9.2.6, with one difference: an event that the stream ends in the middle of is given
+out by `end()`, because Gemini's and some compatible servers' last event has no blank line behind it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from app.errors import UnusableAnswer
+
+#: bytes of the longest event taken
+MAX_EVENT = 16 * 1024 * 1024
+
+
+class Event(NamedTuple):
+    """One event with data. Comments, ids and retry hints are left out."""
+
+    data: bytes
+    #: of the `event:` field; empty where there is none
+    name: bytes = b""
+
+
+class EventParser:
+    """Bytes in, whole events out, for any way the bytes are cut."""
+
+    def __init__(self) -> None:
+        self._rest = bytearray()  # an unfinished line
+        self._after_cr = False  # the last line ended with CR: a LF at the start of the next piece belongs to it
+        self._first_line = True
+        self._name = b""
+        self._data: list[bytes] = []
+        self._size = 0
+
+    def feed(self, piece: bytes) -> list[Event]:
+        """The events that `piece` completes. Raises UnusableAnswer for one longer than MAX_EVENT."""
+        if self._after_cr and piece:
+            self._after_cr = False
+            piece = piece.removeprefix(b"\n")
+        cut = max(piece.rfind(b"\n"), piece.rfind(b"\r")) + 1
+        if cut == 0:
+            self._rest += piece
+            self._bound(len(self._rest))
+            return []
+        self._after_cr = piece.endswith(b"\r")
+        lines = bytes(self._rest) + piece[:cut]
+        self._rest = bytearray(piece[cut:])
+        return self._events(lines)
+
+    def end(self) -> list[Event]:
+        """The event that the stream ended in the middle of, if any."""
+        lines = bytes(self._rest) + b"\n\n"
+        self._rest = bytearray()
+        return self._events(lines)
+
+    def _events(self, lines: bytes) -> list[Event]:
+        events = []
+        for line in lines.splitlines():
+            if self._first_line:
+                self._first_line = False
+                line = line.removeprefix(b"\xef\xbb\xbf")
+            if line:
+                self._field(line)
+            elif self._data:
+                events.append(Event(b"\n".join(self._data), self._name))
+                self._name, self._data, self._size = b"", [], 0
+            else:
+                self._name = b""
+        return events
+
+    def _field(self, line: bytes) -> None:
+        field, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if field == b"data":
+            self._data.append(value)
+            self._size += len(value)
+            self._bound(self._size)
+        elif field == b"event":
+            self._name = value
+
+    @staticmethod
+    def _bound(size: int) -> None:
+        if size > MAX_EVENT:
+            raise UnusableAnswer(f"an event of the stream is longer than {MAX_EVENT} bytes")
