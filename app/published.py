@@ -100,7 +100,10 @@ class Published(Generic[T]):
                 return False
             self.value, self.version = value, version
         for listener in list(self._listeners):
-            listener(value)
+            try:
+                listener(value)
+            except Exception:
+                log.exception("listener failed", document=self.name, version=version)
         return True
 
     def _from_redis(self, connection: redis.Redis) -> tuple[int, str] | None:

@@ -1,0 +1,212 @@
+"""The runtime config between a real Postgres, a real Redis and its file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.orm import sessionmaker
+
+from app import live_config, published
+from app.bootstrap import connect
+from app.domain.catalog import Provider, WireFormat
+from app.domain.runtime_config import RuntimeConfig
+from app.errors import DependencyUnavailable, InvalidRequest, PreconditionFailed
+from app.live_config import SnapshotFile
+from app.store import database, revisions
+from app.store.database import Sessions
+from tests.support.waiting import wait_until
+
+DEEPSEEK = Provider("deepseek", WireFormat.OPENAI, "http://deepseek.invalid", "DEEPSEEK_API_KEY", ("chat",), priority=1)
+GEMINI = Provider("gemini", WireFormat.GEMINI, "http://gemini.invalid", "GEMINI_API_KEY", ("flash",), priority=2)
+
+
+class Copies:
+    """The three places a config is kept in, and the steps under test."""
+
+    def __init__(self, database_url: str, redis_url: str, file: Path) -> None:
+        self.engine = database.create(database_url, pool_size=10)
+        self.sessions: Sessions = sessionmaker(self.engine, expire_on_commit=False)
+        self.redis = connect(redis_url)
+        self.file = file
+
+    def recover(self, *providers: Provider) -> RuntimeConfig:
+        return live_config.recover(self.sessions, self.redis, self.file, providers or (DEEPSEEK, GEMINI))
+
+    def update(self, change: dict[str, object], if_match: str | None = None) -> RuntimeConfig:
+        return live_config.update(self.sessions, self.redis, change, author="anna", reason="a test", if_match=if_match)
+
+    def in_postgres(self) -> RuntimeConfig | None:
+        with database.transaction(self.sessions) as session:
+            return revisions.latest(session)
+
+    def in_redis(self) -> RuntimeConfig | None:
+        found = published.read(self.redis, live_config.NAME)
+        return None if found is None else live_config.parse(found[1])
+
+    def wipe_postgres(self) -> None:
+        with self.engine.begin() as connection:
+            connection.execute(text("TRUNCATE revisions"))
+
+
+@pytest.fixture
+def copies(database_url: str, redis_url: str, tmp_path: Path) -> Iterator[Copies]:
+    made = Copies(database_url, redis_url, tmp_path / "runtime.json")
+    yield made
+    made.engine.dispose()
+    made.redis.close()
+
+
+def test_first_start_writes_the_defaults_everywhere(copies: Copies) -> None:
+    config = copies.recover()
+
+    assert config == copies.in_postgres() == copies.in_redis()
+    assert config.version == "1"
+    assert config.providers["gemini"].priority == 2
+
+
+def test_recovering_again_changes_nothing(copies: Copies) -> None:
+    assert copies.recover() == copies.recover()
+
+
+def test_a_wiped_redis_gets_the_config_back(copies: Copies) -> None:
+    copies.recover()
+    config = copies.update({"explorationRate": 0.2})
+
+    copies.redis.flushdb()
+    copies.recover()
+
+    assert copies.in_redis() == config
+
+
+def test_a_postgres_that_lost_revisions_is_brought_up_from_redis(copies: Copies) -> None:
+    copies.recover()
+    config = copies.update({"explorationRate": 0.2})
+
+    copies.wipe_postgres()
+    copies.recover()
+
+    assert copies.in_postgres() == config
+
+
+def test_with_both_servers_new_the_file_brings_the_config_back(copies: Copies) -> None:
+    copies.recover()
+    config = copies.update({"explorationRate": 0.2})
+    live_config.write_snapshot(copies.file, config)
+
+    copies.wipe_postgres()
+    copies.redis.flushdb()
+
+    assert copies.recover() == config == copies.in_redis() == copies.in_postgres()
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1, 2]", '{"version": "9"}', "\x00\xff"])
+def test_a_broken_file_is_passed_over(copies: Copies, content: str) -> None:
+    copies.file.write_bytes(content.encode("latin-1"))
+
+    assert copies.recover().version == "1"
+
+
+def test_a_provider_that_is_new_in_providers_toml_joins_the_config(copies: Copies) -> None:
+    copies.recover(DEEPSEEK)
+    copies.update({"providers": {"deepseek": {"priority": 9}}})
+
+    config = copies.recover(DEEPSEEK, GEMINI)
+
+    assert (config.providers["deepseek"].priority, config.providers["gemini"].priority) == (9, 2)
+
+
+def test_an_update_is_a_revision_with_author_and_reason(copies: Copies) -> None:
+    before = copies.recover()
+
+    after = copies.update({"weights": {"latency": 0.6, "cost": 0.2, "reliability": 0.2}})
+
+    assert after.global_.provider_weights.latency == 0.6
+    assert after.revision == before.revision + 1
+    assert after.metadata.optimized_by == "anna"
+    with database.transaction(copies.sessions) as session:
+        revision = revisions.get(session, after.revision)
+        assert revision is not None
+        assert (revision.author, revision.reason, revision.parent) == ("anna", "a test", before.revision)
+
+
+def test_a_refused_update_leaves_no_trace(copies: Copies) -> None:
+    before = copies.recover()
+
+    with pytest.raises(InvalidRequest, match="weights must sum to 1"):
+        copies.update({"weights": {"latency": 0.9, "cost": 0.2, "reliability": 0.2}})
+
+    assert copies.in_postgres() == before == copies.in_redis()
+
+
+def test_of_two_writers_who_read_the_same_version_one_is_refused(copies: Copies) -> None:
+    version = copies.recover().version
+
+    def write(rate: float) -> bool:
+        try:
+            copies.update({"explorationRate": rate}, if_match=version)
+        except PreconditionFailed:
+            return False
+        return True
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(write, [0.2, 0.3])) == [False, True]
+
+
+def test_without_postgres_a_write_is_refused_and_reads_go_on(copies: Copies, redis_url: str, tmp_path: Path) -> None:
+    config = copies.recover()
+    nowhere = sessionmaker(database.create(f"postgresql+psycopg2://postgres@/nothing?host={tmp_path}"))
+
+    with pytest.raises(DependencyUnavailable, match="PostgreSQL is not reachable"):
+        live_config.update(nowhere, copies.redis, {"explorationRate": 0.2}, author="a", reason="r")
+
+    live = live_config.live(nowhere, (DEEPSEEK, GEMINI), 1)
+    assert live.refresh(copies.redis)
+    assert live.value == config
+
+
+def test_without_redis_a_write_is_kept_for_the_reaper_to_publish(copies: Copies) -> None:
+    copies.recover()
+    reachable, copies.redis = copies.redis, connect("unix:///nothing/here.sock")
+
+    config = copies.update({"explorationRate": 0.2})
+
+    copies.redis = reachable
+    assert copies.in_postgres() == config != copies.in_redis()
+    copies.recover()
+    assert copies.in_redis() == config
+
+
+def test_snapshot_file_ends_with_the_last_state_also_at_shutdown(copies: Copies) -> None:
+    snapshot = SnapshotFile(copies.file)
+    snapshot.start()
+    first = copies.recover()
+    snapshot.offer(first)
+    wait_until(copies.file.exists)
+
+    for rate in (0.2, 0.3, 0.4):
+        last = copies.update({"explorationRate": rate})
+        snapshot.offer(last)
+    snapshot.stop()
+
+    assert json.loads(copies.file.read_text()) == last.document()
+    assert [path.name for path in copies.file.parent.iterdir()] == ["runtime.json"]
+
+
+def test_snapshot_file_is_never_set_back_or_rewritten_for_nothing(copies: Copies) -> None:
+    first = copies.recover()
+    second = copies.update({"explorationRate": 0.2})
+
+    assert live_config.write_snapshot(copies.file, second)
+    assert not live_config.write_snapshot(copies.file, first)
+    assert not live_config.write_snapshot(copies.file, second)
+
+
+def test_a_snapshot_that_cannot_be_written_is_reported_not_raised(copies: Copies, tmp_path: Path) -> None:
+    (tmp_path / "a-file").write_text("")
+
+    assert not live_config.write_snapshot(tmp_path / "a-file" / "runtime.json", copies.recover())
