@@ -7,8 +7,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, StringConstraints, TypeAdapter, ValidationError
 
+from app.domain import grading
 from app.domain.catalog import Price, Prompt, Provider, TaskType, WireFormat
 from app.domain.policy import Policy
 from app.errors import ConfigError
@@ -45,7 +46,7 @@ class _Provider(_Block):
 class _Prompt(_Block):
     category: str
     task_type: TaskType = TaskType.DEFAULT
-    text: Annotated[str, Field(min_length=1, max_length=100_000)]
+    text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100_000)]
     max_tokens: Annotated[int, Field(ge=1, le=100_000)]
     grader: str
     expected: Any
@@ -79,12 +80,22 @@ def load_providers(folder: Path) -> tuple[Provider, ...]:
 
 
 def load_prompts(folder: Path) -> tuple[Prompt, ...]:
-    """In the order of the file."""
+    """In the order of the file; each grader is known, and `expected` has the shape it asks for."""
     path = folder / "prompts.toml"
     blocks = _validate(path, dict[Name, _Prompt], _read(path))
     if not any(block.enabled for block in blocks.values()):
         raise ConfigError(f"{path.name}: at least one enabled prompt is needed", field=path.name)
-    return tuple(Prompt(id=name, **block.model_dump()) for name, block in blocks.items())
+    prompts = tuple(Prompt(id=name, **block.model_dump()) for name, block in blocks.items())
+    for prompt in prompts:
+        _check(path, prompt)
+    return prompts
+
+
+def _check(path: Path, prompt: Prompt) -> None:
+    try:
+        grading.check(prompt)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {prompt.id}.{error}", field=f"{prompt.id}.{error.field}") from None
 
 
 def load_policy(folder: Path) -> Policy:

@@ -1,0 +1,42 @@
+"""Grader `explanation`: the ideas an explanation must hold, and the errors it must not."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from app.domain.grading.concepts import Concept, claimed, covered, share
+from app.domain.grading.result import Expectation, Fault, Grade, weighed
+from app.domain.grading.text import named, repetition, without_echo, words
+
+#: words of prose that one idea takes at least
+WORDS_EACH = 6
+#: taken off for each known error that is stated
+ERROR_COST = 0.2
+
+
+class Expected(Expectation):
+    concepts: Annotated[tuple[Concept, ...], Field(min_length=1, max_length=50)]
+    #: common misconceptions
+    errors: tuple[Concept, ...] = ()
+    max_words: Annotated[int, Field(ge=1)] | None = None
+
+
+def grade(expected: Expected, prompt_text: str, answer: str) -> Grade:
+    own = without_echo(answer, prompt_text)
+    said = covered(expected.concepts, own, WORDS_EACH)
+    errors = claimed(expected.errors, own)
+    reasons = [f"{len(said)} of {len(expected.concepts)} ideas explained"]
+    if missing := [concept.name for concept in expected.concepts if concept.name not in said]:
+        reasons.append(f"missing: {named(missing)}")
+    if errors:
+        reasons.append(f"wrong: {named(errors)}")
+    score = share(expected.concepts, said) - ERROR_COST * len(errors)
+    return weighed(score, reasons, [_brevity(len(words(own)), expected.max_words), repetition(answer)])
+
+
+def _brevity(count: int, limit: int | None) -> Fault:
+    """1 up to a tenth over the limit, from there in proportion to the excess."""
+    factor = min(1.0, 1.1 * limit / count) if limit and count else 1.0
+    return factor, f"{count} words, {limit} were asked for"

@@ -1,0 +1,143 @@
+"""Grader `javascript`: the answer's code is executed against cases, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from app.domain.grading.json_value import same
+from app.domain.grading.result import Expectation, Grade, graded, weighed
+from app.domain.grading.text import fenced_blocks, repetition
+from app.errors import LocalFailure
+
+#: s; a machine this slow would be one that stands still: the sandbox limits its own CPU time to a fraction of it
+WALL_S = 30.0
+#: failed cases that are spelt out
+SHOWN = 3
+
+_SANDBOX = Path(__file__).with_name("sandbox.py")
+_EXPORT = re.compile(
+    r"^[ \t]*export[ \t]+(?:default[ \t]+)?(?=(?:async[ \t]+)?(?:function|const|let|var|class)\b)", re.M
+)
+_EXPORT_LIST = re.compile(r"^[ \t]*export[ \t]+(?:default[ \t]+[\w$]+|\{[^}\n]{0,200}\})[ \t]*;?[ \t]*$", re.M)
+_CODE_START = re.compile(r"^\s*(?:(?:export|async|function|const|let|var|class)\b|//|/\*|[\"']use strict)")
+_LANGUAGES = {"", "js", "javascript", "mjs", "jsx", "node", "ecmascript", "es6", "ts", "typescript"}
+
+
+def _is_json(text: str) -> str:
+    json.loads(text)
+    return text
+
+
+class Case(Expectation):
+    #: a JavaScript expression
+    call: Annotated[str, Field(min_length=1, max_length=10_000)]
+    #: JSON text of what it must give
+    gives: Annotated[str, AfterValidator(_is_json)]
+
+
+class Expected(Expectation):
+    function: Annotated[str, Field(pattern=r"^[A-Za-z_$][\w$]{0,63}$")]
+    cases: Annotated[tuple[Case, ...], Field(min_length=1, max_length=100)]
+
+
+def grade(expected: Expected, _prompt_text: str, answer: str) -> Grade:
+    sources = _sources(answer, expected.function)
+    if not sources:
+        return graded(0, [f"no code that defines {expected.function}"])
+    results = _executed(expected, sources)
+    failures = [_failure(case, result) for case, result in zip(expected.cases, results, strict=True)]
+    passed = [case for case, failure in zip(expected.cases, failures, strict=True) if failure is None]
+    reasons = [f"{len(passed)} of {len(failures)} cases pass", *[text for text in failures if text][:SHOWN]]
+    return weighed(_share(expected.cases, passed), reasons, [repetition(answer)])
+
+
+def _failure(case: Case, result: dict[str, str]) -> str | None:
+    if "error" in result:
+        return f"{case.call}: {result['error']}"
+    try:
+        right = same(json.loads(result["value"]), json.loads(case.gives))
+    except (ValueError, RecursionError):  # undefined, NaN, or a result too long or too deep to be the expected one
+        right = False
+    return None if right else f"{case.call} gives {result['value'][:80]}, not {case.gives}"
+
+
+def _share(cases: Sequence[Case], passed: Sequence[Case]) -> float:
+    """Share of the cases that pass; those with the most common result count only as far as the others pass.
+
+    Else `return null` would earn half of a prompt in which half of the inputs are invalid.
+    """
+    common = Counter(case.gives for case in cases).most_common(1)[0][0]
+    others = sum(case.gives != common for case in cases)
+    passed_others = sum(case.gives != common for case in passed)
+    trust = passed_others / others if others else 1.0
+    return (passed_others + trust * (len(passed) - passed_others)) / len(cases)
+
+
+def _sources(answer: str, function: str) -> list[str]:
+    """The code a person would try, most likely first; empty where the function is not even named."""
+    if function not in answer:
+        return []
+    blocks = [body for language, body in fenced_blocks(answer) if language in _LANGUAGES and body.strip()]
+    defining = [body for body in blocks if _defines(body, function)]
+    whole = ["\n".join(blocks)] if blocks else [answer, _code_lines(answer)]
+    return [_as_script(source) for source in dict.fromkeys([*defining[:2], *whole]) if _defines(source, function)]
+
+
+def _defines(source: str, function: str) -> bool:
+    name = re.escape(function)
+    return re.search(rf"function[\s*]+{name}(?![\w$])|(?<![\w$]){name}\s*[=:](?!=)|exports\s*=", source) is not None
+
+
+def _as_script(source: str) -> str:
+    """Module syntax taken out: QuickJS evaluates a script here."""
+    return _EXPORT_LIST.sub("", _EXPORT.sub("", source))
+
+
+def _code_lines(answer: str) -> str:
+    """From the first line that begins like code to the last that ends like it."""
+    lines = answer.split("\n")
+    starts = [index for index, line in enumerate(lines) if _CODE_START.match(line)]
+    ends = [index for index, line in enumerate(lines) if line.rstrip().endswith(("}", "};", ";", ");"))]
+    return "\n".join(lines[starts[0] : ends[-1] + 1]) if starts and ends else ""
+
+
+def _executed(expected: Expected, sources: list[str]) -> list[dict[str, str]]:
+    """One result per case; those that a killed sandbox did not reach say why. LocalFailure: it did not start."""
+    job = {"function": expected.function, "sources": sources, "calls": [case.call for case in expected.cases]}
+    output, end = _sandboxed(json.dumps(job).encode())
+    ready, *lines = output.split(b"\n")[:-1] or [b""]
+    if ready != b"ready":
+        raise LocalFailure(f"the JavaScript sandbox does not start: {end}")
+    results: list[dict[str, str]] = [json.loads(line) for line in lines]
+    return results + [{"error": end}] * (len(expected.cases) - len(results))
+
+
+def _sandboxed(job: bytes) -> tuple[bytes, str]:
+    """What the sandbox wrote, and how it ended."""
+    command = [sys.executable, "-I", str(_SANDBOX)]
+    try:
+        # an empty environment: whatever the code can do, there is no key to read
+        done = subprocess.run(command, input=job, capture_output=True, timeout=WALL_S, env={}, check=False)  # noqa: S603  # our own program, by its path
+    except subprocess.TimeoutExpired as error:
+        return error.stdout or b"", f"stopped: did not end within {WALL_S:g} s"
+    except OSError as error:
+        return b"", str(error)
+    return done.stdout, _end(done.returncode)
+
+
+def _end(returncode: int) -> str:
+    if -returncode in (signal.SIGXCPU, signal.SIGKILL):
+        return "stopped: out of CPU time"
+    if returncode < 0:
+        return f"stopped: crashed the JavaScript engine ({signal.Signals(-returncode).name})"
+    return "stopped: out of memory"

@@ -1,0 +1,159 @@
+"""Reads an answer as a person would, whatever its punctuation, markup or alphabet. Everything here is linear."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+from app.domain.grading.result import Fault
+
+#: characters of an answer that are graded; the standard prompts ask for 200 to 1,500
+MAX_CHARS = 50_000
+#: share of distinct four-word runs below which a text counts as repeating itself; prose and code stand above .8
+FRESH_SHARE = 0.6
+#: shortest sentence that can be told to be an echo of the prompt
+ECHO_WORDS = 4
+
+_SUPERSCRIPTS = {ord(sign): f"^{digit}" for digit, sign in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")}
+_PUNCTUATION = str.maketrans(
+    {
+        **dict.fromkeys("“”„‟«»″", '"'),
+        **dict.fromkeys("‘’‚‛`´′", "'"),
+        **dict.fromkeys("‐‑‒–—―−", "-"),
+        **dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff\u00ad", None),
+        "。": ". ",
+        "、": ", ",
+        "،": ",",
+        "؛": ";",
+        "؟": "?",
+        "۔": ".",
+        "•": "-",
+    }
+)
+#: a digit group may be set off by a space that does not break
+_DIGIT_SPACE = re.compile(r"(?<=\d)[\u00a0\u2009\u202f](?=\d{3})")
+_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|(?:(?![\u3040-\u30ff\u3400-\u9fff])[^\W_])+(?:'[^\W\d_]+)?")
+_SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]*_]*\s|\n")
+_MARKUP = re.compile(r"[*_#>|]+")
+_LIST_MARKER = re.compile(r"\s*(?:[-*+]|\(?\d{1,2}[.):])\s+")
+
+#: words that carry grammar, not content: prose is a third made of them, a heap of keywords has next to none
+_GRAMMAR = {
+    "en": """a about after all also although an and any are as at be because been before being both but by can could
+        do does each even for from had has have he her his how if in into is it it's its just more most much no not of
+        on only or our out over own same she should since so some still such than that the their them then there these
+        they this those through to too under until up very was we were what when where which while who whose why will
+        with without would you your""",
+    "de": """aber als auch auf aus bei das dass dem den der des die durch ein eine einem einen einer es für im ist mehr
+        mit nach nicht noch oder sich sie sind so über um und von vor wie wird zu zum zur""",
+    "fr": """au aux avec ce ces cette comme dans de du elle en est et il ils je la le les leur mais ne nous ou où par
+        pas plus pour que qui sa se ses son sont sur un une vous""",
+    "es": """al como con del el ellos esta este lo los las más muy para pero por según si sin su sus también una y""",
+    "it": """che da degli dei della di e gli i ma nel nella non per più sono suo tra""",
+    "pt": """ao com dos das em foi mais na nas no nos não o os pela pelo seu sua uma""",
+}
+#: words that carry grammar, not content: prose is a third made of them, a heap of keywords has next to none
+_FUNCTION_WORDS = frozenset(word for text in _GRAMMAR.values() for word in text.split())
+
+
+def readable(answer: str) -> str:
+    """The part of an answer that is graded: bounded, with one kind of line end, without the model's thinking aloud."""
+    text = answer[:MAX_CHARS].replace("\r\n", "\n").replace("\r", "\n")
+    if text.lstrip().startswith("<think>"):
+        text = text.partition("</think>")[2]
+    return text.strip()
+
+
+def plain(text: str) -> str:
+    """Text in one spelling: compatibility forms folded (１２ → 12), quotes and dashes made alike, invisibles gone."""
+    text = _DIGIT_SPACE.sub("", text.translate(_SUPERSCRIPTS))
+    return unicodedata.normalize("NFKC", text).translate(_PUNCTUATION)[: 2 * MAX_CHARS]
+
+
+def unmarked(text: str) -> str:
+    """Text without emphasis, headings and quote marks of Markdown."""
+    return _MARKUP.sub("", text).strip()
+
+
+def without_marker(line: str) -> str:
+    """A list item without its bullet or number."""
+    match = _LIST_MARKER.match(line)
+    return line[match.end() :] if match else line.strip()
+
+
+def is_list_item(line: str) -> bool:
+    return _LIST_MARKER.match(line) is not None
+
+
+def words(text: str) -> list[str]:
+    """Words in lower case; a hyphen parts words, and a Chinese or Japanese character is a word of its own."""
+    return _WORD.findall(plain(text).casefold())
+
+
+def sentences(text: str) -> list[str]:
+    """Sentences and lines that hold at least one word."""
+    return [part.strip() for part in _SENTENCE_END.split(plain(text)) if part and _WORD.search(part)]
+
+
+def is_prose(spoken: Sequence[str]) -> bool:
+    """Whether words make a sentence and not a heap of keywords; a script that cannot be told counts as prose."""
+    if len(spoken) < 6 or sum(word.isascii() for word in spoken) < len(spoken) / 2:
+        return True
+    return sum(word in _FUNCTION_WORDS for word in spoken) >= 0.18 * len(spoken)
+
+
+def freshness(text: str) -> float:
+    """1 for a text that goes on saying new things; falls with the share of it that only repeats itself."""
+    spoken = words(text)
+    runs = [tuple(spoken[i : i + 4]) for i in range(len(spoken) - 3)]
+    return min(1.0, len(set(runs)) / len(runs) / FRESH_SHARE) if len(runs) >= 6 else 1.0
+
+
+def repetition(text: str) -> Fault:
+    return freshness(text), "repeats itself"
+
+
+def without_echo(text: str, prompt_text: str) -> str:
+    """The text without the lines and sentences that only repeat the prompt."""
+    asked = _runs(words(prompt_text))
+    kept = (line for line in text.split("\n") if not _is_echo(words(line), asked))
+    return "\n".join(_drop_echo(line, asked) for line in kept)
+
+
+def _drop_echo(line: str, asked: frozenset[tuple[str, ...]]) -> str:
+    parts = sentences(line)
+    left = [part for part in parts if not _is_echo(words(part), asked)]
+    return line if len(left) == len(parts) else " ".join(left)
+
+
+def _is_echo(spoken: Sequence[str], asked: frozenset[tuple[str, ...]]) -> bool:
+    return len(spoken) >= ECHO_WORDS and _runs(spoken) <= asked
+
+
+def _runs(spoken: Sequence[str]) -> frozenset[tuple[str, ...]]:
+    return frozenset(tuple(spoken[i : i + ECHO_WORDS]) for i in range(len(spoken) - ECHO_WORDS + 1))
+
+
+def fenced_blocks(text: str) -> list[tuple[str, str]]:
+    """(language, body) of each fenced block; one that is cut off ends with the text."""
+    blocks: list[tuple[str, str]] = []
+    fence, language, body = "", "", [""]
+    for line in text.split("\n"):
+        mark = line.strip()
+        if not fence and mark[:3] in ("```", "~~~"):
+            fence, language, body = mark[:3], mark[3:].strip().casefold(), []
+        elif fence and mark.startswith(fence):
+            blocks.append((language, "\n".join(body)))
+            fence = ""
+        elif fence:
+            body.append(line)
+    if fence:
+        blocks.append((language, "\n".join(body)))
+    return blocks
+
+
+def named(items: Iterable[str]) -> str:
+    """`a, b and 3 more`: a list that stays short in a reason."""
+    every = list(items)
+    return ", ".join(every[:4]) + (f" and {len(every) - 4} more" if len(every) > 4 else "")
