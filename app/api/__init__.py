@@ -6,7 +6,7 @@ import uuid
 
 from flask import Flask, Response, g, request
 
-from app.api import auth, chat, current, envelope, health, system
+from app.api import auth, chat, current, envelope, health, system, web
 from app.gateway import Gateway
 
 #: bytes of the largest body taken
@@ -21,7 +21,7 @@ def create_app(gateway: Gateway) -> Flask:
     envelope.handle_errors(app)
     auth.protect(app, gateway.services.settings)
     current.attach(app, gateway)
-    for blueprint in (health.health, system.system, chat.chat):
+    for blueprint in (web.web, health.health, system.system, chat.chat):
         app.register_blueprint(blueprint)
     return app
 

@@ -15,7 +15,8 @@ from flask import Flask, current_app, request
 from app.errors import Forbidden, Unauthorized
 from app.settings import Settings
 
-OPEN = {"/healthz", "/readyz"}
+#: probes of an orchestrator, and the dashboard's files, which hold no data
+OPEN = {"/healthz", "/readyz", "/", "/web/style.css", "/web/dashboard.js"}
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 

@@ -52,6 +52,7 @@ def summary(configured: Settings, services: Services, round_id: str | None) -> l
     lines = [
         "",
         f"TooLoo is ready: {api}",
+        f"  dashboard     {api}/",
         f"  scorecard     {api}/api/v1/system/scorecard",
         f"  results       {api}/api/v1/system/benchmark-results",
         f"  config        {api}/api/v1/system/runtime-config",
