@@ -1,0 +1,107 @@
+"""Anthropic Messages (recordings: see tests)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.lab.faults import Mistake, Refused
+from app.lab.wire import anthropic_errors, anthropic_request
+from app.lab.wire.base import (
+    Call,
+    Content,
+    Event,
+    Finish,
+    Operation,
+    Place,
+    Rejection,
+    Stamp,
+    spread,
+    to_json,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AnthropicWire:
+    keep_alive: bytes = b""
+
+    def place(self, method: str, path: str, query: Mapping[str, str]) -> Place:
+        match method, path:
+            case "POST", "v1/messages":
+                return Place(Operation.CHAT)
+            case "GET", "v1/models":
+                return Place(Operation.MODELS)
+        raise Refused(Mistake.UNKNOWN_PATH)
+
+    def has_key(self, headers: Mapping[str, str], query: Mapping[str, str]) -> bool:
+        return bool(headers.get("x-api-key", "").strip() or headers.get("Authorization", "").strip())
+
+    def read(self, place: Place, headers: Mapping[str, str], raw: bytes) -> Call:
+        return anthropic_request.read(headers, raw)
+
+    def plain(self, call: Call, content: Content, stamp: Stamp) -> bytes:
+        blocks: list[dict[str, Any]] = [{"type": "text", "text": content.text}] if content.chunks else []
+        if content.tool_name:
+            blocks = [_tool_use(content, stamp, json.loads(content.text))]
+        message = _message(call, content, stamp, content.completion_tokens)
+        return to_json({**message, "content": blocks, **_stopped(content)})
+
+    def stream(self, call: Call, content: Content, stamp: Stamp) -> list[Event]:
+        begin = [_event("message_start", message=_message(call, content, stamp, min(1, content.completion_tokens)))]
+        if content.chunks:
+            block = _tool_use(content, stamp, {}) if content.tool_name else {"type": "text", "text": ""}
+            begin.append(_event("content_block_start", index=0, content_block=block))
+        kind, key = ("input_json_delta", "partial_json") if content.tool_name else ("text_delta", "text")
+        deltas = [_event("content_block_delta", index=0, delta={"type": kind, key: chunk}) for chunk in content.chunks]
+        end = [_event("content_block_stop", index=0)] if content.chunks else []
+        usage = {"input_tokens": content.prompt_tokens, "output_tokens": content.completion_tokens}
+        end += [_event("message_delta", delta=_stopped(content), usage=usage), _event("message_stop")]
+        return [
+            (0.0, b"".join([*begin, b'event: ping\ndata: {"type": "ping"}\n\n'])),
+            *spread(deltas),
+            (1.0, b"".join(end)),
+        ]
+
+    def headers(self, stamp: Stamp) -> dict[str, str]:
+        return {"request-id": f"req_{stamp.letters(24)}"}
+
+    def models(self, names: Sequence[str]) -> bytes:
+        since = "2025-01-01T00:00:00Z"
+        data = [{"type": "model", "id": name, "display_name": name, "created_at": since} for name in names]
+        return to_json({"data": data, "has_more": False, "first_id": names[0], "last_id": names[-1]})
+
+    def reject(self, refused: Refused, model: str) -> Rejection:
+        return anthropic_errors.rejection(refused, model)
+
+
+_STOP_REASON = {Finish.STOP: "end_turn", Finish.LENGTH: "max_tokens", Finish.TOOL: "tool_use"}
+
+
+def _tool_use(content: Content, stamp: Stamp, arguments: Any) -> dict[str, Any]:
+    return {"type": "tool_use", "id": f"toolu_01{stamp.letters(22)}", "name": content.tool_name, "input": arguments}
+
+
+def _message(call: Call, content: Content, stamp: Stamp, output_tokens: int) -> dict[str, Any]:
+    cached = {"cache_creation_input_tokens": 0, "cache_read_input_tokens": 0}
+    usage = {"input_tokens": content.prompt_tokens, **cached, "output_tokens": output_tokens}
+    return {
+        "model": call.model,
+        "id": f"msg_01{stamp.letters(22)}",
+        "type": "message",
+        "role": "assistant",
+        "content": [],
+        "stop_reason": None,
+        "stop_sequence": None,
+        "usage": {**usage, "service_tier": "standard"},
+    }
+
+
+def _stopped(content: Content) -> dict[str, Any]:
+    reason = "stop_sequence" if content.stop_sequence else _STOP_REASON[content.finish]
+    return {"stop_reason": reason, "stop_sequence": content.stop_sequence}
+
+
+def _event(kind: str, **more: Any) -> bytes:
+    return b"event: " + kind.encode() + b"\ndata: " + to_json({"type": kind, **more}) + b"\n\n"

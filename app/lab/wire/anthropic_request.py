@@ -1,0 +1,110 @@
+"""An Anthropic Messages request, checked as the provider checks it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.lab.faults import Mistake, Refused
+from app.lab.wire.base import Call, Tool, parameters, validated
+
+#: models before Opus 4.1; every later one refuses temperature and top_p together
+_TAKES_BOTH_SAMPLERS = re.compile(r"claude-(instant|2|3|(sonnet|opus)-4-(0|2025))")
+
+
+class _Block(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    text: str = ""
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    role: Literal["user", "assistant"]
+    content: str | list[_Block]
+
+    @property
+    def text(self) -> str:
+        return _text(self.content)
+
+
+class _Tool(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    name: str
+    input_schema: dict[str, Any] = Field(default_factory=dict)
+
+
+class _ToolChoice(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    type: Literal["auto", "any", "tool", "none"]
+    name: str = ""
+
+
+class _Body(BaseModel):
+    """Anthropic refuses every key it does not know."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: Annotated[str, Field(min_length=1)]
+    messages: Annotated[list[_Message], Field(min_length=1)]
+    max_tokens: Annotated[int, Field(ge=1)]
+    system: str | list[_Block] | None = None
+    temperature: Annotated[float, Field(ge=0, le=1)] | None = None
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    top_k: Annotated[int, Field(ge=0)] | None = None
+    stop_sequences: list[str] | None = None
+    stream: bool = False
+    tools: list[_Tool] | None = None
+    tool_choice: _ToolChoice | None = None
+    metadata: Any = None
+    thinking: Any = None
+    service_tier: Any = None
+    container: Any = None
+    cache_control: Any = None
+    context_management: Any = None
+    mcp_servers: Any = None
+    output_config: Any = None
+    output_format: Any = None
+    inference_geo: Any = None
+
+
+def read(headers: Mapping[str, str], raw: bytes) -> Call:
+    if not headers.get("anthropic-version"):
+        raise Refused(Mistake.INVALID_VALUE, "header is required", field="anthropic-version")
+    body = validated(_Body, raw)
+    if None not in (body.temperature, body.top_p) and not _TAKES_BOTH_SAMPLERS.match(body.model):
+        both = "`temperature` and `top_p` cannot both be specified for this model. Please use only one."
+        raise Refused(Mistake.INVALID_VALUE, both)
+    users = [message.text for message in body.messages if message.role == "user"]
+    return Call(
+        model=body.model,
+        prompt=next((text for text in reversed(users) if text), ""),
+        conversation="\n".join([_text(body.system or ""), *(message.text for message in body.messages)]),
+        parameters=parameters(raw, without=("messages", "tools", "system")),
+        stream=body.stream,
+        max_tokens=body.max_tokens,
+        temperature=body.temperature,
+        stop=tuple(body.stop_sequences or ()),
+        must_call=_must_call(body),
+    )
+
+
+def _text(content: str | list[_Block]) -> str:
+    return content if isinstance(content, str) else "\n".join(block.text for block in content if block.text)
+
+
+def _must_call(body: _Body) -> Tool | None:
+    tools = {tool.name: Tool(tool.name, tool.input_schema) for tool in body.tools or ()}
+    choice = body.tool_choice
+    if choice is None or choice.type in ("auto", "none"):
+        return None
+    if not tools or (choice.type == "tool" and choice.name not in tools):
+        raise Refused(Mistake.INVALID_VALUE, f"Tool '{choice.name}' not found in provided tools", field="tool_choice")
+    return tools[choice.name] if choice.type == "tool" else next(iter(tools.values()))

@@ -1,0 +1,106 @@
+"""Gemini generateContent and streamGenerateContent (recordings: see tests)."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+from app.lab.faults import Mistake, Refused
+from app.lab.text import tokens
+from app.lab.wire import gemini_errors, gemini_request
+from app.lab.wire.base import (
+    Call,
+    Content,
+    Event,
+    Finish,
+    Operation,
+    Place,
+    Rejection,
+    Stamp,
+    spread,
+    to_json,
+)
+
+_METHOD = re.compile(r"v1(?:beta)?/models/(?P<model>[^:]+):(?P<method>generateContent|streamGenerateContent)")
+
+
+@dataclass(frozen=True, slots=True)
+class GeminiWire:
+    keep_alive: bytes = b""
+
+    def place(self, method: str, path: str, query: Mapping[str, str]) -> Place:
+        found = _METHOD.fullmatch(path)
+        if found and method == "POST":
+            streams = found["method"] == "streamGenerateContent"
+            return Place(Operation.CHAT, found["model"], stream=streams, sse=query.get("alt") == "sse")
+        if method == "GET" and path in ("v1beta/models", "v1/models"):
+            return Place(Operation.MODELS)
+        raise Refused(Mistake.UNKNOWN_PATH, f"{method} /{path}")
+
+    def has_key(self, headers: Mapping[str, str], query: Mapping[str, str]) -> bool:
+        return bool(headers.get("x-goog-api-key", "").strip() or query.get("key", "").strip())
+
+    def read(self, place: Place, headers: Mapping[str, str], raw: bytes) -> Call:
+        return gemini_request.read(place, raw)
+
+    def plain(self, call: Call, content: Content, stamp: Stamp) -> bytes:
+        return to_json(_piece(call, content, stamp, _parts(content), content.completion_tokens, last=True))
+
+    def stream(self, call: Call, content: Content, stamp: Stamp) -> list[Event]:
+        if content.tool_name:  # a function call comes whole
+            pieces = [_piece(call, content, stamp, _parts(content), content.completion_tokens)]
+        else:
+            sums = accumulate(len(tokens(chunk)) for chunk in content.chunks)
+            steps = zip(content.chunks, sums, strict=True)
+            pieces = [_piece(call, content, stamp, [{"text": chunk}], count) for chunk, count in steps]
+        last = _piece(call, content, stamp, [{"text": ""}], content.completion_tokens, last=True)
+        events = [*spread([to_json(piece) for piece in pieces]), (1.0, to_json(last))]
+        return [(share, b"data: " + piece + b"\r\n\r\n") for share, piece in events] if call.sse else _array(events)
+
+    def headers(self, stamp: Stamp) -> dict[str, str]:
+        return {}
+
+    def models(self, names: Sequence[str]) -> bytes:
+        methods = ["generateContent", "streamGenerateContent"]
+        return to_json(
+            {"models": [{"name": f"models/{name}", "supportedGenerationMethods": methods} for name in names]}
+        )
+
+    def reject(self, refused: Refused, model: str) -> Rejection:
+        return gemini_errors.rejection(refused, model)
+
+
+_FINISH = {Finish.STOP: "STOP", Finish.LENGTH: "MAX_TOKENS", Finish.TOOL: "STOP"}
+
+
+def _parts(content: Content) -> list[dict[str, Any]]:
+    if content.tool_name:
+        return [{"functionCall": {"name": content.tool_name, "args": json.loads(content.text)}}]
+    return [{"text": content.text}] if content.chunks else []
+
+
+def _piece(
+    call: Call, content: Content, stamp: Stamp, parts: list[dict[str, Any]], count: int, *, last: bool = False
+) -> dict[str, Any]:
+    candidate: dict[str, Any] = {"content": {**({"parts": parts} if parts else {}), "role": "model"}}
+    if last:
+        candidate["finishReason"] = _FINISH[content.finish]
+    prompt = content.prompt_tokens
+    usage = {"promptTokenCount": prompt, "candidatesTokenCount": count, "totalTokenCount": prompt + count}
+    details = [{"modality": "TEXT", "tokenCount": prompt}]
+    return {
+        "candidates": [{**candidate, "index": 0}],
+        "usageMetadata": {**usage, "promptTokensDetails": details},
+        "modelVersion": call.model,
+        "responseId": stamp.letters(23),
+    }
+
+
+def _array(events: list[Event]) -> list[Event]:
+    """The events as one JSON array, which is what Gemini streams without alt=sse."""
+    pieces = [(share, (b",\r\n" if number else b"[") + piece) for number, (share, piece) in enumerate(events)]
+    return [*pieces, (1.0, b"\n]\n")]

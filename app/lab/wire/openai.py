@@ -1,0 +1,120 @@
+"""OpenAI chat completions, as OpenAI, DeepSeek and the compatible APIs speak them (recordings: see tests)."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.lab.faults import Mistake, Refused
+from app.lab.wire import openai_errors, openai_request
+from app.lab.wire.base import (
+    Call,
+    Content,
+    Event,
+    Finish,
+    Operation,
+    Place,
+    Rejection,
+    Stamp,
+    spread,
+    to_json,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAIWire:
+    """`dialect` is `openai`, `deepseek`, or `compatible` for every other API of this format."""
+
+    dialect: str = "compatible"
+
+    @property
+    def keep_alive(self) -> bytes:
+        return b": keep-alive\n\n" if self.dialect == "deepseek" else b""
+
+    def place(self, method: str, path: str, query: Mapping[str, str]) -> Place:
+        match method, path.removeprefix("v1/"):
+            case "POST", "chat/completions":
+                return Place(Operation.CHAT)
+            case "GET", "models":
+                return Place(Operation.MODELS)
+        raise Refused(Mistake.UNKNOWN_PATH, f"{method} /v1/{path.removeprefix('v1/')}")
+
+    def has_key(self, headers: Mapping[str, str], query: Mapping[str, str]) -> bool:
+        scheme, _, key = headers.get("Authorization", "").partition(" ")
+        return scheme.lower() == "bearer" and bool(key.strip())
+
+    def read(self, place: Place, headers: Mapping[str, str], raw: bytes) -> Call:
+        return openai_request.read(raw, strict=self.dialect == "openai")
+
+    def plain(self, call: Call, content: Content, stamp: Stamp) -> bytes:
+        message: dict[str, Any] = {"role": "assistant", "content": content.text}
+        if content.tool_name:
+            message |= {"content": None, "tool_calls": [self._tool_call(content, stamp, content.text)]}
+        if self.dialect == "openai":
+            message["refusal"] = None
+        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": _FINISH[content.finish]}
+        head = self._head(call, stamp, "chat.completion")
+        return to_json({**head, "choices": [choice], "usage": self._usage(content)})
+
+    def stream(self, call: Call, content: Content, stamp: Stamp) -> list[Event]:
+        head = self._head(call, stamp, "chat.completion.chunk")
+        always = self.dialect == "deepseek"  # sends usage unasked, and with the last piece instead of after it
+        blank = {"usage": None} if call.include_usage or always else {}
+
+        def event(delta: dict[str, Any], finish: str | None = None, **more: Any) -> bytes:
+            choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
+            return b"data: " + to_json({**head, "choices": [choice], **blank, **more}) + b"\n\n"
+
+        last = {"usage": self._usage(content)} if always else {}
+        first, *more = [event(delta) for delta in self._deltas(content, stamp)]
+        events = [(0.0, first), *spread(more)]
+        events.append((1.0, event({"content": ""} if always else {}, _FINISH[content.finish], **last)))
+        if call.include_usage and not always:
+            usage = {**head, "choices": [], "usage": self._usage(content)}
+            events.append((1.0, b"data: " + to_json(usage) + b"\n\n"))
+        return [*events, (1.0, b"data: [DONE]\n\n")]
+
+    def _deltas(self, content: Content, stamp: Stamp) -> list[dict[str, Any]]:
+        if content.tool_name is None:
+            return [{"role": "assistant", "content": ""}, *({"content": chunk} for chunk in content.chunks)]
+        calls = [self._tool_call(content, stamp, "", index=0)]
+        more = [{"tool_calls": [{"index": 0, "function": {"arguments": chunk}}]} for chunk in content.chunks]
+        return [{"role": "assistant", "content": None, "tool_calls": calls}, *more]
+
+    def _tool_call(self, content: Content, stamp: Stamp, arguments: str, **more: int) -> dict[str, Any]:
+        name = f"call_00_{stamp.letters(24)}" if self.dialect == "deepseek" else f"call_{stamp.letters(24)}"
+        return {**more, "id": name, "type": "function", "function": {"name": content.tool_name, "arguments": arguments}}
+
+    def _head(self, call: Call, stamp: Stamp, kind: str) -> dict[str, Any]:
+        deepseek = self.dialect == "deepseek"
+        name = str(uuid.UUID(int=stamp.nonce, version=4)) if deepseek else f"chatcmpl-{stamp.letters(29)}"
+        head = {"id": name, "object": kind, "created": stamp.created_s, "model": call.model}
+        return {**head, "system_fingerprint": f"fp_{stamp.nonce & 0xFFFFFFFFFF:010x}"}
+
+    def _usage(self, content: Content) -> dict[str, Any]:
+        prompt, completion = content.prompt_tokens, content.completion_tokens
+        usage = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+        if self.dialect == "deepseek":
+            cache = {"prompt_cache_hit_tokens": 0, "prompt_cache_miss_tokens": prompt}
+            return {**usage, "prompt_tokens_details": {"cached_tokens": 0}, **cache}
+        details = {"reasoning_tokens": 0, "audio_tokens": 0, "accepted_prediction_tokens": 0}
+        return {
+            **usage,
+            "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
+            "completion_tokens_details": {**details, "rejected_prediction_tokens": 0},
+        }
+
+    def headers(self, stamp: Stamp) -> dict[str, str]:
+        return {"x-request-id": f"req_{stamp.nonce:032x}"} if self.dialect == "openai" else {}
+
+    def models(self, names: Sequence[str]) -> bytes:
+        data = [{"id": name, "object": "model", "created": 1735689600, "owned_by": self.dialect} for name in names]
+        return to_json({"object": "list", "data": data})
+
+    def reject(self, refused: Refused, model: str) -> Rejection:
+        return openai_errors.rejection(self.dialect, refused, model)
+
+
+_FINISH = {Finish.STOP: "stop", Finish.LENGTH: "length", Finish.TOOL: "tool_calls"}
