@@ -45,6 +45,7 @@ class Profile:
 
 
 _PROFILE = TypeAdapter(Profile)
+FIGURES = tuple(figure.name for figure in fields(Profile))
 
 
 def names() -> tuple[str, ...]:
@@ -64,10 +65,9 @@ def changed(profile: Profile, changes: Mapping[str, Any], prompt_ids: Collection
 
     Raises InvalidRequest naming the field and what it may be.
     """
-    known = [key.name for key in fields(Profile)]
     for name in changes:
-        if name not in known:
-            raise InvalidRequest(f"{name}: a profile has no such figure; it has: {', '.join(known)}", field=name)
+        if name not in FIGURES:
+            raise InvalidRequest(f"{name}: a profile has no such figure; it has: {', '.join(FIGURES)}", field=name)
     values = {**asdict(profile), **changes}
     if "prompt_quality" in changes:
         values["prompt_quality"] = _merged(profile.prompt_quality, changes["prompt_quality"], prompt_ids)
