@@ -1,0 +1,143 @@
+"""The lab's HTTP server: simulated providers, each under its name, and the lab's own routes under /lab."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
+from aiohttp import web
+
+from app.domain.catalog import Prompt, Provider
+from app.lab import control, reply
+from app.lab.answering import AnswerFunction, reply_to
+from app.lab.faults import Mistake, Refused
+from app.lab.journal import Seen
+from app.lab.playback import Playback
+from app.lab.reply import End, Reply
+from app.lab.state import Lab, Service
+from app.lab.wire.base import Operation
+
+#: bytes of a request; beyond: the provider's 413
+MAX_BODY = 4 * 1024 * 1024
+
+_LOOPBACK = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?", re.IGNORECASE)
+
+#: when a request arrived whose handler begins now, by the clock of the event loop
+ARRIVED: web.AppKey[Callable[[], float]] = web.AppKey("arrived")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def create_app(
+    providers: Sequence[Provider],
+    prompts: Sequence[Prompt],
+    answer: AnswerFunction,
+    *,
+    profile: str = "standard",
+    playback: Playback | None = None,
+    seed: int | None = None,
+) -> web.Application:
+    """Serves `providers` at /NAME as their base URLs; each speaks its own wire format. Raises InvalidRequest."""
+    app = web.Application(client_max_size=MAX_BODY, middlewares=[_only_loopback, control.errors])
+    app[control.LAB] = Lab(providers, prompts, answer, profile=profile, playback=playback, seed=seed)
+    app[ARRIVED] = time.monotonic
+    control.add_routes(app)
+    app.router.add_route("*", "/{provider}/{path:.*}", _call)
+    return app
+
+
+@web.middleware
+async def _only_loopback(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """A page in a browser can be made to send requests here under a name of its own; then Host is that name."""
+    if not _LOOPBACK.fullmatch(request.headers.get("Host", "")):
+        return control.failure(403, "forbidden", "the lab answers under a loopback name only: use http://127.0.0.1")
+    return await handler(request)
+
+
+async def _call(request: web.Request) -> web.StreamResponse:
+    arrived_s = request.app[ARRIVED]()
+    lab = request.app[control.LAB]
+    service = lab.services.get(request.match_info["provider"])
+    if service is None:
+        known = ", ".join(lab.services)
+        return control.failure(404, "not_found", f"no such provider here: the lab serves {known}")
+    seen = lab.journal.begin(service.provider.name, request.path, time.time())
+    try:
+        return await _play(request, await _decide(lab, service, request, seen, arrived_s), seen, arrived_s)
+    except (asyncio.CancelledError, ConnectionError):
+        if seen.outcome in ("in_progress", "answered"):
+            seen.outcome = "client_gone"
+        raise
+    finally:
+        lab.journal.end(seen)
+
+
+async def _decide(lab: Lab, service: Service, request: web.Request, seen: Seen, arrived_s: float) -> Reply:
+    """The whole answer, before the first byte of it is due; what is wrong with the request is answered at once."""
+    try:
+        return await _answer(lab, service, request, seen, arrived_s)
+    except Refused as refused:
+        return reply.refusal(service.wire.reject(refused, seen.model), refused.why, 0.0, {})
+
+
+async def _answer(lab: Lab, service: Service, request: web.Request, seen: Seen, arrived_s: float) -> Reply:
+    wire, provider = service.wire, service.provider
+    place = wire.place(request.method, request.match_info["path"], request.query)
+    if provider.key_env and not wire.has_key(request.headers, request.query):
+        raise Refused(Mistake.MISSING_KEY)
+    if place.operation is Operation.MODELS:
+        return Reply(200, "application/json", reply.plain(wire.models(provider.models), 0.0))
+    seen.model = place.model
+    call = wire.read(place, request.headers, await _body(request))
+    seen.model, seen.stream, seen.parameters, seen.prompt = call.model, call.stream, call.parameters, call.prompt
+    if call.model not in provider.models and lab.playback is None:
+        raise Refused(Mistake.UNKNOWN_MODEL)
+    course, seen.prompt_id = lab.course(service, call.prompt, call.conversation, arrived_s)
+    return reply_to(wire, call, course, lab.answer, service.rng, time.time())
+
+
+async def _body(request: web.Request) -> bytes:
+    try:
+        return await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise Refused(Mistake.TOO_LARGE) from None
+
+
+async def _play(request: web.Request, planned: Reply, seen: Seen, arrived_s: float) -> web.StreamResponse:
+    """Sends every frame when it is due, counted from the arrival of the request."""
+    _note(seen, planned)
+    if planned.end is End.HANG:
+        await asyncio.Event().wait()
+    headers = {"x-lab-simulated": "1", **planned.headers, "Content-Type": planned.content_type}
+    response = web.StreamResponse(status=planned.status, headers=headers)
+    whole = not planned.streamed and planned.end is End.COMPLETE
+    if whole:
+        response = web.Response(status=planned.status, headers=headers, body=planned.frames[0].data)
+    elif not planned.streamed:
+        response.content_length = len(planned.frames[0].data) * 2 + 1
+    loop = asyncio.get_running_loop()
+    for frame in planned.frames:
+        due_s = arrived_s + frame.due_ms / 1000
+        await asyncio.sleep(max(0.0, due_s - loop.time()))
+        if not response.prepared:
+            await response.prepare(request)
+        if not whole:
+            await response.write(frame.data)
+    if planned.end is End.CUT and request.transport is not None:
+        request.transport.close()
+        return response
+    await response.write_eof()
+    seen.late_ms = (loop.time() - arrived_s) * 1000 - planned.due_ms
+    return response
+
+
+def _note(seen: Seen, planned: Reply) -> None:
+    seen.status = planned.status or None
+    seen.outcome = planned.fault or "answered"
+    seen.due_ms = round(planned.due_ms, 3)
+    seen.cost_usd = planned.cost_usd
+    if planned.content is not None:
+        seen.prompt_tokens = planned.content.prompt_tokens
+        seen.completion_tokens = planned.content.completion_tokens
