@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import click
 
 from app.cli import orphans, preflight, servers, supervise
 from app.cli.place import Place, place
@@ -22,34 +25,41 @@ def start(settings: Settings) -> int:
     simulated = preflight.check_config(settings)
     lab = settings.lab_url is None and (simulated or settings.lab_trace is not None)
     preflight.check_services(settings)
+    where = place(settings.data_dir)
+    environment = _environment(settings, where, lab=lab)
+    return serve(settings, where, list(_ports(settings, lab=lab)), list(_processes(settings, environment, lab=lab)))
+
+
+def serve(settings: Settings, where: Place, ports: Sequence[Port], processes: Sequence[Child]) -> int:
+    """Run these processes and the embedded servers they need, alone on this data."""
     preflight.make_data_dir(settings.data_dir)
     with preflight.lock(settings.data_dir):
         _end_leftovers(settings)
         preflight.check_space(settings.data_dir)
-        preflight.check_ports(list(_ports(settings, lab=lab)))
-        where = place(settings.data_dir)
+        preflight.check_ports(ports)
         if not settings.database_url:
             preflight.check_data_version(where)
             servers.prepare_postgres(where)
         if not settings.redis_url:
             servers.prepare_redis(where)
-        environment = _environment(settings, where, lab=lab)
-        children = [*_servers(settings, where), *_processes(settings, environment, lab=lab)]
-        return run(children, settings)
-
-
-def run(children: list[Child], settings: Settings) -> int:
-    """Run these processes on the data of these settings, which are locked; the exit code."""
-    lines = PrefixedLines([child.name for child in children], sys.stdout)
-    lines.say(f"starting; data and logs in {settings.data_dir}")
-    code = supervise.run(children, settings.data_dir / "log", lines)
-    _end_leftovers(settings)
-    lines.say("stopped" if code == 0 else "stopped after a failure, see above")
-    return code
+        mark = {orphans.MARK: str(settings.data_dir)}
+        children = [
+            replace(child, environment={**child.environment, **mark})
+            for child in (*_servers(settings, where), *processes)
+        ]
+        lines = PrefixedLines([child.name for child in children], sys.stdout)
+        lines.say(f"starting; data and logs in {settings.data_dir}")
+        code = supervise.run(children, settings.data_dir / "log", lines)
+        _end_leftovers(settings)
+        lines.say("stopped" if code == 0 else "stopped after a failure, see above")
+        lines.close()
+        return code
 
 
 def _end_leftovers(settings: Settings) -> None:
     if left := orphans.leftovers(settings.data_dir):
+        names = ", ".join(sorted({orphans.name(process) for process in left}))
+        click.echo(f"ending what an earlier run left: {names}", err=True)
         orphans.end(left, patience_s=LEFTOVER_PATIENCE_S)
 
 
@@ -76,7 +86,6 @@ def _environment(settings: Settings, where: Place, *, lab: bool) -> dict[str, st
 
 
 def _servers(settings: Settings, where: Place) -> Iterator[Child]:
-    mark = {orphans.MARK: str(settings.data_dir)}
     logs = settings.data_dir / "log"
     if not settings.database_url:
         yield Child(
@@ -85,7 +94,6 @@ def _servers(settings: Settings, where: Place) -> Iterator[Child]:
             problem=lambda: servers.postgres_problem(servers.postgres_url(where)),
             essential=True,
             log=logs / "postgres.log",
-            environment=mark,
             stop_signal=signal.SIGINT,
             uid=where.uid,
         )
@@ -96,14 +104,12 @@ def _servers(settings: Settings, where: Place) -> Iterator[Child]:
             problem=lambda: servers.redis_problem(servers.redis_url(where)),
             essential=True,
             log=logs / "redis.log",
-            environment=mark,
             uid=where.uid,
         )
 
 
 def _processes(settings: Settings, environment: Mapping[str, str], *, lab: bool) -> Iterator[Child]:
     """All start at once: each waits by itself for the schema and for whom it needs."""
-    environment = {**environment, orphans.MARK: str(settings.data_dir)}
 
     def tooloo(name: str, *arguments: str, once: bool = False, essential: bool = False) -> Child:
         # -P: the code that runs is the one that started us, whatever folder this is

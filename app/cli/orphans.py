@@ -30,6 +30,14 @@ def die_with_parent(parent_pid: int, sig: signal.Signals) -> None:
         os._exit(1)
 
 
+def name(process: psutil.Process) -> str:
+    """Empty for one that has ended."""
+    try:
+        return str(process.name())
+    except psutil.Error:
+        return ""
+
+
 def leftovers(data_dir: Path) -> list[psutil.Process]:
     """Processes of a stack on this data, this one aside; to the holder of the data's lock they are what is left."""
     found = []
@@ -46,7 +54,7 @@ def end(processes: list[psutil.Process], *, patience_s: float) -> None:
     """Ask them to stop, and kill those that have not within `patience_s`."""
     for process in processes:
         # SIGTERM makes Postgres wait for its clients, SIGINT makes it send them away
-        _signal(process, signal.SIGINT if _name(process) == "postgres" else signal.SIGTERM)
+        _signal(process, signal.SIGINT if name(process) == "postgres" else signal.SIGTERM)
     _, stubborn = psutil.wait_procs(processes, timeout=patience_s)
     for process in stubborn:
         _signal(process, signal.SIGKILL)
@@ -58,10 +66,3 @@ def _signal(process: psutil.Process, sig: signal.Signals) -> None:
         process.send_signal(sig)
     except psutil.Error:
         return
-
-
-def _name(process: psutil.Process) -> str:
-    try:
-        return str(process.name())
-    except psutil.Error:
-        return ""

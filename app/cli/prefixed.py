@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterable
 from typing import TextIO
 
@@ -48,6 +49,11 @@ class PrefixedLines:
         """The process has ended: show what it left without a line end."""
         if name in self._partial:
             self.feed(name, b"\n")
+
+    def close(self) -> None:
+        """Python flushes stdout once more at its end; without a reader that would end in a complaint."""
+        if self.broken:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
 
     def _write(self, name: str, line: str) -> None:
         if self.broken:

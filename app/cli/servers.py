@@ -91,6 +91,7 @@ def redis_command(where: Place) -> list[str]:
         "save": "",
         "maxmemory-policy": "noeviction",
         "daemonize": "no",
+        "set-proc-title": "no",  # it would overwrite the environment, where the mark of the stack stands
     }
     return [str(_redis_binary()), *(part for name, value in options.items() for part in (f"--{name}", value))]
 

@@ -87,6 +87,25 @@ class _Options(ServerOptions):  # type: ignore[misc]  # supervisor has no types
         return pid, status
 
 
+class _Wakeup:
+    """Ends the library's wait at a signal, which it would sit out for up to a second (PEP 475)."""
+
+    def __init__(self) -> None:
+        self.fd, writer = os.pipe()
+        os.set_blocking(self.fd, False)
+        os.set_blocking(writer, False)
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+
+    def readable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return False
+
+    def handle_read_event(self) -> None:
+        os.read(self.fd, 4096)
+
+
 class _Stack(Supervisor):  # type: ignore[misc]  # supervisor has no types
     def __init__(self, options: _Options, children: Sequence[Child], lines: PrefixedLines) -> None:
         super().__init__(options)
@@ -98,6 +117,8 @@ class _Stack(Supervisor):  # type: ignore[misc]  # supervisor has no types
 
     def runforever(self) -> None:
         """The library forgets subscribers just before this."""
+        wakeup = _Wakeup()
+        self.options.get_socket_map()[wakeup.fd] = wakeup
         events.subscribe(events.ProcessLogEvent, self._on_output)
         events.subscribe(events.ProcessStateEvent, self._on_state)
         events.subscribe(events.SupervisorStoppingEvent, lambda _: self._lines.say("stopping"))
