@@ -107,7 +107,7 @@ def load(environment: Mapping[str, str] | None = None, dotenv: Path | None = Pat
     return Settings(
         config_dir=Path(_text(merged, "TOOLOO_CONFIG_DIR", "config")).resolve(),
         data_dir=Path(_text(merged, "TOOLOO_DATA_DIR", ".tooloo")).resolve(),
-        database_url=_url(merged, "DATABASE_URL", {"postgresql", "postgresql+psycopg2", "postgres"}),
+        database_url=_database_url(merged),
         redis_url=_url(merged, "REDIS_URL", {"redis", "rediss", "unix"}),
         host=_text(merged, "TOOLOO_HOST", "127.0.0.1"),
         port=_port(merged, "TOOLOO_PORT", 4000),
@@ -151,6 +151,12 @@ def _url(values: Mapping[str, str], name: str, schemes: set[str]) -> str | None:
     if urlsplit(value).scheme not in schemes:
         raise ConfigError(f"{name} must begin with one of {', '.join(sorted(schemes))}", field=name)
     return value
+
+
+def _database_url(values: Mapping[str, str]) -> str | None:
+    """With our driver named: SQLAlchemy would take another for postgresql://, and does not know postgres:// at all."""
+    url = _url(values, "DATABASE_URL", {"postgresql", "postgresql+psycopg2", "postgres"})
+    return url and f"postgresql+psycopg2://{url.partition('://')[2]}"
 
 
 def _number(values: Mapping[str, str], name: str, default: float, *, low: float, high: float) -> float:

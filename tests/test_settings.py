@@ -76,6 +76,13 @@ def test_a_line_of_the_file_that_sets_nothing_is_named(tmp_path: Path) -> None:
         settings.load({}, dotenv=file)
 
 
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg2"])
+def test_every_common_database_url_names_our_driver(scheme: str) -> None:
+    configured = load(DATABASE_URL=f"{scheme}://me:secret@db:5432/tooloo?sslmode=require")
+
+    assert configured.require_database_url() == "postgresql+psycopg2://me:secret@db:5432/tooloo?sslmode=require"
+
+
 def test_secrets_do_not_show() -> None:
     configured = load(
         OPENAI_API_KEY="sk-secret1",
