@@ -427,8 +427,7 @@ def reap(services: Services) -> None:
 
 def restore(services: Services) -> None:
     """Bring Redis and the snapshot up to what Postgres holds."""
-    file = services.settings.config_dir / "runtime.json"
-    live_config.recover(services.sessions, services.redis, file, services.providers)
+    live_config.recover(services.sessions, services.redis, services.settings.snapshot_file, services.providers)
     with database.transaction(services.sessions) as session:
         row = outcomes.peek(session)
         found = None if row is None else (row.generation, evidence.held(row))

@@ -153,12 +153,11 @@ def start(services: Services, *, seed: int | None = None) -> Running:
     limits = services.policy.gateway
     recorder = Recorder(services.redis, size=limits.outcome_buffer, stream_size=limits.outcome_stream)
     breakers = Breakers(services.redis, services.policy.breaker)
-    snapshot = SnapshotFile(services.settings.config_dir / "runtime.json")
+    file = services.settings.snapshot_file
+    snapshot = SnapshotFile(file)
     services.config.on_change(snapshot.offer)
     try:
-        live_config.recover(
-            services.sessions, services.redis, services.settings.config_dir / "runtime.json", services.providers
-        )
+        live_config.recover(services.sessions, services.redis, file, services.providers)
     except TooLooError as error:  # degraded: what Redis or the file holds serves until Postgres is back
         log.warning("config not recovered at start", reason=str(error))
     services.config.refresh(services.redis)

@@ -16,6 +16,7 @@ from app.errors import ConfigError
 #: every variable of our own; a TOOLOO_ name that is not here is a typing error, and said to be one
 KNOWN = {
     "TOOLOO_CONFIG_DIR": "folder of providers.toml, prompts.toml, policy.toml and runtime.json",
+    "TOOLOO_SNAPSHOT_FILE": "the copy of the runtime config, where it is not runtime.json in that folder",
     "TOOLOO_DATA_DIR": "folder of the embedded servers' data",
     "TOOLOO_HOST": "address the API listens on",
     "TOOLOO_PORT": "port of the API",
@@ -44,6 +45,7 @@ class Settings:
 
     config_dir: Path
     data_dir: Path
+    snapshot_file: Path
     database_url: str | None = field(repr=False)
     redis_url: str | None = field(repr=False)
     host: str
@@ -104,9 +106,11 @@ def load(environment: Mapping[str, str] | None = None, dotenv: Path | None = Pat
     for name in merged:
         if name.startswith("TOOLOO_") and name not in KNOWN:
             raise ConfigError(f"{name} is not a setting; known are: {', '.join(KNOWN)}", field=name)
+    config_dir = Path(_text(merged, "TOOLOO_CONFIG_DIR", "config")).resolve()
     return Settings(
-        config_dir=Path(_text(merged, "TOOLOO_CONFIG_DIR", "config")).resolve(),
+        config_dir=config_dir,
         data_dir=Path(_text(merged, "TOOLOO_DATA_DIR", ".tooloo")).resolve(),
+        snapshot_file=_path(merged, "TOOLOO_SNAPSHOT_FILE") or config_dir / "runtime.json",
         database_url=_database_url(merged),
         redis_url=_url(merged, "REDIS_URL", {"redis", "rediss", "unix"}),
         host=_text(merged, "TOOLOO_HOST", "127.0.0.1"),
@@ -116,7 +120,7 @@ def load(environment: Mapping[str, str] | None = None, dotenv: Path | None = Pat
         flower_port=_port(merged, "TOOLOO_FLOWER_PORT", 5555),
         lab_port=_port(merged, "TOOLOO_LAB_PORT", 4010),
         lab_url=_url(merged, "TOOLOO_LAB_URL", {"http", "https"}),
-        lab_trace=Path(merged["TOOLOO_LAB_TRACE"]).resolve() if merged.get("TOOLOO_LAB_TRACE") else None,
+        lab_trace=_path(merged, "TOOLOO_LAB_TRACE"),
         lab_speed=_number(merged, "TOOLOO_LAB_SPEED", 1.0, low=0.01, high=10_000),
         log_format=_choice(merged, "TOOLOO_LOG_FORMAT", ("json", "text"), "json"),
         log_level=_choice(merged, "TOOLOO_LOG_LEVEL", ("debug", "info", "warning", "error"), "info"),
@@ -142,6 +146,11 @@ def _read_dotenv(path: Path) -> dict[str, str]:
 
 def _text(values: Mapping[str, str], name: str, default: str) -> str:
     return values.get(name) or default
+
+
+def _path(values: Mapping[str, str], name: str) -> Path | None:
+    value = values.get(name)
+    return Path(value).resolve() if value else None
 
 
 def _url(values: Mapping[str, str], name: str, schemes: set[str]) -> str | None:

@@ -83,6 +83,14 @@ def test_every_common_database_url_names_our_driver(scheme: str) -> None:
     assert configured.require_database_url() == "postgresql+psycopg2://me:secret@db:5432/tooloo?sslmode=require"
 
 
+def test_the_snapshot_stands_in_the_config_folder_unless_it_is_named(tmp_path: Path) -> None:
+    beside = load(TOOLOO_CONFIG_DIR=str(tmp_path))
+    elsewhere = load(TOOLOO_CONFIG_DIR=str(tmp_path), TOOLOO_SNAPSHOT_FILE=str(tmp_path / "data" / "runtime.json"))
+
+    assert beside.snapshot_file == tmp_path / "runtime.json"
+    assert elsewhere.snapshot_file == tmp_path / "data" / "runtime.json"
+
+
 def test_secrets_do_not_show() -> None:
     configured = load(
         OPENAI_API_KEY="sk-secret1",
