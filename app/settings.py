@@ -34,6 +34,7 @@ KNOWN = {
     "TOOLOO_FLOWER_HOST": "address Flower listens on",
     "TOOLOO_API_PROCESSES": "number of API processes",
     "TOOLOO_WORKER_PROCESSES": "number of probe worker processes of `tooloo up`",
+    "TOOLOO_ALIVE_FILE": "file that a worker or beat touches while it makes progress, for a health check to look at",
 }
 
 _PLACEHOLDER = re.compile(r"^(<.*>|your[-_ ].*|.*change[-_ ]?me.*|sk-\.\.\.|x{3,}|\.\.\.|todo)$", re.IGNORECASE)
@@ -64,6 +65,7 @@ class Settings:
     flower_auth: str | None = field(repr=False)
     api_processes: int
     worker_processes: int
+    alive_file: Path | None
     #: the whole environment, for the keys that providers.toml names
     environment: Mapping[str, str] = field(repr=False)
 
@@ -129,6 +131,7 @@ def load(environment: Mapping[str, str] | None = None, dotenv: Path | None = Pat
         flower_auth=merged.get("TOOLOO_FLOWER_AUTH") or None,
         api_processes=int(_number(merged, "TOOLOO_API_PROCESSES", 2, low=1, high=64)),
         worker_processes=int(_number(merged, "TOOLOO_WORKER_PROCESSES", 2, low=1, high=64)),
+        alive_file=_path(merged, "TOOLOO_ALIVE_FILE"),
         environment=merged,
     )
 

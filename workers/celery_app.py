@@ -9,7 +9,7 @@ from celery.signals import setup_logging, worker_init, worker_process_init
 from app import bootstrap, config_files, logs, settings
 from app.broker import make_celery
 from app.services import Services
-from workers import schedule, tasks
+from workers import alive, schedule, tasks
 
 _settings = settings.load()
 _providers = config_files.load_providers(_settings.config_dir)
@@ -19,6 +19,8 @@ app = make_celery(_settings.require_redis_url(), [provider.name for provider in 
 app.conf.beat_schedule = schedule.beat_schedule(_policy.rounds)
 app.conf.beat_schedule_filename = str(_settings.data_dir / "beat-schedule")
 tasks.register(app)
+if _settings.alive_file is not None:
+    alive.keep(_settings.alive_file)
 
 
 @setup_logging.connect
