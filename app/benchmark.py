@@ -35,6 +35,8 @@ log = structlog.get_logger()
 RESULT_PATIENCE_S = 60.0
 #: silence after which the optimizer's message is sent again
 OPTIMIZE_PATIENCE = timedelta(seconds=45)
+#: longer than the task's own time limit: an optimizer that dies is replaced when this is over
+OPTIMIZE_LEASE = timedelta(seconds=75)
 MAX_OPTIMIZE_ATTEMPTS = 3
 
 
@@ -285,7 +287,7 @@ def optimize(services: Services, round_id: str) -> bool:
     False where the round is not waiting for it (done already, or another optimizer has it).
     """
     with database.transaction(services.sessions) as session:
-        attempt = rounds.count_optimize_attempt(session, round_id)
+        attempt = rounds.claim_optimizing(session, round_id, OPTIMIZE_LEASE)
         if attempt is None:
             return False
         if attempt > MAX_OPTIMIZE_ATTEMPTS:
@@ -293,7 +295,11 @@ def optimize(services: Services, round_id: str) -> bool:
             rounds.close(session, round_id, RoundStatus.FAILED, [{"kind": "failed", "text": text, "data": {}}])
             log.error("round failed", round=round_id, attempts=MAX_OPTIMIZE_ATTEMPTS)
             return False
-    return _digest(services, round_id)
+    try:
+        return _digest(services, round_id)
+    finally:
+        with database.transaction(services.sessions) as session:
+            rounds.release_optimizing(session, round_id)
 
 
 def _digest(services: Services, round_id: str) -> bool:

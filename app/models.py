@@ -82,6 +82,8 @@ class Round(Base):
     #: [{"kind", "text", "data"}] of the optimizer
     insights: Mapped[list[Any]] = mapped_column(server_default=text("'[]'::jsonb"))
     optimize_attempts: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+    #: an optimizer is at work on it until then
+    optimize_lease_until: Mapped[datetime | None]
     #: last time its optimize message was sent, so that the reaper does not flood
     optimize_sent_at: Mapped[datetime | None]
 

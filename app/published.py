@@ -8,6 +8,7 @@ POLL_S notices what was missed, and a lost Redis key is answered from the durabl
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Generic, Protocol, TypeVar
 
@@ -22,6 +23,8 @@ T = TypeVar("T")
 CHANNEL = "tooloo:changed"
 #: seconds between looks at the version, whatever was notified
 POLL_S = 2.0
+#: seconds after which a subscription notices that it is to stop
+WAKE_S = 0.2
 
 #: KEYS document, channel; ARGV version, body, name. 1: published; 0: Redis holds this version or a newer one
 _PUBLISH = """
@@ -134,7 +137,7 @@ class Subscription:
 
     def stop(self) -> None:
         self._stop.set()
-        self._thread.join(timeout=POLL_S + 1)
+        self._thread.join(timeout=5)
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -150,9 +153,12 @@ class Subscription:
         pubsub = self._connection.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]  # redis-py
         with pubsub:
             pubsub.subscribe(CHANNEL)
+            refreshed_at = 0.0
             while not self._stop.is_set():
-                self._refresh()
-                pubsub.get_message(timeout=POLL_S)
+                told = pubsub.get_message(timeout=WAKE_S)
+                if told is not None or time.monotonic() - refreshed_at > POLL_S:
+                    self._refresh()
+                    refreshed_at = time.monotonic()
 
     def _refresh(self) -> None:
         for document in self._documents:

@@ -70,7 +70,7 @@ def reap() -> None:
 
 def register(app: Celery) -> None:
     app.task(probe, name=PROBE)
-    app.task(optimize, name=OPTIMIZE, time_limit=300, soft_time_limit=240)
+    app.task(optimize, name=OPTIMIZE, time_limit=60, soft_time_limit=50)
     app.task(start_slot, name="tooloo.start_slot")
     app.task(ingest, name="tooloo.ingest")
     app.task(reap, name="tooloo.reap", time_limit=300, soft_time_limit=240)

@@ -9,7 +9,7 @@ import structlog
 from flask import Flask, Response, g, request
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import BadRequest, HTTPException
 
 from app.errors import InvalidRequest, PayloadTooLarge, TooLooError
 
@@ -42,7 +42,7 @@ def body(kind: type[Body] | None = None) -> Any:
     """The JSON body as a dict, or as `kind`; raises InvalidRequest naming the field."""
     try:
         document = request.get_json(force=True) if request.get_data(cache=True) else {}
-    except HTTPException as error:
+    except BadRequest as error:
         raise InvalidRequest(f"the body is not JSON: {error.description}") from None
     if not isinstance(document, dict):
         raise InvalidRequest(f"the body must be a JSON object: got {type(document).__name__}")

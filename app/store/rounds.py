@@ -237,18 +237,27 @@ def close(session: Session, round_id: str, status: RoundStatus, insights: Iterab
     return _count(done) == 1
 
 
-def count_optimize_attempt(session: Session, round_id: str) -> int | None:
-    """Counts this try to digest the round; None where it is not waiting for one."""
+def claim_optimizing(session: Session, round_id: str, lease: timedelta) -> int | None:
+    """Take the round for `lease` to digest it; the number of this try, or None where there is nothing to do."""
     return session.execute(
         update(Round)
-        .where(Round.id == round_id, Round.status == RoundStatus.OPTIMIZING)
-        .values(optimize_attempts=Round.optimize_attempts + 1)
+        .where(
+            Round.id == round_id,
+            Round.status == RoundStatus.OPTIMIZING,
+            or_(Round.optimize_lease_until.is_(None), Round.optimize_lease_until < func.now()),
+        )
+        .values(optimize_attempts=Round.optimize_attempts + 1, optimize_lease_until=func.now() + lease)
         .returning(Round.optimize_attempts)
     ).scalar_one_or_none()
 
 
+def release_optimizing(session: Session, round_id: str) -> None:
+    """End the lease before its time."""
+    session.execute(update(Round).where(Round.id == round_id).values(optimize_lease_until=None))
+
+
 def hold_optimizing(session: Session, round_id: str) -> bool:
-    """Lock the round against a second optimizer until the transaction ends; False where it is digested already."""
+    """Lock the round until the transaction ends, should a lease have run out; False where it is digested already."""
     query = select(Round.id).where(Round.id == round_id, Round.status == RoundStatus.OPTIMIZING).with_for_update()
     return session.scalar(query) is not None
 

@@ -71,6 +71,7 @@ def upgrade() -> None:
             "insights", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'[]'::jsonb"), nullable=False
         ),
         sa.Column("optimize_attempts", sa.SmallInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("optimize_lease_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("optimize_sent_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
             "status IN ('running', 'optimizing', 'done', 'partial', 'failed')", name=op.f("ck_rounds_status")
