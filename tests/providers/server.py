@@ -77,7 +77,7 @@ class Server:
     def silence(self) -> Iterator[bytes]:
         """Nothing, for ten seconds at most."""
         self.closing.wait(10)
-        return iter(())
+        yield from ()
 
     def _accept(self) -> None:
         while not self.closing.is_set():

@@ -222,6 +222,13 @@ def test_every_refusal_a_provider_can_give_is_told(wire: WireFormat) -> None:
     assert expected <= told
 
 
+def test_every_class_of_the_tree_is_reached() -> None:
+    sections = [entry["error"] for fixture in FIXTURES.values() for entry in fixture["useless"].values()]
+    told = {row["error"] for fixture in FIXTURES.values() for row in fixture["refusals"]} | set(sections)
+    in_test_failures = {"timeout", "connection_lost", "stream_cut", "local_failure"}
+    assert told | in_test_failures == set(BY_CODE) - {ProviderError.code}
+
+
 @pytest.mark.parametrize("wire", WireFormat)
 def test_key_is_in_a_header_and_nowhere_else(wire: WireFormat, client: Client, server: Server) -> None:
     error = {"error": {"message": f"Incorrect API key provided: {KEY}.", "type": "authentication_error"}}
