@@ -11,6 +11,7 @@ import structlog
 def configure(log_format: str, level: str) -> None:
     """Route structlog and the standard library through one formatter to stdout."""
     shared: list[structlog.typing.Processor] = [
+        _without_nothing,
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso" if log_format == "json" else "%H:%M:%S", utc=log_format == "json"),
@@ -42,3 +43,10 @@ def configure(log_format: str, level: str) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
+
+
+def _without_nothing(
+    logger: structlog.typing.WrappedLogger, name: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """What is not known is left out, rather than said to be None."""
+    return {key: value for key, value in event.items() if value is not None}

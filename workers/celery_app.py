@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from celery.signals import setup_logging, worker_init, worker_process_init
@@ -10,6 +11,9 @@ from app import bootstrap, config_files, logs, settings
 from app.broker import make_celery
 from app.services import Services
 from workers import alive, schedule, tasks
+
+# Celery's reason for it is pickle; we take JSON only, and `make up` as root is a person's own choice
+warnings.filterwarnings("ignore", message="You're running the worker with superuser privileges")
 
 _settings = settings.load()
 _providers = config_files.load_providers(_settings.config_dir)

@@ -26,6 +26,8 @@ def kickoff() -> None:
     configured = settings.load()
     logs.configure(configured.log_format, configured.log_level)
     services = bootstrap.build(configured, threads=1)
+    if services.simulated:
+        _wait_for_page(f"{configured.lab_url}/healthz")
     _wait_for_page(f"http://127.0.0.1:{configured.port}/readyz")
     bootstrap.wait_for(services)
     services.config.refresh(services.redis)

@@ -34,6 +34,7 @@ def api() -> None:
     Example:  TOOLOO_PORT=4000 tooloo api
     """
     from granian.constants import Interfaces
+    from granian.log import LogLevels
     from granian.server import Server
 
     from app.api.wsgi import THREADS
@@ -52,6 +53,7 @@ def api() -> None:
         respawn_failed_workers=True,
         workers_kill_timeout=5,
         log_access=False,
+        log_level=LogLevels.error,  # it warns of the very number of threads that was measured to be right
         websockets=False,
     ).serve()
 
