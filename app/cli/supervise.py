@@ -24,8 +24,9 @@ from supervisor.supervisord import Supervisor
 from app.cli import orphans
 from app.cli.prefixed import PrefixedLines
 
-#: a process that ends sooner has "ended at once", and is not started for ever; s
-AT_ONCE_S = 5
+#: s; a process that ends sooner has "ended at once" and is not started for ever. Importing all we need takes a busy
+#: machine several
+AT_ONCE_S = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
