@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import ssl
 from collections.abc import Iterator, Mapping
 from typing import cast
 
@@ -96,7 +97,7 @@ def failure(error: foreign.HTTPError, call: Call, *, stream: bool = False) -> Pr
 def _by_reason(reason: BaseException | None, call: Call, lost: type[ConnectionLost], event: str) -> ProviderError:
     if isinstance(reason, TimeoutError):
         return call.timed_out()
-    if isinstance(reason, OSError) and reason.errno in LOCAL:
+    if isinstance(reason, OSError) and not isinstance(reason, ssl.SSLError) and reason.errno in LOCAL:
         return LocalFailure(f"{event}: {reason.strerror}")
     detail = getattr(reason, "strerror", None) or type(reason).__name__
     return lost(f"{event}: {detail}")

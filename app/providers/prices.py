@@ -19,9 +19,12 @@ from app.domain.catalog import Provider
 from app.providers.base import Answer, Usage
 
 MTOK = 1_000_000
+#: read at import, because it takes half a second that no request should wait for
+LIST = get_snapshot()
 
 #: (USD per token, prompt tokens above which it holds), the highest threshold first
 Rate = tuple[tuple[float, int], ...]
+FREE: Rate = ((0.0, -1),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,7 @@ def _rates(provider: str, model: str, at: datetime) -> Rates | None:
 @lru_cache(maxsize=4096)
 def _listed(provider: str, model: str) -> tuple[tuple[Constraint, Rates | None], ...]:
     try:
-        _, info = get_snapshot().find_provider_model(model, None, provider, None)
+        _, info = LIST.find_provider_model(model, None, provider, None)
     except LookupError:
         return ()
     rows = [ConditionalPrice(prices=info.prices)] if isinstance(info.prices, ModelPrice) else info.prices
@@ -103,24 +106,23 @@ def _row(price: ModelPrice) -> Rates | None:
     prompt, completion = _rate(price.input_mtok), _rate(price.output_mtok)
     if prompt is None or completion is None:
         return None
-    fee = _rate(price.requests_kcount)
     return Rates(
         prompt=prompt,
         completion=completion,
         cached=_rate(price.cache_read_mtok),
         cache_written=_rate(price.cache_write_mtok),
         reasoning=_rate(price.output_reasoning_mtok),
-        request_usd=0.0 if fee is None else _at(fee, 0) * MTOK / 1000,
+        request_usd=_at(_rate(price.requests_kcount, per=1_000) or FREE, 0),
     )
 
 
-def _rate(price: Decimal | TieredPrices | None) -> Rate | None:
+def _rate(price: Decimal | TieredPrices | None, per: int = MTOK) -> Rate | None:
     if price is None:
         return None
     if not isinstance(price, TieredPrices):
-        return ((float(price) / MTOK, -1),)
-    tiers = tuple((float(tier.price) / MTOK, tier.start) for tier in reversed(price.tiers))
-    return (*tiers, (float(price.base) / MTOK, -1))
+        return ((float(price) / per, -1),)
+    tiers = tuple((float(tier.price) / per, tier.start) for tier in reversed(price.tiers))
+    return (*tiers, (float(price.base) / per, -1))
 
 
 def _at(rate: Rate, prompt_tokens: int) -> float:
