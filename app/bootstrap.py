@@ -17,7 +17,7 @@ from sqlalchemy.orm import sessionmaker
 from app import config_files, evidence, live_config
 from app.breakers import Breakers
 from app.broker import Messages, make_celery
-from app.domain.catalog import Provider
+from app.domain.catalog import Provider, nothing_real
 from app.errors import ConfigError, DependencyUnavailable, TooLooError
 from app.evidence import Recorder
 from app.gateway import Gateway
@@ -40,11 +40,11 @@ LAB_COST_HEADER = "x-lab-cost"
 def endpoints(settings: Settings, providers: tuple[Provider, ...]) -> tuple[dict[str, Endpoint], bool]:
     """The providers that can be called, and whether they are simulated.
 
-    Real ones are those with a key in the environment, and those that need none. Where there is no key at all and a
-    lab is named, the lab serves every provider; real and simulated ones are never mixed.
+    Real ones are those with a key in the environment, and those that need none. Where there is no real one, or a trace
+    is played, and a lab is named, the lab serves every provider; real and simulated ones are never mixed.
     """
     keys = {p.name: settings.provider_key(p.key_env) for p in providers if p.key_env}
-    if settings.lab_url and not any(keys.values()):
+    if settings.lab_url and (settings.lab_trace or nothing_real(providers, keys)):
         return {p.name: Endpoint(_simulated(p, settings.lab_url), NO_KEY) for p in providers}, True
     real = {p.name: Endpoint(p, keys.get(p.name) or NO_KEY) for p in providers if not p.key_env or keys[p.name]}
     return real, False

@@ -17,6 +17,7 @@ import psutil
 from app import config_files
 from app.cli import servers
 from app.cli.place import Place
+from app.domain.catalog import nothing_real
 from app.errors import ConfigError, Conflict
 from app.settings import Settings
 
@@ -35,18 +36,18 @@ class Port:
 
 
 def check_config(settings: Settings) -> bool:
-    """Read all that the processes will read; True if no provider has a key, so that all are to be simulated."""
+    """Read all that the processes will read; True if no provider can really be called, so that all are simulated."""
     if not settings.loopback:
         from app.bootstrap import check_exposure  # it imports every service, which costs a second
 
         check_exposure(settings)
     config_files.load_prompts(settings.config_dir)
     config_files.load_policy(settings.config_dir)
-    named = [provider.key_env for provider in config_files.load_providers(settings.config_dir) if provider.key_env]
-    keys = [settings.provider_key(name) for name in named]
+    providers = config_files.load_providers(settings.config_dir)
+    keys = {each.name: settings.provider_key(each.key_env) for each in providers if each.key_env}
     if settings.lab_trace is not None and not settings.lab_trace.is_file():
         raise ConfigError(f"TOOLOO_LAB_TRACE: there is no file {settings.lab_trace}", field="TOOLOO_LAB_TRACE")
-    return bool(keys) and not any(keys)
+    return nothing_real(providers, keys)
 
 
 def check_services(settings: Settings) -> None:

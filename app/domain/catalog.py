@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -81,6 +82,11 @@ class Provider:
     @property
     def targets(self) -> tuple[Target, ...]:
         return tuple(Target(self.name, model) for model in self.models)
+
+
+def nothing_real(providers: Iterable[Provider], keys: Mapping[str, str | None]) -> bool:
+    """Can none of these be called? `keys`: by provider name; a provider without `key_env` needs none."""
+    return not any(provider.key_env is None or keys.get(provider.name) for provider in providers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,9 +81,10 @@ class Stack:
 
 @contextmanager
 def stack(folder: Path, *, policy: Mapping[str, object] | None = None, **environment: str) -> Iterator[Stack]:
-    """A ready stack on free ports with data and config of its own. `policy` replaces values of policy.toml by key."""
+    """A ready stack on free ports, its data and config in `folder`. `policy` replaces values of policy.toml by key."""
     config = folder / "config"
-    shutil.copytree(ROOT / "config", config, ignore=shutil.ignore_patterns("runtime.json"), dirs_exist_ok=True)
+    if not config.exists():
+        shutil.copytree(ROOT / "config", config, ignore=shutil.ignore_patterns("runtime.json"))
     replace(config / "policy.toml", policy or {})
     clean = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
     variables = {
