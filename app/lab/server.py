@@ -129,7 +129,8 @@ async def _play(request: web.Request, planned: Reply, seen: Seen, arrived_s: flo
         request.transport.close()
         return response
     await response.write_eof()
-    seen.late_ms = (loop.time() - arrived_s) * 1000 - planned.due_ms
+    if planned.due_ms > 0:  # else it is answered at once, and nothing is due
+        seen.late_ms = (loop.time() - arrived_s) * 1000 - planned.due_ms
     return response
 
 
