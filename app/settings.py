@@ -22,6 +22,7 @@ KNOWN = {
     "TOOLOO_PORT": "port of the API",
     "TOOLOO_URL": "base URL of the API that the commands call, if not the one on this machine",
     "TOOLOO_FLOWER_PORT": "port of Flower",
+    "TOOLOO_LAB_HOST": "address the lab listens on",
     "TOOLOO_LAB_PORT": "port of the lab",
     "TOOLOO_LAB_URL": "base URL of a lab: providers without a key are simulated by it",
     "TOOLOO_LAB_TRACE": "tooloo-trace/1 file that the lab plays instead of its profiles",
@@ -36,6 +37,8 @@ KNOWN = {
     "TOOLOO_WORKER_PROCESSES": "number of probe worker processes of `tooloo up`",
     "TOOLOO_ALIVE_FILE": "file that a worker or beat touches while it makes progress, for a health check to look at",
 }
+
+LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 _PLACEHOLDER = re.compile(r"^(<.*>|your[-_ ].*|.*change[-_ ]?me.*|sk-\.\.\.|x{3,}|\.\.\.|todo)$", re.IGNORECASE)
 
@@ -54,6 +57,7 @@ class Settings:
     url: str | None
     flower_host: str
     flower_port: int
+    lab_host: str
     lab_port: int
     lab_url: str | None
     lab_trace: Path | None
@@ -71,7 +75,7 @@ class Settings:
 
     @property
     def loopback(self) -> bool:
-        return self.host in {"127.0.0.1", "localhost", "::1"}
+        return self.host in LOOPBACK
 
     def require_database_url(self) -> str:
         if not self.database_url:
@@ -120,6 +124,7 @@ def load(environment: Mapping[str, str] | None = None, dotenv: Path | None = Pat
         url=_url(merged, "TOOLOO_URL", {"http", "https"}),
         flower_host=_text(merged, "TOOLOO_FLOWER_HOST", "127.0.0.1"),
         flower_port=_port(merged, "TOOLOO_FLOWER_PORT", 5555),
+        lab_host=_text(merged, "TOOLOO_LAB_HOST", "127.0.0.1"),
         lab_port=_port(merged, "TOOLOO_LAB_PORT", 4010),
         lab_url=_url(merged, "TOOLOO_LAB_URL", {"http", "https"}),
         lab_trace=_path(merged, "TOOLOO_LAB_TRACE"),

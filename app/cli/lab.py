@@ -126,7 +126,7 @@ def reset(profile: str | None, as_json: bool) -> None:
 def serve(
     port: int | None, profile: str, trace: Path | None, speed: float | None, seed: int | None, as_json: bool
 ) -> None:
-    """Serve the simulated providers on 127.0.0.1 until stopped.
+    """Serve the simulated providers until stopped, on 127.0.0.1 unless TOOLOO_LAB_HOST names another address.
 
     \b
     Example:  tooloo lab serve
@@ -145,12 +145,13 @@ def serve(
     playback = Playback(read_trace(file), times) if file is not None else None
     providers = providers_of(playback.trace, times) if playback else load_providers(configured.config_dir)
     prompts = load_prompts(configured.config_dir)
-    app = create_app(providers, prompts, answer, profile=profile, playback=playback, seed=seed)
-    served = {"url": f"http://127.0.0.1:{port}", "simulated": True, "providers": [p.name for p in providers]}
+    host, loopback = configured.lab_host, configured.lab_host in settings.LOOPBACK
+    app = create_app(providers, prompts, answer, profile=profile, playback=playback, seed=seed, loopback=loopback)
+    served = {"url": f"http://{host}:{port}", "simulated": True, "providers": [p.name for p in providers]}
     playing = f", playing {playback.trace.name} at speed {times:g}" if playback else f", profile {profile}"
     line = f"lab (simulated providers) on {served['url']}: {', '.join(p.name for p in providers)}{playing}"
     try:
-        run(app, port, lambda: click.echo(json.dumps(served) if as_json else line))
+        run(app, host, port, lambda: click.echo(json.dumps(served) if as_json else line))
     except OSError as error:
         raise click.ClickException(f"the lab cannot listen on port {port}: {error.strerror or error}") from None
 

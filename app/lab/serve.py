@@ -16,15 +16,15 @@ from app.lab.server import ARRIVED
 _SHUTDOWN_S = 0.3
 
 
-def serve(app: web.Application, port: int, ready: Callable[[], None]) -> None:
-    """Listens on 127.0.0.1 and calls `ready` then; returns after SIGINT or SIGTERM. Raises OSError: port in use."""
+def serve(app: web.Application, host: str, port: int, ready: Callable[[], None]) -> None:
+    """Listens there and calls `ready` then; returns after SIGINT or SIGTERM. Raises OSError: port in use."""
     selector = PreciseSelector()
     app[ARRIVED] = selector.arrived_s
     with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selector)) as runner:
-        runner.run(_serve(app, port, ready))
+        runner.run(_serve(app, host, port, ready))
 
 
-async def _serve(app: web.Application, port: int, ready: Callable[[], None]) -> None:
+async def _serve(app: web.Application, host: str, port: int, ready: Callable[[], None]) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -33,7 +33,7 @@ async def _serve(app: web.Application, port: int, ready: Callable[[], None]) -> 
     await runner.setup()
     gc.freeze()  # a trace is a hundred thousand objects: looking through them takes longer than answers may be late
     try:
-        await web.TCPSite(runner, "127.0.0.1", port, backlog=1024).start()
+        await web.TCPSite(runner, host, port, backlog=1024).start()
         ready()
         await stop.wait()
     finally:

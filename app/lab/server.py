@@ -38,9 +38,14 @@ def create_app(
     profile: str = "standard",
     playback: Playback | None = None,
     seed: int | None = None,
+    loopback: bool = True,
 ) -> web.Application:
-    """Serves `providers` at /NAME as their base URLs; each speaks its own wire format. Raises InvalidRequest."""
-    app = web.Application(client_max_size=MAX_BODY, middlewares=[_only_loopback, control.errors])
+    """Serves `providers` at /NAME as their base URLs; each speaks its own wire format. Raises InvalidRequest.
+
+    Not `loopback`: it is reached under whatever name its network gives it, and by whoever is on that network.
+    """
+    guards = [_only_loopback] if loopback else []
+    app = web.Application(client_max_size=MAX_BODY, middlewares=[*guards, control.errors])
     app[control.LAB] = Lab(providers, prompts, answer, profile=profile, playback=playback, seed=seed)
     app[ARRIVED] = time.monotonic
     control.add_routes(app)

@@ -148,6 +148,11 @@ def test_every_loopback_name_is_welcome(lab: RunningLab, host: str) -> None:
     assert requests.get(f"{lab.url}/healthz", headers={"Host": host}, timeout=5).status_code == 200
 
 
+def test_beyond_loopback_it_answers_under_the_name_its_network_gives_it() -> None:
+    with running_lab(loopback=False) as lab:
+        assert requests.get(f"{lab.url}/healthz", headers={"Host": "lab:4010"}, timeout=5).status_code == 200
+
+
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", None])
 def test_a_page_in_a_browser_cannot_change_anything(lab: RunningLab, kind: str | None) -> None:
     headers = {"Content-Type": kind} if kind else {}

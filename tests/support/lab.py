@@ -66,10 +66,11 @@ def running_lab(
     providers: Sequence[Provider] | None = None,
     playback: Playback | None = None,
     instant: bool = True,
+    loopback: bool = True,
 ) -> Iterator[RunningLab]:
     """The lab with the providers of config/ (or others), ready to answer; stopped and gone afterwards."""
     chosen = load_providers(CONFIG) if providers is None else providers
-    app = create_app(chosen, load_prompts(CONFIG), answer, playback=playback, seed=1)
+    app = create_app(chosen, load_prompts(CONFIG), answer, playback=playback, seed=1, loopback=loopback)
     with _served(app) as url:
         lab = RunningLab(url)
         for provider in chosen if instant and playback is None else ():
