@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 
@@ -75,3 +77,12 @@ def events(response: requests.Response) -> list[Any]:
     text = response.content.decode("utf-8").replace("\r\n", "\n")
     lines = [line.removeprefix("data: ") for line in text.split("\n") if line.startswith("data: ")]
     return [line if line == "[DONE]" else json.loads(line) for line in lines]
+
+
+def raw_request(lab: RunningLab, body: bytes, length: int | None = None) -> socket.socket:
+    """An open connection on which a call of openai has been sent."""
+    address = urlsplit(lab.url)
+    connection = socket.create_connection((address.hostname, address.port or 80), timeout=5)
+    head = f"POST /openai/chat/completions HTTP/1.1\r\nHost: {address.netloc}\r\nAuthorization: Bearer x\r\n"
+    connection.sendall(f"{head}Content-Length: {length or len(body)}\r\n\r\n".encode() + body)
+    return connection
