@@ -17,7 +17,7 @@ from app.cli.supervise import Child
 from app.settings import Settings
 
 #: s for what a killed `up` left behind, before it is killed too
-LEFTOVER_PATIENCE_S = 8
+LEFTOVER_PATIENCE_S = 5
 
 
 def start(settings: Settings) -> int:
