@@ -52,7 +52,7 @@ def make_celery(redis_url: str, providers: Sequence[str], *, socket_timeout_s: f
         task_ignore_result=True,
         result_backend=None,
         # one queue per provider, so that a slow one blocks nobody else; an unknown queue is a typing error
-        task_queues=[Queue(name) for name in (CONTROL, OPTIMIZER, *queues(providers))],
+        task_queues=[_queue(name) for name in (CONTROL, OPTIMIZER, *queues(providers))],
         task_default_queue=CONTROL,
         task_create_missing_queues=False,
         # a message is acknowledged after the work, and fetched only by who has a hand free
@@ -88,6 +88,10 @@ def make_celery(redis_url: str, providers: Sequence[str], *, socket_timeout_s: f
         enable_utc=True,
     )
     return app
+
+
+def _queue(name: str) -> Queue:
+    return Queue(name)  # type: ignore[no-untyped-call]  # kombu
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,16 +37,15 @@ def kickoff() -> None:
         click.echo(line)
 
 
-def first_round(services: Services) -> str | None:
-    """The current slot's round if it is missing, else one out of turn, unless one is running already."""
+def first_round(services: Services) -> str:
+    """What the reaper finds to do (a round that the last stop interrupted, the current slot), else one out of turn."""
+    benchmark.reap(services)
     with database.transaction(services.sessions) as session:
         running = rounds.open_rounds(session)
-    if running:
-        return running[-1]
-    return benchmark.start_slot(services) or benchmark.start_round(services, "startup")
+    return running[-1] if running else benchmark.start_round(services, "startup")
 
 
-def summary(configured: Settings, services: Services, round_id: str | None) -> list[str]:
+def summary(configured: Settings, services: Services, round_id: str) -> list[str]:
     """What a person wants to know now, line by line."""
     api = f"http://127.0.0.1:{configured.port}"
     left_out = services.left_out(services.config.value)
