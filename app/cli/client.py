@@ -36,8 +36,7 @@ def call(method: str, path: str, body: dict[str, Any] | None = None, *, timeout_
     except requests.RequestException as error:
         raise Unreachable(f"{base} did not answer as it should: {error}") from None
     if not isinstance(answer, dict) or not answer.get("success"):
-        error = answer.get("error", {}) if isinstance(answer, dict) else {}
-        raise click.ClickException(
-            f"{error.get('message', response.reason)} [{error.get('code', response.status_code)}]"
-        )
+        problem = answer.get("error", {}) if isinstance(answer, dict) else {}
+        code = problem.get("code", response.status_code)
+        raise click.ClickException(f"{problem.get('message', response.reason)} [{code}]")
     return answer["data"]

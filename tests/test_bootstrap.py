@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from app import bootstrap, broker, config_files, settings
+from app.domain.catalog import Provider, WireFormat
+from app.errors import ConfigError
+from tests.support.system import ROOT
+
+PROVIDERS = config_files.load_providers(ROOT / "config")
+OLLAMA = Provider("ollama", WireFormat.OPENAI, "http://127.0.0.1:11434/v1", None, ("llama3.2",))
+LAB = {"TOOLOO_LAB_URL": "http://127.0.0.1:4010/"}
+
+
+def configured(**values: str) -> settings.Settings:
+    return settings.load(values, dotenv=None)
+
+
+def test_without_any_key_the_lab_serves_every_provider_and_all_is_simulated() -> None:
+    reachable, simulated = bootstrap.endpoints(configured(**LAB), PROVIDERS)
+
+    assert simulated
+    assert {name: each.provider.base_url for name, each in reachable.items()} == {
+        name: f"http://127.0.0.1:4010/{name}" for name in ("deepseek", "gemini", "anthropic", "openai")
+    }
+    assert all(each.provider.simulated for each in reachable.values())
+
+
+def test_with_one_key_that_provider_is_real_and_none_is_simulated() -> None:
+    reachable, simulated = bootstrap.endpoints(configured(**LAB, OPENAI_API_KEY="sk-1"), PROVIDERS)
+
+    assert not simulated
+    assert list(reachable) == ["openai"]
+    assert reachable["openai"].provider.base_url == "https://api.openai.com/v1"
+    assert "sk-1" not in repr(reachable)
+
+
+def test_a_provider_that_needs_no_key_is_real() -> None:
+    reachable, simulated = bootstrap.endpoints(configured(**LAB), (*PROVIDERS, OLLAMA))
+
+    assert (list(reachable), simulated) == (["ollama"], False)
+
+
+def test_a_trace_is_played_by_the_lab_whatever_needs_no_key(tmp_path: Path) -> None:
+    trace = configured(**LAB, TOOLOO_LAB_TRACE=str(tmp_path / "trace.jsonl"))
+
+    assert bootstrap.endpoints(trace, (OLLAMA,))[1] is True
+
+
+def test_without_key_and_lab_nothing_can_be_called() -> None:
+    assert bootstrap.endpoints(configured(), PROVIDERS) == ({}, False)
+
+
+def test_a_placeholder_for_a_key_is_refused() -> None:
+    with pytest.raises(ConfigError, match="GEMINI_API_KEY"):
+        bootstrap.endpoints(configured(GEMINI_API_KEY="your-key"), PROVIDERS)
+
+
+@pytest.mark.parametrize(
+    ("redis_url", "broker_url"),
+    [
+        ("redis://:secret@redis:6379/1", "redis://:secret@redis:6379/1"),
+        ("unix:///run/redis.sock", "redis+socket:///run/redis.sock?virtual_host=0"),
+        ("unix:///run/redis.sock?db=3", "redis+socket:///run/redis.sock?virtual_host=3"),
+    ],
+)
+def test_celery_is_told_the_same_redis_in_its_own_words(redis_url: str, broker_url: str) -> None:
+    assert broker.broker_url(redis_url) == broker_url
+
+
+def test_the_shipped_config_files_are_valid() -> None:
+    assert [provider.name for provider in PROVIDERS] == ["deepseek", "gemini", "anthropic", "openai"]
+    assert len(config_files.load_prompts(ROOT / "config")) == 10
+    assert config_files.load_policy(ROOT / "config") == config_files.load_policy(Path("/nowhere"))
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "at least one provider"),
+        ("[x\n", "providers.toml"),
+        ('[x]\nformat = "soap"\nbase_url = "http://x"\nmodels = ["m"]', "x.format"),
+        ('[x]\nformat = "openai"\nbase_url = "not a url"\nmodels = ["m"]', "x.base_url"),
+        ('[x]\nformat = "openai"\nbase_url = "http://x"\nmodels = []', "x.models"),
+        ('[x]\nformat = "openai"\nbase_url = "http://x"\nmodels = ["m"]\ntimeout = 3', "x.timeout"),
+        ('["X Y"]\nformat = "openai"\nbase_url = "http://x"\nmodels = ["m"]', "X Y"),
+    ],
+)
+def test_a_wrong_providers_file_is_refused_by_file_key_and_reason(tmp_path: Path, text: str, reason: str) -> None:
+    (tmp_path / "providers.toml").write_text(text)
+
+    with pytest.raises(ConfigError, match=reason) as refusal:
+        config_files.load_providers(tmp_path)
+
+    assert "providers.toml" in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("[gates]\n", "gates: unknown table"),
+        ("[gate]\nfloor = 1\n", "gate.floor: unknown key"),
+        ('[gate]\nsuccess_floor = "low"\n', "gate.success_floor"),
+    ],
+)
+def test_a_wrong_policy_file_is_refused_by_file_key_and_reason(tmp_path: Path, text: str, reason: str) -> None:
+    (tmp_path / "policy.toml").write_text(text)
+
+    with pytest.raises(ConfigError, match=reason):
+        config_files.load_policy(tmp_path)
+
+
+def test_a_provider_may_have_several_models() -> None:
+    two = replace(OLLAMA, models=("a", "b"))
+
+    assert [str(target) for target in two.targets] == ["ollama/a", "ollama/b"]
