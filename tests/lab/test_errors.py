@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import requests
 
+from app.domain.catalog import Provider, WireFormat
 from tests.lab.calls import ALL, ANTHROPIC, DEEPSEEK, GEMINI, OPENAI, Api
-from tests.support.lab import SENTENCE, RunningLab
+from tests.support.lab import SENTENCE, RunningLab, running_lab
 from tests.support.waiting import wait_until
 
 EACH = pytest.mark.parametrize("api", ALL, ids=lambda api: api.name)
@@ -179,8 +180,6 @@ def test_gemini_does_not_find_an_unknown_model(lab: RunningLab) -> None:
         (ANTHROPIC, {"max_tokens": None}, 400, "max_tokens: Field required"),
         (ANTHROPIC, {"frequency_penalty": 0.1}, 400, "frequency_penalty: Extra inputs are not permitted"),
         (ANTHROPIC, {"temperature": 1.5}, 400, "temperature"),
-        # and its newer models refuse both samplers together
-        (ANTHROPIC, {"temperature": 0.7, "top_p": 0.9}, 400, "cannot both be specified"),
         (ANTHROPIC, {"messages": [{"role": "system", "content": "x"}]}, 400, "messages.0.role"),
         (GEMINI, {"contents": None}, 400, "contents is not specified"),
         (GEMINI, {"generationConfig": {"maxTokens": 5}}, 400, 'Unknown name "generationConfig.maxTokens"'),
@@ -201,6 +200,34 @@ def test_a_body_that_is_not_json_is_refused(lab: RunningLab, api: Api) -> None:
     answer = requests.post(url, data=b"{not json", headers=dict(api.headers), timeout=5)
     assert answer.status_code == 400
     assert answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("model", "version", "sent", "refused"),
+    [
+        # the oldest take both samplers, then only one of them, the newest none
+        ("claude-3-haiku-20240307", "2023-06-01", {"temperature": 0.7, "top_p": 0.9}, None),
+        ("claude-sonnet-4-20250514", "2023-06-01", {"temperature": 0.7, "top_p": 0.9}, None),
+        ("claude-opus-4-1-20250805", "2023-06-01", {"temperature": 0.7, "top_p": 0.9}, "cannot both be specified"),
+        ("claude-haiku-4-5-20251001", "2023-06-01", {"temperature": 0.7, "top_p": 0.9}, "cannot both be specified"),
+        ("claude-haiku-4-5-20251001", "2023-06-01", {"temperature": 0.7}, None),
+        ("claude-opus-4-7", "2023-06-01", {"temperature": 0.7}, "`temperature` is deprecated for this model."),
+        ("claude-sonnet-5", "2023-06-01", {"top_p": 0.9}, "`top_p` is deprecated for this model."),
+        ("claude-sonnet-5", "2023-06-01", {}, None),
+        # and the API's newer version none for any model
+        ("claude-haiku-4-5", "2026-10-21", {"temperature": 0.7}, "temperature: Extra inputs are not permitted"),
+        ("claude-haiku-4-5", "2026-10-21", {}, None),
+    ],
+)
+def test_anthropic_takes_the_samplers_its_model_knows(
+    model: str, version: str, sent: dict[str, float], refused: str | None
+) -> None:
+    claude = Provider("anthropic", WireFormat.ANTHROPIC, "https://api.anthropic.com", "KEY", (model,))
+    with running_lab(providers=[claude]) as lab:
+        headers = {"x-api-key": "k", "anthropic-version": version}
+        answer = ANTHROPIC.call(lab, model=model, headers=headers, **sent)
+    assert answer.status_code == (400 if refused else 200)
+    assert (refused or "") in answer.text
 
 
 def test_anthropic_wants_to_know_the_version(lab: RunningLab) -> None:

@@ -11,8 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.lab.faults import Mistake, Refused
 from app.lab.wire.base import Call, Tool, parameters, validated
 
-#: models before Opus 4.1; every later one refuses temperature and top_p together
-_TAKES_BOTH_SAMPLERS = re.compile(r"claude-(instant|2|3|(sonnet|opus)-4-(0|2025))")
+_MODEL = re.compile(r"claude-[a-z]+-(?P<major>\d+)(?:-(?P<minor>\d{1,2})(?!\d))?")
+#: generations of models: from the first on temperature and top_p exclude each other, from the second on both are gone
+_ONE_SAMPLER, _NO_SAMPLER = (4, 1), (4, 7)
+#: version of the API that knows no samplers, whatever the model
+_WITHOUT_SAMPLERS = "2026-10-21"
 
 
 class _Block(BaseModel):
@@ -73,15 +76,17 @@ class _Body(BaseModel):
     output_config: Any = None
     output_format: Any = None
     inference_geo: Any = None
+    diagnostics: Any = None
+    speed: Any = None
+    user_profile_id: Any = None
+    workspace_id: Any = None
 
 
 def read(headers: Mapping[str, str], raw: bytes) -> Call:
     if not headers.get("anthropic-version"):
         raise Refused(Mistake.INVALID_VALUE, "header is required", field="anthropic-version")
     body = validated(_Body, raw)
-    if None not in (body.temperature, body.top_p) and not _TAKES_BOTH_SAMPLERS.match(body.model):
-        both = "`temperature` and `top_p` cannot both be specified for this model. Please use only one."
-        raise Refused(Mistake.INVALID_VALUE, both)
+    _refuse_samplers(body, headers["anthropic-version"])
     users = [message.text for message in body.messages if message.role == "user"]
     return Call(
         model=body.model,
@@ -108,3 +113,20 @@ def _must_call(body: _Body) -> Tool | None:
     if not tools or (choice.type == "tool" and choice.name not in tools):
         raise Refused(Mistake.INVALID_VALUE, f"Tool '{choice.name}' not found in provided tools", field="tool_choice")
     return tools[choice.name] if choice.type == "tool" else next(iter(tools.values()))
+
+
+def _refuse_samplers(body: _Body, version: str) -> None:
+    sent = [name for name in ("temperature", "top_p", "top_k") if getattr(body, name) is not None]
+    if sent and version >= _WITHOUT_SAMPLERS:
+        raise Refused(Mistake.UNKNOWN_FIELD, field=sent[0])
+    if sent and _generation(body.model) >= _NO_SAMPLER:
+        raise Refused(Mistake.INVALID_VALUE, f"`{sent[0]}` is deprecated for this model.")
+    if sent[:2] == ["temperature", "top_p"] and _generation(body.model) >= _ONE_SAMPLER:
+        both = "`temperature` and `top_p` cannot both be specified for this model. Please use only one."
+        raise Refused(Mistake.INVALID_VALUE, both)
+
+
+def _generation(model: str) -> tuple[int, int]:
+    """`claude-haiku-4-5` → (4, 5); names of the old style, such as claude-3-opus, are before them all."""
+    named = _MODEL.match(model)
+    return (int(named["major"]), int(named["minor"] or 0)) if named else (0, 0)
