@@ -1,7 +1,7 @@
 """The lab's answers are as good as they say, measured by the graders of the benchmark."""
 
 import random
-from functools import lru_cache
+from functools import cache
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
@@ -10,6 +10,7 @@ from statistics import fmean
 import pytest
 
 from app.config_files import load_prompts
+from app.domain.catalog import Prompt
 from app.domain.grading import grade
 from app.lab.answers import answer, levels
 
@@ -17,7 +18,7 @@ PROMPTS = load_prompts(Path(__file__).resolve().parents[2] / "config")
 BY_ID = pytest.mark.parametrize("prompt", PROMPTS, ids=lambda prompt: prompt.id)
 
 
-@lru_cache(maxsize=None)
+@cache
 def measured() -> dict[str, float]:
     """Grade of every answer the lab has to a standard prompt, by its text."""
     return {
@@ -26,20 +27,20 @@ def measured() -> dict[str, float]:
 
 
 @BY_ID
-def test_every_standard_prompt_has_answers(prompt) -> None:
+def test_every_standard_prompt_has_answers(prompt: Prompt) -> None:
     digest = sha256(prompt.text.encode()).hexdigest()
     assert levels(prompt.text), f"the text of {prompt.id} has changed: its SHA-256 is {digest} now"
 
 
 @BY_ID
-def test_answers_are_worth_what_is_written_beside_them(prompt) -> None:
+def test_answers_are_worth_what_is_written_beside_them(prompt: Prompt) -> None:
     for level in levels(prompt.text):
         for text in level.texts:
             assert measured()[text] == pytest.approx(level.grade, abs=0.001), text
 
 
 @BY_ID
-def test_levels_go_from_perfect_to_poor(prompt) -> None:
+def test_levels_go_from_perfect_to_poor(prompt: Prompt) -> None:
     known = levels(prompt.text)
     assert 4 <= len(known) <= 6
     assert known[0].grade == 1
@@ -49,7 +50,7 @@ def test_levels_go_from_perfect_to_poor(prompt) -> None:
 
 
 @BY_ID
-def test_answers_have_the_length_of_answers(prompt) -> None:
+def test_answers_have_the_length_of_answers(prompt: Prompt) -> None:
     assert all(20 <= len(text) <= 1_400 for level in levels(prompt.text) for text in level.texts)
 
 
@@ -64,7 +65,7 @@ def test_the_mean_grade_is_the_quality_that_was_set(quality: float, temperature:
 
 
 @BY_ID
-def test_no_prompt_is_favoured(prompt) -> None:
+def test_no_prompt_is_favoured(prompt: Prompt) -> None:
     rng = random.Random(7)
     draws = [measured()[answer(prompt.text, 0.6, rng)] for _ in range(2_000)]
     assert fmean(draws) == pytest.approx(0.6, abs=0.03)
@@ -84,7 +85,7 @@ def test_the_same_seed_gives_the_same_answers() -> None:
 
 
 @BY_ID
-def test_wording_varies_unless_temperature_is_zero(prompt) -> None:
+def test_wording_varies_unless_temperature_is_zero(prompt: Prompt) -> None:
     rng = random.Random(5)
     assert len({answer(prompt.text, 1, rng) for _ in range(30)}) == len(levels(prompt.text)[0].texts)
     assert len({answer(prompt.text, 1, rng, temperature=0) for _ in range(30)}) == 1
