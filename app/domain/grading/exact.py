@@ -73,12 +73,13 @@ def _parts(text: str, count: int) -> list[str]:
 
 
 def _numbered(text: str, count: int) -> list[str]:
-    """What stands behind 1., 2., … count. in this order; empty where a number is missing."""
+    """What stands behind 1., 2., … count.; empty for a number that is left out, no list where there are no numbers."""
     marks: list[re.Match[str]] = []
     for mark in _NUMBERING.finditer(text):
-        if len(marks) < count and int(mark[1]) == len(marks) + 1:
+        if (int(marks[-1][1]) if marks else 0) < int(mark[1]) <= count:
             marks.append(mark)
-    if len(marks) < count:
+    if not marks:
         return []
-    ends = [mark.start() for mark in marks[1:]] + [len(text)]
-    return [text[mark.end() : end] for mark, end in zip(marks, ends, strict=True)]
+    ends = [*(mark.start() for mark in marks[1:]), len(text)]
+    parts = {int(mark[1]): text[mark.end() : end] for mark, end in zip(marks, ends, strict=True)}
+    return [parts.get(number, "") for number in range(1, count + 1)]

@@ -14,7 +14,16 @@ from pydantic import Field, model_validator
 from app.domain.grading.json_value import json_values
 from app.domain.grading.numeric import quantities
 from app.domain.grading.result import Expectation, Grade, weighed
-from app.domain.grading.text import is_list_item, named, plain, repetition, unmarked, without_marker, words
+from app.domain.grading.text import (
+    is_list_item,
+    named,
+    plain,
+    repetition,
+    unmarked,
+    without_echo,
+    without_marker,
+    words,
+)
 
 #: by the letters they begin with, in English, German, French, Spanish, Italian and Portuguese
 _MONTHS = {
@@ -76,9 +85,9 @@ class Expected(Expectation):
     fields: Annotated[dict[str, Wanted], Field(min_length=1, max_length=50)]
 
 
-def grade(expected: Expected, _prompt_text: str, answer: str) -> Grade:
+def grade(expected: Expected, prompt_text: str, answer: str) -> Grade:
     """Micro-averaged F1: a thing that is missing and a thing that should not be there cost the same."""
-    lists = _lists(answer, expected.fields)
+    lists = _lists(without_echo(answer, prompt_text), expected.fields)
     hits = wanted = given = 0
     reasons: list[str] = []
     for name, field in expected.fields.items():

@@ -84,9 +84,7 @@ def _share(cases: Sequence[Case], passed: Sequence[Case]) -> float:
 
 
 def _sources(answer: str, function: str) -> list[str]:
-    """The code a person would try, most likely first; empty where the function is not even named."""
-    if function not in answer:
-        return []
+    """The code a person would try, most likely first; empty where nothing defines the function."""
     blocks = [body for language, body in fenced_blocks(answer) if language in _LANGUAGES and body.strip()]
     defining = [body for body in blocks if _defines(body, function)]
     whole = ["\n".join(blocks)] if blocks else [answer, _code_lines(answer)]

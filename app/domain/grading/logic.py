@@ -97,10 +97,14 @@ def _mentions(text: str, choices: Sequence[str]) -> Iterator[tuple[str, int]]:
 
 
 def _listed(text: str, expected: Expected) -> Iterator[tuple[str, ...]]:
-    """Runs of different choices that follow each other closely, as long as the solution."""
+    """Runs of different choices that follow each other closely, as long as the solution; no two of them overlap."""
     mentions, count = list(_mentions(text, expected.choices)), len(expected.solution)
-    for start in range(len(mentions) - count + 1):
+    start = 0
+    while start + count <= len(mentions):
         run = mentions[start : start + count]
         close = all(later - earlier <= GAP + 1 for (_, earlier), (_, later) in pairwise(run))
         if close and len({choice for choice, _ in run}) == count:
             yield tuple(choice for choice, _ in run)
+            start += count
+        else:
+            start += 1

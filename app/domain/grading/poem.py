@@ -8,14 +8,22 @@ from pydantic import Field
 
 from app.domain.grading.concepts import Term, find, flat
 from app.domain.grading.result import Expectation, Fault, Grade, graded, weighed
-from app.domain.grading.text import fenced_blocks, is_prose, named, plain, repetition, unmarked, without_echo, words
+from app.domain.grading.text import (
+    fenced_blocks,
+    is_prose,
+    named,
+    plain,
+    repetition,
+    unmarked,
+    without_chat,
+    without_echo,
+    words,
+)
 
 #: what a poem that is only a heap of words keeps of its score
 HEAP = 0.3
 #: what a poem keeps that has a title or talk around it, where the poem alone was asked for
 CHATTY = 0.95
-_CHAT = ("here is", "here's", "sure", "certainly", "of course", "i hope", "hope you", "let me know", "enjoy", "note")
-
 Part = tuple[float, float, str]
 
 
@@ -81,22 +89,13 @@ def _faults(lines: list[str]) -> list[Fault]:
 
 
 def _stanzas(text: str) -> tuple[list[list[str]], bool]:
-    """The poem, stanza by stanza, and whether a title or chat stood around it."""
+    """The poem, stanza by stanza, and whether a title or talk stood around it."""
     blocks = fenced_blocks(text)
     body = blocks[0][1] if blocks else text
-    paragraphs = [[unmarked(line) for line in part.split("\n")] for part in body.split("\n\n")]
-    paragraphs = [lines for part in paragraphs if (lines := [line for line in part if words(line)])]
-    stanzas = [part for part in paragraphs if not (len(part) == 1 and len(paragraphs) > 1)]
-    chat = len(stanzas) < len(paragraphs)
-    if stanzas and _is_chat(stanzas[0][0]):
-        stanzas[0], chat = stanzas[0][1:], True
-    if stanzas and stanzas[-1] and _is_chat(stanzas[-1][-1]):
-        stanzas[-1], chat = stanzas[-1][:-1], True
-    return [stanza for stanza in stanzas if stanza] or paragraphs, chat
-
-
-def _is_chat(line: str) -> bool:
-    return (line.endswith(":") and len(words(line)) > 2) or line.casefold().startswith(_CHAT)
+    paragraphs = [[unmarked(line) for line in part.split("\n") if words(line)] for part in body.split("\n\n")]
+    verses = [lines for part in paragraphs if (lines := without_chat(part))]
+    stanzas = [lines for lines in verses if len(lines) > 1] or verses
+    return stanzas, sum(map(len, stanzas)) < sum(map(len, paragraphs))
 
 
 def _nearness(count: int, wanted: int) -> float:

@@ -21,7 +21,7 @@ from typing import Any
 import quickjs
 
 #: CPU seconds of this process, start-up included; reached only by code that QuickJS cannot interrupt
-CPU_S = 3
+CPU_S = 2
 #: CPU seconds of one source or one call
 CALL_S = 0.25
 #: bytes of address space on top of what Python and QuickJS need themselves
@@ -39,7 +39,7 @@ var module = {exports: {}}, exports = module.exports;
 #: where NAME was not declared but exported
 EXPORTED = """
 if (typeof NAME !== "function") {
-  var NAME = typeof module.exports === "function" ? module.exports
+  globalThis.NAME = typeof module.exports === "function" ? module.exports
     : module.exports.NAME || exports.NAME || module.exports.default || exports.default;
 }
 typeof NAME === "function"

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from app.domain.grading.concepts import Concept, covered, share
 from app.domain.grading.result import Expectation, Fault, Grade, weighed
-from app.domain.grading.text import named, plain, repetition, sentences, words
+from app.domain.grading.text import named, plain, repetition, sentences, without_chat, words
 
 #: words of prose that one fact takes at least
 WORDS_EACH = 5
@@ -18,7 +18,7 @@ COPIED_RUN = 9
 #: taken off for each number that the source does not have
 INVENTION_COST = 0.15
 
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_NUMBER = re.compile(r"\d{1,3}(?:[ .,']\d{3})+(?!\d)|\d+(?:[.,]\d+)?")
 
 
 class Expected(Expectation):
@@ -28,7 +28,7 @@ class Expected(Expectation):
 
 def grade(expected: Expected, prompt_text: str, answer: str) -> Grade:
     """The prompt holds the source: what a summary must not copy, and where its numbers must come from."""
-    own = _without_preamble(answer)
+    own = "\n".join(without_chat(answer.split("\n")))
     said, spoken = covered(expected.facts, own, WORDS_EACH), words(own)
     invented = sorted(_numbers(own) - _numbers(prompt_text))
     reasons = [f"{len(said)} of {len(expected.facts)} facts kept"]
@@ -39,14 +39,6 @@ def grade(expected: Expected, prompt_text: str, answer: str) -> Grade:
     score = share(expected.facts, said) - INVENTION_COST * len(invented)
     faults = [_compression(len(spoken), expected.max_words), _originality(spoken, words(prompt_text))]
     return weighed(score, reasons, [*faults, repetition(answer)])
-
-
-def _without_preamble(answer: str) -> str:
-    """The summary without `Here is the summary:` before it."""
-    head, _, rest = answer.partition("\n")
-    if rest.strip() and head.rstrip("* ").endswith(":") and len(words(head)) <= 15:
-        return rest
-    return answer
 
 
 def _compression(count: int, limit: int) -> Fault:
@@ -68,4 +60,4 @@ def _originality(spoken: list[str], source: list[str]) -> Fault:
 
 def _numbers(text: str) -> set[str]:
     """Numbers in one spelling: 11,000 and 11.000 are the same digits."""
-    return {re.sub(r"[.,]", "", found) for found in _NUMBER.findall(" ".join(sentences(plain(text))))}
+    return {re.sub(r"[ .,']", "", found) for found in _NUMBER.findall(" ".join(sentences(plain(text))))}

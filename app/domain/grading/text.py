@@ -35,16 +35,32 @@ _PUNCTUATION = str.maketrans(
 _DIGIT_SPACE = re.compile(r"(?<=\d)[\u00a0\u2009\u202f](?=\d{3})")
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|(?:(?![\u3040-\u30ff\u3400-\u9fff])[^\W_])+(?:'[^\W\d_]+)?")
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]*_]*\s|\n")
+_WRAP = re.compile(r"(?<![.!?:;\n])\n[ \t]{0,20}(?=[a-zà-öø-ÿ])")
 _MARKUP = re.compile(r"[*_#>|]+")
 _LIST_MARKER = re.compile(r"\s*(?:[-*+]|\(?\d{1,2}[.):])\s+")
 
-#: words that carry grammar, not content: prose is a third made of them, a heap of keywords has next to none
+#: words that carry grammar, not content: a third of prose is made of them, next to nothing of a heap of keywords
+_CHAT = (
+    "here is",
+    "here's",
+    "sure!",
+    "sure,",
+    "certainly!",
+    "certainly,",
+    "of course!",
+    "of course,",
+    "i hope",
+    "hope you",
+    "hope this",
+    "let me know",
+    "feel free",
+    "enjoy!",
+)
 _GRAMMAR = {
-    "en": """a about after all also although an and any are as at be because been before being both but by can could
-        do does each even for from had has have he her his how if in into is it it's its just more most much no not of
-        on only or our out over own same she should since so some still such than that the their them then there these
-        they this those through to too under until up very was we were what when where which while who whose why will
-        with without would you your""",
+    "en": """a about although an and are as at be because been being but by can can't cannot could couldn't did didn't
+        do does doesn't for from had has have he her his how i if in into is isn't it it's its may might must not of on
+        or our shall she should since so than that the their them then there these they this those to until was we were
+        what when where which while who whose why will with without won't would you your""",
     "de": """aber als auch auf aus bei das dass dem den der des die durch ein eine einem einen einer es für im ist mehr
         mit nach nicht noch oder sich sie sind so über um und von vor wie wird zu zum zur""",
     "fr": """au aux avec ce ces cette comme dans de du elle en est et il ils je la le les leur mais ne nous ou où par
@@ -53,7 +69,7 @@ _GRAMMAR = {
     "it": """che da degli dei della di e gli i ma nel nella non per più sono suo tra""",
     "pt": """ao com dos das em foi mais na nas no nos não o os pela pelo seu sua uma""",
 }
-#: words that carry grammar, not content: prose is a third made of them, a heap of keywords has next to none
+#: words that carry grammar, not content: a third of prose is made of them, next to nothing of a heap of keywords
 _FUNCTION_WORDS = frozenset(word for text in _GRAMMAR.values() for word in text.split())
 
 
@@ -82,6 +98,22 @@ def without_marker(line: str) -> str:
     return line[match.end() :] if match else line.strip()
 
 
+def is_chat(line: str) -> bool:
+    """`Here is the poem:` or `Let me know if you need more`: talk around an answer, not part of it."""
+    head = line.strip("*_ ").casefold()
+    return (head.endswith(":") and 3 <= len(words(head)) <= 15) or head.startswith(_CHAT)
+
+
+def without_chat(lines: Sequence[str]) -> list[str]:
+    """Lines without the talk before and after them."""
+    kept = [line for line in lines if line.strip()]
+    while kept and is_chat(kept[0]):
+        del kept[0]
+    while kept and is_chat(kept[-1]):
+        del kept[-1]
+    return kept
+
+
 def is_list_item(line: str) -> bool:
     return _LIST_MARKER.match(line) is not None
 
@@ -92,15 +124,16 @@ def words(text: str) -> list[str]:
 
 
 def sentences(text: str) -> list[str]:
-    """Sentences and lines that hold at least one word."""
-    return [part.strip() for part in _SENTENCE_END.split(plain(text)) if part and _WORD.search(part)]
+    """Sentences and lines that hold at least one word; a line that goes on in lower case was only wrapped."""
+    unwrapped = _WRAP.sub(" ", plain(text))
+    return [part.strip() for part in _SENTENCE_END.split(unwrapped) if part and _WORD.search(part)]
 
 
 def is_prose(spoken: Sequence[str]) -> bool:
     """Whether words make a sentence and not a heap of keywords; a script that cannot be told counts as prose."""
     if len(spoken) < 6 or sum(word.isascii() for word in spoken) < len(spoken) / 2:
         return True
-    return sum(word in _FUNCTION_WORDS for word in spoken) >= 0.18 * len(spoken)
+    return sum(word in _FUNCTION_WORDS for word in spoken) >= 0.12 * len(spoken)
 
 
 def freshness(text: str) -> float:
