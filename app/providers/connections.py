@@ -7,6 +7,7 @@ around it. Only the system's resolver is out of reach: a name look-up takes as l
 
 from __future__ import annotations
 
+import errno
 import socket
 import ssl
 from time import perf_counter
@@ -26,6 +27,25 @@ CONNECT_S = 5.0
 IDLE_S = 60.0
 #: hosts whose connections are kept
 HOSTS = 100
+
+#: what the machine says when it, and not the provider, is the reason
+LOCAL = {
+    errno.ENETDOWN,
+    errno.ENETUNREACH,
+    errno.EHOSTUNREACH,
+    errno.EADDRNOTAVAIL,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOBUFS,
+    errno.ENOMEM,
+    errno.EACCES,
+    errno.EPERM,
+}
+
+
+def is_local(error: OSError) -> bool:
+    """TLS has numbers of its own, which mean other things."""
+    return error.errno in LOCAL and not isinstance(error, ssl.SSLError)
 
 
 class DeadlineSocket(socket.socket):
@@ -105,12 +125,12 @@ class Connection(HTTPConnection):
         raise self._telling(failures)
 
     def _telling(self, failures: list[OSError]) -> NewConnectionError | ConnectTimeoutError:
-        """Of several addresses' failures the one that says most: a refusal says more than a silence."""
-        refused = next((f for f in failures if not isinstance(f, TimeoutError)), None)
-        if refused is None:
+        """Of several addresses' failures the one that says most of the provider: a refusal, a silence, our own way."""
+        told = min(failures, key=lambda failure: (is_local(failure), isinstance(failure, TimeoutError)))
+        if isinstance(told, TimeoutError):
             return ConnectTimeoutError(self, f"connection to {self.host} timed out")
-        error = NewConnectionError(self, str(refused))
-        error.__cause__ = refused
+        error = NewConnectionError(self, str(told))
+        error.__cause__ = told
         return error
 
 

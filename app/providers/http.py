@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import ssl
 from collections.abc import Iterator, Mapping
 from typing import cast
 
@@ -13,26 +11,12 @@ from urllib3.util import Timeout as Limits
 
 from app.errors import ConnectionLost, LocalFailure, ProviderError, StreamCut, UnusableAnswer
 from app.providers.clock import CURRENT, Call
-from app.providers.connections import CONNECT_S
+from app.providers.connections import CONNECT_S, is_local
 
 #: bytes taken from the connection at once
 PIECE = 64 * 1024
 #: bytes of the longest answer taken
 MAX_ANSWER = 32 * 1024 * 1024
-
-#: what the machine says when it, and not the provider, is the reason
-LOCAL = {
-    errno.ENETDOWN,
-    errno.ENETUNREACH,
-    errno.EHOSTUNREACH,
-    errno.EADDRNOTAVAIL,
-    errno.EMFILE,
-    errno.ENFILE,
-    errno.ENOBUFS,
-    errno.ENOMEM,
-    errno.EACCES,
-    errno.EPERM,
-}
 
 
 def send(
@@ -97,7 +81,7 @@ def failure(error: foreign.HTTPError, call: Call, *, stream: bool = False) -> Pr
 def _by_reason(reason: BaseException | None, call: Call, lost: type[ConnectionLost], event: str) -> ProviderError:
     if isinstance(reason, TimeoutError):
         return call.timed_out()
-    if isinstance(reason, OSError) and not isinstance(reason, ssl.SSLError) and reason.errno in LOCAL:
+    if isinstance(reason, OSError) and is_local(reason):
         return LocalFailure(f"{event}: {reason.strerror}")
     detail = getattr(reason, "strerror", None) or type(reason).__name__
     return lost(f"{event}: {detail}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import ssl
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from app.errors import ConnectionLost, Timeout
 from app.providers import connections
@@ -88,6 +90,26 @@ def test_connection_the_server_closed_is_replaced(client: Client) -> None:
         for _ in range(2):
             assert ask(client, endpoint(closing.url), stream=False)[0].text == "Hi"
         assert closing.connections == 2
+
+
+def test_every_address_of_a_name_is_tried(client: Client, fresh: Server) -> None:
+    # localhost is ::1 and 127.0.0.1 on most machines; the server listens on the latter alone
+    assert ask(client, endpoint(fresh.url.replace("127.0.0.1", "localhost")), stream=False)[0].text == "Hi"
+
+
+@pytest.mark.parametrize(
+    ("reasons", "kind"),
+    [
+        ([OSError(errno.ENETUNREACH, "no IPv6"), ConnectionRefusedError(errno.ECONNREFUSED, "no")], NewConnectionError),
+        ([OSError(errno.ENETUNREACH, "no IPv6"), TimeoutError()], ConnectTimeoutError),
+        ([TimeoutError(), ConnectionRefusedError(errno.ECONNREFUSED, "no")], NewConnectionError),
+    ],
+)
+def test_of_several_addresses_the_most_telling_failure_counts(reasons: list[OSError], kind: type[Exception]) -> None:
+    for failures in (reasons, reasons[::-1]):
+        error = connections.Connection("h")._telling(failures)
+        assert type(error) is kind
+        assert not (isinstance(error.__cause__, OSError) and connections.is_local(error.__cause__))
 
 
 def test_warm_up_opens_the_connection_the_first_call_uses(client: Client, fresh: Server) -> None:

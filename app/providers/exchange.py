@@ -1,0 +1,175 @@
+"""One request and its response, from what is asked to the Answer or the error."""
+
+from __future__ import annotations
+
+import math
+import re
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+
+import urllib3
+
+from app.errors import ProviderError, StreamCut, UnusableAnswer
+from app.providers import http, problem
+from app.providers.base import Answer, ChatRequest, Delta, Endpoint
+from app.providers.clock import Call
+from app.providers.connections import DeadlineSocket
+from app.providers.draft import Draft
+from app.providers.formats import FORMATS, Wire
+from app.providers.sse import EventParser
+
+#: for the end of a stream's HTTP after its last event, so that its connection can be used again
+DRAIN_S = 0.1
+#: a shorter key is a word such as "none", and to blank it would spoil messages
+SHORTEST_KEY = 8
+
+#: blank lines and comments in front of an answer
+KEEP_ALIVES = re.compile(rb"(?:\s++|:[^\n]*+\n)*+")
+
+RATE_LIMITS = ("x-ratelimit-", "anthropic-ratelimit-", "ratelimit-", "retry-after")
+REQUEST_IDS = ("x-request-id", "request-id", "x-goog-request-id")
+
+
+class Exchange:
+    """Used once: send, deltas, answer; blame for an error on the way; close in any case."""
+
+    def __init__(self, endpoint: Endpoint, model: str, request: ChatRequest, call: Call, *, stream: bool) -> None:
+        self.call = call
+        self._endpoint = endpoint
+        self._model = model
+        self._request = request
+        self._stream = stream
+        self._wire: Wire = FORMATS[endpoint.provider.format]
+        self._draft = Draft()
+        self._dropped: tuple[str, ...] = ()
+        self._headers: Mapping[str, str] = {}
+        self._response: urllib3.HTTPResponse | None = None
+
+    def send(self, pool: urllib3.PoolManager) -> None:
+        """Send the request and read the head of the response. Raises a ProviderError for one that is no success."""
+        outgoing = self._wire.build(self._endpoint, self._model, self._request, self._stream)
+        self._dropped = outgoing.dropped
+        response = http.send(pool, self.call, "POST", outgoing.url, outgoing.headers, outgoing.body)
+        self._response, self._headers = response, response.headers
+        if not 200 <= response.status < 300:
+            raise self._refusal(response)
+
+    def _refusal(self, response: urllib3.HTTPResponse) -> ProviderError:
+        body = b""
+        with suppress(ProviderError):  # the status says enough, should the body be cut
+            body = b"".join(http.pieces(response, self.call))
+        found = problem.read(body)
+        kind = self._wire.error_class(response.status, found)
+        return problem.raised(kind, response.status, found, self._headers, datetime.now(UTC))
+
+    def deltas(self) -> Iterator[Delta]:
+        """The body of the response, read to its end."""
+        assert self._response is not None
+        if self._stream and "json" not in self._headers.get("content-type", ""):
+            yield from self._events(self._response)
+        else:
+            yield from self._whole(self._response)
+
+    def _whole(self, response: urllib3.HTTPResponse) -> Iterator[Delta]:
+        body = b"".join(http.pieces(response, self.call))
+        self.call.note_content()
+        self.call.end()
+        self._wire.read_answer(_without_keep_alives(body), self._draft)
+        if self._stream:  # the provider ignored that it was asked for one
+            yield Delta(text="".join(self._draft.text), reasoning="".join(self._draft.reasoning))
+            for place, tool in enumerate(self._draft.tool_calls()):
+                yield Delta(tool_index=place, tool_id=tool.id, tool_name=tool.name, tool_arguments=tool.arguments)
+
+    def _events(self, response: urllib3.HTTPResponse) -> Iterator[Delta]:
+        call, draft, wire = self.call, self._draft, self._wire
+        parser = EventParser()
+        for piece in http.pieces(response, call, stream=True):
+            for event in parser.feed(piece):
+                for delta in wire.read_event(event, draft):
+                    self._note(delta)
+                    yield delta
+            if draft.done:
+                call.end()
+                self._drain(response)
+                return
+        yield from self._last_event(parser)
+        call.end()
+        if not draft.complete:
+            raise StreamCut("the stream ended before its end")
+
+    def _last_event(self, parser: EventParser) -> Iterator[Delta]:
+        try:
+            for event in parser.end():
+                for delta in self._wire.read_event(event, self._draft):
+                    self._note(delta)
+                    yield delta
+        except UnusableAnswer as error:
+            if error.provider_code is None and not self._draft.complete:  # half an event is no JSON
+                raise StreamCut("the stream ended in the middle of an event") from None
+            raise
+
+    def _note(self, delta: Delta) -> None:
+        self.call.begin()
+        if delta.text or delta.tool_index is not None:
+            self.call.note_content()
+
+    def _drain(self, response: urllib3.HTTPResponse) -> None:
+        """Read what HTTP still has to say behind the last event; a connection that does not end there is closed."""
+        self.call.drain(DRAIN_S)
+        with suppress(ProviderError):
+            for _ in http.pieces(response, self.call):
+                pass
+
+    def answer(self) -> Answer:
+        """Raises UnusableAnswer or ContentFiltered where the response holds nothing a caller can use."""
+        draft = self._draft
+        draft.check()
+        headers = {name.lower(): value for name, value in self._headers.items()}
+        return Answer(
+            text="".join(draft.text),
+            finish=draft.finish_class(),
+            usage=draft.usage_of(self._request),
+            timing=self.call.timing(),
+            model=draft.model or self._model,
+            reasoning="".join(draft.reasoning),
+            tool_calls=draft.tool_calls(),
+            provider_request_id=next((headers[name] for name in REQUEST_IDS if headers.get(name)), draft.id or None),
+            rate_limits={name: value for name, value in headers.items() if name.startswith(RATE_LIMITS)},
+            dropped=self._dropped,
+            reported_cost_usd=_cost(headers, self._endpoint.provider.cost_header),
+            asked_model=self._model,
+        )
+
+    def blame(self, error: ProviderError) -> None:
+        """Give the error its timing, and take the key out of it: some providers repeat it."""
+        error.timing = self.call.timing()
+        key = self._endpoint.key
+        if len(key) >= SHORTEST_KEY:
+            error.args = tuple(str(part).replace(key, "[key]") for part in error.args)
+
+    def close(self) -> None:
+        """Stop the exchange unless it is over; its connection is not used again then."""
+        response = self._response
+        if response is None or response.connection is None:
+            return
+        if isinstance(self.call.sock, DeadlineSocket):
+            with suppress(OSError):  # wakes a thread that waits for bytes; it may be closed already
+                self.call.sock.shutdown(socket.SHUT_RDWR)
+        response.close()
+        response.release_conn()
+
+
+def _without_keep_alives(body: bytes) -> bytes:
+    """DeepSeek sends blank lines, others comments, in front of an answer that has to queue."""
+    found = KEEP_ALIVES.match(body)
+    return body[found.end() :] if found else body
+
+
+def _cost(headers: Mapping[str, str], name: str | None) -> float | None:
+    try:
+        cost = float(headers.get(name.lower(), "")) if name else math.nan
+    except ValueError:
+        return None
+    return cost if math.isfinite(cost) and cost >= 0 else None
