@@ -1,14 +1,14 @@
 """What holds for every grader: it never raises, always gives the same, and is not fooled by form."""
 
 import dataclasses
-from importlib.metadata import EntryPoint, EntryPoints
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.domain import grading
-from app.domain.grading import Expectation, Grade, Grader, check, grade, graded
+from app.domain.catalog import Prompt
+from app.domain.grading import check, grade
 from app.errors import ConfigError, LocalFailure
 from tests.domain.standard import FILLER, PERFECT, PROMPTS, REFUSAL, assert_between, grade_of
 
@@ -150,6 +150,21 @@ def test_the_perfect_answer_to_another_prompt_earns_next_to_nothing(name: str) -
             "expected",
             "must not name the same thing twice",
         ),
+        (
+            {"grader": "poem", "expected": {"lines": 3, "stanzas": 1, "words_per_line": [9, 3]}},
+            "expected.words_per_line",
+            r"must be \[fewest, most\]",
+        ),
+        (
+            {"grader": "poem", "expected": {"lines": 3, "stanzas": 1, "words_per_line": [1, 9], "acrostic": "SEA!"}},
+            "expected",
+            "acrostic has 4 letters for 3 lines",
+        ),
+        (
+            {"grader": "explanation", "expected": {"concepts": [{"name": "x", "needs": ["a"]}] * 2}},
+            "expected.concepts",
+            "names must differ",
+        ),
     ],
 )
 def test_a_wrong_prompt_is_refused_by_key_and_reason(change: dict[str, object], field: str, says: str) -> None:
@@ -159,55 +174,64 @@ def test_a_wrong_prompt_is_refused_by_key_and_reason(change: dict[str, object], 
     assert refused.value.message.startswith(field)
 
 
+MODULE = """
+from app.domain.grading import Expectation, Grader, graded
+
 class Shout(Expectation):
     word: str
 
-
-def shouted(expected: Shout, _prompt_text: str, answer: str) -> Grade:
-    return graded(float(answer == expected.word.upper()), ["shouted, or not"])
-
-
-def broken(_expected: Shout, _prompt_text: str, _answer: str) -> Grade:
-    raise ZeroDivisionError("the grader's own mistake")
-
-
-SHOUT, BROKEN, NO_GRADER = Grader(Shout, shouted), Grader(Shout, broken), "not a grader"
+SHOUT = Grader(Shout, lambda expected, prompt_text, answer: graded(answer == expected.word.upper(), ["loud?"]))
+BROKEN = Grader(Shout, lambda expected, prompt_text, answer: 1 / 0)
+NO_GRADER = "not a grader"
+"""
+ENTRY_POINTS = """
+[tooloo.graders]
+shout = shouting:SHOUT
+broken = shouting:BROKEN
+typo = shouting:NO_GRADER
+gone = shouting:NOWHERE
+"""
 
 
 @pytest.fixture
-def _installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Entry points as an installed package would declare them."""
-    entries = {"shout": "SHOUT", "broken": "BROKEN", "typo": "NO_GRADER", "gone": "NOWHERE"}
-    found = EntryPoints(
-        EntryPoint(name, f"{__name__}:{value}", grading.ENTRY_POINTS) for name, value in entries.items()
-    )
-    monkeypatch.setattr(grading, "entry_points", lambda **wanted: found.select(**wanted))
-    grading._installed.cache_clear()
+def _installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A package with graders of its own, as pip would have left it."""
+    meta = tmp_path / "shouting-1.0.dist-info"
+    meta.mkdir()
+    (meta / "METADATA").write_text("Metadata-Version: 2.1\nName: shouting\nVersion: 1.0\n")
+    (meta / "entry_points.txt").write_text(ENTRY_POINTS)
+    (tmp_path / "shouting.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+def prompt_for(grader: str, **expected: object) -> Prompt:
+    return dataclasses.replace(PROMPTS["simple-qa"], grader=grader, expected=expected)
 
 
 @pytest.mark.usefixtures("_installed")
 def test_a_package_can_bring_a_grader_of_its_own() -> None:
-    prompt = dataclasses.replace(PROMPTS["simple-qa"], grader="shout", expected={"word": "yes"})
-    check(prompt)
-    assert grade(prompt, "YES").score == 1
-    assert grade(prompt, "yes").score == 0
+    check(prompt_for("shout", word="yes"))
+    assert grade(prompt_for("shout", word="yes"), "YES").score == 1
+    assert grade(prompt_for("shout", word="yes"), "yes").score == 0
     with pytest.raises(ConfigError, match=r"expected\.word: Field required"):
-        check(dataclasses.replace(prompt, expected={}))
+        check(prompt_for("shout"))
 
 
 @pytest.mark.usefixtures("_installed")
-def test_a_package_whose_grader_does_not_load_is_named() -> None:
-    for name, says in {
-        "typo": "is not a Grader",
-        "gone": "does not load",
-        "none": "unknown grader 'none'.*, shout",
-    }.items():
-        with pytest.raises(ConfigError, match=says):
-            check(dataclasses.replace(PROMPTS["simple-qa"], grader=name))
+@pytest.mark.parametrize(
+    ("grader", "says"),
+    [
+        ("typo", "is not a Grader"),
+        ("gone", "does not load"),
+        ("none", "unknown grader 'none'; .*, broken, gone, shout"),
+    ],
+)
+def test_a_package_whose_grader_does_not_load_is_named(grader: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        check(prompt_for(grader, word="yes"))
 
 
 @pytest.mark.usefixtures("_installed")
 def test_a_grader_that_fails_is_no_fault_of_the_answer() -> None:
-    prompt = dataclasses.replace(PROMPTS["simple-qa"], grader="broken", expected={"word": "yes"})
-    with pytest.raises(LocalFailure, match="ZeroDivisionError: the grader's own mistake"):
-        grade(prompt, "yes")
+    with pytest.raises(LocalFailure, match="ZeroDivisionError: division by zero"):
+        grade(prompt_for("broken", word="yes"), "yes")

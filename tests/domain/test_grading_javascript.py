@@ -1,14 +1,14 @@
 """Grader `javascript`: code is executed, and whatever it does ends as a grade."""
 
 import dataclasses
-import os
 import re
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 
-from app.domain.grading import grade, javascript
+from app.domain.grading import grade
 from app.errors import LocalFailure
 from tests.domain.standard import PERFECT, PROMPTS, assert_between, grade_of
 
@@ -180,23 +180,27 @@ def test_threads_grade_side_by_side() -> None:
     assert scores == answers
 
 
-def test_a_sandbox_that_cannot_start_is_no_fault_of_the_answer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    broken = tmp_path / "sandbox.py"
-    broken.write_text("raise SystemExit('no quickjs here')")
-    for sandbox in (broken, tmp_path / "missing.py"):
-        monkeypatch.setattr(javascript, "_SANDBOX", sandbox)
-        with pytest.raises(LocalFailure, match="sandbox does not start"):
-            grade_of(P, CODE)
+def _executable(path: Path, script: str) -> str:
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.mark.parametrize("script", ["exit 1", "echo Traceback; exit 1", None])
+def test_a_sandbox_that_cannot_start_is_no_fault_of_the_answer(
+    script: str | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    python = tmp_path / "python"
+    monkeypatch.setattr(sys, "executable", _executable(python, script) if script else str(python))
+    with pytest.raises(LocalFailure, match="sandbox does not start"):
+        grade_of(P, CODE)
 
 
 def test_the_sandbox_sees_no_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "dummy-key")
-    spy = tmp_path / "sandbox.py"
-    spy.write_text(
-        "import json, os\nprint('ready')\nfor _ in range(20): print(json.dumps({'error': str(dict(os.environ))}))"
-    )
-    monkeypatch.setattr(javascript, "_SANDBOX", spy)
-    found = grade_of(P, CODE)
-    assert "OPENAI_API_KEY" in os.environ
-    assert "dummy-key" not in str(found.reasons)
-    assert "OPENAI_API_KEY" not in str(found.reasons)
+    spy = """echo ready; echo "{\\"error\\": \\"seen: $OPENAI_API_KEY $(/usr/bin/env | tr '\\n' ' ')\\"}\""""
+    monkeypatch.setattr(sys, "executable", _executable(tmp_path / "python", spy))
+    reason = grade_of(P, CODE).reasons[1]
+    assert "seen: " in reason
+    assert "dummy-key" not in reason
+    assert "OPENAI_API_KEY" not in reason

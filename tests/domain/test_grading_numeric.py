@@ -43,6 +43,7 @@ P = "maths-problem"
         # wrong
         pytest.param("Answer: 35.3 minutes", 0, 0, id="wrong"),
         pytest.param("Answer: 436 minutes", 0, 0, id="wrong by a factor of ten"),
+        pytest.param("Answer: 43.6 hours", 0, 0, id="wrong unit"),
         pytest.param("Answer: -43.6 minutes", 0, 0, id="wrong sign"),
         pytest.param("At 8:43 or so.", 0, 0, id="no number of minutes"),
         pytest.param("", 0, 0, id="empty"),

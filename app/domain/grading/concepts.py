@@ -37,6 +37,15 @@ class Concept(Expectation):
     weight: Annotated[float, Field(gt=0, le=100)] = 1.0
 
 
+def _names_differ(concepts: tuple[Concept, ...]) -> tuple[Concept, ...]:
+    if len({concept.name for concept in concepts}) < len(concepts):
+        raise ValueError("names must differ")
+    return concepts
+
+
+Concepts = Annotated[tuple[Concept, ...], Field(min_length=1, max_length=50), AfterValidator(_names_differ)]
+
+
 def flat(text: str) -> str:
     """Text as ` word word word `, the form terms are looked up in."""
     return f" {' '.join(words(text))} "

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from app.domain.grading.concepts import Concept, claimed, covered, share
+from app.domain.grading.concepts import Concept, Concepts, claimed, covered, share
 from app.domain.grading.result import Expectation, Fault, Grade, weighed
 from app.domain.grading.text import named, repetition, without_echo, words
 
@@ -17,7 +17,7 @@ ERROR_COST = 0.2
 
 
 class Expected(Expectation):
-    concepts: Annotated[tuple[Concept, ...], Field(min_length=1, max_length=50)]
+    concepts: Concepts
     #: common misconceptions
     errors: tuple[Concept, ...] = ()
     max_words: Annotated[int, Field(ge=1)] | None = None

@@ -9,7 +9,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from app.domain.grading.concepts import Concept, Term, covered, find, flat, share
+from app.domain.grading.concepts import Concepts, Term, covered, find, flat, share
 from app.domain.grading.result import Expectation, Grade, weighed
 from app.domain.grading.text import named, plain, repetition, without_echo
 
@@ -35,7 +35,7 @@ class Expected(Expectation):
     solution: Annotated[tuple[Term, ...], Field(min_length=1, max_length=26)]
     #: what else could have been the solution
     others: tuple[Term, ...] = ()
-    steps: Annotated[tuple[Concept, ...], Field(min_length=1, max_length=50)]
+    steps: Concepts
 
     @model_validator(mode="after")
     def _choices_differ(self) -> Self:

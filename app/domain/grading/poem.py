@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from app.domain.grading.concepts import Term, find, flat
-from app.domain.grading.result import Expectation, Fault, Grade, graded, weighed
+from app.domain.grading.result import Expectation, Fault, Grade, Span, graded, weighed
 from app.domain.grading.text import (
     fenced_blocks,
     is_prose,
@@ -24,6 +24,8 @@ from app.domain.grading.text import (
 HEAP = 0.3
 #: what a poem keeps that has a title or talk around it, where the poem alone was asked for
 CHATTY = 0.95
+
+#: (weight, share fulfilled, reason)
 Part = tuple[float, float, str]
 
 
@@ -31,13 +33,19 @@ class Expected(Expectation):
     lines: Annotated[int, Field(ge=2, le=200)]
     stanzas: Annotated[int, Field(ge=1, le=50)]
     #: [fewest, most]
-    words_per_line: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
+    words_per_line: Span
     #: what the first letters of the lines spell
     acrostic: str | None = None
     must_use: tuple[Term, ...] = ()
     #: words of the subject's world, and how many of them are enough
     imagery: tuple[Term, ...] = ()
     imagery_wanted: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _a_letter_for_each_line(self) -> Self:
+        if self.acrostic is not None and len(self.acrostic) != self.lines:
+            raise ValueError(f"acrostic has {len(self.acrostic)} letters for {self.lines} lines")
+        return self
 
 
 def grade(expected: Expected, prompt_text: str, answer: str) -> Grade:
@@ -53,7 +61,7 @@ def grade(expected: Expected, prompt_text: str, answer: str) -> Grade:
 
 
 def _parts(expected: Expected, stanzas: list[list[str]], lines: list[str]) -> list[Part]:
-    """(weight, share fulfilled, reason) of each thing that was asked for."""
+    """How far each thing that was asked for is there."""
     count, flat_text = len(lines), flat("\n".join(lines))
     fewest, most = expected.words_per_line
     fitting = sum(fewest <= len(words(line)) <= most for line in lines)

@@ -8,8 +8,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from app.domain.grading.concepts import Concept, Term, find, flat, states
-from app.domain.grading.result import Expectation, Grade, weighed
+from app.domain.grading.concepts import Concept, Concepts, Term, find, flat, states
+from app.domain.grading.result import Expectation, Grade, Span, weighed
 from app.domain.grading.text import (
     is_prose,
     plain,
@@ -41,10 +41,10 @@ class Expected(Expectation):
     #: points wanted on each side
     points: Annotated[int, Field(ge=1, le=20)]
     #: [fewest, most] words of a point
-    words_per_point: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
+    words_per_point: Span
     #: aspects that count as good arguments
-    pros: Annotated[tuple[Concept, ...], Field(min_length=1)]
-    cons: Annotated[tuple[Concept, ...], Field(min_length=1)]
+    pros: Concepts
+    cons: Concepts
     #: what a clear verdict says; None: none is asked for
     verdict: tuple[Term, ...] | None = None
 

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+
+def _is_span(span: tuple[int, int]) -> tuple[int, int]:
+    if not 1 <= span[0] <= span[1]:
+        raise ValueError("must be [fewest, most], from 1 up")
+    return span
+
+
+Span = Annotated[tuple[int, int], AfterValidator(_is_span)]
 
 #: longest reason
 REASON_CHARS = 300

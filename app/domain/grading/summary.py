@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from app.domain.grading.concepts import Concept, covered, share
+from app.domain.grading.concepts import Concepts, covered, share
 from app.domain.grading.result import Expectation, Fault, Grade, weighed
 from app.domain.grading.text import named, plain, repetition, sentences, without_chat, words
 
@@ -22,7 +22,7 @@ _NUMBER = re.compile(r"\d{1,3}(?:[ .,']\d{3})+(?!\d)|\d+(?:[.,]\d+)?")
 
 
 class Expected(Expectation):
-    facts: Annotated[tuple[Concept, ...], Field(min_length=1, max_length=50)]
+    facts: Concepts
     max_words: Annotated[int, Field(ge=5)]
 
 

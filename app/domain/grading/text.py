@@ -12,6 +12,8 @@ from app.domain.grading.result import Fault
 MAX_CHARS = 50_000
 #: share of distinct four-word runs below which a text counts as repeating itself; prose and code stand above .8
 FRESH_SHARE = 0.6
+#: share of grammar words in the densest of prose; a heap of keywords stays below
+PROSE_SHARE = 0.12
 #: shortest sentence that can be told to be an echo of the prompt
 ECHO_WORDS = 4
 
@@ -39,22 +41,10 @@ _WRAP = re.compile(r"(?<![.!?:;\n])\n[ \t]{0,20}(?=[a-zà-öø-ÿ])")
 _MARKUP = re.compile(r"[*_#>|]+")
 _LIST_MARKER = re.compile(r"\s*(?:[-*+]|\(?\d{1,2}[.):])\s+")
 
-#: words that carry grammar, not content: a third of prose is made of them, next to nothing of a heap of keywords
+#: how talk around an answer begins
 _CHAT = (
-    "here is",
-    "here's",
-    "sure!",
-    "sure,",
-    "certainly!",
-    "certainly,",
-    "of course!",
-    "of course,",
-    "i hope",
-    "hope you",
-    "hope this",
-    "let me know",
-    "feel free",
-    "enjoy!",
+    *(f"{word}{mark}" for word in ("sure", "certainly", "of course", "absolutely", "enjoy") for mark in ("!", ",")),
+    *("here is", "here's", "here are", "i hope", "hope you", "hope this", "let me know", "feel free"),
 )
 _GRAMMAR = {
     "en": """a about although an and are as at be because been being but by can can't cannot could couldn't did didn't
@@ -133,7 +123,7 @@ def is_prose(spoken: Sequence[str]) -> bool:
     """Whether words make a sentence and not a heap of keywords; a script that cannot be told counts as prose."""
     if len(spoken) < 6 or sum(word.isascii() for word in spoken) < len(spoken) / 2:
         return True
-    return sum(word in _FUNCTION_WORDS for word in spoken) >= 0.12 * len(spoken)
+    return sum(word in _FUNCTION_WORDS for word in spoken) >= PROSE_SHARE * len(spoken)
 
 
 def freshness(text: str) -> float:
