@@ -20,6 +20,7 @@ from app.domain import grading, optimizer
 from app.domain.catalog import Prompt, Provider, Target, TaskType
 from app.domain.optimizer import Insight, Optimization, OptimizerState
 from app.domain.outcome import Outcome, Source
+from app.domain.rounds import ProbeKey
 from app.domain.runtime_config import RuntimeConfig
 from app.errors import DependencyUnavailable, InvalidRequest, NoTarget, ProviderError, Timeout
 from app.models import Probe, ProbeStatus, RoundStatus
@@ -27,7 +28,7 @@ from app.providers.base import Answer, ChatRequest, Message
 from app.providers.prices import answer_cost
 from app.services import Services
 from app.store import database, outcomes, revisions, rounds
-from app.store.rounds import NOT_RUN, WORKER_LOST, ProbeKey, ProbeResult
+from app.store.rounds import NOT_RUN, WORKER_LOST, ProbeResult
 
 log = structlog.get_logger()
 

@@ -14,7 +14,7 @@ from celery import Celery
 from kombu.entity import Queue
 from kombu.exceptions import OperationalError
 
-from app.store.rounds import ProbeKey
+from app.domain.rounds import ProbeKey
 
 log = structlog.get_logger()
 

@@ -7,10 +7,9 @@ from typing import Any
 
 from celery.signals import setup_logging, worker_init, worker_process_init
 
-from app import bootstrap, config_files, logs, settings
+from app import config_files, logs, settings
 from app.broker import make_celery
-from app.services import Services
-from workers import alive, schedule, tasks
+from workers import alive, schedule
 
 # Celery's reason for it is pickle; we take JSON only, and `make up` as root is a person's own choice
 warnings.filterwarnings("ignore", message="You're running the worker with superuser privileges")
@@ -22,7 +21,6 @@ _policy = config_files.load_policy(_settings.config_dir)
 app = make_celery(_settings.require_redis_url(), [provider.name for provider in _providers])
 app.conf.beat_schedule = schedule.beat_schedule(_policy.rounds)
 app.conf.beat_schedule_filename = str(_settings.data_dir / "beat-schedule")
-tasks.register(app)
 if _settings.alive_file is not None:
     alive.keep(_settings.alive_file)
 
@@ -35,18 +33,16 @@ def _log(**_: Any) -> None:
 @worker_init.connect
 def _in_the_worker(sender: Any = None, **_: Any) -> None:
     """Threads pool: this process does the work. Prefork: only its children do."""
+    from workers import tasks  # beat and Flower share this module, and start three times as fast without it
+
+    tasks.register(app)
     if sender.pool_cls.__module__ != "celery.concurrency.prefork":
-        _start(threads=max(sender.concurrency or 1, 1))
+        tasks.start(_settings, threads=max(sender.concurrency or 1, 1))
 
 
 @worker_process_init.connect
 def _in_the_child(**_: Any) -> None:
     """A prefork child builds its own connections: two processes on one Postgres socket corrupt each other's answers."""
-    _start(threads=1)
+    from workers import tasks
 
-
-def _start(threads: int) -> None:
-    services: Services = bootstrap.build(_settings, threads=threads)
-    bootstrap.wait_for(services)
-    bootstrap.follow(services)
-    tasks.receive(services)
+    tasks.start(_settings, threads=1)

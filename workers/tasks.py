@@ -9,11 +9,12 @@ from typing import ParamSpec
 import structlog
 from celery import Celery
 
-from app import benchmark, evidence
+from app import benchmark, bootstrap, evidence
 from app.broker import OPTIMIZE, PROBE
+from app.domain.rounds import ProbeKey
 from app.errors import TooLooError
 from app.services import Services
-from app.store.rounds import ProbeKey
+from app.settings import Settings
 
 log = structlog.get_logger()
 P = ParamSpec("P")
@@ -21,8 +22,11 @@ P = ParamSpec("P")
 _received: list[Services] = []
 
 
-def receive(services: Services) -> None:
-    """Called once per process, before its first task."""
+def start(configured: Settings, *, threads: int) -> None:
+    """Called once per process, before its first task: connect, wait for what is needed, follow the config."""
+    services = bootstrap.build(configured, threads=threads)
+    bootstrap.wait_for(services)
+    bootstrap.follow(services)
     _received[:] = [services]
 
 

@@ -1,14 +1,15 @@
-"""The single processes, as a deployment starts them: api, worker, beat, flower, migrate."""
+"""The single processes, as a deployment starts them: api, worker, beat, flower, migrate.
+
+Each imports what it needs when it is called: seven of them start at once with `tooloo up`.
+"""
 
 from __future__ import annotations
 
 import os
-import sys
 
 import click
 
-from app import bootstrap, broker, config_files, logs, settings
-from app.store import database
+from app import config_files, logs, settings
 
 #: what `--queues probes` stands for: the queue of every provider
 ALL_PROBES = "probes"
@@ -21,6 +22,8 @@ def migrate() -> None:
     \b
     Example:  tooloo migrate
     """
+    from app.store import database
+
     configured = settings.load()
     logs.configure(configured.log_format, configured.log_level)
     click.echo(f"schema at {database.migrate(configured.require_database_url())}")
@@ -37,6 +40,7 @@ def api() -> None:
     from granian.log import LogLevels
     from granian.server import Server
 
+    from app import bootstrap
     from app.api.wsgi import THREADS
 
     configured = settings.load()
@@ -71,6 +75,8 @@ def worker(queues: str, concurrency: int | None) -> None:
               tooloo worker --queues control,optimizer
               tooloo worker --queues probe.deepseek,probe.gemini
     """
+    from app import broker
+
     configured = settings.load()
     providers = config_files.load_providers(configured.config_dir)
     names = [
@@ -130,5 +136,8 @@ def flower() -> None:
 
 
 def _celery(*arguments: str) -> None:
-    """Become Celery: no process of ours stays between it and its supervisor."""
-    os.execv(sys.executable, [sys.executable, "-m", "celery", "-A", "workers.celery_app", "--quiet", *arguments])  # noqa: S606 - no shell is meant
+    """Run Celery in this process, until it is told to stop."""
+    from workers.celery_app import app
+
+    code = app.start(["--quiet", *arguments])
+    raise SystemExit(code or 0)

@@ -16,23 +16,12 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from app.domain.catalog import Prompt, Target
+from app.domain.rounds import ProbeKey
 from app.models import Probe, ProbeStatus, Round, RoundStatus
 
 #: error classes of probes that did not run; they make a round partial
 NOT_RUN = "not_run"
 WORKER_LOST = "worker_lost"
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class ProbeKey:
-    round_id: str
-    provider: str
-    model: str
-    prompt_id: str
-
-    @property
-    def target(self) -> Target:
-        return Target(self.provider, self.model)
 
 
 @dataclass(frozen=True, slots=True)

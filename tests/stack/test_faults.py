@@ -44,7 +44,7 @@ def test_a_round_survives_the_death_of_a_worker(tmp_path: Path) -> None:
         round_id = running.tooloo("benchmark")["roundId"]
         wait_until(lambda: running.get(f"/api/v1/system/benchmarks/{round_id}")["done"] >= 4, 30, "four probes")
 
-        victim = running.pids("celery -A workers.celery_app --quiet worker --pool=threads")[0]
+        victim = running.pids("worker --queues probes")[0]
         os.kill(victim, signal.SIGKILL)
 
         ended = wait_until(lambda: finished(running).get(round_id), 90, "the round after its worker's death")

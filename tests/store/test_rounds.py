@@ -11,10 +11,11 @@ from typing import TypeVar
 import pytest
 
 from app.domain.catalog import Prompt, Target, TaskType
+from app.domain.rounds import ProbeKey
 from app.models import Probe, ProbeStatus, Round, RoundStatus
 from app.store import database, rounds
 from app.store.database import Sessions
-from app.store.rounds import ProbeKey, ProbeResult
+from app.store.rounds import ProbeResult
 
 T = TypeVar("T")
 

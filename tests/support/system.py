@@ -14,7 +14,7 @@ from app import bootstrap, settings
 from app.broker import OPTIMIZE, PROBE, Messages
 from app.providers.base import Answer, ChatRequest, Delta, Endpoint, Finish, Timing, Usage
 from app.services import Services
-from app.store.rounds import ProbeKey
+from app.domain.rounds import ProbeKey
 
 ROOT = Path(__file__).parents[2]
 
