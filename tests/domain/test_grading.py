@@ -109,6 +109,8 @@ def test_length_echo_refusal_and_repetition_earn_nothing(name: str) -> None:
     assert_between(name, REFUSAL, 0, 0.1)
     assert_between(name, FILLER * 30, 0, 0.1)
     assert_between(name, "\n\n".join([PERFECT[name]] * 50), 0, 0.1)
+    if name != "summarisation":  # whose length counts
+        assert_between(name, f"{PROMPTS[name].text}\n\n{PERFECT[name]}", 0.96, 1)
     # an answer that was thought of, but never given
     assert_between(name, f"<think>\n{PERFECT[name]}", 0, 0)
 

@@ -21,6 +21,8 @@ STEPS_TO_NOWHERE = 0.25
 WORDS_EACH = 4
 #: different solutions from which on a text is guessing
 GUESSES = 3
+#: declarations of a solution that are looked at, the last ones
+DECLARATIONS = 20
 #: words between two places of an order that still belong to one list: `1st: Bea, then 2nd: Finn`
 GAP = 3
 
@@ -77,7 +79,8 @@ def _credit(expected: Expected, solutions: Sequence[tuple[str, ...]]) -> tuple[f
 def _solutions(text: str, expected: Expected) -> list[tuple[str, ...]]:
     """The solutions that the text states: behind `answer:`, else as a list of its own."""
     count = len(expected.solution)
-    declared = [_sequence(text[match.end() : match.end() + 500], expected) for match in _MARKER.finditer(text)]
+    ends = [match.end() for match in _MARKER.finditer(text)][-DECLARATIONS:]
+    declared = [_sequence(text[end : end + 500], expected) for end in ends]
     full = [found for found in declared if len(found) == count]
     return full or list(_listed(text, expected))[-1:]
 

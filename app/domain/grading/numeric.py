@@ -15,6 +15,8 @@ from app.domain.grading.text import plain, repetition, sentences, without_echo
 
 #: different final answers from which on a text is guessing, not answering
 GUESSES = 3
+#: declarations of a result that are looked at, the last ones
+DECLARATIONS = 20
 
 _NUMBER = re.compile(
     r"(?<![\w.,:'])[-+]?(?P<digits>\d{1,3}(?:[ ,.']\d{3})+(?:[.,]\d+)?|\d+(?:[.,]\d+)?)(?![\d:])"
@@ -92,7 +94,7 @@ def _is(quantity: Quantity, value: float, tolerance: float) -> bool:
 def _finals(text: str, units: dict[str, float]) -> list[Quantity]:
     """What the text declares to be its result, in order; without a declaration, the last number it ends on."""
     boxed = [found[1] for found in _BOXED.finditer(text)]
-    declared = boxed or [_declared(text, match.end()) for match in _DECLARATION.finditer(text)]
+    declared = boxed or [_declared(text, match.end()) for match in [*_DECLARATION.finditer(text)][-DECLARATIONS:]]
     finals = [final for part in declared if (final := _first(part, units))]
     if not finals:
         finals = [final for bold in _BOLD.finditer(text) if (final := _first(bold[1], units))][-1:]
