@@ -22,7 +22,7 @@ from app.domain.optimizer import Insight, Optimization, OptimizerState
 from app.domain.outcome import Outcome, Source
 from app.domain.rounds import ProbeKey
 from app.domain.runtime_config import RuntimeConfig
-from app.errors import DependencyUnavailable, InvalidRequest, NoTarget, ProviderError, Timeout
+from app.errors import DependencyUnavailable, InvalidRequest, LocalFailure, NoTarget, ProviderError, Timeout
 from app.models import Probe, ProbeStatus, RoundStatus
 from app.providers.base import Answer, ChatRequest, Message
 from app.providers.prices import answer_cost
@@ -213,13 +213,13 @@ def _failed(error: ProviderError) -> ProbeResult:
         latency_ms=timing.total_ms if timing else None,
         connect_ms=timing.connect_ms if timing else None,
         error_class=error.code,
-        error_message=error.message[:1000],
+        error_message=_storable(error.message[:1000]),
         counts=error.counts,
     )
 
 
 def _graded(services: Services, provider: Provider, prompt: Prompt, answer: Answer) -> ProbeResult:
-    grade = grading.grade(prompt, answer.text)
+    score, reasons = _grade(prompt, answer.text)
     return ProbeResult(
         status=ProbeStatus.OK,
         latency_ms=answer.timing.total_ms,
@@ -231,12 +231,26 @@ def _graded(services: Services, provider: Provider, prompt: Prompt, answer: Answ
         cached_tokens=answer.usage.cached,
         tokens_estimated=answer.usage.estimated,
         cost_usd=answer_cost(provider, answer, live_config.utc_now()),
-        quality=grade.score,
-        grade_reasons=grade.reasons,
-        # NUL cannot be stored in Postgres, and a provider may send anything
-        answer=answer.text[: services.policy.rounds.answer_chars].replace("\x00", ""),
+        quality=score,
+        grade_reasons=reasons,
+        answer=_storable(answer.text[: services.policy.rounds.answer_chars]),
         answered_model=answer.model,
     )
+
+
+def _grade(prompt: Prompt, answer: str) -> tuple[float | None, tuple[str, ...]]:
+    """None where the grader could not run, which is our failure: an ungraded answer is still an answer."""
+    try:
+        grade = grading.grade(prompt, answer)
+    except LocalFailure as error:
+        log.error("answer not graded", prompt=prompt.id, reason=str(error))
+        return None, (f"not graded: {error}",)
+    return grade.score, grade.reasons
+
+
+def _storable(text: str) -> str:
+    """A provider may send anything; Postgres stores neither NUL nor half a surrogate pair."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
 
 
 def _write(services: Services, key: ProbeKey, attempt: int, result: ProbeResult) -> bool:

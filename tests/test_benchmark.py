@@ -170,6 +170,15 @@ def test_a_provider_that_fails_is_a_result(system: System) -> None:
     assert evidence["deepseek"].success == 1
 
 
+def test_an_answer_that_postgres_cannot_store_is_stored_without_what_it_cannot(system: System) -> None:
+    system.client.behaviours["openai"] = lambda model, request: answer("fo\x00rty\ud800-two")
+
+    round_id = run_round(system)
+
+    assert the_round(system, round_id).status == "done"
+    assert {p.answer for p in probes(system, round_id) if p.provider == "openai"} == {"forty?-two"}
+
+
 def test_a_partial_round_moves_no_weights_and_says_so(system: System) -> None:
     for name, latency_ms in {"deepseek": 240, "gemini": 350, "anthropic": 450, "openai": 520}.items():
         system.client.behaviours[name] = takes(latency_ms)
