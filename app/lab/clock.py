@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import select
 import selectors
+import sys
 import time
 
 
-class PreciseSelector(selectors.EpollSelector):
+class PreciseSelector(selectors.DefaultSelector):
     """Waits exactly, and remembers when it woke.
 
-    epoll waits whole milliseconds, rounded up; select() on the epoll descriptor waits microseconds. And a handler
+    Linux' epoll waits whole milliseconds, rounded up; select() on its descriptor waits microseconds. And a handler
     starts only after every request that came in with its own has been read and begun, so its own clock says too late
     when the request came: it came before the wake-up in which it was read, the one before the present.
     """
@@ -20,7 +21,7 @@ class PreciseSelector(selectors.EpollSelector):
         self._woke_s = self._woke_before_s = time.monotonic()
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if timeout is not None and timeout > 0:
+        if sys.platform == "linux" and timeout is not None and timeout > 0:
             select.select([self], [], [], timeout)
             timeout = 0
         events = super().select(timeout)

@@ -173,6 +173,7 @@ def test_gemini_does_not_find_an_unknown_model(lab: RunningLab) -> None:
         (OPENAI, {"messages": [{"role": "usr", "content": "x"}]}, 400, "'messages[0].role'"),
         (OPENAI, {"temperature": 2.1}, 400, "'temperature'"),
         (OPENAI, {"max_tokens": 0}, 400, "'max_tokens'"),
+        (OPENAI, {"max_tokens": "5"}, 400, "'max_tokens'"),
         (OPENAI, {"top_k": 3}, 400, "Unrecognized request argument supplied: top_k"),
         (OPENAI, {"tool_choice": "required"}, 400, "'tool_choice' is only allowed when 'tools' are specified"),
         (DEEPSEEK, {"messages": None}, 400, "missing field `messages`"),
