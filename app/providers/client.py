@@ -6,6 +6,7 @@ No retry hides in here: a call is one attempt, so that its latency and its failu
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self
 
@@ -117,7 +118,10 @@ class AnswerStream:
 
     def close(self) -> None:
         """Stop the call; another thread that waits for it gets StreamCut. Harmless when it is over."""
-        self._exchange.close()
+        self._exchange.call.interrupt()
+        with suppress(ValueError):  # another thread is inside: it wakes up, and closes when it leaves
+            self._deltas.close()
+            self._exchange.close()  # for a stream nobody has begun to read
 
     def _read(self) -> Generator[Delta]:
         exchange = self._exchange

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from threading import Lock
 from time import perf_counter
 from typing import Protocol
 
@@ -15,6 +16,9 @@ class Limited(Protocol):
     """A socket that gives up at a moment, however its peer spreads the bytes."""
 
     deadline_s: float | None
+
+    def interrupt(self) -> None:
+        """Wake whoever waits for it, from any thread."""
 
 
 @dataclass(slots=True)
@@ -31,6 +35,7 @@ class Call:
     total_ms: float | None = None
     #: the socket it runs on; set by the connection as soon as there is one
     sock: Limited | None = None
+    _ending: Lock = field(default_factory=Lock, repr=False)
 
     @property
     def deadline_s(self) -> float:
@@ -70,8 +75,15 @@ class Call:
 
     def end(self) -> None:
         """The answer is complete; whatever the connection does after that is not its latency."""
-        if self.total_ms is None:
-            self.total_ms = self.elapsed_ms()
+        with self._ending:
+            if self.total_ms is None:
+                self.total_ms = self.elapsed_ms()
+
+    def interrupt(self) -> None:
+        """Wake the thread that waits for this call. Once it has ended, its connection may be another call's."""
+        with self._ending:
+            if self.sock is not None and self.total_ms is None:
+                self.sock.interrupt()
 
     def check_reader(self) -> None:
         """Raise LocalFailure where the deadline passed while the stream's reader, not the provider, was at work."""

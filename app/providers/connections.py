@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import socket
 import ssl
+from contextlib import suppress
 from time import perf_counter
 from typing import Any
 
@@ -73,6 +74,11 @@ class DeadlineSocket(socket.socket):
     def sendall(self, *args: Any, **options: Any) -> None:
         self._limit()
         super().sendall(*args, **options)
+
+    def interrupt(self) -> None:
+        """End what another thread waits for. Not SSLSocket.shutdown(): it takes the TLS from under its reader."""
+        with suppress(OSError):  # it is closed already
+            socket.socket.shutdown(self, socket.SHUT_RDWR)
 
 
 class DeadlineTlsSocket(DeadlineSocket, ssl.SSLSocket):

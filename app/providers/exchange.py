@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import socket
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -15,7 +14,6 @@ from app.errors import ProviderError, StreamCut, UnusableAnswer
 from app.providers import http, problem
 from app.providers.base import Answer, ChatRequest, Delta, Endpoint
 from app.providers.clock import Call
-from app.providers.connections import DeadlineSocket
 from app.providers.draft import Draft
 from app.providers.formats import FORMATS, Wire
 from app.providers.sse import EventParser
@@ -150,15 +148,11 @@ class Exchange:
             error.args = tuple(str(part).replace(key, "[key]") for part in error.args)
 
     def close(self) -> None:
-        """Stop the exchange unless it is over; its connection is not used again then."""
+        """End the exchange, in the thread that reads it; before its end, its connection is not used again."""
         response = self._response
-        if response is None or response.connection is None:
-            return
-        if isinstance(self.call.sock, DeadlineSocket):
-            with suppress(OSError):  # wakes a thread that waits for bytes; it may be closed already
-                self.call.sock.shutdown(socket.SHUT_RDWR)
-        response.close()
-        response.release_conn()
+        if response is not None and response.connection is not None:
+            response.close()
+            response.release_conn()
 
 
 def _without_keep_alives(body: bytes) -> bytes:

@@ -250,9 +250,22 @@ def test_stream_closed_by_another_thread_wakes_its_reader(client: Client, server
     stream = client.stream(endpoint(server.url), "m", HELLO, timeout_ms=20_000)
     deltas = iter(stream)
     next(deltas)
-    threading.Thread(target=stream.close).start()
+
+    def close_while_it_is_read() -> None:
+        wait_until(lambda: inspect.getgeneratorstate(stream._deltas) == inspect.GEN_RUNNING)
+        stream.close()
+
+    threading.Thread(target=close_while_it_is_read).start()
     with pytest.raises(StreamCut):
         next(deltas)
+
+
+def test_stream_that_was_closed_gives_nothing_more(client: Client, server: Server) -> None:
+    server.answer = lambda _: chunked(ENOUGH)
+    stream = client.stream(endpoint(server.url), "m", HELLO, timeout_ms=20_000)
+    stream.close()
+    stream.close()
+    assert list(stream) == []
 
 
 POOL = urllib3.HTTPConnectionPool("127.0.0.1")

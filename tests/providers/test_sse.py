@@ -21,6 +21,7 @@ def parsed(*pieces: bytes) -> list[Event]:
         (b"data:a\n\n", [Event(b"a")]),  # the space is optional
         (b"data:  a\n\n", [Event(b" a")]),  # and only one of them belongs to the format
         (b"data: a\ndata: b\n\n", [Event(b"a\nb")]),
+        (b"data: a\r\ndata: b\r\n\r\n", [Event(b"a\nb")]),
         (b"data\n\n", [Event(b"")]),  # a field without a colon
         (b"event: ping\ndata: {}\n\n", [Event(b"{}", b"ping")]),
         (b"event: ping\n\ndata: {}\n\n", [Event(b"{}")]),  # an event without data is none, its name is forgotten
