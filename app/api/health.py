@@ -27,6 +27,7 @@ def alive() -> Response:
     services = gateway().services
     return ok({"status": "ok", "simulated": services.simulated, "benchmark": _benchmark(services)})
 
+
 @health.get("/readyz")
 def ready() -> Response:
     """503 only where no request could be answered: chat goes on without Postgres and without Redis."""
@@ -35,6 +36,7 @@ def ready() -> Response:
     degraded = [name for name, state in checks.items() if state != "ok"]
     status = "ok" if not degraded else "degraded"
     return ok({"status": status, "checks": checks}, 503 if "providers" in degraded else 200)
+
 
 def _benchmark(services: Services) -> dict[str, Any]:
     try:
@@ -46,6 +48,7 @@ def _benchmark(services: Services) -> dict[str, Any]:
     silent = last is None or (now - last).total_seconds() > SILENT_INTERVALS * interval_s
     return {"status": "silent" if silent else "ok", "lastRound": None if last is None else live_config.to_ms(last)}
 
+
 def _postgres(services: Services) -> str:
     try:
         with database.transaction(services.sessions) as session:
@@ -54,12 +57,14 @@ def _postgres(services: Services) -> str:
         return str(error)
     return "ok"
 
+
 def _redis(services: Services) -> str:
     try:
         services.redis.ping()
     except redis.RedisError as error:
         return f"Redis is not reachable: {error}"
     return "ok"
+
 
 def _providers(services: Services) -> str:
     left_out = services.left_out(services.config.value)

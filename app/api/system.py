@@ -41,6 +41,7 @@ def show_config() -> Response:
         return Response(status=304, headers={"ETag": tag})
     return ok(config.document(), ETag=tag)
 
+
 @system.post("/runtime-config")
 def update_config() -> Response:
     services = gateway().services
@@ -56,6 +57,7 @@ def update_config() -> Response:
     services.config.offer(config.revision, live_config.dump(config))
     return ok(config.document(), ETag=f'"{config.version}"')
 
+
 @system.get("/benchmark-results")
 def benchmark_results() -> Response:
     services = gateway().services
@@ -70,12 +72,14 @@ def benchmark_results() -> Response:
         history = [round_json(record, by_round[record.id], prompts) for record in records]
     return ok({"latest": history[0] if history else None, "history": history, "totalRounds": total})
 
+
 @system.post("/benchmarks")
 def start_benchmark() -> Response:
     services = gateway().services
     wanted: BenchmarkBody = body(BenchmarkBody)
     selection = Selection(tuple(wanted.providers), tuple(wanted.prompts))
     return ok({"roundId": benchmark.start_round(services, "manual", selection)}, 202)
+
 
 @system.get("/benchmarks/<round_id>")
 def benchmark_progress(round_id: str) -> Response:
@@ -85,6 +89,7 @@ def benchmark_progress(round_id: str) -> Response:
         if record is None:
             raise NotFound(f"there is no round {round_id!r}", field="roundId")
         return ok(progress_json(record, rounds.progress(session, round_id)))
+
 
 @system.get("/scorecard")
 def scorecard() -> Response:
@@ -103,6 +108,7 @@ def scorecard() -> Response:
             ],
         }
     )
+
 
 @system.get("/insights")
 def insights() -> Response:
