@@ -66,8 +66,8 @@ def test_servers_keep_their_data_over_a_restart(data_dir: Path) -> None:
 def test_servers_listen_on_private_sockets_only(data_dir: Path) -> None:
     with stack(data_dir, {"one": WAITS}) as up:
         up.says("started")
-        processes = orphans.leftovers(data_dir)
-        assert len(_servers(processes)) == 2
+        processes = _servers(orphans.leftovers(data_dir))
+        assert len(processes) == 2
         assert not [c for process in processes for c in process.net_connections("inet") if c.status == "LISTEN"]
         assert place(data_dir).sockets.stat().st_mode & 0o077 == 0
 
@@ -198,12 +198,19 @@ def test_a_long_path_gets_its_sockets_elsewhere(data_dir: Path) -> None:
 
 def _masters(data_dir: Path) -> list[psutil.Process]:
     """The processes of a stack that the stack itself started: each leads a group."""
-    return [process for process in orphans.leftovers(data_dir) if os.getpgid(process.pid) == process.pid]
+    return [process for process in orphans.leftovers(data_dir) if _leads(process.pid)]
+
+
+def _leads(pid: int) -> bool:
+    try:
+        return os.getpgid(pid) == pid
+    except ProcessLookupError:
+        return False
 
 
 def _servers(processes: list[psutil.Process]) -> list[psutil.Process]:
     """Redis is Valkey on some platforms; what Postgres starts has names, and an environment, of its own making."""
-    return [process for process in processes if process.name() in {"postgres", "redis-server", "valkey-server"}]
+    return [process for process in processes if orphans.name(process) in {"postgres", "redis-server", "valkey-server"}]
 
 
 def _query(where: Place, statement: str) -> list[tuple[object, ...]]:
