@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import random
 import time
 from collections.abc import Sequence
@@ -30,7 +31,7 @@ BODY = {"model": "gpt-4.1-mini", "messages": [{"role": "user", "content": "What 
 
 def run_lab(port: int) -> None:
     app = create_app(load_providers(CONFIG), (), lambda prompt, quality, rng, /, *, temperature: "Paris. " * 25)
-    serve(app, port, lambda: None)
+    serve(app, "127.0.0.1", port, lambda: None)
 
 
 async def measure(port: int, latency_ms: float, concurrency: int, calls: int, stream: bool) -> list[float]:
@@ -106,7 +107,9 @@ def main() -> None:
     lab.start()
     try:
         asyncio.run(wait_for(port))
-        print(f"{args.calls} calls, {args.concurrency} at a time; ms late")
+        print(
+            f"{args.calls} calls, {args.concurrency} at a time; ms late; load average before: {os.getloadavg()[0]:.2f}"
+        )
         print(f"{'':<34}{'p50':>9}{'p95':>9}{'p99':>9}{'max':>9}{'within 2ms':>11}")
         for latency_ms in args.latency:
             for stream in (False, True):

@@ -108,7 +108,8 @@ def print_report(trace: Path, speed: float, served: Sequence[Served]) -> None:
     fixed = {name: [each.recorded_ms[name] for each in served] for name in providers}
     best = min(providers, key=lambda name: statistics.mean(fixed[name]))
     columns = {
-        "served by TooLoo": [each.measured_ms for each in served],
+        "served by TooLoo": [each.recorded_ms[each.provider] for each in served],
+        "… as the caller measured it": [each.measured_ms for each in served],
         "random choice": [value for each in served for value in each.recorded_ms.values()],
         f"best fixed host ({best})": fixed[best],
         "best host at every step": [min(each.recorded_ms.values()) for each in served],
