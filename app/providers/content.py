@@ -19,8 +19,9 @@ class Outgoing:
     """A request ready to be sent."""
 
     url: str
-    headers: Mapping[str, str]
-    body: bytes
+    #: one of them is the key
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
     #: fields of ChatRequest that the provider has not, and that are not in the body
     dropped: tuple[str, ...]
 

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.domain.catalog import WireFormat
@@ -23,6 +23,10 @@ from tests.providers.test_contract import FIXTURES
 
 FORMAT = pytest.mark.parametrize("wire", WireFormat)
 STREAMED = st.booleans()
+#: a host that is busy elsewhere is no finding
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+THOROUGH = settings(PATIENT, max_examples=100)
+OVER_A_SOCKET = settings(PATIENT, max_examples=40)
 
 
 def words(document: object) -> set[str]:
@@ -97,7 +101,7 @@ NONSENSE = {wire: nonsense(wire) for wire in WireFormat}
 
 @FORMAT
 @given(data=st.data())
-@settings(max_examples=100, deadline=None)
+@THOROUGH
 def test_any_answer_is_read_or_refused(wire: WireFormat, data: st.DataObject) -> None:
     draft = Draft()
     try:
@@ -112,7 +116,7 @@ def test_any_answer_is_read_or_refused(wire: WireFormat, data: st.DataObject) ->
 
 @FORMAT
 @given(data=st.data())
-@settings(max_examples=100, deadline=None)
+@THOROUGH
 def test_any_event_is_read_or_refused(wire: WireFormat, data: st.DataObject) -> None:
     draft = Draft()
     try:
@@ -127,7 +131,7 @@ def test_any_event_is_read_or_refused(wire: WireFormat, data: st.DataObject) -> 
 
 @FORMAT
 @given(status=st.integers(100, 999), data=st.data())
-@settings(max_examples=100, deadline=None)
+@THOROUGH
 def test_any_refusal_has_a_class(wire: WireFormat, status: int, data: st.DataObject) -> None:
     found = problem.read(data.draw(NONSENSE[wire]))
     assert issubclass(FORMATS[wire].error_class(status, found), ProviderError)
@@ -136,7 +140,7 @@ def test_any_refusal_has_a_class(wire: WireFormat, status: int, data: st.DataObj
 
 
 @given(st.lists(st.binary()))
-@settings(deadline=None)
+@THOROUGH
 def test_events_do_not_depend_on_how_the_bytes_are_cut(pieces: list[bytes]) -> None:
     at_once, cut = EventParser(), EventParser()
     whole_text = b"".join(pieces)
@@ -153,7 +157,7 @@ SSE_LIKE = st.lists(
 
 
 @given(SSE_LIKE, st.data())
-@settings(deadline=None, max_examples=100)
+@THOROUGH
 def test_events_do_not_depend_on_where_lines_are_cut(parts: list[bytes], data: st.DataObject) -> None:
     text = b"".join(parts)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)))))
@@ -174,7 +178,7 @@ def outcome(client: Client, server: Server, wire: WireFormat, *, stream: bool) -
 
 @FORMAT
 @given(body=st.data(), status=st.sampled_from([200, 201, 204, 304, 400, 429, 500, 999]), stream=STREAMED)
-@settings(max_examples=40, deadline=None)
+@OVER_A_SOCKET
 def test_any_response_ends_in_a_value_or_an_error_of_ours(
     wire: WireFormat, body: st.DataObject, status: int, stream: bool, client: Client, server: Server
 ) -> None:
@@ -185,7 +189,7 @@ def test_any_response_ends_in_a_value_or_an_error_of_ours(
 
 @FORMAT
 @given(data=st.data(), ended=st.booleans())
-@settings(max_examples=40, deadline=None)
+@OVER_A_SOCKET
 def test_any_stream_ends_in_a_value_or_an_error_of_ours(
     wire: WireFormat, data: st.DataObject, ended: bool, client: Client, server: Server
 ) -> None:
@@ -229,7 +233,7 @@ HTTP_LIKE = st.lists(
 
 
 @given(sent=HTTP_LIKE, stream=STREAMED)
-@settings(max_examples=100, deadline=None)
+@THOROUGH
 def test_any_bytes_at_all_end_in_a_value_or_an_error_of_ours(
     sent: bytes, stream: bool, client: Client, server: Server
 ) -> None:

@@ -246,7 +246,8 @@ def test_closed_stream_stops_the_call(client: Client, server: Server) -> None:
 
 
 def test_stream_closed_by_another_thread_wakes_its_reader(client: Client, server: Server) -> None:
-    server.answer = lambda _: chunked(piece for part in ([SAID], server.silence()) for piece in part)
+    # were it not woken, it would read to the end
+    server.answer = lambda _: chunked(piece for part in ([SAID], server.silence(), ENOUGH) for piece in part)
     stream = client.stream(endpoint(server.url), "m", HELLO, timeout_ms=20_000)
     deltas = iter(stream)
     next(deltas)
