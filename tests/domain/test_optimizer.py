@@ -1,0 +1,236 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain import optimizer
+from app.domain.optimizer import Optimization, OptimizerState, RoundTable
+from app.domain.outcome import Outcome
+from app.domain.runtime_config import Weights
+from app.domain.scorecard import Scorecard
+from tests.domain.routing import ANTHROPIC, DEEPSEEK, GEMINI, OPENAI, POLICY, START, TARGETS, calls, outcome, table
+
+SPECIFIED = {DEEPSEEK: 240.0, GEMINI: 350.0, ANTHROPIC: 450.0, OPENAI: 520.0}
+LIMITS = POLICY.weights
+
+
+@dataclass
+class Loop:
+    """Round after round, as the benchmark runs them."""
+
+    weights: Weights = field(default_factory=Weights)
+    rate: float = 0.10
+    card: Scorecard = field(default_factory=Scorecard.empty)
+    state: OptimizerState = field(default_factory=OptimizerState.empty)
+
+    def round(self, outcomes: Sequence[Outcome], *, complete: bool = True) -> Optimization:
+        before, self.card = self.card, self.card.close_round(outcomes, POLICY)
+        result = optimizer.optimize(
+            self.state, before, self.card, outcomes, self.weights, self.rate, POLICY, complete=complete, now=START
+        )
+        self.state, self.weights, self.rate = result.state, result.weights, result.exploration_rate
+        return result
+
+
+def triple(weights: Weights) -> tuple[float, float, float]:
+    return (weights.latency, weights.cost, weights.reliability)
+
+
+def texts(result: Optimization) -> str:
+    return "\n".join(insight.text for insight in result.insights)
+
+
+def test_worked_example_1_ends_in_the_specified_weights_and_stays_there() -> None:
+    rows = [
+        *calls(DEEPSEEK, 100, success=0.98, latency_ms=240),
+        *calls(GEMINI, 100, success=0.96, latency_ms=350),
+        *calls(ANTHROPIC, 100, success=0.99, latency_ms=450),
+        *calls(OPENAI, 100, success=0.97, latency_ms=520),
+    ]
+    loop = Loop()
+
+    first = loop.round(rows)
+
+    assert triple(first.weights) == (0.5, 0.2, 0.3)
+    assert first.evidence["spread"] == pytest.approx(0.718, abs=0.001)
+    assert "weights (.40, .30, .30) → (.50, .20, .30)" in texts(first)
+    for _ in range(5):
+        assert triple(loop.round(rows).weights) == (0.5, 0.2, 0.3)
+
+
+def test_worked_example_2_a_slower_provider_raises_exploration_which_then_fades() -> None:
+    loop = Loop()
+    loop.round(table(SPECIFIED))
+
+    slower = loop.round(table({**SPECIFIED, DEEPSEEK: 450}))
+
+    assert slower.exploration_rate == pytest.approx(0.15)
+    assert "deepseek latency 450 ms, was 240 ms (×1.88): exploration .10 → .15" in texts(slower)
+    rates = [loop.round(table({**SPECIFIED, DEEPSEEK: 400})).exploration_rate for _ in range(7)]
+    assert rates[:3] == [pytest.approx(0.125), pytest.approx(0.1125), pytest.approx(0.1062, abs=1e-4)]
+    assert rates[-1] == pytest.approx(0.10)
+
+
+def test_an_unreliable_provider_raises_exploration_and_the_weight_of_reliability() -> None:
+    result = Loop().round([*table({GEMINI: 300, OPENAI: 310}), *calls(DEEPSEEK, 10, success=0.5, latency_ms=300)])
+
+    assert result.exploration_rate == pytest.approx(0.15)
+    assert "deepseek success 50% is below 80%" in texts(result)
+    assert result.weights.reliability > 0.3
+
+
+def test_a_partial_round_moves_no_weights() -> None:
+    result = Loop().round(table(SPECIFIED), complete=False)
+
+    assert triple(result.weights) == (0.4, 0.3, 0.3)
+    assert "not every probe ran" in texts(result)
+    assert result.state.tables == ()
+
+
+def test_no_weight_moves_further_than_its_step() -> None:
+    loop = Loop(weights=Weights(latency=0.1, cost=0.45, reliability=0.45))
+    loop.state = replace(loop.state, own_weights=(0.1, 0.45, 0.45))
+
+    moved = triple(loop.round(table(SPECIFIED)).weights)
+
+    assert moved[0] == pytest.approx(0.2)
+
+
+def test_a_proposal_that_would_have_earned_less_is_not_taken() -> None:
+    known = {"deepseek/m": (1.0, 0.1, 0.9), "gemini/m": (0.75, 0.5, 0.9)}  # more weight on latency picks deepseek …
+    worth = {"deepseek/m": 0.2, "gemini/m": 0.8}  # … which was worth little
+    loop = Loop(state=OptimizerState(tables=(RoundTable(known, worth),) * 2))
+
+    result = loop.round(table(SPECIFIED))
+
+    assert optimizer.earned((0.4, 0.3, 0.3), (RoundTable(known, worth),), LIMITS) == 0.8
+    assert optimizer.earned((0.5, 0.2, 0.3), (RoundTable(known, worth),), LIMITS) == 0.2
+    assert triple(result.weights) == (0.4, 0.3, 0.3)
+
+
+def test_a_move_that_turns_out_to_cost_is_rolled_back_and_held() -> None:
+    known = {"deepseek/m": (1.0, 0.1, 0.9), "gemini/m": (0.75, 0.5, 0.9)}
+    worth = {"deepseek/m": 0.2, "gemini/m": 0.8}
+    loop = Loop(weights=Weights(latency=0.5, cost=0.2, reliability=0.3))
+    loop.state = OptimizerState(
+        tables=(RoundTable(known, worth),) * 2,
+        previous=(0.4, 0.3, 0.3),
+        rounds_since=1,
+        own_weights=(0.5, 0.2, 0.3),
+    )
+
+    rolled_back = loop.round(table({DEEPSEEK: 240, GEMINI: 350}))
+    held = loop.round(table({DEEPSEEK: 240, GEMINI: 350}))
+
+    assert triple(rolled_back.weights) == (0.4, 0.3, 0.3)
+    assert rolled_back.evidence["verdict"] == "rolled_back"
+    assert "would have earned more" in texts(rolled_back)
+    assert (triple(held.weights), held.evidence["verdict"]) == ((0.4, 0.3, 0.3), "held")
+
+
+def test_weights_that_a_person_set_are_where_the_optimizer_starts_from() -> None:
+    loop = Loop()
+    loop.round(table(SPECIFIED))
+    loop.weights = Weights(latency=0.2, cost=0.6, reliability=0.2)
+
+    moved = triple(loop.round(table(SPECIFIED)).weights)
+
+    assert moved == (pytest.approx(0.3), pytest.approx(0.5), pytest.approx(0.2))
+    assert triple(loop.round(table(SPECIFIED)).weights) == moved
+
+
+def test_an_exploration_rate_that_a_person_set_is_the_new_base() -> None:
+    loop = Loop()
+    loop.round(table(SPECIFIED))
+    loop.rate = 0.05
+
+    assert loop.round(table(SPECIFIED)).exploration_rate == pytest.approx(0.05)
+    assert loop.round(table({**SPECIFIED, DEEPSEEK: 900})).exploration_rate == pytest.approx(0.10)
+    assert loop.round(table(SPECIFIED)).exploration_rate == pytest.approx(0.075)
+
+
+@pytest.mark.parametrize(
+    ("latencies", "expected"),
+    [
+        ({DEEPSEEK: 100.0, GEMINI: 900.0}, 1.0),  # served by the best
+        ({DEEPSEEK: 900.0, GEMINI: 100.0}, 0.0),  # served by the worst: no better than at random
+        ({DEEPSEEK: 500.0, GEMINI: 500.0}, 1.0),  # all as good
+    ],
+)
+def test_the_optimization_score_compares_what_was_served_with_the_best(latencies: dict, expected: float) -> None:
+    loop = Loop()
+    loop.round(table({DEEPSEEK: 100, GEMINI: 900}))  # deepseek is served from then on
+
+    result = loop.round(table(latencies))
+
+    assert result.score == expected
+    assert result.score_samples == 20
+
+
+def test_the_best_provider_is_named_with_its_score() -> None:
+    assert "Best provider: deepseek (score: " in texts(Loop().round(table(SPECIFIED)))
+
+
+def test_a_round_in_which_everything_fails_breaks_nothing() -> None:
+    loop = Loop()
+
+    for _ in range(3):
+        result = loop.round([outcome(target, success=False) for target in TARGETS])
+
+    assert result.exploration_rate == pytest.approx(0.15)
+    assert sum(triple(result.weights)) == pytest.approx(1)
+
+
+def test_a_round_without_any_outcome_breaks_nothing() -> None:
+    assert triple(Loop().round([], complete=False).weights) == (0.4, 0.3, 0.3)
+
+
+def test_a_target_that_joins_later_is_taken_up() -> None:
+    loop = Loop()
+    loop.round(table({DEEPSEEK: 240, GEMINI: 300}))
+
+    result = loop.round(table({DEEPSEEK: 240, GEMINI: 300, OPENAI: 100}))
+
+    assert "Best provider: openai" in texts(result)
+
+
+rounds = st.lists(
+    st.lists(
+        st.builds(
+            outcome,
+            st.sampled_from(TARGETS),
+            st.floats(1, 30_000),
+            success=st.booleans(),
+            cost_usd=st.none() | st.floats(0, 0.1),
+            quality=st.none() | st.floats(0, 1),
+        ),
+        max_size=12,
+    ),
+    max_size=8,
+)
+
+
+@given(rounds)
+def test_whatever_is_measured_weights_stay_weights_and_the_state_survives_json(history: list) -> None:
+    loop = Loop()
+    for outcomes in history:
+        result = loop.round(outcomes)
+        weights = triple(result.weights)
+        assert sum(weights) == pytest.approx(1.0, abs=1e-6)
+        assert min(weights) >= LIMITS.floor - 1e-6
+        assert all(abs(w - b) <= LIMITS.radius + 1e-6 for w, b in zip(weights, LIMITS.base, strict=True))
+        assert 0 <= result.exploration_rate <= 0.15 + 1e-9
+        assert 0 <= result.score <= 1
+        assert OptimizerState.from_json(json.loads(json.dumps(loop.state.to_json()))) == loop.state
+        json.dumps(result.evidence)
+
+
+@pytest.mark.parametrize("document", [{"tables": 5}, {"tables": [{}]}, {"previous": 3}])
+def test_what_is_no_optimizer_state_is_said_to_be_none(document: dict) -> None:
+    with pytest.raises(ValueError, match="optimizer state"):
+        OptimizerState.from_json(document)

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain.outcome import Source
+from app.domain.scorecard import Scorecard
+from tests.domain.routing import DEEPSEEK, GEMINI, POLICY, after_rounds, calls, later, outcome
+
+
+def known(card: Scorecard):  # type: ignore[no-untyped-def]  # a word of these tests
+    return card.evidence[DEEPSEEK]
+
+
+def test_a_round_gives_means_over_what_succeeded() -> None:
+    card = after_rounds(calls(DEEPSEEK, 10, success=0.8, latency_ms=200, cost_usd=0.002, quality=0.5))
+
+    assert (known(card).latency_ms, known(card).success, known(card).quality) == (200, pytest.approx(0.8), 0.5)
+    assert known(card).cost_usd == pytest.approx(0.002)
+    assert (known(card).benchmark_count, known(card).live_count) == (10, 0)
+
+
+def test_a_round_of_ten_dominates_an_unused_target() -> None:
+    card = after_rounds(calls(DEEPSEEK, 10, latency_ms=240), calls(DEEPSEEK, 10, latency_ms=450))
+
+    assert known(card).latency_ms == pytest.approx((3.7 * 240 + 10 * 450) / 13.7)
+
+
+def test_live_traffic_dominates_a_used_target() -> None:
+    card = after_rounds(calls(DEEPSEEK, 10, latency_ms=240))
+    card = card.observe(calls(DEEPSEEK, 500, latency_ms=450, source=Source.LIVE), POLICY)
+
+    assert known(card).latency_ms == pytest.approx(450, rel=0.01)
+    assert known(card).mass == 50
+
+
+def test_a_quick_failure_says_nothing_about_speed_and_a_slow_one_does() -> None:
+    card = after_rounds(calls(DEEPSEEK, 10, latency_ms=200))
+
+    quick = card.observe([outcome(DEEPSEEK, 5, success=False)], POLICY)
+    slow = card.observe([outcome(DEEPSEEK, 30_000, success=False)], POLICY)
+
+    assert known(quick).latency_ms == 200
+    assert known(slow).latency_ms == pytest.approx((10 * 200 + 30_000) / 11)
+    assert known(quick).success == known(slow).success == pytest.approx(10 / 11)
+
+
+def test_what_does_not_count_against_a_provider_leaves_no_trace() -> None:
+    card = after_rounds(calls(DEEPSEEK, 10))
+
+    assert card.observe([outcome(DEEPSEEK, success=False, counts=False)], POLICY) == card
+
+
+def test_an_unknown_price_stays_unknown() -> None:
+    assert known(after_rounds(calls(DEEPSEEK, 10, cost_usd=None))).cost_usd is None
+
+
+def test_quality_is_pooled_over_rounds_while_it_differs_by_chance() -> None:
+    card = after_rounds(calls(DEEPSEEK, 10, quality=0.9), calls(DEEPSEEK, 10, quality=0.88))
+
+    assert 0.88 < known(card).quality < 0.9
+
+
+def test_a_quality_that_fell_beyond_chance_replaces_the_old_one() -> None:
+    card = after_rounds(*[calls(DEEPSEEK, 10, quality=0.86)] * 5, calls(DEEPSEEK, 10, quality=0.45))
+
+    assert known(card).quality == pytest.approx(0.45)
+
+
+def test_an_outcome_that_comes_late_does_not_set_the_clock_back() -> None:
+    card = Scorecard.empty().observe([outcome(DEEPSEEK, at=later(hours=1)), outcome(DEEPSEEK, at=later())], POLICY)
+
+    assert known(card).last_observed_at == later(hours=1)
+
+
+def test_the_journey_through_json_loses_nothing() -> None:
+    card = after_rounds([*calls(DEEPSEEK, 10, quality=0.5), *calls(GEMINI, 3, success=0)])
+
+    assert Scorecard.from_json(json.loads(json.dumps(card.to_json()))) == card
+
+
+@pytest.mark.parametrize("document", [{}, {"targets": 5}, {"targets": {"x": {}}}, {"targets": {"a/b": 7}}])
+def test_what_is_no_scorecard_is_said_to_be_none(document: dict) -> None:
+    with pytest.raises(ValueError, match=r"scorecard|target"):
+        Scorecard.from_json(document)
+
+
+def test_keys_of_a_later_release_are_passed_over() -> None:
+    document = after_rounds(calls(DEEPSEEK, 10)).to_json()
+    document["targets"]["deepseek/m"]["news"] = 1
+
+    assert known(Scorecard.from_json(document)).success == 1
+
+
+outcomes = st.lists(
+    st.builds(
+        outcome,
+        st.sampled_from([DEEPSEEK, GEMINI]),
+        st.floats(0, 1e6),
+        success=st.booleans(),
+        cost_usd=st.none() | st.floats(0, 10),
+        quality=st.none() | st.floats(0, 1),
+        source=st.sampled_from(Source),
+    ),
+    max_size=30,
+)
+
+
+@given(outcomes, outcomes)
+def test_whatever_comes_every_number_stays_in_its_range(live: list, benchmark: list) -> None:
+    card = Scorecard.empty().observe(live, POLICY).close_round(benchmark, POLICY).observe(live, POLICY)
+
+    for each in card.evidence.values():
+        assert -1e-9 <= each.success <= 1 + 1e-9
+        assert each.latency_ms is None or -1e-6 <= each.latency_ms <= 1e6 + 1
+        assert each.quality is None or -1e-9 <= each.quality <= 1 + 1e-9
+        assert each.quality_variance >= 0
