@@ -43,9 +43,17 @@ class Reply:
     def due_ms(self) -> float:
         return self.frames[-1].due_ms if self.frames else 0.0
 
+    @property
+    def length(self) -> int:
+        """Of the body, as a header announces it: of one that is cut, more than will ever be sent."""
+        sent = sum(len(frame.data) for frame in self.frames)
+        return sent if self.end is End.COMPLETE else 2 * sent + 1
+
 
 #: pause between two comments that keep a stream alive
 KEEP_ALIVE_MS = 1000.0
+#: pieces due within this time are sent as one
+TOGETHER_MS = 0.5
 
 
 def plain(body: bytes, due_ms: float) -> tuple[Frame, ...]:
@@ -53,12 +61,12 @@ def plain(body: bytes, due_ms: float) -> tuple[Frame, ...]:
 
 
 def paced(events: list[Event], begin_ms: float, end_ms: float, keep_alive: bytes) -> tuple[Frame, ...]:
-    """Events at their share of the way from `begin_ms` to `end_ms`, comments before; what is due together is one."""
+    """Events at their share of the way from `begin_ms` to `end_ms`, with comments before them."""
     comments = int(begin_ms // KEEP_ALIVE_MS) if keep_alive else 0
     frames = [Frame((number + 1) * KEEP_ALIVE_MS, keep_alive) for number in range(comments)]
     for share, data in events:
         due_ms = begin_ms + share * (end_ms - begin_ms)
-        if frames and frames[-1].due_ms == due_ms:
+        if frames and due_ms - frames[-1].due_ms < TOGETHER_MS:
             frames[-1] = Frame(due_ms, frames[-1].data + data)
         else:
             frames.append(Frame(due_ms, data))

@@ -117,23 +117,20 @@ async def _play(request: web.Request, planned: Reply, seen: Seen, arrived_s: flo
         await asyncio.Event().wait()
     headers = {"x-lab-simulated": "1", **planned.headers, "Content-Type": planned.content_type}
     response = web.StreamResponse(status=planned.status, headers=headers)
-    whole = not planned.streamed and planned.end is End.COMPLETE
-    if whole:
-        response = web.Response(status=planned.status, headers=headers, body=planned.frames[0].data)
-    elif not planned.streamed:
-        response.content_length = len(planned.frames[0].data) * 2 + 1
+    if not planned.streamed:
+        response.content_length = planned.length
     loop = asyncio.get_running_loop()
     for frame in planned.frames:
-        due_s = arrived_s + frame.due_ms / 1000
-        await asyncio.sleep(max(0.0, due_s - loop.time()))
+        await asyncio.sleep(max(0.0, arrived_s + frame.due_ms / 1000 - loop.time()))
         if not response.prepared:
             await response.prepare(request)
-        if not whole:
+        if frame is planned.frames[-1] and planned.end is End.COMPLETE:
+            await response.write_eof(frame.data)
+        else:
             await response.write(frame.data)
     if planned.end is End.CUT and request.transport is not None:
         request.transport.close()
         return response
-    await response.write_eof()
     if planned.due_ms > 0:  # else it is answered at once, and nothing is due
         seen.late_ms = (loop.time() - arrived_s) * 1000 - planned.due_ms
     return response
