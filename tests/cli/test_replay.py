@@ -1,0 +1,82 @@
+"""tooloo replay, as it is typed."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from app.cli.replay import replay
+from tests.domain.trace_lines import call, lines, request_row, round_row
+
+
+@pytest.fixture
+def trace(tmp_path: Path) -> Path:
+    calls = {"a": call(600), "b": call(200)}
+    path = tmp_path / "made.jsonl.gz"
+    with gzip.open(path, "wt") as file:
+        file.writelines(lines([round_row(0, calls), *(request_row(n, calls) for n in range(40))]))
+    return path
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(replay, [str(each) for each in arguments], terminal_width=200)
+
+
+def test_the_table_names_trace_policy_and_figures(trace: Path) -> None:
+    shown = run(trace, "--policy", "tooloo", "--policy", "fixed:a")
+
+    assert shown.exit_code == 0, shown.output
+    tooloo, fixed = [line.split() for line in shown.output.splitlines() if "simulated" in line]
+    assert tooloo[:7] == ["made", "(simulated)", "tooloo", "40", "1.000", "0.00%", "200"]
+    assert fixed[:5] == ["made", "(simulated)", "fixed:a", "40", "-1.000"]
+
+
+def test_json_holds_one_result_per_trace_and_policy(trace: Path) -> None:
+    shown = json.loads(run(trace, trace, "--policy", "tooloo", "--policy", "random", "--seed", 3, "--json").output)
+
+    assert [(each["policy"], each["seed"]) for each in shown["results"]] == [("tooloo", 3), ("random", 3)] * 2
+    assert shown["results"][0]["captured"] == 1
+    assert shown["results"][0]["trace"] == "made"
+
+
+def test_decisions_are_written_one_provider_per_line(trace: Path, tmp_path: Path) -> None:
+    assert run(trace, "--decisions", tmp_path / "chosen").exit_code == 0
+    assert (tmp_path / "chosen").read_text() == "b\n" * 40
+
+
+def test_a_plain_file_is_read_as_well(tmp_path: Path) -> None:
+    (tmp_path / "plain.jsonl").write_text("".join(lines([request_row(0, {"a": call(1), "b": call(1)})])))
+
+    assert run(tmp_path / "plain.jsonl").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        ((), 2, "Missing argument"),
+        (("missing.jsonl",), 2, "does not exist"),
+        (("{trace}", "--policy", "best"), 2, "known are: tooloo"),
+        (("{trace}", "--policy", "fixed:c"), 1, "providers of this trace are a, b"),
+        (("{trace}", "{trace}", "--decisions", "x"), 2, "one trace and one policy"),
+        (("{broken}",), 1, "line 1: not JSON"),
+        (("{cut}",), 1, "cut.jsonl.gz: "),
+        (("{binary}",), 1, "binary.jsonl: "),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(
+    trace: Path, tmp_path: Path, arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    files = {name: tmp_path / f"{name}.jsonl" for name in ("broken", "binary")} | {"cut": tmp_path / "cut.jsonl.gz"}
+    files["broken"].write_text("{")
+    files["binary"].write_bytes(b"\xff\xfe\x00")
+    files["cut"].write_bytes(trace.read_bytes()[:200])
+
+    shown = run(*(each.format(trace=trace, **files) for each in arguments))
+
+    assert shown.exit_code == code
+    assert said in " ".join(shown.output.split())
+    assert "Traceback" not in shown.output
