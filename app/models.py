@@ -11,6 +11,10 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
+#: revision of migrations/ that this code was written for; their names sort by age
+SCHEMA = "0001"
+
+
 class RoundStatus(StrEnum):
     """Moved by guarded UPDATEs in app.store.rounds, and nowhere else."""
 

@@ -3,10 +3,11 @@ from __future__ import annotations
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from sqlalchemy import text
 from sqlalchemy.orm import sessionmaker
 
 from app.errors import DependencyUnavailable
-from app.models import Base
+from app.models import SCHEMA, Base
 from app.store import database
 from app.store.database import Sessions
 
@@ -17,6 +18,22 @@ def test_migrated_schema_is_the_declared_schema(database_url: str) -> None:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, Base.metadata) == []
     engine.dispose()
+
+
+def test_the_code_needs_the_newest_migration_and_takes_a_newer_one(database_url: str, empty_database_url: str) -> None:
+    engine, empty = database.create(database_url), database.create(empty_database_url)
+
+    assert database.migrate(database_url) == SCHEMA
+    assert database.is_current(engine)
+    assert not database.is_current(empty)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    assert database.is_current(engine)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0000'"))
+    assert not database.is_current(engine)
+    engine.dispose()
+    empty.dispose()
 
 
 def test_migrating_twice_changes_nothing(database_url: str) -> None:
