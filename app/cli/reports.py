@@ -29,8 +29,8 @@ def scorecard(as_json: bool) -> None:
         return
     title = f"config {data['configVersion']}, exploration {data['explorationRate']:.2f}"
     table = Table(title=title + (" · SIMULATED" if data["simulated"] else ""), title_justify="left")
-    for name in ("#", "target", "score", "latency ms", "success", "quality", "cost USD", "calls", "why"):
-        table.add_column(name, justify="left" if name in {"target", "why"} else "right")
+    for name in ("#", "target", "score", "ms", "success", "quality", "cost USD", "calls", "why"):
+        table.add_column(name, justify="left" if name in {"target", "why"} else "right", no_wrap=name == "target")
     for place, candidate in enumerate(data["candidates"], 1):
         table.add_row(str(place), *_cells(candidate))
     console = Console()

@@ -7,6 +7,7 @@ preferences; the optimizer corrects a mismatch between them and the objective, i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
@@ -290,14 +291,22 @@ def _choice(known: Mapping[str, Features], weights: Triple, among: Mapping[str, 
 
 def _proposal(base: Triple, card: Scorecard, limits: WeightsPolicy) -> Triple:
     """The policy's answer to what the scorecard shows, as a displacement of `base`."""
-    worst = min((known.success for known in card.evidence.values()), default=1.0)
-    if worst < limits.unreliable_below:
+    if worst_success(card, limits.unreliable_sigma) < limits.unreliable_below:
         target = limits.unreliable
     elif latency_spread(card) > limits.spread_above:
         target = limits.spread
     else:
         target = limits.base
     return _as_triple(b + t - d for b, t, d in zip(base, target, limits.base, strict=True))
+
+
+def worst_success(card: Scorecard, sigma: float = 0.0) -> float:
+    """The lowest success rate, each taken `sigma` standard errors higher: ten calls are few."""
+    rates = (
+        known.success + sigma * math.sqrt(known.success * (1 - known.success) / max(known.mass, 1.0))
+        for known in card.evidence.values()
+    )
+    return min(rates, default=1.0)
 
 
 def latency_spread(card: Scorecard) -> float:
@@ -343,8 +352,7 @@ def _weights_insights(before: Triple, after: Triple, verdict: str, card: Scoreca
     moved = f"weights {_shown(before)} → {_shown(after)}"
     data = {"before": before, "after": after, "spread": round(latency_spread(card), 4)}
     if verdict == "accepted":
-        worst = min((known.success for known in card.evidence.values()), default=1.0)
-        text = f"{moved}: latency spread {latency_spread(card):.2f}, worst success {worst:.0%}"
+        text = f"{moved}: latency spread {latency_spread(card):.2f}, worst success {worst_success(card):.0%}"
         return [Insight("weights", text, data)]
     if verdict == "rolled_back":
         return [Insight("rollback", f"{moved}: the older weights would have earned more since the move", data)]
@@ -421,8 +429,8 @@ def _same(one: Triple, other: Triple) -> bool:
 
 
 def _short(value: float) -> str:
-    """.10, as the specification writes shares."""
-    text = f"{value:.2f}"
+    """.10 or .125, as the specification writes shares."""
+    text = f"{value:.3f}".removesuffix("0")
     return text.removeprefix("0") if value < 1 else text
 
 

@@ -53,6 +53,7 @@ class WeightsPolicy:
     unreliable: tuple[float, float, float] = (0.3, 0.2, 0.5)
     spread: tuple[float, float, float] = (0.5, 0.2, 0.3)
     unreliable_below: float = 0.9
+    unreliable_sigma: float = 1.0
     spread_above: float = 0.25
     step: float = 0.1
     floor: float = 0.1
