@@ -6,18 +6,22 @@ Each imports what it needs when it is called: seven of them start at once with `
 from __future__ import annotations
 
 import os
+import time
 
 import click
 
 from app import config_files, logs, settings
+from app.errors import DependencyUnavailable
 
 #: what `--queues probes` stands for: the queue of every provider
 ALL_PROBES = "probes"
+#: s that a PostgreSQL gets to come up before a migration gives up
+MIGRATE_PATIENCE_S = 60.0
 
 
 @click.command()
 def migrate() -> None:
-    """Bring the database schema up to date.
+    """Bring the database schema up to date, once PostgreSQL answers.
 
     \b
     Example:  tooloo migrate
@@ -26,7 +30,23 @@ def migrate() -> None:
 
     configured = settings.load()
     logs.configure(configured.log_format, configured.log_level)
-    click.echo(f"schema at {database.migrate(configured.require_database_url())}")
+    url = configured.require_database_url()
+    _wait_for_postgres(url)
+    click.echo(f"schema at {database.migrate(url)}")
+
+
+def _wait_for_postgres(url: str) -> None:
+    from app.cli.servers import postgres_problem
+
+    give_up_at = time.monotonic() + MIGRATE_PATIENCE_S
+    told = False
+    while (problem := postgres_problem(url)) is not None:
+        if time.monotonic() > give_up_at:
+            raise DependencyUnavailable(f"waited {MIGRATE_PATIENCE_S:.0f} s for PostgreSQL: {problem}")
+        if not told:
+            click.echo(f"waiting for PostgreSQL: {problem}", err=True)
+            told = True
+        time.sleep(0.2)
 
 
 @click.command()
