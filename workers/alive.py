@@ -1,8 +1,8 @@
 """A file that is touched while this process makes progress, for a health check that costs nothing.
 
-`celery inspect ping` starts a Python, imports all of Celery and connects to Redis: seconds of CPU per look. And beat
-answers it from a thread of its own. The file says more: a worker touches it from its event loop with each heartbeat
-that it sends, which stops when Redis is lost or the loop hangs; beat touches it when Redis has taken a message.
+`celery inspect ping` starts a Python, imports Celery and connects to Redis: 0.7 s of CPU per look; and beat answers it
+from a thread of its own. The file says more: a worker touches it from its event loop with each heartbeat that it
+sends, which stops when Redis is lost or the loop hangs; beat touches it when Redis has taken a message.
 """
 
 from __future__ import annotations
