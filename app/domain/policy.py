@@ -22,7 +22,10 @@ class Objective:
 @dataclass(frozen=True, slots=True)
 class EvidencePolicy:
     live_mass_cap: float = 50.0
-    round_decay: float = 0.37
+    success_round_decay: float = 0.8
+    success_reset_sigma: float = 2.5
+    latency_mass_cap: float = 20.0
+    latency_round_decay: float = 0.1
     quality_round_decay: float = 0.8
     quality_mass_cap: float = 40.0
     quality_reset_sigma: float = 3.0
@@ -75,6 +78,9 @@ class ExplorationPolicy:
     raised: float = 0.15
     latency_ratio: float = 1.5
     baseline_decay: float = 0.7
+    slow_rounds: int = 6
+    recovered_after: int = 3
+    recovered_ratio: float = 1.2
     success_below: float = 0.8
     excess_decay: float = 0.5
     margin: float = 0.02

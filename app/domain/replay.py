@@ -7,6 +7,7 @@ quality is hidden from it, as it is from a live system.
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -138,6 +139,10 @@ class Served:
 
 class Static(Served):
     """The same evidence and the default weights for ever: no gate, no breaker, no exploration."""
+
+    def __init__(self, header: Header, policy: Policy, rng: random.Random) -> None:
+        # without a breaker that keeps traffic away, every failure counts
+        super().__init__(header, replace(policy, breaker=replace(policy.breaker, failures=sys.maxsize)), rng)
 
     def choose(self, at_s: float) -> str:
         if not self.card.evidence:

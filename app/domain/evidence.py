@@ -1,0 +1,227 @@
+"""What is known of one target, and how one more outcome or round changes it.
+
+Every mean is a running mean of bounded mass, so that the past fades. Latency and cost follow what happens now: at most
+`latency_mass_cap` outcomes, and a round replaces nearly all of it. Success is pooled for longer, because ten prompts
+cannot tell .98 from .90, and forgets at once what a round contradicts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from app.domain.outcome import Outcome
+from app.domain.policy import EvidencePolicy, ExplorationPolicy, Policy
+
+#: variance below which grades are taken to agree by chance (standard deviation .05)
+LEAST_VARIANCE = 0.0025
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Masses are effective counts: an old outcome weighs less than one."""
+
+    #: mean of successes; a failure that took longer counts at the time it cost
+    latency_ms: float | None = None
+    latency_mass: float = 0.0
+    #: share of calls that succeeded
+    success: float = 1.0
+    mass: float = 0.0
+    #: mean of successes; None: no price is known
+    cost_usd: float | None = None
+    cost_mass: float = 0.0
+    #: mean grade; None: nothing was graded
+    quality: float | None = None
+    #: of one grade, not of the mean
+    quality_variance: float = 0.0
+    quality_mass: float = 0.0
+    #: outcomes ever seen, by source
+    benchmark_count: int = 0
+    live_count: int = 0
+    last_observed_at: datetime | None = None
+    last_success_at: datetime | None = None
+    #: `Scorecard.calls` when it was last seen: how much traffic has passed it by since
+    seen_at_call: int = 0
+    #: live failures since the last success or round, and what stood before them
+    failure_run: int = 0
+    success_before: float = 1.0
+    mass_before: float = 0.0
+    #: mean latency of its rounds, smoothed
+    baseline_ms: float | None = None
+    #: the baseline from which it became slow, while it may be expected back; and the rounds since then
+    formerly_ms: float | None = None
+    slow_rounds: int = 0
+    #: latest answers in a row that were nearer to `formerly_ms` than to `latency_ms`, and the sum of their times
+    nearer_count: int = 0
+    nearer_ms: float = 0.0
+
+    def with_live(self, outcome: Outcome, policy: Policy, calls: int) -> Evidence:
+        """One more live call, the `calls`-th of all targets together."""
+        seen: dict[str, Any] = {
+            "live_count": self.live_count + 1,
+            "last_observed_at": _latest(self.last_observed_at, outcome.at),
+            "seen_at_call": calls,
+        }
+        if not outcome.success:
+            return replace(self, **seen, **self._after_failure(outcome, policy))
+        seen["last_success_at"] = _latest(self.last_success_at, outcome.at)
+        return replace(self, **seen, **self._after_success(outcome, policy))
+
+    def _after_failure(self, outcome: Outcome, policy: Policy) -> dict[str, Any]:
+        run = self.failure_run + 1
+        changes: dict[str, Any] = {"failure_run": run}
+        if run == 1:
+            changes |= {"success_before": self.success, "mass_before": self.mass}
+        if run > policy.breaker.failures:
+            return changes  # the breaker keeps traffic away: its trials are one event, not evidence one by one
+        changes |= _success(self, 0.0, policy.evidence.live_mass_cap)
+        if self._took_longer(outcome):
+            changes |= _latency(self, outcome, policy.evidence.latency_mass_cap)
+        return changes
+
+    def _took_longer(self, failed: Outcome) -> bool:
+        """A failure is censored: it says something about speed where it cost more time than an answer does."""
+        return self.latency_ms is not None and failed.latency_ms > self.latency_ms
+
+    def _after_success(self, outcome: Outcome, policy: Policy) -> dict[str, Any]:
+        before = self
+        if (
+            self.failure_run > policy.breaker.failures
+        ):  # an outage is over; `success` speaks of the time between outages
+            before = replace(self, success=self.success_before, mass=self.mass_before)
+        changes: dict[str, Any] = {"failure_run": 0} | _success(before, 1.0, policy.evidence.live_mass_cap)
+        recovered = self._recovery(outcome, policy.exploration)
+        if "latency_ms" not in recovered:
+            recovered |= _latency(self, outcome, policy.evidence.latency_mass_cap)
+        return changes | recovered | _cost(self, outcome, policy.evidence.latency_mass_cap)
+
+    def _recovery(self, outcome: Outcome, policy: ExplorationPolicy) -> dict[str, Any]:
+        """Some answers in a row as fast as it formerly was are believed: the slow ones before them are forgotten."""
+        if self.formerly_ms is None or self.latency_ms is None:
+            return {}
+        if outcome.latency_ms >= math.sqrt(self.formerly_ms * self.latency_ms):
+            return {"nearer_count": 0, "nearer_ms": 0.0}
+        count, total = self.nearer_count + 1, self.nearer_ms + outcome.latency_ms
+        if count < policy.recovered_after:
+            return {"nearer_count": count, "nearer_ms": total}
+        return {"latency_ms": total / count, "latency_mass": float(count), "nearer_count": 0, "nearer_ms": 0.0}
+
+    def with_round(self, outcomes: Sequence[Outcome], policy: Policy) -> Evidence:
+        """A round's outcomes of this target, in full, over what is left of the older ones."""
+        if not outcomes:
+            return self
+        known = self._faded(outcomes, policy.evidence)
+        for outcome in outcomes:
+            known = replace(known, **_success(known, float(outcome.success), math.inf))
+            if outcome.success or known._took_longer(outcome):
+                known = replace(known, **_latency(known, outcome, math.inf))
+            if outcome.success:
+                known = replace(known, **_cost(known, outcome, math.inf))
+        answered = [outcome for outcome in outcomes if outcome.success]
+        return replace(
+            known,
+            benchmark_count=self.benchmark_count + len(outcomes),
+            last_observed_at=_latest(self.last_observed_at, *(outcome.at for outcome in outcomes)),
+            last_success_at=_latest(self.last_success_at, *(outcome.at for outcome in answered)),
+            failure_run=0,
+            **_graded(known, [o.quality for o in outcomes if o.quality is not None], policy.evidence),
+            **_pace(known, [outcome.latency_ms for outcome in answered], policy.exploration),
+        )
+
+    def _faded(self, outcomes: Sequence[Outcome], policy: EvidencePolicy) -> Evidence:
+        """As a round begins to count; its successes replace the older ones from which they differ beyond chance."""
+        count, mass = len(outcomes), self.mass * policy.success_round_decay
+        share = sum(outcome.success for outcome in outcomes) / count
+        if mass > 0:
+            pooled = (self.success * mass + share * count) / (mass + count)
+            error = math.sqrt(max(0.0, pooled * (1 - pooled)) * (1 / count + 1 / mass))
+            mass = 0.0 if abs(share - self.success) > policy.success_reset_sigma * error else mass
+        return replace(
+            self,
+            mass=mass,
+            latency_mass=self.latency_mass * policy.latency_round_decay,
+            cost_mass=self.cost_mass * policy.latency_round_decay,
+            quality_mass=self.quality_mass * policy.quality_round_decay,
+        )
+
+
+def _mean(old: float | None, mass: float, value: float) -> float:
+    return value if old is None else old + (value - old) / (mass + 1)
+
+
+def _success(known: Evidence, value: float, cap: float) -> dict[str, Any]:
+    mass = min(known.mass, cap - 1)
+    return {"success": _mean(known.success, mass, value), "mass": mass + 1}
+
+
+def _latency(known: Evidence, outcome: Outcome, cap: float) -> dict[str, Any]:
+    mass = min(known.latency_mass, cap - 1)
+    return {"latency_ms": _mean(known.latency_ms, mass, outcome.latency_ms), "latency_mass": mass + 1}
+
+
+def _cost(known: Evidence, outcome: Outcome, cap: float) -> dict[str, Any]:
+    if outcome.cost_usd is None:
+        return {}
+    mass = min(known.cost_mass, cap - 1)
+    return {"cost_usd": _mean(known.cost_usd, mass, outcome.cost_usd), "cost_mass": mass + 1}
+
+
+def _latest(*times: datetime | None) -> datetime | None:
+    return max((time for time in times if time is not None), default=None)
+
+
+def _graded(known: Evidence, grades: Sequence[float], policy: EvidencePolicy) -> dict[str, Any]:
+    """A round's grades pooled with the older ones, or in their place where they differ beyond chance."""
+    if not grades:
+        return {}
+    count = len(grades)
+    mean = sum(grades) / count
+    variance = sum((grade - mean) ** 2 for grade in grades) / count
+    if known.quality is None or _is_another_quality(known, known.quality, mean, variance, count, policy):
+        return {"quality": mean, "quality_variance": variance, "quality_mass": float(count)}
+    old, total = known.quality_mass, known.quality_mass + count
+    step = mean - known.quality
+    return {
+        "quality": known.quality + step * count / total,
+        "quality_variance": (old * known.quality_variance + count * variance) / total
+        + old * count * (step / total) ** 2,
+        "quality_mass": min(total, policy.quality_mass_cap),
+    }
+
+
+def _is_another_quality(
+    known: Evidence, quality: float, mean: float, variance: float, count: int, policy: EvidencePolicy
+) -> bool:
+    if known.quality_mass <= 0:
+        return True
+    each = max(known.quality_variance, variance, LEAST_VARIANCE)
+    error = math.sqrt(each / count + each / known.quality_mass)
+    return abs(mean - quality) > policy.quality_reset_sigma * error
+
+
+def _pace(known: Evidence, latencies_ms: Sequence[float], policy: ExplorationPolicy) -> dict[str, Any]:
+    """The baseline, and what it was before the target became slow; remembered for `slow_rounds` rounds."""
+    if not latencies_ms:
+        return {}
+    mean, baseline = sum(latencies_ms) / len(latencies_ms), known.baseline_ms
+    formerly, rounds = known.formerly_ms, known.slow_rounds + 1
+    if became_slow(mean, baseline, policy):
+        formerly, rounds = min(filter(None, (formerly, baseline))), 0
+    if formerly is not None and (rounds > policy.slow_rounds or mean < policy.recovered_ratio * formerly):
+        formerly = None
+    decay = policy.baseline_decay
+    return {
+        "baseline_ms": mean if baseline is None else decay * baseline + (1 - decay) * mean,
+        "formerly_ms": formerly,
+        "slow_rounds": rounds,
+        "nearer_count": 0,
+        "nearer_ms": 0.0,
+    }
+
+
+def became_slow(latency_ms: float, baseline_ms: float | None, policy: ExplorationPolicy) -> bool:
+    """A round's mean against the smoothed mean of the rounds before it."""
+    return baseline_ms is not None and latency_ms > policy.latency_ratio * baseline_ms
