@@ -277,8 +277,9 @@ def _patiently(step: Callable[[], bool], patience_s: float) -> bool:
 def _nudge(services: Services, key: ProbeKey) -> None:
     """A place is free at this provider: hint at a probe that waits, whose own message may have found it busy."""
     with database.transaction(services.sessions) as session:
-        following = rounds.waiting(session, key.round_id, services.policy.rounds.max_attempts, key.provider, limit=1)
-    services.messages.probes(following)
+        following = rounds.next_waiting(session, key.provider, services.policy.rounds.max_attempts)
+    if following is not None:
+        services.messages.probes([following])
 
 
 # ── finish_round ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -38,6 +38,7 @@ def configure(log_format: str, level: str) -> None:
     logging.getLogger("celery.app.trace").setLevel(logging.WARNING)  # one line per task is not news
     logging.getLogger("celery.worker.strategy").setLevel(logging.WARNING)
     logging.getLogger("celery.beat").setLevel(logging.WARNING)
+    logging.getLogger("celery.beat").addFilter(_one_line)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -50,3 +51,9 @@ def _without_nothing(
 ) -> structlog.typing.EventDict:
     """What is not known is left out, rather than said to be None."""
     return {key: value for key, value in event.items() if value is not None}
+
+
+def _one_line(record: logging.LogRecord) -> bool:
+    """Beat logs a traceback a second while Redis is away; its message says as much."""
+    record.exc_info = None
+    return True

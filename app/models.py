@@ -10,7 +10,6 @@ from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Index,
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-
 #: revision of migrations/ that this code was written for; their names sort by age
 SCHEMA = "0001"
 
@@ -92,7 +91,25 @@ class Round(Base):
     optimize_sent_at: Mapped[datetime | None]
 
 
-class Probe(Base):
+class Measured:
+    """Columns of one call to a provider, probed or live."""
+
+    ttft_ms: Mapped[float | None]
+    connect_ms: Mapped[float | None]
+    prompt_tokens: Mapped[int | None]
+    completion_tokens: Mapped[int | None]
+    reasoning_tokens: Mapped[int | None]
+    cached_tokens: Mapped[int | None]
+    tokens_estimated: Mapped[bool] = mapped_column(server_default=text("false"))
+    #: NULL: no price is known
+    cost_usd: Mapped[float | None]
+    error_class: Mapped[str | None]
+    #: false: the failure was ours, and does not count against the provider
+    counts: Mapped[bool] = mapped_column(server_default=text("true"))
+    simulated: Mapped[bool]
+
+
+class Probe(Measured, Base):
     __tablename__ = "probes"
     __table_args__ = (
         CheckConstraint(_one_of(ProbeStatus), name="status"),
@@ -112,29 +129,16 @@ class Probe(Base):
     finished_at: Mapped[datetime | None]
     task_type: Mapped[str]
     queue_delay_ms: Mapped[float | None]
-    connect_ms: Mapped[float | None]
-    ttft_ms: Mapped[float | None]
     latency_ms: Mapped[float | None]
-    prompt_tokens: Mapped[int | None]
-    completion_tokens: Mapped[int | None]
-    reasoning_tokens: Mapped[int | None]
-    cached_tokens: Mapped[int | None]
-    tokens_estimated: Mapped[bool] = mapped_column(server_default=text("false"))
-    #: NULL: no price is known
-    cost_usd: Mapped[float | None]
     quality: Mapped[float | None]
     grade_reasons: Mapped[list[Any]] = mapped_column(server_default=text("'[]'::jsonb"))
     #: kept, bounded, so that a person can disagree with a grade
     answer: Mapped[str | None]
     answered_model: Mapped[str | None]
-    error_class: Mapped[str | None]
     error_message: Mapped[str | None]
-    #: false: the failure was ours, and does not count against the provider
-    counts: Mapped[bool] = mapped_column(server_default=text("true"))
-    simulated: Mapped[bool]
 
 
-class LiveOutcome(Base):
+class LiveOutcome(Measured, Base):
     """One attempt of one gateway request."""
 
     __tablename__ = "outcomes"
@@ -152,17 +156,6 @@ class LiveOutcome(Base):
     segment: Mapped[str | None]
     success: Mapped[bool]
     latency_ms: Mapped[float]
-    ttft_ms: Mapped[float | None]
-    connect_ms: Mapped[float | None]
-    prompt_tokens: Mapped[int | None]
-    completion_tokens: Mapped[int | None]
-    reasoning_tokens: Mapped[int | None]
-    cached_tokens: Mapped[int | None]
-    tokens_estimated: Mapped[bool] = mapped_column(server_default=text("false"))
-    cost_usd: Mapped[float | None]
-    error_class: Mapped[str | None]
-    counts: Mapped[bool] = mapped_column(server_default=text("true"))
-    simulated: Mapped[bool]
     #: was this the first choice, or an exploration; and the probability it was tried first with
     explored: Mapped[bool]
     propensity: Mapped[float | None]

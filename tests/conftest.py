@@ -12,6 +12,7 @@ import redis
 
 from app.store import database
 from tests.support import servers
+from tests.support.system import System, build
 
 _numbers = itertools.count(1)
 
@@ -70,3 +71,11 @@ def _administer(url: str, statement: str) -> None:
             cursor.execute(statement)
     finally:
         connection.close()
+
+
+@pytest.fixture
+def system(database_url: str, redis_url: str, tmp_path: Path) -> Iterator[System]:
+    """Services over this test's servers, with the providers and the broker in the test's hands."""
+    made = build(database_url, redis_url, tmp_path)
+    yield made
+    made.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -20,15 +19,16 @@ from tests.support.system import Behaviour, System, answer, build
 
 
 @pytest.fixture
-def system(database_url: str, redis_url: str, tmp_path: Path) -> Iterator[System]:
-    made = build(database_url, redis_url, tmp_path)
+def system(system: System, tmp_path: Path) -> System:
+    """… that has its first config."""
     live_config.recover(
-        made.services.sessions, made.services.redis, tmp_path / "config" / "runtime.json", made.services.providers
+        system.services.sessions,
+        system.services.redis,
+        tmp_path / "config" / "runtime.json",
+        system.services.providers,
     )
-    made.services.config.refresh(made.services.redis)
-    yield made
-    made.services.engine.dispose()
-    made.services.redis.close()
+    system.services.config.refresh(system.services.redis)
+    return system
 
 
 def fails_with(error: ProviderError, *, after_ms: float = 30.0) -> Behaviour:
@@ -140,6 +140,17 @@ def test_messages_that_are_all_lost_are_sent_again_by_the_reaper(system: System)
     work_off(system)
 
     assert the_round(system, round_id).status == "done"
+
+
+def test_a_round_whose_messages_found_every_provider_busy_is_taken_up_after_the_one_before(system: System) -> None:
+    first, second = benchmark.start_round(system.services), benchmark.start_round(system.services)
+
+    for key in system.celery.take_probes():
+        if key.round_id == first:  # the other messages were refused, and are gone
+            benchmark.run_probe(system.services, key)
+    work_off(system)
+
+    assert (the_round(system, first).status, the_round(system, second).status) == ("done", "done")
 
 
 def test_a_lost_optimize_message_is_sent_again_by_the_reaper(system: System) -> None:
@@ -278,8 +289,7 @@ def test_providers_without_a_key_are_left_out_and_named(database_url: str, redis
     assert (record.expected_n, record.simulated) == (10, False)
     assert {left["provider"] for left in record.left_out} == {"deepseek", "anthropic", "openai"}
     assert "DEEPSEEK_API_KEY" in str(record.left_out)
-    system.services.engine.dispose()
-    system.services.redis.close()
+    system.close()
 
 
 def test_a_round_may_measure_a_part(system: System) -> None:

@@ -34,14 +34,6 @@ ALL = ("deepseek", "gemini", "anthropic", "openai")
 
 
 @pytest.fixture
-def system(database_url: str, redis_url: str, tmp_path: Path) -> Iterator[System]:
-    made = build(database_url, redis_url, tmp_path)
-    yield made
-    made.services.engine.dispose()
-    made.services.redis.close()
-
-
-@pytest.fixture
 def running(system: System) -> Iterator[Running]:
     started = bootstrap.start(system.services, seed=1)
     yield started
@@ -230,8 +222,7 @@ def test_an_open_breaker_is_open_in_the_other_processes_too(
 
     wait_until(avoided)
     elsewhere.stop()
-    other.services.engine.dispose()
-    other.services.redis.close()
+    other.close()
 
 
 def test_a_full_buffer_drops_and_counts_and_no_request_waits(system: System, running: Running) -> None:
@@ -251,4 +242,4 @@ def test_chat_goes_on_without_postgres_and_redis(tmp_path: Path) -> None:
 
     assert started.gateway.chat(Call(QUESTION)).answer == answer()
     started.stop()
-    system.services.engine.dispose()
+    system.close()

@@ -119,7 +119,7 @@ def _is(key: ProbeKey) -> Any:
 def claim(
     session: Session, hint: ProbeKey, *, lease: timedelta, concurrency: int, max_attempts: int
 ) -> tuple[ProbeKey, int] | None:
-    """Take a probe for `lease`: the one hinted at, or another of its round and provider where that one is taken.
+    """Take a probe for `lease`: the one hinted at, or the next of its provider where that one is taken.
 
     The key with its attempt number (the fencing token); None where nothing waits, or the provider has `concurrency`
     probes in flight, over all workers together. The advisory lock makes counting and claiming one step.
@@ -155,7 +155,7 @@ def claim(
 def _choose(session: Session, hint: ProbeKey, max_attempts: int) -> ProbeKey | None:
     if session.scalar(select(exists().where(_is(hint), _claimable(max_attempts)))):
         return hint
-    return next(iter(waiting(session, hint.round_id, max_attempts, hint.provider, limit=1)), None)
+    return next_waiting(session, hint.provider, max_attempts)
 
 
 def _claimable(max_attempts: int) -> Any:
@@ -183,20 +183,27 @@ def finish(session: Session, key: ProbeKey, attempt: int, result: ProbeResult) -
     return _count(done) == 1
 
 
-def waiting(
-    session: Session, round_id: str, max_attempts: int, provider: str | None = None, limit: int | None = None
-) -> list[ProbeKey]:
-    """Probes that somebody could claim now: pending, or with a lease that ran out."""
-    query = (
-        select(Probe.round_id, Probe.provider, Probe.model, Probe.prompt_id)
-        .where(Probe.round_id == round_id, _claimable(max_attempts))
-        # a stable shuffle: a new order each round, the same for all who ask
-        .order_by(func.md5(func.concat(Probe.round_id, Probe.model, Probe.prompt_id, Probe.provider)))
-        .limit(limit)
-    )
-    if provider is not None:
-        query = query.where(Probe.provider == provider)
+#: a stable shuffle: a new order each round, the same for all who ask
+_SHUFFLED = func.md5(func.concat(Probe.round_id, Probe.model, Probe.prompt_id, Probe.provider))
+_KEY = (Probe.round_id, Probe.provider, Probe.model, Probe.prompt_id)
+
+
+def waiting(session: Session, round_id: str, max_attempts: int) -> list[ProbeKey]:
+    """Probes of a round that somebody could claim now: pending, or with a lease that ran out."""
+    query = select(*_KEY).where(Probe.round_id == round_id, _claimable(max_attempts)).order_by(_SHUFFLED)
     return [ProbeKey(*row) for row in session.execute(query)]
+
+
+def next_waiting(session: Session, provider: str, max_attempts: int) -> ProbeKey | None:
+    """The probe of a provider whose turn it is, over all open rounds, the oldest round first."""
+    row = session.execute(
+        select(*_KEY)
+        .join(Round, Round.id == Probe.round_id)
+        .where(Probe.provider == provider, Round.status == RoundStatus.RUNNING, _claimable(max_attempts))
+        .order_by(Round.planned_at, _SHUFFLED)
+        .limit(1)
+    ).one_or_none()
+    return None if row is None else ProbeKey(*row)
 
 
 def begin_optimizing(session: Session, round_id: str) -> bool:

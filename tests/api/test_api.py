@@ -21,14 +21,6 @@ SYSTEM = "/api/v1/system"
 
 
 @pytest.fixture
-def system(database_url: str, redis_url: str, tmp_path: Path) -> Iterator[System]:
-    made = build(database_url, redis_url, tmp_path)
-    yield made
-    made.services.engine.dispose()
-    made.services.redis.close()
-
-
-@pytest.fixture
 def client(system: System) -> Iterator[FlaskClient]:
     running = bootstrap.start(system.services, seed=1)
     yield create_app(running.gateway).test_client()
@@ -241,8 +233,7 @@ def test_without_postgres_writes_get_a_clear_503_and_reads_go_on(redis_url: str,
     assert (ready.status_code, ready.get_json()["data"]["status"]) == (200, "degraded")
 
     running.stop()
-    system.services.engine.dispose()
-    system.services.redis.close()
+    system.close()
 
 
 def test_readiness_names_every_dependency(client: FlaskClient) -> None:
@@ -287,8 +278,7 @@ def test_with_keys_set_each_route_needs_its_own(
 
     assert response.status_code == status
     running.stop()
-    system.services.engine.dispose()
-    system.services.redis.close()
+    system.close()
 
 
 @pytest.mark.parametrize("missing", ["TOOLOO_ADMIN_KEY", "TOOLOO_API_KEY"])

@@ -12,9 +12,9 @@ from kombu.exceptions import OperationalError
 
 from app import bootstrap, settings
 from app.broker import OPTIMIZE, PROBE, Messages
+from app.domain.rounds import ProbeKey
 from app.providers.base import Answer, ChatRequest, Delta, Endpoint, Finish, Timing, Usage
 from app.services import Services
-from app.domain.rounds import ProbeKey
 
 ROOT = Path(__file__).parents[2]
 
@@ -95,6 +95,10 @@ class System:
     services: Services
     client: FakeClient
     celery: FakeCelery
+
+    def close(self) -> None:
+        self.services.engine.dispose()
+        self.services.redis.close()
 
 
 def build(database_url: str, redis_url: str, folder: Path, environment: Mapping[str, str] | None = None) -> System:
