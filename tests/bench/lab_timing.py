@@ -2,7 +2,8 @@
 
 The lab runs in a process of its own, every answer due a fixed time after the request. `server` is what the lab itself
 saw: the last byte handed to the network, minus the time it was due. `client` is the time until the answer was whole,
-minus the same, as seen by a client process on the same machine: it holds the client's own work too.
+minus the same, as seen by a client process on the same machine: it holds the client's own work too. Where other
+programs want the same cores, `chrt -f 10 python …` (as root) measures the lab and not them.
 """
 
 from __future__ import annotations
