@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import structlog
 from flask import Flask, Response, g, request
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
-from werkzeug.exceptions import BadRequest, HTTPException
+from werkzeug.exceptions import HTTPException
 
 from app.errors import InvalidRequest, PayloadTooLarge, TooLooError
 
 log = structlog.get_logger()
+
+#: characters of an error message that are sent: it may quote what the caller sent
+MESSAGE_LIMIT = 2000
 
 
 class Body(BaseModel):
@@ -27,9 +31,9 @@ def ok(data: object, status: int = 200, **headers: str) -> Response:
 
 
 def failed(code: str, message: str, status: int, field: str | None = None) -> Response:
-    error = {"code": code, "message": message, "requestId": g.get("request_id", "")}
+    error = {"code": code, "message": message[:MESSAGE_LIMIT], "requestId": g.get("request_id", "")}
     if field is not None:
-        error["field"] = field
+        error["field"] = field[:MESSAGE_LIMIT]
     return _json({"success": False, "error": error}, status, {})
 
 
@@ -41,11 +45,15 @@ def _json(document: object, status: int, headers: dict[str, str]) -> Response:
 def body(kind: type[Body] | None = None) -> Any:
     """The JSON body as a dict, or as `kind`; raises InvalidRequest naming the field."""
     try:
-        document = request.get_json(force=True) if request.get_data(cache=True) else {}
-    except BadRequest as error:
-        raise InvalidRequest(f"the body is not JSON: {error.description}") from None
+        document = json.loads(request.get_data() or b"{}")
+    except ValueError as error:
+        raise InvalidRequest(f"the body is not JSON: {error}") from None
+    except RecursionError:
+        raise InvalidRequest("the body is nested too deeply") from None
     if not isinstance(document, dict):
         raise InvalidRequest(f"the body must be a JSON object: got {type(document).__name__}")
+    if not all(map(_storable, _texts(document))):
+        raise InvalidRequest("the body holds a NUL character or half a surrogate pair: no text has either")
     if kind is None:
         return document
     try:
@@ -58,6 +66,24 @@ def body(kind: type[Body] | None = None) -> Any:
             known = ", ".join(f.alias or n for n, f in kind.model_fields.items())
             message = f"unknown field; known are: {known}"
         raise InvalidRequest(f"{field}: {message}" if field else message, field=field or None) from None
+
+
+def _texts(document: object) -> Iterator[str]:
+    """Every text in a JSON document, keys too."""
+    waiting = [document]
+    while waiting:
+        match waiting.pop():
+            case str() as text:
+                yield text
+            case dict() as table:
+                waiting += [*table, *table.values()]
+            case list() as items:
+                waiting += items
+
+
+def _storable(text: str) -> bool:
+    """JSON can spell what neither UTF-8 nor PostgreSQL can hold."""
+    return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def handle_errors(app: Flask) -> None:

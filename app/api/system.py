@@ -85,7 +85,7 @@ def start_benchmark() -> Response:
 def benchmark_progress(round_id: str) -> Response:
     services = gateway().services
     with database.transaction(services.sessions) as session:
-        record = rounds.get(session, round_id)
+        record = None if "\x00" in round_id else rounds.get(session, round_id)
         if record is None:
             raise NotFound(f"there is no round {round_id!r}", field="roundId")
         return ok(progress_json(record, rounds.progress(session, round_id)))
@@ -124,7 +124,7 @@ def _if_match() -> str | None:
 
 def _limit(default: int) -> int:
     text = request.args.get("limit", str(default))
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= HISTORY_LIMIT:
+    if not text.isascii() or not text.isdigit() or len(text) > 9 or not 1 <= int(text) <= HISTORY_LIMIT:
         raise InvalidRequest(f"limit must be a number from 1 to {HISTORY_LIMIT}: got {text!r}", field="limit")
     return int(text)
 

@@ -1,0 +1,69 @@
+"""Bodies that are JSON by the letter and nothing a program should send: refused by name, none is our failure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from flask.testing import FlaskClient
+
+from app import bootstrap
+from app.api import create_app
+from app.api.envelope import MESSAGE_LIMIT
+from tests.support.system import System
+
+CONFIG = "/api/v1/system/runtime-config"
+CHAT = "/api/v1/chat"
+
+
+@pytest.fixture
+def client(system: System) -> Iterator[FlaskClient]:
+    running = bootstrap.start(system.services, seed=1)
+    yield create_app(running.gateway).test_client()
+    running.stop()
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        # half a surrogate pair, where it would come back in the message, be stored, or be a name
+        (CONFIG, rb'{"\ud800": 1}'),
+        (CONFIG, rb'{"explorationRate": 0.1, "updatedBy": "a\ud800"}'),
+        (CONFIG, rb'{"explorationRate": 0.1, "reason": "a\udfff"}'),
+        (CONFIG, rb'{"providers": {"a\ud800": {}}}'),
+        (CONFIG, b'{"reason": "a\xed\xa0\x80", "explorationRate": 0.1}'),
+        # NUL, which PostgreSQL keeps neither in a text nor in a document
+        (CONFIG, rb'{"segments": {"a\u0000b": {}}}'),
+        (CHAT, rb'{"message": "a", "segment": "a\u0000b"}'),
+        (CHAT, rb'{"messages": [{"role": "user", "content": "a\u0000b"}]}'),
+        # deeper than anybody can follow
+        (CONFIG, b'{"features": ' + b"[" * 5000 + b"]" * 5000 + b"}"),
+        (CHAT, b'{"message": ' + b'{"a":' * 5000 + b"1" + b"}" * 5000 + b"}"),
+        # a number that Python itself refuses to read
+        (CONFIG, b'{"explorationRate": ' + b"9" * 5000 + b"}"),
+    ],
+)
+def test_an_odd_body_is_the_callers_mistake(client: FlaskClient, path: str, body: bytes) -> None:
+    response = client.post(path, data=body, content_type="application/json")
+
+    assert response.status_code == 400
+    assert response.get_json()["error"]["code"] == "invalid_request"
+
+
+def test_a_long_name_is_not_sent_back_whole(client: FlaskClient) -> None:
+    error = client.post(CONFIG, json={"x" * 1_000_000: 1}).get_json()["error"]
+
+    assert len(error["message"]) == MESSAGE_LIMIT
+    assert len(error["field"]) == MESSAGE_LIMIT
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/api/v1/system/benchmarks/a%00b", 404),
+        ("/api/v1/system/insights?limit=" + "9" * 5000, 400),
+        ("/api/v1/system/scorecard?segment=%00", 200),
+    ],
+)
+def test_an_odd_address_is_the_callers_mistake(client: FlaskClient, path: str, status: int) -> None:
+    assert client.get(path).status_code == status
