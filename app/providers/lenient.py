@@ -22,8 +22,8 @@ class _ElseAbsent:
 
 #: a field of provider JSON
 Maybe = Annotated[T | None, _ElseAbsent()]
-#: a token count; a negative or absurd one is none
-Count = Annotated[Annotated[int, Field(ge=0, le=10**12)] | None, _ElseAbsent()]
+#: a token count; a negative one is none, nor is one that no integer column holds
+Count = Annotated[Annotated[int, Field(ge=0, lt=2**31)] | None, _ElseAbsent()]
 
 
 class Reply(BaseModel):
