@@ -17,7 +17,7 @@ help:
 	@echo "make up            everything on this machine: http://127.0.0.1:4000"
 	@echo "make test          the whole suite, against real embedded servers; ARGS=\"-k router\" selects"
 	@echo "make check         format, lint, types, import contracts, tests"
-	@echo "make bench         speed, beside other gateways"
+	@echo "make bench         measurements; ARGS=\"trace FILE\" plays a trace to the whole stack"
 	@echo "make format        put the code into its form"
 	@echo "make requirements  compile deploy/requirements*.txt anew from pyproject.toml"
 	@echo "make clean         remove .venv and caches; data in .tooloo stays"
