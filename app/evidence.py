@@ -142,9 +142,8 @@ def _ingest_batch(services: Services) -> int:
         entries = _read(services.redis, row.stream_id)
         if not entries:
             return 0
-        rows = [parsed for _, parsed in entries if parsed is not None]
-        outcomes.record(session, rows)
-        card = held(row).observe([_outcome(parsed) for parsed in rows], services.policy)
+        stored = outcomes.record(session, [parsed for _, parsed in entries if parsed is not None])
+        card = held(row).observe([_outcome(each) for each in stored], services.policy)
         row.stream_id = entries[-1][0]
         hold(row, card, database.now(session))
         generation, stream_id = row.generation, row.stream_id

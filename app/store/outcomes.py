@@ -5,23 +5,48 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import structlog
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
 
 from app.models import Learned, LiveOutcome
 
+log = structlog.get_logger()
+
 START = "0-0"
+#: what Postgres and its driver say of a value that no column takes: trying again would not help
+UNSTORABLE = (DataError, IntegrityError, ValueError)
 
 
-def record(session: Session, rows: Sequence[Mapping[str, Any]]) -> int:
-    """Insert rows of the outcomes table; a row that is there already (a redelivery) is left alone."""
+def record(session: Session, rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Insert rows of the outcomes table; the rows that are in it then. One that is there already (a redelivery) is.
+
+    A row that cannot be stored is reported and left out: it must not hold up all that come after it.
+    """
     if not rows:
-        return 0
-    inserted = session.scalars(
-        insert(LiveOutcome).on_conflict_do_nothing().returning(LiveOutcome.attempt), [dict(row) for row in rows]
-    )
-    return len(inserted.all())
+        return []
+    try:
+        _insert(session, rows)
+    except UNSTORABLE:
+        return [row for row in rows if _stored_alone(session, row)]
+    return list(rows)
+
+
+def _insert(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+    with session.begin_nested():
+        session.execute(insert(LiveOutcome).on_conflict_do_nothing(), [dict(row) for row in rows])
+
+
+def _stored_alone(session: Session, row: Mapping[str, Any]) -> bool:
+    try:
+        _insert(session, [row])
+    except UNSTORABLE as error:
+        reason = str(getattr(error, "orig", error)).strip().splitlines()[0]
+        log.error("outcome not storable, dropped", request_id=row.get("request_id"), reason=reason)
+        return False
+    return True
 
 
 def learned(session: Session) -> Learned:
