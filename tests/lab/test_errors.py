@@ -221,7 +221,7 @@ def test_a_body_that_is_not_json_is_refused(lab: RunningLab, api: Api) -> None:
     ],
 )
 def test_anthropic_takes_the_samplers_its_model_knows(
-    model: str, version: str, sent: dict[str, float], refused: str | None
+    model: str, version: str, sent: dict[str, Any], refused: str | None
 ) -> None:
     claude = Provider("anthropic", WireFormat.ANTHROPIC, "https://api.anthropic.com", "KEY", (model,))
     with running_lab(providers=[claude]) as lab:

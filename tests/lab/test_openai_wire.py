@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 import requests
@@ -73,7 +74,8 @@ def test_deepseek_keeps_a_slow_stream_alive_with_comments(lab: RunningLab) -> No
 
 @pytest.mark.parametrize("key", ["max_tokens", "max_completion_tokens"])
 def test_max_tokens_cuts_the_answer(lab: RunningLab, key: str) -> None:
-    body = OPENAI.call(lab, **{key: 4}).json()
+    limit: dict[str, Any] = {key: 4}
+    body = OPENAI.call(lab, **limit).json()
     assert body["choices"][0]["finish_reason"] == "length"
     assert body["usage"]["completion_tokens"] == 4
     text = body["choices"][0]["message"]["content"]

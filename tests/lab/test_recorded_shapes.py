@@ -79,7 +79,7 @@ WITHOUT_TOOL_STREAM = {"deepseek": OPENAI, "gemini": GEMINI}
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 @pytest.mark.parametrize("tool", [False, True], ids=["text", "tool"])
 def test_an_answer_has_no_key_that_the_real_one_has_not(lab: RunningLab, api: Api, stream: bool, tool: bool) -> None:
-    asked = {"stream_options": {"include_usage": True}} if stream and api in (OPENAI, DEEPSEEK) else {}
+    asked: dict[str, Any] = {"stream_options": {"include_usage": True}} if stream and api in (OPENAI, DEEPSEEK) else {}
     answer = api.call(lab, stream=stream, **asked, **(TOOL_CALLS[api.name] if tool else {}))
     ours = {path for document in documents(answer.text) for path in key_paths(document)}
     theirs = recorded_paths(api, stream=stream)
