@@ -162,4 +162,7 @@ class Subscription:
 
     def _refresh(self) -> None:
         for document in self._documents:
-            document.refresh(self._connection)
+            try:
+                document.refresh(self._connection)
+            except Exception:  # whatever it is: a process without this thread would serve what it holds for ever
+                log.exception("document not refreshed")

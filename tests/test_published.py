@@ -133,3 +133,20 @@ def test_subscription_survives_a_listener_that_fails(connection: redis.Redis, re
 
     subscription.stop()
     assert "published" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_subscription_survives_a_document_that_fails(connection: redis.Redis, redis_url: str) -> None:
+    class Broken:
+        def refresh(self, connection: redis.Redis) -> bool:
+            raise TypeError("not foreseen")
+
+    reader = document()
+    subscription = Subscription(connect(redis_url), [Broken(), reader])
+    subscription.start()
+
+    published.publish(connection, "test", 1, "one")
+    wait_until(lambda: reader.value == "ONE")
+    published.publish(connection, "test", 2, "two")
+    wait_until(lambda: reader.value == "TWO")
+
+    subscription.stop()
