@@ -450,8 +450,4 @@ def reap(services: Services) -> None:
 def restore(services: Services) -> None:
     """Bring Redis and the snapshot up to what Postgres holds."""
     live_config.recover(services.sessions, services.redis, services.settings.snapshot_file, services.providers)
-    with database.transaction(services.sessions) as session:
-        row = outcomes.peek(session)
-        found = None if row is None else (row.generation, evidence.held(row))
-    if found is not None:
-        evidence.publish(services.redis, *found)
+    evidence.recover(services)

@@ -75,6 +75,39 @@ def hold(row: Learned, card: Scorecard, now: datetime) -> None:
     row.updated_at = now
 
 
+def recover(services: Services) -> None:
+    """Bring the published scorecard up to what Postgres holds.
+
+    Where Redis counts higher (Postgres came back from a backup, or is a new one), Postgres still has the truth: it is
+    numbered past Redis, as nobody would take it over else.
+    """
+    told = _published_generation(services.redis)
+    with database.transaction(services.sessions) as session:
+        row = outcomes.peek(session)
+        found = None if row is None else (row.generation, held(row))
+    if found is not None and told > found[0]:
+        log.warning("scorecard in redis is ahead of postgres, replaced", redis=told, postgres=found[0])
+        found = _numbered_past(services.sessions, told)
+    if found is not None:
+        publish(services.redis, *found)
+
+
+def _published_generation(connection: redis.Redis) -> int:
+    try:
+        found = published.read(connection, NAME)
+    except (redis.RedisError, ValueError) as error:
+        log.warning("scorecard in redis not readable", reason=str(error))
+        return -1
+    return -1 if found is None else found[0]
+
+
+def _numbered_past(sessions: Sessions, generation: int) -> tuple[int, Scorecard]:
+    with database.transaction(sessions) as session:
+        row = outcomes.learned(session)
+        row.generation = max(row.generation, generation) + 1
+        return row.generation, held(row)
+
+
 class Recorder:
     """Takes live outcomes off the request path: a bounded buffer, emptied to Redis by a thread.
 
