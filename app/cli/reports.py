@@ -28,9 +28,11 @@ def scorecard(as_json: bool) -> None:
         print_json(data)
         return
     title = f"config {data['configVersion']}, exploration {data['explorationRate']:.2f}"
-    table = Table(title=title + (" · SIMULATED" if data["simulated"] else ""), title_justify="left")
+    title += " · SIMULATED" if data["simulated"] else ""
+    # without lines, and with no number ever cut, it fits a terminal of 80 columns
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, collapse_padding=True)
     for name in ("#", "target", "score", "ms", "success", "quality", "cost USD", "calls", "why"):
-        table.add_column(name, justify="left" if name in {"target", "why"} else "right", no_wrap=name == "target")
+        table.add_column(name, justify="left" if name in {"target", "why"} else "right", no_wrap=name != "why")
     for place, candidate in enumerate(data["candidates"], 1):
         table.add_row(str(place), *_cells(candidate))
     console = Console()
