@@ -32,7 +32,8 @@ def kickoff() -> None:
     bootstrap.wait_for(services)
     services.config.refresh(services.redis)
     round_id = first_round(services)
-    _wait_for_page(f"http://127.0.0.1:{configured.flower_port}/")
+    # where TOOLOO_FLOWER_AUTH is set, a refusal is how it serves us
+    _wait_for_page(f"http://127.0.0.1:{configured.flower_port}/", requests.codes.ok, requests.codes.unauthorized)
     for line in summary(configured, services, round_id):
         click.echo(line)
 
@@ -75,11 +76,12 @@ def summary(configured: Settings, services: Services, round_id: str) -> list[str
     return lines
 
 
-def _wait_for_page(url: str) -> None:
+def _wait_for_page(url: str, *answers: int) -> None:
+    """Until it answers with one of these statuses, 200 if none is named."""
     give_up_at = time.monotonic() + PATIENCE_S
     while True:
         try:
-            if requests.get(url, timeout=5).status_code == requests.codes.ok:
+            if requests.get(url, timeout=5).status_code in (answers or (requests.codes.ok,)):
                 return
         except requests.RequestException:
             pass
