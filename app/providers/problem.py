@@ -29,6 +29,8 @@ from app.errors import (
 
 #: characters of a provider's message that are kept
 MESSAGE = 1000
+#: s; whoever asks for longer is asked again tomorrow: a wrong unit must not shut a provider out for years
+LONGEST_DELAY_S = 86_400.0
 
 STATUS: Mapping[int, type[ProviderError]] = {
     401: BadKey,
@@ -119,7 +121,12 @@ def raised(
 
 
 def retry_after_s(headers: Mapping[str, str], problem: Problem, now: datetime) -> float | None:
-    """The delay asked for, in seconds: header before body, the finer header before the coarser."""
+    """The delay asked for, in seconds, a day at most: header before body, the finer header before the coarser."""
+    delay_s = _delay_asked_for_s(headers, problem, now)
+    return None if delay_s is None else min(delay_s, LONGEST_DELAY_S)
+
+
+def _delay_asked_for_s(headers: Mapping[str, str], problem: Problem, now: datetime) -> float | None:
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return milliseconds / 1000

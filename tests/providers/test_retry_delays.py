@@ -80,3 +80,10 @@ def test_header_comes_before_the_body() -> None:
 def test_any_shape_of_error_is_read(body: bytes, message: str, names: tuple[str, ...]) -> None:
     found = problem.read(body)
     assert (found.message, found.names) == (message, names)
+
+
+@pytest.mark.parametrize(
+    "headers", [{"retry-after": "1e300"}, {"retry-after-ms": "1e300"}, {"retry-after": "99999999"}]
+)
+def test_an_absurd_delay_is_a_day(headers: dict[str, str]) -> None:
+    assert problem.retry_after_s(headers, NOTHING, NOW) == problem.LONGEST_DELAY_S
