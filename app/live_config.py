@@ -45,7 +45,10 @@ def _defaults_of(provider: Provider) -> ProviderConfig:
 
 def parse(body: str) -> RuntimeConfig:
     """Raises InvalidRequest for a document that is not ours, ValueError for what is not JSON."""
-    return runtime_config.parse(json.loads(body))
+    try:
+        return runtime_config.parse(json.loads(body))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def dump(config: RuntimeConfig) -> str:

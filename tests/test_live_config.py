@@ -104,9 +104,16 @@ def test_with_both_servers_new_the_file_brings_the_config_back(copies: Copies) -
     assert copies.recover() == config == copies.in_redis() == copies.in_postgres()
 
 
-@pytest.mark.parametrize("content", ["", "{", "[1, 2]", '{"version": "9"}', "\x00\xff"])
+@pytest.mark.parametrize("content", ["", "{", "[1, 2]", '{"version": "9"}', "\x00\xff", "[" * 100_000])
 def test_a_broken_file_is_passed_over(copies: Copies, content: str) -> None:
     copies.file.write_bytes(content.encode("latin-1"))
+
+    assert copies.recover().version == "1"
+
+
+def test_a_version_that_no_column_holds_is_passed_over(copies: Copies) -> None:
+    document = {**live_config.defaults((DEEPSEEK, GEMINI), 0).document(), "version": "9" * 19}
+    copies.file.write_text(json.dumps(document))
 
     assert copies.recover().version == "1"
 

@@ -19,6 +19,9 @@ from app.errors import InvalidRequest
 #: weights may miss the sum of 1 by what rounding to two decimals can cost
 SUM_TOLERANCE = 0.011
 
+#: of the longest version, as a BIGINT holds it
+VERSION_DIGITS = 18
+
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
@@ -121,8 +124,8 @@ class RuntimeConfig(Document):
     @field_validator("version")
     @classmethod
     def _version_is_a_number(cls, value: str) -> str:
-        if not value.isascii() or not value.isdigit():
-            raise ValueError(f"version must be a revision number: got {value!r}")
+        if not value.isascii() or not value.isdigit() or len(value) > VERSION_DIGITS:
+            raise ValueError(f"version must be a revision number: got {value[:40]!r}")
         return value
 
     @property
