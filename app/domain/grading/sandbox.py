@@ -119,6 +119,8 @@ def _observed(observer: Callable[[str], Any], call: str) -> str:
 
 
 def _short(error: BaseException) -> str:
+    if "Failed obtaining QuickJS error string" in str(error):  # the heap has no room left for the message
+        return "InternalError: out of memory"
     return str(error).strip().split("\n")[0][:200] or type(error).__name__
 
 
