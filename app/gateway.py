@@ -100,7 +100,7 @@ class Gateway:
         """Answer a request from the best target that can.
 
         Raises NoTarget, InvalidRequest, the provider's own error where another target would fare no better, and
-        AllAttemptsFailed (whose `attempts` say why) else.
+        AllAttemptsFailed (whose message says why, target by target) else.
         """
         started = time.perf_counter()
         config = self.services.config.value
