@@ -28,6 +28,7 @@ from app.published import Subscription
 from app.services import Services
 from app.settings import Settings
 from app.store import database
+from app.watch import Watch, checks
 
 log = structlog.get_logger()
 
@@ -132,8 +133,10 @@ class Running:
     gateway: Gateway
     subscription: Subscription
     snapshot: SnapshotFile
+    watch: Watch
 
     def stop(self) -> None:
+        self.watch.stop()
         self.gateway.recorder.stop()
         self.subscription.stop()
         self.snapshot.stop()
@@ -166,7 +169,9 @@ def start(services: Services, *, seed: int | None = None) -> Running:
     recorder.start()
     snapshot.start()
     subscription.start()
-    return Running(Gateway(services, recorder, breakers, random.Random(seed)), subscription, snapshot)
+    watch = Watch(checks(services))
+    watch.start()
+    return Running(Gateway(services, recorder, breakers, random.Random(seed)), subscription, snapshot, watch)
 
 
 def check_exposure(settings: Settings) -> None:

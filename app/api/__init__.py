@@ -7,20 +7,20 @@ import uuid
 from flask import Flask, Response, g, request
 
 from app.api import auth, chat, current, envelope, health, system, web
-from app.gateway import Gateway
+from app.bootstrap import Running
 
 #: bytes of the largest body taken
 MAX_BODY = 4 * 1024 * 1024
 
 
-def create_app(gateway: Gateway) -> Flask:
+def create_app(running: Running) -> Flask:
     app = Flask("tooloo", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.before_request(_name_request)
     app.after_request(_show_name)
     envelope.handle_errors(app)
-    auth.protect(app, gateway.services.settings)
-    current.attach(app, gateway)
+    auth.protect(app, running.gateway.services.settings)
+    current.attach(app, running.gateway, running.watch)
     for blueprint in (web.web, health.health, system.system, chat.chat):
         app.register_blueprint(blueprint)
     return app

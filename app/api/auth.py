@@ -1,6 +1,7 @@
 """Who may do what.
 
-Keys set (TOOLOO_ADMIN_KEY, TOOLOO_API_KEY): writes need the admin key, chat and reads either one. No keys: loopback
+Keys set (TOOLOO_ADMIN_KEY, TOOLOO_API_KEY): writes need the admin key, chat and reads either one; where only one is
+set, it is needed for everything. No keys: loopback
 only (app.bootstrap refuses anything else), where a write still needs a JSON content type and a loopback Host, so that
 a web page the user has open cannot drive it.
 """
@@ -33,7 +34,8 @@ def _check() -> None:
         _refuse_web_pages()
     spends = request.path == "/api/v1/chat"
     write = request.method not in {"GET", "HEAD", "OPTIONS"} and not spends
-    allowed = [settings.admin_key] if write else [settings.admin_key, settings.api_key]
+    # with one key alone, that one opens everything: a write must never be easier than a question
+    allowed = [settings.admin_key] if write and settings.admin_key else [settings.admin_key, settings.api_key]
     if any(allowed) and not any(_same(_presented(), key) for key in allowed if key):
         name = "an admin key" if write else "an API key"
         raise Unauthorized(f"this needs {name}: send it as `Authorization: Bearer KEY`", field="Authorization")

@@ -1,4 +1,4 @@
-"""The gateway behind the request that is being served."""
+"""The gateway, and the watch over its dependencies, behind the request that is being served."""
 
 from __future__ import annotations
 
@@ -7,13 +7,18 @@ from typing import cast
 from flask import Flask, current_app
 
 from app.gateway import Gateway
+from app.watch import Watch
 
-_NAME = "tooloo.gateway"
+_GATEWAY, _WATCH = "tooloo.gateway", "tooloo.watch"
 
 
-def attach(app: Flask, gateway: Gateway) -> None:
-    app.extensions[_NAME] = gateway
+def attach(app: Flask, gateway: Gateway, watch: Watch) -> None:
+    app.extensions.update({_GATEWAY: gateway, _WATCH: watch})
 
 
 def gateway() -> Gateway:
-    return cast(Gateway, current_app.extensions[_NAME])
+    return cast(Gateway, current_app.extensions[_GATEWAY])
+
+
+def watch() -> Watch:
+    return cast(Watch, current_app.extensions[_WATCH])

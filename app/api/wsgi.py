@@ -24,4 +24,4 @@ def create() -> Flask:
     running = bootstrap.start(services)
     # atexit is not called in a child of multiprocessing, which is what granian's workers are
     Finalize(None, running.stop, exitpriority=10)
-    return create_app(running.gateway)
+    return create_app(running)

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import text
 
 from app import benchmark, bootstrap
 from app.api import create_app
 from app.errors import ConfigError, Overloaded
 from tests.domain.test_runtime_config import SPECIFIED, contains
 from tests.support.system import System, build
+from tests.support.waiting import wait_until
 from tests.test_benchmark import run_round
 from tests.test_gateway import fails_with
 
@@ -23,7 +25,7 @@ SYSTEM = "/api/v1/system"
 @pytest.fixture
 def client(system: System) -> Iterator[FlaskClient]:
     running = bootstrap.start(system.services, seed=1)
-    yield create_app(running.gateway).test_client()
+    yield create_app(running).test_client()
     running.stop()
 
 
@@ -222,7 +224,7 @@ def test_a_body_beyond_the_bound_is_refused(client: FlaskClient) -> None:
 def test_without_postgres_writes_get_a_clear_503_and_reads_go_on(redis_url: str, tmp_path: Path) -> None:
     system = build(f"postgresql+psycopg2://postgres@/nothing?host={tmp_path}", redis_url, tmp_path)
     running = bootstrap.start(system.services, seed=1)
-    client = create_app(running.gateway).test_client()
+    client = create_app(running).test_client()
 
     write = client.post(f"{SYSTEM}/runtime-config", json={"explorationRate": 0.2})
     assert (write.status_code, write.get_json()["error"]["code"]) == (503, "dependency_unavailable")
@@ -243,10 +245,13 @@ def test_readiness_names_every_dependency(client: FlaskClient) -> None:
     }
 
 
-def test_liveness_tells_a_silent_benchmark(client: FlaskClient, system: System) -> None:
-    assert client.get("/healthz").get_json()["data"]["benchmark"]["status"] == "silent"
+def test_liveness_tells_whether_rounds_come(client: FlaskClient, system: System) -> None:
+    assert client.get("/healthz").get_json()["data"]["benchmark"] == "no round yet"
     run_round(system)
-    assert client.get("/healthz").get_json()["data"]["benchmark"]["status"] == "ok"
+    wait_until(lambda: client.get("/healthz").get_json()["data"]["benchmark"] == "ok")
+    with system.services.engine.begin() as connection:
+        connection.execute(text("UPDATE rounds SET planned_at = planned_at - interval '2 hours'"))
+    wait_until(lambda: "silent for 72" in client.get("/healthz").get_json()["data"]["benchmark"])
 
 
 @pytest.mark.parametrize(
@@ -271,7 +276,7 @@ def test_with_keys_set_each_route_needs_its_own(
     headers = {"Authorization": f"Bearer {key}"} if key else {}
 
     response = (
-        create_app(running.gateway)
+        create_app(running)
         .test_client()
         .open(path, method=method, headers=headers, json={"explorationRate": 0.2} if method == "POST" else None)
     )

@@ -19,7 +19,7 @@ CHAT = "/api/v1/chat"
 @pytest.fixture
 def client(system: System) -> Iterator[FlaskClient]:
     running = bootstrap.start(system.services, seed=1)
-    yield create_app(running.gateway).test_client()
+    yield create_app(running).test_client()
     running.stop()
 
 
