@@ -23,7 +23,7 @@ from app.domain.outcome import Outcome, Source
 from app.domain.rounds import ProbeKey
 from app.domain.runtime_config import RuntimeConfig
 from app.errors import DependencyUnavailable, InvalidRequest, LocalFailure, NoTarget, ProviderError, Timeout
-from app.models import Probe, ProbeStatus, RoundStatus
+from app.models import Learned, Probe, ProbeStatus, RoundStatus
 from app.providers.base import Answer, ChatRequest, Message
 from app.providers.prices import answer_cost
 from app.services import Services
@@ -332,7 +332,7 @@ def _digest(services: Services, round_id: str) -> bool:
         card = before.close_round(measured, services.policy)
         now = database.now(session)
         result = optimizer.optimize(
-            OptimizerState.from_json(learned.optimizer) if learned.optimizer else OptimizerState.empty(),
+            _state(learned),
             before,
             card,
             measured,
@@ -344,7 +344,7 @@ def _digest(services: Services, round_id: str) -> bool:
         )
         status = RoundStatus.DONE if complete else RoundStatus.PARTIAL
         applied = current.features.auto_optimization and current.global_.enabled
-        insights = [*result.insights, *([] if applied else [_proposal(result)])]
+        insights = [*result.insights, *([] if applied else [_proposal(current, result)])]
         rounds.close(session, round_id, status, [_insight_json(insight) for insight in insights])
         config = current
         if applied:
@@ -366,6 +366,15 @@ def _digest(services: Services, round_id: str) -> bool:
     for insight in insights:
         log.info(insight.text, round=round_id, insight=insight.kind)
     return True
+
+
+def _state(learned: Learned) -> OptimizerState:
+    """What the optimizer remembers; unreadable memories are reported, and gathered anew from here on."""
+    try:
+        return OptimizerState.from_json(learned.optimizer) if learned.optimizer else OptimizerState.empty()
+    except ValueError as error:
+        log.error("optimizer state not readable, starting from none", reason=str(error))
+        return OptimizerState.empty()
 
 
 def _outcome(probe: Probe) -> Outcome:
@@ -412,9 +421,10 @@ def _applied(current: RuntimeConfig, result: Optimization, now_ms: int) -> Runti
     )
 
 
-def _proposal(result: Optimization) -> Insight:
+def _proposal(current: RuntimeConfig, result: Optimization) -> Insight:
+    off = "autoOptimization" if current.global_.enabled else "enabled"
     data = {"weights": result.weights.model_dump(), "explorationRate": result.exploration_rate}
-    return Insight("proposal", f"autoOptimization is off: proposed, not applied: {json.dumps(data)}", data)
+    return Insight("proposal", f"{off} is off: proposed, not applied: {json.dumps(data)}", data)
 
 
 def _insight_json(insight: Insight) -> dict[str, object]:

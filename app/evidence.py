@@ -65,7 +65,12 @@ def publish(connection: redis.Redis, generation: int, card: Scorecard) -> None:
 
 
 def held(row: Learned) -> Scorecard:
-    return Scorecard.from_json(row.scorecard) if row.scorecard else Scorecard.empty()
+    """The scorecard in the row; an unreadable one is reported, and learned anew from here on."""
+    try:
+        return Scorecard.from_json(row.scorecard) if row.scorecard else Scorecard.empty()
+    except ValueError as error:
+        log.error("scorecard in postgres not readable, starting from none", reason=str(error))
+        return Scorecard.empty()
 
 
 def hold(row: Learned, card: Scorecard, now: datetime) -> None:

@@ -218,10 +218,10 @@ def test_an_optimizer_that_cannot_digest_a_round_gives_up_and_leaves_the_config(
         for key in messages:
             benchmark.run_probe(system.services, key)
     with database.transaction(system.services.sessions) as session:
-        session.execute(update(Learned).values(scorecard={"not": "a scorecard"}))
+        session.execute(update(Probe).values(task_type="nonsense"))
 
     for _ in range(benchmark.MAX_OPTIMIZE_ATTEMPTS):
-        with pytest.raises(ValueError, match="scorecard"):
+        with pytest.raises(ValueError, match="nonsense"):
             benchmark.optimize(system.services, round_id)
     assert not benchmark.optimize(system.services, round_id)
 
@@ -229,6 +229,17 @@ def test_an_optimizer_that_cannot_digest_a_round_gives_up_and_leaves_the_config(
     assert "the old config stays" in texts(system, round_id)
     with database.transaction(system.services.sessions) as session:
         assert revisions.latest(session) == before
+
+
+def test_unreadable_memories_are_gathered_anew(system: System) -> None:
+    run_round(system)
+    with database.transaction(system.services.sessions) as session:
+        session.execute(update(Learned).values(scorecard={"not": "a scorecard"}, optimizer={"tables": 5}))
+
+    round_id = run_round(system)
+
+    assert the_round(system, round_id).status == "done"
+    assert len(system.services.scorecard.value.evidence) == 4
 
 
 def test_with_auto_optimization_off_there_is_a_proposal_and_no_change(system: System) -> None:
