@@ -223,10 +223,13 @@ def _merged(old: Any, new: Any) -> Any:
 
 def _refuse_unknown_providers(current: RuntimeConfig, value: Any) -> None:
     if isinstance(value, Mapping):
-        for name in value:
+        for name, change in value.items():
             if name not in current.providers:
                 known = ", ".join(current.providers)
                 raise InvalidRequest(f"unknown provider {name!r}; known are: {known}", field=f"providers.{name}")
+            if change is None:
+                fix = f"providers.{name} cannot be removed: set providers.{name}.enabled to false"
+                raise InvalidRequest(fix, field=f"providers.{name}")
 
 
 def _complete_weights(current: Weights, value: Any) -> Any:

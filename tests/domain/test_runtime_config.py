@@ -74,6 +74,7 @@ def test_a_document_of_an_older_release_gets_the_defaults_of_what_it_lacks() -> 
         # unknown names
         ({"features": {"smartRooting": True}}, "features.smartRooting", "not permitted"),
         ({"providers": {"mistral": {"enabled": True}}}, "providers.mistral", "unknown provider 'mistral'"),
+        ({"providers": {"gemini": None}}, "providers.gemini", "cannot be removed"),
         ({"providers": {"gemini": {"timeout": 0}}}, "providers.gemini.timeout", "greater than or equal to 100"),
         ({"providers": {"gemini": {"prio": 1}}}, "providers.gemini.prio", "not permitted"),
         ({"taskModelConfig": {"poetry": {}}}, "taskModelConfig.poetry", "'code'"),
