@@ -33,6 +33,7 @@ def _log(**_: Any) -> None:
 @worker_init.connect
 def _in_the_worker(sender: Any = None, **_: Any) -> None:
     """Threads pool: this process does the work. Prefork: only its children do."""
+    _log()  # Celery's own turn for it comes after this signal
     from workers import tasks  # beat and Flower share this module, and start three times as fast without it
 
     tasks.register(app)
