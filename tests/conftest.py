@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import psycopg2
 import pytest
 import redis
@@ -15,6 +16,10 @@ from tests.support import servers
 from tests.support.system import System, build
 
 _numbers = itertools.count(1)
+
+# both are clocks on the wall, which say more about the machine than about the code
+hypothesis.settings.register_profile("tooloo", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("tooloo")
 
 
 @pytest.fixture(scope="session")
