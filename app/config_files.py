@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
@@ -112,7 +114,32 @@ def load_policy(folder: Path) -> Policy:
         for key in keys:
             if key not in known:
                 raise ConfigError(f"{path}: {table}.{key}: unknown key; known are: {', '.join(known)}", field=key)
-    return _validate(path, Policy, values)
+    policy = _validate(path, Policy, values)
+    for table, key, value in _constants(policy):
+        if (problem := _out_of_range(key, value)) is not None:
+            raise ConfigError(f"{path}: {table}.{key}: {problem}: got {value!r}", field=f"{table}.{key}")
+    return policy
+
+
+#: counts that may be nothing
+_MAY_BE_ZERO = {"hold_rounds"}
+
+
+def _constants(policy: Policy) -> Iterator[tuple[str, str, object]]:
+    for table in fields(policy):
+        values = getattr(policy, table.name)
+        yield from ((table.name, key.name, getattr(values, key.name)) for key in fields(values))
+
+
+def _out_of_range(key: str, value: object) -> str | None:
+    """What is wrong with a constant of the right type, by the unit in its name; None: nothing."""
+    if isinstance(value, tuple):
+        whole = all(math.isfinite(each) and 0 <= each <= 1 for each in value) and math.isclose(sum(value), 1)
+        return None if whole else "must be three shares that sum to 1"
+    if not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+        return "must be a number from 0 up"
+    counts_or_divides = isinstance(value, int) or key.endswith(("_s", "_ms", "_usd", "_cap"))
+    return "must be greater than 0" if value == 0 and counts_or_divides and key not in _MAY_BE_ZERO else None
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -104,6 +104,13 @@ def test_a_wrong_providers_file_is_refused_by_file_key_and_reason(tmp_path: Path
         ("[gates]\n", "gates: unknown table"),
         ("[gate]\nfloor = 1\n", "gate.floor: unknown key"),
         ('[gate]\nsuccess_floor = "low"\n', "gate.success_floor"),
+        ("[rounds]\ninterval_s = 0\n", "rounds.interval_s: must be greater than 0"),
+        ("[rounds]\nmax_attempts = 0\n", "rounds.max_attempts: must be greater than 0"),
+        ("[objective]\nlatency_ref_ms = 0.0\n", "objective.latency_ref_ms: must be greater than 0"),
+        ("[objective]\ncost = -0.3\n", "objective.cost: must be a number from 0 up"),
+        ("[breaker]\nopen_s = inf\n", "breaker.open_s: must be a number"),
+        ("[weights]\nbase = [0.4, 0.3, nan]\n", "weights.base"),
+        ("[weights]\nbase = [0.4, 0.4, 0.4]\n", "weights.base: must be three shares that sum to 1"),
     ],
 )
 def test_a_wrong_policy_file_is_refused_by_file_key_and_reason(tmp_path: Path, text: str, reason: str) -> None:
