@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ class Breaker:
     open_until: datetime | None = None
     #: error class that opened it
     reason: str = ""
+    opened_at: datetime | None = None
 
     def allows(self, now: datetime) -> State:
         if self.open_until is None:
@@ -40,28 +41,36 @@ class Breaker:
         if success:
             return Breaker()
         failures = self.failures + 1
-        open_s = retry_after_s or 0.0
+        open_s = min(retry_after_s or 0.0, policy.retry_after_cap_s)
         if needs_person:
             open_s = max(open_s, policy.needs_person_open_s)
         elif failures >= policy.failures:
             open_s = max(open_s, policy.open_s)
         if open_s <= 0:
-            return Breaker(failures, self.open_until, self.reason)
-        return Breaker(failures, now + timedelta(seconds=open_s), error_class or "failure")
+            return replace(self, failures=failures)
+        return Breaker(failures, now + timedelta(seconds=open_s), error_class or "failure", now)
 
     def to_json(self) -> dict[str, Any]:
-        until = None if self.open_until is None else self.open_until.isoformat()
-        return {"failures": self.failures, "open_until": until, "reason": self.reason}
+        return {
+            "failures": self.failures,
+            "open_until": None if self.open_until is None else self.open_until.isoformat(),
+            "reason": self.reason,
+            "opened_at": None if self.opened_at is None else self.opened_at.isoformat(),
+        }
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Breaker:
         """Raises ValueError for what `to_json` did not write."""
         try:
-            until = document["open_until"]
             return cls(
                 int(document["failures"]),
-                None if until is None else datetime.fromisoformat(until),
+                _time(document["open_until"]),
                 str(document["reason"]),
+                _time(document.get("opened_at")),
             )
-        except (KeyError, TypeError) as error:
+        except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"not a breaker: {error!r}") from None
+
+
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)

@@ -7,43 +7,32 @@ preferences; the optimizer corrects a mismatch between them and the objective, i
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
+from pydantic import TypeAdapter, ValidationError
+
+from app.domain import evidence, insights, scoring, weighing
 from app.domain.catalog import Target
+from app.domain.evidence import Evidence
+from app.domain.insights import Insight, Names
 from app.domain.outcome import Outcome
-from app.domain.policy import Objective, Policy, WeightsPolicy
-from app.domain.router import Features, features, score
+from app.domain.policy import Objective, Policy
 from app.domain.runtime_config import Weights
 from app.domain.scorecard import Scorecard
+from app.domain.scoring import Features
+from app.domain.weighing import RoundTable, Triple, earned
 
-Triple = tuple[float, float, float]
+__all__ = ["Insight", "Optimization", "OptimizerState", "measure", "optimization_score", "optimize"]
 
-
-@dataclass(frozen=True, slots=True)
-class Insight:
-    """A sentence a person can read, with the numbers behind it."""
-
-    kind: str
-    text: str
-    data: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class RoundTable:
-    """What was known of each target before a round, and what it was worth in it."""
-
-    features: Mapping[str, Features]
-    utilities: Mapping[str, float]
+#: `proposed` by the rule or `better` on the grid: moves; `rolled_back`: undone; the others leave weights as they are
+Verdict = Literal["proposed", "better", "rolled_back", "held", "kept", "partial"]
 
 
 @dataclass(frozen=True, slots=True)
 class OptimizerState:
-    #: smoothed mean latency in ms per target, before the latest round
-    baselines: Mapping[str, float] = field(default_factory=dict)
     #: what a slow or unreliable target has added to the exploration rate, and what it was added to
     excess: float = 0.0
     base_rate: float | None = None
@@ -53,8 +42,10 @@ class OptimizerState:
     rounds_since: int = 0
     #: rounds in which nothing moves, after a rollback
     hold: int = 0
-    #: what we set last; anything else was set by a person, and is where we start from
+    #: in force when we last looked, and what we set then; anything else was set by a person
+    given_weights: Triple | None = None
     own_weights: Triple | None = None
+    given_rate: float | None = None
     own_rate: float | None = None
     #: weights that proposals stay close to; None: the policy's
     base_weights: Triple | None = None
@@ -67,21 +58,15 @@ class OptimizerState:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> OptimizerState:
+    def from_json(cls, document: object) -> OptimizerState:
         """Raises ValueError for what `to_json` did not write; unknown keys of a later release are passed over."""
         try:
-            values = {name: document[name] for name in cls.__dataclass_fields__ if name in document}
-            tables = tuple(
-                RoundTable({k: tuple(v) for k, v in table["features"].items()}, dict(table["utilities"]))
-                for table in values.pop("tables", ())
-            )
-            triples = {
-                name: None if values.get(name) is None else tuple(values[name])
-                for name in ("previous", "own_weights", "base_weights")
-            }
-            return cls(**{**values, **triples, "tables": tables})
-        except (AttributeError, KeyError, TypeError) as error:
-            raise ValueError(f"not an optimizer state: {error!r}") from None
+            return _STATE.validate_python(document)
+        except ValidationError as error:
+            raise ValueError(f"not an optimizer state: {error}") from None
+
+
+_STATE = TypeAdapter(OptimizerState)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +91,15 @@ class Measured:
     probes: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """What becomes of the weights; `gain`: in utility per call, over the rounds that decided."""
+
+    verdict: Verdict
+    weights: Triple
+    gain: float = 0.0
+
+
 def optimize(
     state: OptimizerState,
     card_before: Scorecard,
@@ -119,32 +113,48 @@ def optimize(
     now: datetime,
 ) -> Optimization:
     """One finished round. `weights` and `exploration_rate` are those in force; `complete`: every probe ran."""
-    names = _Names(card_after)
     table = measure(outcomes, policy.objective)
-    state = _heed_people(state, weights, exploration_rate, policy)
-    known_before = _features_by_name(card_before, policy.objective)
-    rate, state, insights = _explore(state, table, names, policy)
-    if complete and table and set(map(str, table)) <= set(known_before):
-        seen = RoundTable(known_before, {str(target): row.utility for target, row in table.items()})
-        state = replace(state, tables=(*state.tables, seen)[-policy.rounds.history :])
-    before = _triple(weights)
-    after, state, verdict = (
-        _weigh(state, before, card_after, policy) if complete and table else (before, state, "partial")
-    )
-    insights += _weights_insights(before, after, verdict, card_after)
-    known_now = _features_by_name(card_after, policy.objective)
-    insights += _best_insight(known_now, after, card_after, names)
-    worth, samples = optimization_score(known_before or known_now, before, table)
-    state = replace(state, own_weights=after, own_rate=rate)
+    names = Names(table)
+    before = weighing.of_weights(weights)
+    state = _heed_people(state, before, exploration_rate, policy)
+    known_before = _by_name(scoring.comparable(card_before.evidence, policy))
+    known = {target: card_after.evidence[target] for target in table if target in card_after.evidence}
+    if complete:
+        state = _remember(state, known_before, table, policy)
+        rate, state, said = _explore(state, exploration_rate, card_before, table, names, policy)
+        move, state = _weigh(state, before, known, policy)
+    else:
+        rate, said, move = exploration_rate, [], _Move("partial", before)
+    said += insights.weights(before, move.weights, move.verdict, move.gain, list(known.values()), policy.weights)
+    after = weighing.to_weights(move.weights)
+    ranked = scoring.comparable(known, policy)
+    said += insights.best({names.of(target): scoring.score(after, shares) for target, shares in ranked.items()})
+    worth, samples = optimization_score(known_before or _by_name(ranked), before, table)
+    state = replace(state, given_weights=before, own_weights=move.weights, given_rate=exploration_rate, own_rate=rate)
     return Optimization(
-        weights=_weights(after),
+        weights=after,
         exploration_rate=rate,
-        insights=tuple(insights),
+        insights=tuple(said),
         score=worth,
         score_samples=samples,
         state=state,
-        evidence=_evidence(table, names, before, after, verdict, state.tables, card_after, policy, now),
+        evidence={
+            "verdict": move.verdict,
+            "at": int(now.timestamp() * 1000),
+            "spread": round(weighing.latency_spread(known.values()), 4),
+            "earned": {
+                "before": round(earned(before, state.tables, policy.weights), 5),
+                "after": round(earned(move.weights, state.tables, policy.weights), 5),
+                "gain": round(move.gain, 5),
+                "rounds": min(len(state.tables), policy.weights.horizon_rounds),
+            },
+            "targets": {names.of(target): asdict(row) for target, row in table.items()},
+        },
     )
+
+
+def _by_name(known: Mapping[Target, Features]) -> dict[str, Features]:
+    return {str(target): shares for target, shares in known.items()}
 
 
 # ── what the round measured ──────────────────────────────────────────────────────────────────────────────────────────
@@ -180,63 +190,70 @@ def optimization_score(
     known: Mapping[str, Features], weights: Triple, table: Mapping[Target, Measured]
 ) -> tuple[float, int]:
     """clip((U_served − U_mean) / (U_best − U_mean), 0, 1), and the number of probes; 1 where all are about as good."""
-    worth = {str(target): row.utility for target, row in table.items() if str(target) in known}
+    worth = {str(target): row.utility for target, row in table.items()}
+    served = {name: shares for name, shares in known.items() if name in worth}
     samples = sum(row.probes for row in table.values())
-    if not worth:
+    if not served:
         return 0.5, 0
-    served = worth[_choice(known, weights, worth)]
     mean, best = sum(worth.values()) / len(worth), max(worth.values())
     if best - mean < 0.01:
         return 1.0, samples
-    return min(1.0, max(0.0, (served - mean) / (best - mean))), samples
+    score = (worth[weighing.choice(served, weights)] - mean) / (best - mean)
+    return min(1.0, max(0.0, score)), samples
+
+
+def _remember(
+    state: OptimizerState, known: Mapping[str, Features], table: Mapping[Target, Measured], policy: Policy
+) -> OptimizerState:
+    """The round for later verification; one that gave no choice teaches nothing about weights."""
+    utilities = {str(target): row.utility for target, row in table.items()}
+    if not known.keys() & utilities.keys():
+        return state
+    return replace(state, tables=(*state.tables, RoundTable(known, utilities))[-policy.rounds.history :])
 
 
 # ── exploration ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _heed_people(state: OptimizerState, weights: Weights, rate: float, policy: Policy) -> OptimizerState:
-    """What a person set since our last round is the new base, not something to be undone."""
-    if state.own_weights is not None and not _same(state.own_weights, _triple(weights)):
-        state = replace(state, base_weights=_triple(weights), previous=None, rounds_since=0, hold=0)
-    if state.base_rate is None or (state.own_rate is not None and abs(state.own_rate - rate) > 1e-9):
+def _heed_people(state: OptimizerState, weights: Triple, rate: float, policy: Policy) -> OptimizerState:
+    """What a person set since our last round is the new base, not something to be undone.
+
+    A proposal of ours that was not applied (autoOptimization off) leaves what was given: no person's doing.
+    """
+    ours = [each for each in (state.own_weights, state.given_weights) if each is not None]
+    strange = not weighing.is_close(weights, policy.weights.base, policy.weights.radius) if not ours else True
+    if strange and not any(weighing.is_close(weights, each) for each in ours):
+        state = replace(state, base_weights=weights, previous=None, rounds_since=0, hold=0)
+    rates = [each for each in (state.own_rate, state.given_rate) if each is not None]
+    if not any(abs(rate - each) < 1e-9 for each in rates):
         state = replace(state, base_rate=rate, excess=0.0)
     return state
 
 
 def _explore(
-    state: OptimizerState, table: Mapping[Target, Measured], names: _Names, policy: Policy
+    state: OptimizerState,
+    was: float,
+    card_before: Scorecard,
+    table: Mapping[Target, Measured],
+    names: Names,
+    policy: Policy,
 ) -> tuple[float, OptimizerState, list[Insight]]:
     limits = policy.exploration
-    assert state.base_rate is not None
-    was = state.base_rate + state.excess
-    alarms = [alarm for target, row in table.items() if (alarm := _alarm(state, target, row, names, policy))]
+    base = was if state.base_rate is None else state.base_rate
+    found = (_alarm(names.of(target), card_before.evidence.get(target), row, policy) for target, row in table.items())
+    alarms = [alarm for alarm in found if alarm is not None]
     excess = limits.raised - limits.base if alarms else state.excess * limits.excess_decay
-    if excess < 0.001:
-        excess = 0.0
-    rate = min(1.0, round(state.base_rate + excess, 4))
-    moved = (
-        f"exploration {_short(was)} → {_short(rate)}" if _short(was) != _short(rate) else f"exploration {_short(rate)}"
-    )
-    insights = [Insight(alarm.kind, f"{alarm.text}: {moved}", alarm.data) for alarm in alarms]
-    if not alarms and rate < was:
-        insights.append(Insight("exploration", f"no target became slow or unreliable: {moved}", {"rate": rate}))
-    decay, baselines = limits.baseline_decay, dict(state.baselines)
-    for target, row in table.items():
-        if row.latency_ms is not None:
-            old = baselines.get(str(target), row.latency_ms)
-            baselines[str(target)] = decay * old + (1 - decay) * row.latency_ms
-    return rate, replace(state, excess=excess, baselines=baselines), insights
+    excess = excess if excess >= 0.001 else 0.0
+    rate = min(1.0, round(base + excess, 4))
+    return rate, replace(state, excess=excess), insights.exploration(alarms, was, rate)
 
 
-def _alarm(state: OptimizerState, target: Target, row: Measured, names: _Names, policy: Policy) -> Insight | None:
-    limits, baseline = policy.exploration, state.baselines.get(str(target))
-    if baseline and row.latency_ms is not None and row.latency_ms > limits.latency_ratio * baseline:
-        ratio = row.latency_ms / baseline
-        text = f"{names.of(target)} latency {row.latency_ms:.0f} ms, was {baseline:.0f} ms (×{ratio:.2f})"
-        return Insight("latency", text, {"latencyMs": row.latency_ms, "baselineMs": baseline, "ratio": round(ratio, 3)})
+def _alarm(name: str, before: Evidence | None, row: Measured, policy: Policy) -> Insight | None:
+    limits, baseline = policy.exploration, before.baseline_ms if before else None
+    if baseline is not None and row.latency_ms is not None and evidence.became_slow(row.latency_ms, baseline, limits):
+        return insights.became_slow(name, row.latency_ms, baseline)
     if row.success < limits.success_below:
-        text = f"{names.of(target)} success {row.success:.0%} is below {limits.success_below:.0%}"
-        return Insight("reliability", text, {"success": row.success, "probes": row.probes})
+        return insights.became_unreliable(name, row.success, row.probes, limits.success_below)
     return None
 
 
@@ -244,195 +261,38 @@ def _alarm(state: OptimizerState, target: Target, row: Measured, names: _Names, 
 
 
 def _weigh(
-    state: OptimizerState, before: Triple, card: Scorecard, policy: Policy
-) -> tuple[Triple, OptimizerState, str]:
-    limits = policy.weights
+    state: OptimizerState, before: Triple, known: Mapping[Target, Evidence], policy: Policy
+) -> tuple[_Move, OptimizerState]:
+    limits, tables = policy.weights, state.tables
+    if len(known) < 2:
+        return _Move("kept", before), state
     state = replace(state, rounds_since=state.rounds_since + 1)
-    if _regretted(state, before, limits):
-        assert state.previous is not None
-        return state.previous, replace(state, previous=None, rounds_since=0, hold=limits.hold_rounds), "rolled_back"
+    recent = tables[-limits.rollback_rounds :]
+    if state.previous is not None and state.rounds_since >= limits.rollback_rounds:
+        regret = earned(state.previous, recent, limits) - earned(before, recent, limits)
+        if regret > limits.rollback_loss:
+            move = _Move("rolled_back", state.previous, regret)
+            return move, replace(state, previous=None, rounds_since=0, hold=limits.hold_rounds)
     if state.hold > 0:
-        return before, replace(state, hold=state.hold - 1), "held"
-    base = state.base_weights or limits.base
-    chosen = before
-    proposed = _step(before, _within(_proposal(base, card, limits), base, limits), limits)
-    if earned(proposed, state.tables, limits) >= earned(before, state.tables, limits) - limits.accept_slack:
-        chosen = proposed
-    if len(state.tables) >= limits.neighbour_min_rounds:
-        near = max(_neighbours(before, base, limits), key=lambda w: earned(w, state.tables, limits), default=chosen)
-        if earned(near, state.tables, limits) > earned(chosen, state.tables, limits) + limits.neighbour_gain:
-            chosen = near
-    if _same(chosen, before):
-        return before, state, "kept"
-    return chosen, replace(state, previous=before, rounds_since=0), "accepted"
+        return _Move("held", before), replace(state, hold=state.hold - 1)
+    move = _best_move(state, before, list(known.values()), policy)
+    if weighing.is_close(move.weights, before):
+        return _Move("kept", before), state
+    return move, replace(state, previous=before, rounds_since=0)
 
 
-def _regretted(state: OptimizerState, now: Triple, limits: WeightsPolicy) -> bool:
-    """Would the weights before our last move have earned clearly more since?"""
-    if state.previous is None or state.rounds_since < limits.rollback_rounds:
-        return False
-    recent = state.tables[-limits.rollback_rounds :]
-    return earned(state.previous, recent, limits) > earned(now, recent, limits) + limits.rollback_loss
-
-
-def earned(weights: Triple, tables: Sequence[RoundTable], limits: WeightsPolicy) -> float:
-    """J(w) = Σ_h decay^(H−h) · u_h[argmax_p w·f_h(p)] / Σ_h decay^(H−h), over the last `horizon_rounds` rounds."""
-    total = mass = 0.0
-    for age, table in enumerate(reversed(tables[-limits.horizon_rounds :])):
-        share = limits.horizon_decay**age
-        total += share * table.utilities[_choice(table.features, weights, table.utilities)]
-        mass += share
-    return total / mass if mass else 0.0
-
-
-def _choice(known: Mapping[str, Features], weights: Triple, among: Mapping[str, float]) -> str:
-    return max(among, key=lambda name: sum(w * f for w, f in zip(weights, known[name], strict=True)))
-
-
-def _proposal(base: Triple, card: Scorecard, limits: WeightsPolicy) -> Triple:
-    """The policy's answer to what the scorecard shows, as a displacement of `base`."""
-    if worst_success(card, limits.unreliable_sigma) < limits.unreliable_below:
-        target = limits.unreliable
-    elif latency_spread(card) > limits.spread_above:
-        target = limits.spread
-    else:
-        target = limits.base
-    return _as_triple(b + t - d for b, t, d in zip(base, target, limits.base, strict=True))
-
-
-def worst_success(card: Scorecard, sigma: float = 0.0) -> float:
-    """The lowest success rate, each taken `sigma` standard errors higher: ten calls are few."""
-    rates = (
-        known.success + sigma * math.sqrt(known.success * (1 - known.success) / max(known.mass, 1.0))
-        for known in card.evidence.values()
-    )
-    return min(rates, default=1.0)
-
-
-def latency_spread(card: Scorecard) -> float:
-    """e = (max L − min L) / mean L"""
-    latencies = [known.latency_ms for known in card.evidence.values() if known.latency_ms]
-    return (max(latencies) - min(latencies)) / (sum(latencies) / len(latencies)) if latencies else 0.0
-
-
-def _within(target: Triple, base: Triple, limits: WeightsPolicy) -> Triple:
-    """The nearest weights that are close to the base and above the floor; a base below the floor may stay there."""
-    low = [max(min(limits.floor, b), b - limits.radius) for b in base]
-    high = [b + limits.radius for b in base]
-    clipped = [max(lo, min(hi, t)) for t, lo, hi in zip(target, low, high, strict=True)]
-    missing = 1.0 - sum(clipped)
-    room = [(hi if missing > 0 else lo) - c for c, lo, hi in zip(clipped, low, high, strict=True)]
-    share = missing / sum(room) if abs(missing) > 1e-9 else 0.0
-    return _as_triple(c + share * r for c, r in zip(clipped, room, strict=True))
-
-
-def _step(before: Triple, target: Triple, limits: WeightsPolicy) -> Triple:
-    """Towards the target, at most `step` per weight."""
-    moves = [t - b for t, b in zip(target, before, strict=True)]
-    share = min(1.0, limits.step / max(max(map(abs, moves)), 1e-12))
-    return _as_triple(b + share * move for b, move in zip(before, moves, strict=True))
-
-
-def _neighbours(before: Triple, base: Triple, limits: WeightsPolicy) -> list[Triple]:
-    grid, near = limits.neighbour_grid, []
-    steps = [n * grid for n in range(-round(limits.step / grid), round(limits.step / grid) + 1)]
-    for latency in steps:
-        for cost in steps:
-            weights = (before[0] + latency, before[1] + cost, before[2] - latency - cost)
-            close = all(abs(w - b) <= limits.radius + 1e-9 for w, b in zip(weights, base, strict=True))
-            if close and abs(latency + cost) <= limits.step + 1e-9 and min(weights) >= limits.floor - 1e-9:
-                near.append(_as_triple(weights))
-    return near
-
-
-# ── words ────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _weights_insights(before: Triple, after: Triple, verdict: str, card: Scorecard) -> list[Insight]:
-    moved = f"weights {_shown(before)} → {_shown(after)}"
-    data = {"before": before, "after": after, "spread": round(latency_spread(card), 4)}
-    if verdict == "accepted":
-        text = f"{moved}: latency spread {latency_spread(card):.2f}, worst success {worst_success(card):.0%}"
-        return [Insight("weights", text, data)]
-    if verdict == "rolled_back":
-        return [Insight("rollback", f"{moved}: the older weights would have earned more since the move", data)]
-    if verdict == "partial":
-        return [Insight("partial", "not every probe ran: the weights stay as they are", data)]
-    return []
-
-
-def _best_insight(known: Mapping[str, Features], weights: Triple, card: Scorecard, names: _Names) -> list[Insight]:
-    if not known:
-        return []
-    scores = {target: score(_weights(weights), known[str(target)]) for target in card.evidence if str(target) in known}
-    best = max(scores, key=lambda target: scores[target])
-    shown = {names.of(target): round(value, 4) for target, value in scores.items()}
-    return [Insight("best", f"Best provider: {names.of(best)} (score: {scores[best]:.3f})", {"scores": shown})]
-
-
-def _evidence(
-    table: Mapping[Target, Measured],
-    names: _Names,
-    before: Triple,
-    after: Triple,
-    verdict: str,
-    tables: Sequence[RoundTable],
-    card: Scorecard,
-    policy: Policy,
-    now: datetime,
-) -> dict[str, Any]:
-    return {
-        "verdict": verdict,
-        "at": int(now.timestamp() * 1000),
-        "spread": round(latency_spread(card), 4),
-        "earned": {
-            "before": round(earned(before, tables, policy.weights), 5),
-            "after": round(earned(after, tables, policy.weights), 5),
-            "rounds": min(len(tables), policy.weights.horizon_rounds),
-        },
-        "targets": {names.of(target): asdict(row) for target, row in table.items()},
-    }
-
-
-class _Names:
-    """How people call a target: by its provider alone where that has one model."""
-
-    def __init__(self, card: Scorecard) -> None:
-        providers = [target.provider for target in card.evidence]
-        self._alone = {name for name in providers if providers.count(name) == 1}
-
-    def of(self, target: Target) -> str:
-        return target.provider if target.provider in self._alone else str(target)
-
-
-def _features_by_name(card: Scorecard, objective: Objective) -> dict[str, Features]:
-    return {str(target): shares for target, shares in features(card.evidence, objective).items()}
-
-
-def _triple(weights: Weights) -> Triple:
-    return (weights.latency, weights.cost, weights.reliability)
-
-
-def _weights(triple: Triple) -> Weights:
-    """To six digits, with a sum of exactly 1."""
-    latency, cost = round(triple[0], 6), round(triple[1], 6)
-    return Weights(latency=latency, cost=cost, reliability=round(1.0 - latency - cost, 6))
-
-
-def _as_triple(values: Any) -> Triple:
-    latency, cost, reliability = (round(value, 9) for value in values)
-    return (latency, cost, reliability)
-
-
-def _same(one: Triple, other: Triple) -> bool:
-    return all(abs(a - b) < 1e-6 for a, b in zip(one, other, strict=True))
-
-
-def _short(value: float) -> str:
-    """.10 or .125, as the specification writes shares."""
-    text = f"{value:.3f}".removesuffix("0")
-    return text.removeprefix("0") if value < 1 else text
-
-
-def _shown(weights: Triple) -> str:
-    return "(" + ", ".join(_short(value) for value in weights) + ")"
+def _best_move(state: OptimizerState, before: Triple, known: Sequence[Evidence], policy: Policy) -> _Move:
+    limits, tables = policy.weights, state.tables
+    base, now = state.base_weights or limits.base, earned(before, tables, limits)
+    move = _Move("kept", before)
+    proposed = weighing.proposal(before, base, known, limits)
+    gain = earned(proposed, tables, limits) - now
+    if gain >= -limits.accept_slack:
+        move = _Move("proposed", proposed, gain)
+    if len(tables) >= limits.neighbour_min_rounds:
+        near = weighing.neighbours(before, base, limits)
+        best = max(near, key=lambda weights: earned(weights, tables, limits), default=before)
+        gain = earned(best, tables, limits) - now
+        if gain > move.gain + limits.neighbour_gain:
+            move = _Move("better", best, gain)
+    return move

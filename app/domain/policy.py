@@ -40,6 +40,7 @@ class GatePolicy:
 
 @dataclass(frozen=True, slots=True)
 class ScorePolicy:
+    noise: float = 0.03
     near_tie: float = 0.01
 
 
@@ -48,6 +49,8 @@ class BreakerPolicy:
     failures: int = 3
     open_s: float = 60.0
     needs_person_open_s: float = 900.0
+    retry_after_cap_s: float = 3600.0
+    trial_calls: int = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ class WeightsPolicy:
     radius: float = 0.1
     horizon_rounds: int = 6
     horizon_decay: float = 0.7
+    softness: float = 0.05
     accept_slack: float = 0.002
     neighbour_grid: float = 0.05
     neighbour_gain: float = 0.015
@@ -83,8 +87,9 @@ class ExplorationPolicy:
     recovered_ratio: float = 1.2
     success_below: float = 0.8
     excess_decay: float = 0.5
-    margin: float = 0.02
-    age_margin: float = 0.04
+    margin: float = 0.1
+    age_margin: float = 0.4
+    least_per_round: float = 20.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
-from app.domain import bandits, optimizer, router, runtime_config, trace
+from app.domain import bandits, optimizer, router, runtime_config, scoring, trace
 from app.domain.breaker import Breaker
 from app.domain.catalog import Target
 from app.domain.optimizer import OptimizerState
@@ -147,9 +147,9 @@ class Static(Served):
     def choose(self, at_s: float) -> str:
         if not self.card.evidence:
             return next(iter(self.targets))
-        shares = router.features(self.card.evidence, self.policy.objective)
-        weights = self.config.global_.provider_weights
-        return max(shares, key=lambda target: router.score(weights, shares[target])).provider
+        known, weights = self.card.evidence, self.config.global_.provider_weights
+        shares = scoring.features(scoring.figures(known, self.policy.objective), known, self.policy.objective)
+        return max(shares, key=lambda target: scoring.score(weights, shares[target])).provider
 
     def close_round(self, round_: Round) -> None:
         self.card = self.card.close_round(self._outcomes(round_), self.policy)

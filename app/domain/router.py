@@ -9,21 +9,20 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from app.domain import scoring
 from app.domain.breaker import Breaker, State
 from app.domain.catalog import Target
-from app.domain.policy import Objective, Policy
+from app.domain.evidence import Evidence
+from app.domain.policy import Policy
 from app.domain.runtime_config import RuntimeConfig, Weights
-from app.domain.scorecard import Evidence, Scorecard
+from app.domain.scorecard import Scorecard
 
-#: share of cost_ref_usd below which calls cost the same: a free model is not infinitely cheaper than a cheap one
-FREE = 0.001
-
-Features = tuple[float, float, float]
+_CLOSED: State = "closed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +71,32 @@ def plan(
     """Rank every target of an enabled provider."""
     usable = [t for t in targets if t.provider not in config.providers or config.providers[t.provider].enabled]
     usable.sort(key=lambda target: _priority(config, target))
-    states: dict[Target, State] = {t: breakers.get(t, Breaker()).allows(now) for t in usable}
+    states = {t: _state(breakers[t], card, t, policy, now) if t in breakers else _CLOSED for t in usable}
     evidence = {t: card.evidence[t] for t in usable if t in card.evidence and card.evidence[t].mass > 0}
     if not (config.global_.enabled and config.features.smart_routing) or not evidence:
         return _by_priority(config, usable, states, evidence)
-    return _by_evidence(config, usable, states, evidence, policy, now, segment)
+    return _Ranking(config, usable, states, evidence, policy, segment).plan(card.calls_per_round, now)
 
 
 def _priority(config: RuntimeConfig, target: Target) -> int:
     mine = config.providers.get(target.provider)
     return mine.priority if mine is not None else 10_000
+
+
+def _state(breaker: Breaker, card: Scorecard, target: Target, policy: Policy, now: datetime) -> State:
+    """The breaker's state, in the light of what else is known.
+
+    A success since it opened (in a round, say) closes it. Once a trial has failed the next one waits for traffic too:
+    where a call comes every few minutes, every one of them would be a trial.
+    """
+    state = breaker.allows(now)
+    known = card.evidence.get(target)
+    if state == "closed" or known is None:
+        return state
+    if breaker.opened_at and known.last_success_at and known.last_success_at > breaker.opened_at:
+        return "closed"
+    tried = breaker.failures > policy.breaker.failures
+    return "open" if tried and card.calls - known.seen_at_call < policy.breaker.trial_calls else state
 
 
 def _by_priority(
@@ -97,42 +112,96 @@ def _by_priority(
     return Plan(tuple(candidates), tuple(order[:1]), tuple(closed[1:]) if rate > 0 else (), rate)
 
 
-def _by_evidence(
-    config: RuntimeConfig,
-    usable: Sequence[Target],
-    states: Mapping[Target, State],
-    evidence: Mapping[Target, Evidence],
-    policy: Policy,
-    now: datetime,
-    segment: str | None,
-) -> Plan:
-    refused = _gate(evidence, states, policy)
-    eligible = [t for t in evidence if t not in refused] or list(evidence)
-    shares = features({t: evidence[t] for t in eligible}, policy.objective)
-    weights = _weights(config, segment)
-    scores = {t: score(_own(config, t, weights), shares[t]) for t in eligible}
-    utilities = {t: utility(known, policy.objective) for t, known in evidence.items()}
-    ranked = sorted(eligible, key=lambda t: -scores[t])
-    unseen = [t for t in usable if t not in evidence]
-    behind = sorted((t for t in evidence if t not in scores), key=lambda t: -evidence[t].success)
-    order = sorted([*ranked, *unseen, *behind], key=lambda t: states[t] == "open")
-    candidates = [
-        Candidate(
-            target=t,
-            score=scores.get(t),
-            utility=utilities.get(t),
-            eligible=t in scores and t not in refused,
-            breaker=states[t],
-            reasons=_said("no evidence yet" if t in unseen else refused.get(t, ""), states[t]),
-            evidence=evidence.get(t),
+class _Ranking:
+    """The usable targets, ranked by what is known of them."""
+
+    def __init__(
+        self,
+        config: RuntimeConfig,
+        usable: Sequence[Target],
+        states: Mapping[Target, State],
+        evidence: Mapping[Target, Evidence],
+        policy: Policy,
+        segment: str | None,
+    ) -> None:
+        self.config, self.states, self.evidence, self.policy = config, states, evidence, policy
+        self.weights = _weights(config, segment)
+        closed = {t: known for t, known in evidence.items() if states[t] != "open"}
+        self.refused = scoring.gate(closed, policy)
+        eligible = [t for t in closed if t not in self.refused] or list(closed or evidence)
+        figures = scoring.figures(evidence, policy.objective)
+        self.figures = figures
+        self.utilities = {t: scoring.utility(known, policy.objective) for t, known in figures.items()}
+        shares = scoring.features(figures, eligible, policy.objective)
+        self.scores = {t: scoring.score(self._own(t), shares[t]) for t in eligible}
+        by_score = sorted(eligible, key=lambda t: -self.scores[t])
+        self.ties = self._leaders(by_score)
+        self.ranked = [*self.ties, *(t for t in by_score if t not in self.ties)]
+        self.unseen = [t for t in usable if t not in evidence]
+        behind = sorted((t for t in evidence if t not in self.scores), key=lambda t: -evidence[t].success)
+        self.order = sorted([*self.ranked, *self.unseen, *behind], key=lambda t: states[t] == "open")
+
+    def _own(self, target: Target) -> Weights:
+        mine = self.config.providers.get(target.provider)
+        return mine.weights if mine is not None and mine.weights is not None else self.weights
+
+    def _leaders(self, by_score: Sequence[Target]) -> list[Target]:
+        """Those that share first place: among scores closer than the noise the objective decides, as far as it can."""
+        limits, utilities = self.policy.score, self.utilities
+        close = [t for t in by_score if self.scores[by_score[0]] - self.scores[t] <= limits.noise]
+        best = max(close, key=utilities.__getitem__)
+        return [best, *(t for t in close if t != best and utilities[best] - utilities[t] <= limits.near_tie)]
+
+    def plan(self, calls_per_round: int | None, now: datetime) -> Plan:
+        rate = self.config.effective_exploration_rate
+        ties = [t for t in self.ties if self.states[t] != "open"] or self.order[:1]
+        explorable = [t for t in self.unseen if self.states[t] != "open" and t not in ties]
+        if calls_per_round is None or calls_per_round * rate >= self.policy.exploration.least_per_round:
+            explorable += self._worth_a_look(rate, now)
+        candidates = tuple(self._candidate(t) for t in self.order)
+        return Plan(candidates, tuple(ties), tuple(explorable) if rate > 0 else (), rate)
+
+    def _candidate(self, target: Target) -> Candidate:
+        known, state = self.evidence.get(target), self.states[target]
+        why = "no evidence yet" if known is None else self.refused.get(target, "")
+        return Candidate(
+            target=target,
+            score=self.scores.get(target),
+            utility=self.utilities.get(target),
+            eligible=target in self.scores and target not in self.refused and state != "open",
+            breaker=state,
+            reasons=_said(why, state),
+            evidence=known,
         )
-        for t in order
-    ]
-    ties = tuple(t for t in ranked if scores[ranked[0]] - scores[t] <= policy.score.near_tie)
-    explorable = [t for t in unseen if states[t] != "open"]
-    explorable += _worth_a_look([t for t in ranked if t not in ties], ranked[0], evidence, utilities, policy, now)
-    rate = config.effective_exploration_rate
-    return Plan(tuple(candidates), ties, tuple(explorable) if rate > 0 else (), rate)
+
+    def _worth_a_look(self, rate: float, now: datetime) -> list[Target]:
+        """Those that may have become the best one since they were last seen; the longest unseen first.
+
+        How far behind a target may be grows with the age of what is known of it, as a share of what choosing well is
+        worth here (U_best − U_mean): where that is little, looking around costs as much as it can bring. Who asks for
+        more exploration than the optimizer ever does, asks for targets that are further behind.
+        """
+        limits, best = self.policy.exploration, self.utilities[self.ties[0]]
+        reach = max(1.0, rate / limits.raised)
+        stake = best - sum(self.utilities[t] for t in self.scores) / len(self.scores)
+        ages: dict[Target, float] = {}
+        for target in self.ranked[len(self.ties) :]:
+            seen = self.evidence[target].last_observed_at
+            interval_s = self.policy.rounds.interval_s
+            age = interval_s if seen is None else max(0.0, (now - seen).total_seconds())
+            margin = limits.margin + limits.age_margin * math.sqrt(min(1.0, age / interval_s))
+            if best - self.utilities[target] < stake * margin * reach or self._would_lead_if_back(target):
+                ages[target] = age
+        return sorted(ages, key=lambda target: -ages[target])
+
+    def _would_lead_if_back(self, target: Target) -> bool:
+        """Would a target that became slow lead if it were as fast as it formerly was?"""
+        formerly_ms, leader = self.evidence[target].formerly_ms, self.ties[0]
+        if formerly_ms is None:
+            return False
+        pair = {leader: self.figures[leader], target: self.figures[target]._replace(latency_ms=formerly_ms)}
+        shares = scoring.features(pair, pair, self.policy.objective)
+        return scoring.score(self._own(target), shares[target]) > scoring.score(self._own(leader), shares[leader])
 
 
 def _weights(config: RuntimeConfig, segment: str | None) -> Weights:
@@ -140,90 +209,8 @@ def _weights(config: RuntimeConfig, segment: str | None) -> Weights:
     return mine.weights if mine is not None and mine.weights is not None else config.global_.provider_weights
 
 
-def _own(config: RuntimeConfig, target: Target, weights: Weights) -> Weights:
-    mine = config.providers.get(target.provider)
-    return mine.weights if mine is not None and mine.weights is not None else weights
-
-
-def _gate(evidence: Mapping[Target, Evidence], states: Mapping[Target, State], policy: Policy) -> dict[Target, str]:
-    """Who may not be first, and why: a dead or wrong target must not win by being cheap and formerly fast."""
-    gate = policy.gate
-    refused = {t: f"breaker {states[t]}" for t in evidence if states[t] == "open"}
-    closed = [known for t, known in evidence.items() if t not in refused]
-    if not closed:
-        return refused
-    success = min(gate.success_floor, max(known.success for known in closed) - gate.success_slack)
-    quality = gate.quality_share * max((known.quality for known in closed if known.quality is not None), default=0.0)
-    for target, known in evidence.items():
-        if target in refused:
-            continue
-        if known.success < success:
-            refused[target] = f"success {known.success:.2f} is below {success:.2f}"
-        elif known.quality is not None and _at_best(known) < quality:
-            refused[target] = f"quality {known.quality:.2f} is below {quality:.2f}"
-    return refused
-
-
-def _at_best(known: Evidence) -> float:
-    """Upper end of the interval in which the mean quality lies."""
-    assert known.quality is not None
-    return known.quality + 2 * math.sqrt(known.quality_variance / max(known.quality_mass, 1e-9))
-
-
-def features(evidence: Mapping[Target, Evidence], objective: Objective) -> dict[Target, Features]:
-    """min L / L, min C / C and S·Q per target, each 0..1; unknown speed is 0, an unknown price the dearest known."""
-    latencies = [known.latency_ms for known in evidence.values() if known.latency_ms]
-    costs = [known.cost_usd for known in evidence.values() if known.cost_usd is not None]
-    floor = FREE * objective.cost_ref_usd
-    fastest, cheapest, dearest = (
-        min(latencies, default=1.0),
-        max(min(costs, default=0.0), floor),
-        max(costs, default=0.0),
-    )
-    return {
-        target: (
-            min(1.0, fastest / known.latency_ms) if known.latency_ms else 0.0,
-            cheapest / max(dearest if known.cost_usd is None else known.cost_usd, cheapest),
-            known.success * (1.0 if known.quality is None else known.quality),
-        )
-        for target, known in evidence.items()
-    }
-
-
-def score(weights: Weights, shares: Features) -> float:
-    """w_lat·(min L / L) + w_cost·(min C / C) + w_rel·S·Q"""
-    return weights.latency * shares[0] + weights.cost * shares[1] + weights.reliability * shares[2]
-
-
-def utility(known: Evidence, objective: Objective) -> float:
-    """U = S·Q − a·min(1, L / L_ref) − b·min(1, C / C_ref)"""
-    latency = min(1.0, (known.latency_ms or 0.0) / objective.latency_ref_ms)
-    cost = min(1.0, (known.cost_usd or 0.0) / objective.cost_ref_usd)
-    good = known.success * (1.0 if known.quality is None else known.quality)
-    return good - objective.latency * latency - objective.cost * cost
-
-
-def _worth_a_look(
-    others: Iterable[Target],
-    best: Target,
-    evidence: Mapping[Target, Evidence],
-    utilities: Mapping[Target, float],
-    policy: Policy,
-    now: datetime,
-) -> list[Target]:
-    """Those that may have become the best one since they were last seen; the longest unseen first."""
-    exploration, ages = policy.exploration, {}
-    for target in others:
-        seen = evidence[target].last_observed_at
-        ages[target] = age = policy.rounds.interval_s if seen is None else max(0.0, (now - seen).total_seconds())
-        margin = exploration.margin + exploration.age_margin * math.sqrt(min(1.0, age / policy.rounds.interval_s))
-        if utilities[target] <= utilities[best] - margin:
-            del ages[target]
-    return sorted(ages, key=lambda target: -ages[target])
-
-
 def _said(why: str, state: State) -> tuple[str, ...]:
-    return tuple(filter(None, (why, "" if state == "closed" or "breaker" in why else f"breaker {state}")))
+    return tuple(filter(None, (why, "" if state == "closed" else f"breaker {state}")))
 
 
 def route(plan: Plan, rng: random.Random, now: datetime) -> Route:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -16,9 +15,6 @@ from app.domain.policy import Policy
 
 __all__ = ["Evidence", "Scorecard"]
 
-#: when the latest rounds closed, oldest first, and `Scorecard.calls` at that moment
-Marks = tuple[tuple[datetime, int], ...]
-
 
 @dataclass(frozen=True, slots=True)
 class Scorecard:
@@ -27,8 +23,8 @@ class Scorecard:
     evidence: Mapping[Target, Evidence] = field(default_factory=dict)
     #: live calls counted so far
     calls: int = 0
-    #: of the last two rounds
-    marks: Marks = ()
+    #: `calls` when each of the last two rounds closed
+    marks: tuple[int, ...] = ()
 
     @classmethod
     def empty(cls) -> Scorecard:
@@ -55,28 +51,19 @@ class Scorecard:
         measured = {
             target: self.evidence.get(target, Evidence()).with_round(mine, policy) for target, mine in by_target.items()
         }
-        closed_at = max(outcome.at for mine in by_target.values() for outcome in mine)
-        marks = (*self.marks, (closed_at, self.calls))[-2:]
-        return replace(self, evidence={**self.evidence, **measured}, marks=marks)
+        return replace(self, evidence={**self.evidence, **measured}, marks=(*self.marks, self.calls)[-2:])
 
-    def traffic(self, now: datetime, policy: Policy) -> float | None:
-        """Live calls per round interval, at the rate since the round before last; None: too early to say."""
-        if not self.marks:
+    @property
+    def calls_per_round(self) -> int | None:
+        """Live calls between the last two rounds, or since then if those are more; None: too early to say."""
+        if len(self.marks) < 2:
             return None
-        since, calls = self.marks[0]
-        elapsed_s = (now - since).total_seconds()
-        if elapsed_s < policy.rounds.interval_s / 10:
-            return None
-        return (self.calls - calls) * policy.rounds.interval_s / elapsed_s
+        before, last = self.marks
+        return max(last - before, self.calls - last)
 
     def to_json(self) -> dict[str, Any]:
         targets = {str(target): _EVIDENCE.dump_python(known, mode="json") for target, known in self.evidence.items()}
-        return {
-            "version": 1,
-            "targets": targets,
-            "calls": self.calls,
-            "marks": [[at.isoformat(), calls] for at, calls in self.marks],
-        }
+        return {"version": 1, "targets": targets, "calls": self.calls, "marks": list(self.marks)}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Scorecard:
@@ -84,10 +71,10 @@ class Scorecard:
         try:
             targets = document["targets"].items()
             evidence = {Target.parse(name): _EVIDENCE.validate_python(known) for name, known in targets}
-            return cls(evidence, int(document.get("calls", 0)), _MARKS.validate_python(document.get("marks", ())))
+            marks = tuple(int(calls) for calls in document.get("marks", ()))[-2:]
+            return cls(evidence, int(document.get("calls", 0)), marks)
         except (AttributeError, KeyError, TypeError, ValidationError) as error:
             raise ValueError(f"not a scorecard: {error!r}") from None
 
 
 _EVIDENCE = TypeAdapter(Evidence)
-_MARKS: TypeAdapter[Marks] = TypeAdapter(Marks)

@@ -52,8 +52,23 @@ def test_the_providers_own_delay_is_obeyed_from_the_first_failure() -> None:
     assert breaker.allows(later(seconds=49)) == "half_open"
 
 
+def test_a_delay_beyond_reason_is_cut() -> None:
+    breaker = after(Breaker(), False, error_class="rate_limited", retry_after_s=1e9)
+
+    assert breaker.allows(later(seconds=3599)) == "open"
+    assert breaker.allows(later(hours=1)) == "half_open"
+
+
+def test_it_remembers_when_it_last_opened() -> None:
+    opened = after(Breaker(failures=2), False)
+    again = after(opened, False, seconds=60)
+
+    assert (opened.opened_at, again.opened_at) == (START, later(seconds=60))
+    assert after(Breaker(), False).opened_at is None
+
+
 def test_the_journey_through_json_loses_nothing() -> None:
-    for breaker in (Breaker(), Breaker(3, later(seconds=5), "overloaded")):
+    for breaker in (Breaker(), Breaker(3, later(seconds=5), "overloaded", START)):
         assert Breaker.from_json(json.loads(json.dumps(breaker.to_json()))) == breaker
 
 

@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain import optimizer
-from app.domain.optimizer import Optimization, OptimizerState, RoundTable
+from app.domain import optimizer, weighing
+from app.domain.catalog import Target
+from app.domain.optimizer import Optimization, OptimizerState
 from app.domain.outcome import Outcome
 from app.domain.runtime_config import Weights
 from app.domain.scorecard import Scorecard
+from app.domain.weighing import RoundTable
 from tests.domain.routing import ANTHROPIC, DEEPSEEK, GEMINI, OPENAI, POLICY, START, TARGETS, calls, outcome, table
 
 SPECIFIED = {DEEPSEEK: 240.0, GEMINI: 350.0, ANTHROPIC: 450.0, OPENAI: 520.0}
@@ -58,7 +60,7 @@ def test_worked_example_1_ends_in_the_specified_weights_and_stays_there() -> Non
 
     assert triple(first.weights) == (0.5, 0.2, 0.3)
     assert first.evidence["spread"] == pytest.approx(0.718, abs=0.001)
-    assert "weights (.40, .30, .30) → (.50, .20, .30)" in texts(first)
+    assert "weights (.40, .30, .30) → (.50, .20, .30): latency spread .718 is above .25" in texts(first)
     for _ in range(5):
         assert triple(loop.round(rows).weights) == (0.5, 0.2, 0.3)
 
@@ -101,6 +103,13 @@ def test_a_partial_round_moves_no_weights() -> None:
     assert result.state.tables == ()
 
 
+def test_a_partial_round_leaves_exploration_alone() -> None:
+    loop = Loop()
+    loop.round(table(SPECIFIED))
+
+    assert loop.round(table({**SPECIFIED, DEEPSEEK: 900}), complete=False).exploration_rate == 0.10
+
+
 def test_no_weight_moves_further_than_its_step() -> None:
     loop = Loop(weights=Weights(latency=0.1, cost=0.45, reliability=0.45))
     loop.state = replace(loop.state, own_weights=(0.1, 0.45, 0.45))
@@ -110,36 +119,65 @@ def test_no_weight_moves_further_than_its_step() -> None:
     assert moved[0] == pytest.approx(0.2)
 
 
+#: more weight on latency picks deepseek, which was worth little
+KNOWN = {"deepseek/m": (1.0, 0.1, 0.9), "gemini/m": (0.5, 0.9, 0.9)}
+WORTH = {"deepseek/m": 0.2, "gemini/m": 0.8}
+
+
+def test_what_weights_earned_is_what_they_would_have_chosen_the_more_surely_the_better() -> None:
+    tables = (RoundTable(KNOWN, WORTH),)
+
+    earned = [weighing.earned(w, tables, LIMITS) for w in ((0.1, 0.8, 0.1), (0.4, 0.3, 0.3), (0.6, 0.2, 0.2))]
+
+    assert earned[0] == pytest.approx(0.8, abs=0.001)
+    assert earned == sorted(earned, reverse=True)
+    assert earned[2] < 0.4
+
+
+def test_older_rounds_count_less_and_rounds_beyond_the_horizon_not_at_all() -> None:
+    good, bad = RoundTable(KNOWN, WORTH), RoundTable(KNOWN, {"deepseek/m": 0.8, "gemini/m": 0.2})
+    cheap = (0.1, 0.8, 0.1)
+
+    assert weighing.earned(cheap, (bad, good), LIMITS) > 0.5 > weighing.earned(cheap, (good, bad), LIMITS)
+    assert weighing.earned(cheap, (bad, *[good] * 6), LIMITS) == pytest.approx(0.8, abs=0.001)
+    assert weighing.earned(cheap, (), LIMITS) == 0
+
+
 def test_a_proposal_that_would_have_earned_less_is_not_taken() -> None:
-    known = {"deepseek/m": (1.0, 0.1, 0.9), "gemini/m": (0.75, 0.5, 0.9)}  # more weight on latency picks deepseek …
-    worth = {"deepseek/m": 0.2, "gemini/m": 0.8}  # … which was worth little
-    loop = Loop(state=OptimizerState(tables=(RoundTable(known, worth),) * 2))
+    loop = Loop(state=OptimizerState(tables=(RoundTable(KNOWN, WORTH),) * 2))
 
     result = loop.round(table(SPECIFIED))
 
-    assert optimizer.earned((0.4, 0.3, 0.3), (RoundTable(known, worth),), LIMITS) == 0.8
-    assert optimizer.earned((0.5, 0.2, 0.3), (RoundTable(known, worth),), LIMITS) == 0.2
     assert triple(result.weights) == (0.4, 0.3, 0.3)
+    assert result.evidence["verdict"] == "kept"
+
+
+def test_weights_nearby_that_would_have_earned_clearly_more_are_taken() -> None:
+    loop = Loop(state=OptimizerState(tables=(RoundTable(KNOWN, WORTH),) * 3))
+
+    result = loop.round(table(SPECIFIED))
+
+    assert result.evidence["verdict"] == "better"
+    assert result.weights.cost > 0.3
+    assert "they would have earned" in texts(result)
 
 
 def test_a_move_that_turns_out_to_cost_is_rolled_back_and_held() -> None:
-    known = {"deepseek/m": (1.0, 0.1, 0.9), "gemini/m": (0.75, 0.5, 0.9)}
-    worth = {"deepseek/m": 0.2, "gemini/m": 0.8}
     loop = Loop(weights=Weights(latency=0.5, cost=0.2, reliability=0.3))
     loop.state = OptimizerState(
-        tables=(RoundTable(known, worth),) * 2,
+        tables=(RoundTable(KNOWN, WORTH),) * 2,
         previous=(0.4, 0.3, 0.3),
         rounds_since=1,
         own_weights=(0.5, 0.2, 0.3),
     )
 
     rolled_back = loop.round(table({DEEPSEEK: 240, GEMINI: 350}))
-    held = loop.round(table({DEEPSEEK: 240, GEMINI: 350}))
+    held = [loop.round(table({DEEPSEEK: 240, GEMINI: 350})) for _ in range(2)]
 
     assert triple(rolled_back.weights) == (0.4, 0.3, 0.3)
     assert rolled_back.evidence["verdict"] == "rolled_back"
-    assert "would have earned more" in texts(rolled_back)
-    assert (triple(held.weights), held.evidence["verdict"]) == ((0.4, 0.3, 0.3), "held")
+    assert "(.50, .20, .30) → (.40, .30, .30): the older weights would have earned" in texts(rolled_back)
+    assert [(triple(each.weights), each.evidence["verdict"]) for each in held] == [((0.4, 0.3, 0.3), "held")] * 2
 
 
 def test_weights_that_a_person_set_are_where_the_optimizer_starts_from() -> None:
@@ -151,6 +189,51 @@ def test_weights_that_a_person_set_are_where_the_optimizer_starts_from() -> None
 
     assert moved == (pytest.approx(0.3), pytest.approx(0.5), pytest.approx(0.2))
     assert triple(loop.round(table(SPECIFIED)).weights) == moved
+
+
+def test_weights_far_from_the_policys_that_stand_at_the_start_were_set_by_a_person() -> None:
+    loop = Loop(weights=Weights(latency=0.1, cost=0.8, reliability=0.1))
+
+    moved = triple(loop.round(table(SPECIFIED)).weights)
+
+    assert moved == (pytest.approx(0.2), pytest.approx(0.7), pytest.approx(0.1))
+
+
+def test_a_proposal_that_is_not_applied_is_made_again_and_drifts_nowhere() -> None:
+    """autoOptimization off: what we propose stays a proposal, and is no reason to take the old weights for new ones."""
+    loop = Loop()
+    for _ in range(4):
+        result = loop.round(table(SPECIFIED))
+        loop.weights, loop.rate = Weights(), 0.10
+
+        assert triple(result.weights) == (0.5, 0.2, 0.3)
+        assert result.state.base_weights is None
+
+
+def test_a_round_of_a_single_target_moves_no_weights() -> None:
+    loop = Loop()
+    loop.round(table(SPECIFIED))
+
+    assert triple(loop.round(table({DEEPSEEK: 240})).weights) == (0.5, 0.2, 0.3)
+
+
+def test_targets_that_are_not_measured_any_more_have_no_say() -> None:
+    loop = Loop()
+    loop.round([*table(SPECIFIED), *calls(Target("gone", "m"), 10, latency_ms=1)])
+
+    result = loop.round(table(dict.fromkeys(TARGETS, 300.0)))
+
+    assert "Best provider: gone" not in texts(result)
+    assert result.evidence["spread"] < 0.25
+
+
+def test_targets_of_a_provider_with_several_models_are_named_in_full() -> None:
+    two = {Target("groq", "small"): 100.0, Target("groq", "large"): 300.0, OPENAI: 500.0}
+
+    result = Loop().round(table(two))
+
+    assert "Best provider: groq/small (score: " in texts(result)
+    assert set(result.evidence["targets"]) == {"groq/small", "groq/large", "openai"}
 
 
 def test_an_exploration_rate_that_a_person_set_is_the_new_base() -> None:
@@ -239,7 +322,9 @@ def test_whatever_is_measured_weights_stay_weights_and_the_state_survives_json(h
         json.dumps(result.evidence)
 
 
-@pytest.mark.parametrize("document", [{"tables": 5}, {"tables": [{}]}, {"previous": 3}])
-def test_what_is_no_optimizer_state_is_said_to_be_none(document: dict) -> None:
+@pytest.mark.parametrize(
+    "document", [[], {"tables": 5}, {"tables": [{}]}, {"previous": 3}, {"own_weights": [1, 2]}, {"excess": "x"}]
+)
+def test_what_is_no_optimizer_state_is_said_to_be_none(document: object) -> None:
     with pytest.raises(ValueError, match="optimizer state"):
         OptimizerState.from_json(document)

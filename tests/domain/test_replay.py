@@ -65,6 +65,20 @@ def test_the_same_seed_gives_the_same_decisions_and_another_seed_others() -> Non
     assert made("tooloo", rows, seed=1).decisions != made("tooloo", rows, seed=2).decisions
 
 
+def test_a_dead_provider_is_left_within_a_few_requests_and_taken_back_after_its_outage() -> None:
+    rows = steady(50, FAST, SLOW)
+    outage = {"a": DEAD, "b": SLOW}
+    rows += [request_row(300 + 6 * n, outage) for n in range(100)]
+    rows += [request_row(900 + 6 * n, {"a": FAST, "b": SLOW}) for n in range(200)]
+
+    done = made("tooloo", rows, changes=[50, 150])
+
+    during, after = Counter(done.decisions[50:150]), Counter(done.decisions[250:])
+    assert during["a"] <= 12
+    assert after["a"] >= 90
+    assert all(count is not None and count <= 100 for count in done.figures["adapt"])
+
+
 def test_fixed_names_its_provider_and_random_takes_all() -> None:
     rows = steady(200, FAST, SLOW)
 

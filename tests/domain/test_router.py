@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
 from datetime import datetime
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from app.domain import router
 from app.domain.breaker import Breaker
 from app.domain.catalog import Target
+from app.domain.outcome import Source
 from app.domain.router import Plan
 from app.domain.scorecard import Scorecard
 from tests.domain.routing import (
@@ -97,6 +99,20 @@ def test_near_ties_share_the_traffic() -> None:
     assert all(0.45 < share < 0.55 for share in shares.values())
 
 
+def test_among_scores_closer_than_noise_the_objective_decides() -> None:
+    """The dearer one leads by a hair's breadth of score, and costs twenty times as much."""
+    dear = calls(DEEPSEEK, 10, latency_ms=240, cost_usd=0.006)
+    cheap = calls(GEMINI, 10, latency_ms=445, cost_usd=0.0003)
+    weights = {"latency": 0.68, "cost": 0.31, "reliability": 0.01}
+
+    made = plan(after_rounds([*dear, *cheap]), weights=weights)
+
+    scores = {c.target: c.score for c in made.candidates}
+    assert 0 < scores[DEEPSEEK] - scores[GEMINI] < POLICY.score.noise
+    assert made.ties == (GEMINI,)
+    assert order(made)[0] == GEMINI
+
+
 def test_an_open_breaker_puts_a_target_behind_all_others() -> None:
     open_ = {DEEPSEEK: Breaker(3, later(minutes=1), "server_error")}
 
@@ -105,6 +121,81 @@ def test_an_open_breaker_puts_a_target_behind_all_others() -> None:
     assert order(made)[-1] == DEEPSEEK
     assert "breaker open" in made.candidates[-1].reasons
     assert plan(after_rounds(table(SPECIFIED)), breakers=open_, now=later(minutes=2)).ties == (DEEPSEEK,)
+
+
+def test_a_success_since_it_opened_closes_a_breaker() -> None:
+    """A round is a trial as well."""
+    open_ = {DEEPSEEK: Breaker(3, later(minutes=15), "bad_key", opened_at=later(minutes=1))}
+    card = after_rounds(table(SPECIFIED))
+
+    assert plan(card, now=later(minutes=2), breakers=open_).ties == (GEMINI,)
+
+    card = card.close_round([outcome(t, ms, at=later(minutes=3)) for t, ms in SPECIFIED.items()], POLICY)
+    assert plan(card, now=later(minutes=4), breakers=open_).ties == (DEEPSEEK,)
+
+
+def test_after_a_trial_that_failed_the_next_waits_for_traffic_too() -> None:
+    first = {DEEPSEEK: Breaker(3, later(minutes=1), "server_error", opened_at=START)}
+    second = {DEEPSEEK: Breaker(4, later(minutes=1), "server_error", opened_at=START)}
+    card = after_rounds(table(SPECIFIED)).observe([outcome(DEEPSEEK, success=False, source=Source.LIVE)], POLICY)
+    passed = card.observe([outcome(GEMINI, 350, source=Source.LIVE)] * POLICY.breaker.trial_calls, POLICY)
+
+    now = later(minutes=2)
+    assert plan(card, now=now, breakers=first).ties == (DEEPSEEK,)
+    assert plan(card, now=now, breakers=second).ties == (GEMINI,)
+    assert plan(passed, now=now, breakers=second).ties == (DEEPSEEK,)
+
+
+def test_with_all_known_targets_out_the_unknown_ones_are_tried() -> None:
+    card = after_rounds(table({DEEPSEEK: 240, GEMINI: 350}))
+    open_ = {target: Breaker(3, later(minutes=1), "server_error") for target in (DEEPSEEK, GEMINI)}
+
+    made = plan(card, breakers=open_)
+
+    assert firsts(made)[ANTHROPIC] > 0.8
+    assert set(order(made)[2:]) == {DEEPSEEK, GEMINI}
+
+
+def test_a_target_nobody_graded_is_taken_for_average_among_graded_ones() -> None:
+    rows = [*calls(DEEPSEEK, 10, quality=0.9), *calls(GEMINI, 10, quality=0.7), *calls(OPENAI, 10)]
+
+    made = plan(after_rounds(rows))
+
+    assert order(made)[:3] == [DEEPSEEK, OPENAI, GEMINI]
+
+
+def test_weights_of_a_provider_apply_to_its_own_score_alone() -> None:
+    card = after_rounds(table({DEEPSEEK: 200, GEMINI: 400}))
+    own = {"gemini": {"weights": {"latency": 0.0, "cost": 0.5, "reliability": 0.5}}}
+
+    plain = {c.target: c.score for c in plan(card).candidates}
+    changed = {c.target: c.score for c in plan(card, providers=own).candidates}
+
+    assert changed[DEEPSEEK] == plain[DEEPSEEK]
+    assert (plain[GEMINI], changed[GEMINI]) == (pytest.approx(0.8), pytest.approx(1.0))
+
+
+def test_a_clock_that_was_set_back_makes_nothing_old() -> None:
+    made = plan(after_rounds(table({DEEPSEEK: 240, GEMINI: 300, ANTHROPIC: 480, OPENAI: 500})), now=later(days=-1))
+
+    assert made.explorable == ()
+    assert made.ties == (DEEPSEEK,)
+
+
+def test_a_thousand_targets_are_ranked() -> None:
+    targets = [Target("p", f"m{n}") for n in range(1000)]
+    card = Scorecard.empty().close_round([outcome(t, 200.0 + n) for n, t in enumerate(targets)], POLICY)
+
+    made = router.plan(config(), targets, card, {}, POLICY, START)
+
+    assert len(router.route(made, random.Random(1), START).order) == 1000
+    assert made.ties[0] == targets[0]
+
+
+def test_a_single_target_is_always_first() -> None:
+    made = router.plan(config(), TARGETS[:1], after_rounds(table({DEEPSEEK: 240})), {}, POLICY, later(hours=5))
+
+    assert firsts(made) == {DEEPSEEK: 1.0}
 
 
 def test_without_evidence_the_configured_priority_rules() -> None:
@@ -152,8 +243,8 @@ def test_weights_of_a_segment_apply_to_it_alone_and_only_when_segmentation_is_on
 
 
 def test_exploration_is_a_cap_and_goes_to_the_longest_unseen_that_could_pay() -> None:
-    card = after_rounds(table({DEEPSEEK: 240, GEMINI: 255, ANTHROPIC: 260, OPENAI: 2000}))
-    card = card.observe([outcome(GEMINI, 255, at=later(minutes=50))], POLICY)
+    card = after_rounds(table({DEEPSEEK: 240, GEMINI: 290, ANTHROPIC: 295, OPENAI: 2000}))
+    card = card.observe([outcome(GEMINI, 290, at=later(minutes=50))], POLICY)
 
     made = plan(card, now=later(hours=1))
 
@@ -161,6 +252,44 @@ def test_exploration_is_a_cap_and_goes_to_the_longest_unseen_that_could_pay() ->
     shares = firsts(made)
     assert shares[ANTHROPIC] == pytest.approx(0.1, abs=0.02)
     assert shares[DEEPSEEK] == pytest.approx(0.9, abs=0.02)
+
+
+def test_evidence_that_is_fresh_is_not_explored() -> None:
+    assert plan(after_rounds(table({DEEPSEEK: 240, GEMINI: 300, ANTHROPIC: 480, OPENAI: 500}))).explorable == ()
+
+
+def test_who_asks_for_much_exploration_gets_it() -> None:
+    made = plan(after_rounds(table({DEEPSEEK: 240, GEMINI: 285, ANTHROPIC: 480, OPENAI: 500})), explorationRate=0.6)
+
+    assert firsts(made)[GEMINI] == pytest.approx(0.6, abs=0.03)
+
+
+def test_exploration_mode_explores() -> None:
+    card = after_rounds(table({DEEPSEEK: 240, GEMINI: 300, ANTHROPIC: 480, OPENAI: 500}))
+
+    shares = firsts(plan(card, now=later(minutes=5), features={"explorationMode": True}))
+
+    assert shares[GEMINI] == pytest.approx(0.3, abs=0.03)
+
+
+def test_a_target_that_became_slow_is_looked_after_while_it_would_lead_if_it_came_back() -> None:
+    busy = calls(GEMINI, 500, latency_ms=350, source=Source.LIVE)
+    back = after_rounds(table(SPECIFIED), table({**SPECIFIED, DEEPSEEK: 900})).observe(busy, POLICY)
+    never = after_rounds(table(SPECIFIED), table({**SPECIFIED, OPENAI: 900})).observe(busy, POLICY)
+
+    assert plan(back).explorable == (DEEPSEEK,)
+    assert plan(never).explorable == ()
+
+
+def test_where_the_next_round_comes_before_exploration_could_tell_nothing_is_explored() -> None:
+    rounds = [table({DEEPSEEK: 240, GEMINI: 290, ANTHROPIC: 1900, OPENAI: 2000})] * 2
+    card = after_rounds(*rounds)
+
+    quiet = card.observe(calls(DEEPSEEK, 50, source=Source.LIVE), POLICY)
+    busy = card.observe(calls(DEEPSEEK, 500, source=Source.LIVE), POLICY)
+
+    assert plan(quiet, now=later(hours=1)).explorable == ()
+    assert plan(busy, now=later(hours=1)).explorable == (GEMINI,)
 
 
 def test_where_nothing_could_pay_nothing_is_explored() -> None:
@@ -181,6 +310,7 @@ def test_an_unknown_price_does_not_win_and_a_free_model_does_not_break_anything(
     free = after_rounds([*calls(DEEPSEEK, 10, cost_usd=0.0), *calls(GEMINI, 10, cost_usd=0.005)])
 
     assert plan(unknown).candidates[0].score == plan(unknown).candidates[1].score
+    assert plan(unknown).candidates[0].utility == plan(unknown).candidates[1].utility
     assert plan(free).ties == (DEEPSEEK,)
 
 
@@ -211,7 +341,14 @@ rows = st.lists(
     max_size=40,
 )
 breakers = st.dictionaries(
-    st.sampled_from(TARGETS), st.builds(Breaker, st.integers(0, 5), st.none() | st.just(later(minutes=1)), st.just("x"))
+    st.sampled_from(TARGETS),
+    st.builds(
+        Breaker,
+        st.integers(0, 5),
+        st.none() | st.sampled_from([later(minutes=-1), later(minutes=1)]),
+        st.just("x"),
+        st.none() | st.just(later(minutes=-2)),
+    ),
 )
 
 
@@ -222,6 +359,9 @@ def test_a_route_lists_every_enabled_target_once_and_its_propensities_add_up(
     made = plan(after_rounds(outcomes), breakers=open_, explorationRate=rate, features={"smartRouting": smart})
     drawn = [router.route(made, random.Random(seed), START) for seed in range(25)]
 
+    for candidate in made.candidates:
+        assert candidate.score is None or math.isfinite(candidate.score)
+        assert candidate.utility is None or math.isfinite(candidate.utility)
     for route in drawn:
         assert sorted(route.order) == sorted(TARGETS)
     ways = set(made.ties) | set(made.explorable[:1])

@@ -137,15 +137,13 @@ def test_a_round_changes_nothing_for_targets_that_were_not_in_it() -> None:
     assert card.close_round(calls(GEMINI, 10), POLICY).evidence[DEEPSEEK] == known(card)
 
 
-def test_traffic_is_counted_per_round_interval() -> None:
-    card = after_rounds(calls(DEEPSEEK, 10))
-    assert card.traffic(later(minutes=1), POLICY) is None  # too early
+def test_traffic_is_counted_from_round_to_round() -> None:
+    one = after_rounds(calls(DEEPSEEK, 10)).observe([live(DEEPSEEK)] * 30, POLICY)
+    two = one.close_round(calls(DEEPSEEK, 10), POLICY).observe([live(DEEPSEEK)] * 5, POLICY)
 
-    card = card.observe([live(DEEPSEEK)] * 30, POLICY)
-
-    assert card.traffic(later(minutes=30), POLICY) == pytest.approx(60)
-    assert Scorecard.empty().traffic(later(), POLICY) is None
-    assert card.traffic(later(hours=-1), POLICY) is None  # a clock set back
+    assert one.calls_per_round is None
+    assert two.calls_per_round == 30
+    assert two.observe([live(DEEPSEEK)] * 40, POLICY).calls_per_round == 45
 
 
 def test_an_unknown_price_stays_unknown() -> None:
