@@ -339,7 +339,7 @@ def _digest(services: Services, round_id: str) -> bool:
             current.global_.provider_weights,
             current.global_.exploration_rate,
             services.policy,
-            complete=complete,
+            complete=complete and _is_whole(services, current, probes),
             now=now,
         )
         status = RoundStatus.DONE if complete else RoundStatus.PARTIAL
@@ -366,6 +366,15 @@ def _digest(services: Services, round_id: str) -> bool:
     for insight in insights:
         log.info(insight.text, round=round_id, insight=insight.kind)
     return True
+
+
+def _is_whole(services: Services, config: RuntimeConfig, probes: Sequence[Probe]) -> bool:
+    """Did the round measure all that could be measured? One of a chosen part says nothing about the others."""
+    left_out = services.left_out(config)
+    targets = {target for target in services.targets if target.provider not in left_out}
+    prompts = {prompt.id for prompt in services.prompts if prompt.enabled}
+    measured = {(Target(probe.provider, probe.model), probe.prompt_id) for probe in probes}
+    return measured >= {(target, prompt) for target in targets for prompt in prompts}
 
 
 def _state(learned: Learned) -> OptimizerState:

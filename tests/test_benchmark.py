@@ -311,6 +311,19 @@ def test_a_round_may_measure_a_part(system: System) -> None:
     assert [(p.provider, p.prompt_id) for p in probes(system, round_id)] == [("gemini", prompt)]
 
 
+def test_a_round_of_a_chosen_part_moves_no_weights(system: System) -> None:
+    for name, latency_ms in {"deepseek": 240, "gemini": 350, "anthropic": 450, "openai": 520}.items():
+        system.client.behaviours[name] = takes(latency_ms)
+
+    round_id = benchmark.start_round(system.services, "manual", Selection(("deepseek", "openai"), ()))
+    work_off(system)
+    system.services.config.refresh(system.services.redis)
+
+    assert the_round(system, round_id).status == "done"
+    assert system.services.config.value.global_.provider_weights.latency == 0.4
+    assert "nothing moves" in texts(system, round_id)
+
+
 @pytest.mark.parametrize(
     ("selection", "message"),
     [(Selection(providers=("mistral",)), "unknown provider 'mistral'"), (Selection(prompts=("x",)), "unknown prompt")],

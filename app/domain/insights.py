@@ -66,7 +66,7 @@ def weights(
     if verdict in said:
         return [Insight("rollback" if verdict == "rolled_back" else "weights", f"{moved}: {said[verdict]}", data)]
     if verdict == "partial":
-        return [Insight("partial", "not every probe ran: nothing moves", data)]
+        return [Insight("partial", "not every prompt ran on every provider: nothing moves", data)]
     return []
 
 
