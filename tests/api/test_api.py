@@ -270,7 +270,7 @@ def test_liveness_tells_whether_rounds_come(client: FlaskClient, system: System)
 def test_with_keys_set_each_route_needs_its_own(
     database_url: str, redis_url: str, tmp_path: Path, method: str, path: str, key: str | None, status: int
 ) -> None:
-    keys = {"TOOLOO_ADMIN_KEY": "admin-key", "TOOLOO_API_KEY": "chat-key", "TOOLOO_HOST": "0.0.0.0"}  # noqa: S104
+    keys = {"TOOLOO_ADMIN_KEY": "admin-key", "TOOLOO_API_KEY": "chat-key", "TOOLOO_HOST": "0.0.0.0"}  # noqa: S104 - never served
     system = build(database_url, redis_url, tmp_path, keys)
     running = bootstrap.start(system.services, seed=1)
     headers = {"Authorization": f"Bearer {key}"} if key else {}
