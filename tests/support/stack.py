@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ TOOLOO = (sys.executable, "-m", "app.cli.main")
 #: as promised: ready within a minute, gone within 15 s; the deadlines here only keep a broken stack from hanging CI
 READY_S = 120
 GONE_S = 30
+#: chat requests in flight at once
+CLIENTS = 5
 
 
 @dataclass(frozen=True)
@@ -61,8 +64,13 @@ class Stack:
         return json.loads(done.stdout)
 
     def chat_targets(self, count: int) -> list[str]:
-        """Which provider answered each of `count` requests."""
-        return [self.post("/api/v1/chat", {"message": f"What is {n} + {n}?"})["provider"] for n in range(count)]
+        """Which provider answered each of `count` requests, a few of them at once."""
+        with ThreadPoolExecutor(CLIENTS) as clients:
+            return list(clients.map(self._chat_target, range(count)))
+
+    def _chat_target(self, number: int) -> str:
+        answered = self.post("/api/v1/chat", {"message": f"What is {number} + {number}?"})
+        return str(answered["provider"])
 
     def printed(self) -> str:
         return self.log.read_text(encoding="utf-8", errors="replace")
