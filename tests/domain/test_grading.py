@@ -81,7 +81,7 @@ HOSTILE = {
 }
 
 
-@pytest.mark.timeout(20)  # a bomb that goes off takes hours, not seconds
+# no time limit but the suite's: a bomb that goes off takes hours, not seconds
 @pytest.mark.parametrize("name", PROMPTS)
 @pytest.mark.parametrize("answer", HOSTILE.values(), ids=HOSTILE)
 def test_a_megabyte_of_anything_is_graded_in_bounded_time(name: str, answer: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.grading import grade
+from app.domain.grading import grade, javascript
 from app.errors import LocalFailure
 from tests.domain.standard import PERFECT, PROMPTS, assert_between, grade_of
 
@@ -88,6 +88,7 @@ HOSTILE = {
     "host: files": 'require("fs").readFileSync("/etc/passwd");',
     "host: process": "process.exit(0);",
     "host: network": 'fetch("http://127.0.0.1/");',
+    "waiting without CPU time": "Atomics.wait(new Int32Array(new SharedArrayBuffer(8)), 0, 0);",
     "host: std module": 'std.exit(0); os.exec(["true"]);',
 }
 
@@ -104,8 +105,9 @@ def test_hostile_code_ends_as_a_failed_grade(code: str) -> None:
     [
         ("for (;;) { try { while (true) {} } catch (e) {} }", "interrupted"),
         ('/(a+)+$/.test("a".repeat(40) + "b");', "out of CPU time"),
-        ("const a = []; while (true) a.push(new Array(1e6).fill(0));", "out of memory"),
-        ('"a".repeat(5e6).replace(/a/g, "bb");', "crashed the JavaScript engine|out of memory"),
+        # which limit these two meet first depends on the machine
+        ("const a = []; while (true) a.push(new Array(1e6).fill(0));", "out of memory|interrupted"),
+        ('"a".repeat(5e6).replace(/a/g, "bb");', "crashed the JavaScript engine|out of memory|interrupted"),
         ('import("os"); require("child_process");', "'require' is not defined"),
     ],
 )
@@ -178,6 +180,21 @@ def test_threads_grade_side_by_side() -> None:
     for thread in threads:
         thread.join()
     assert scores == answers
+
+
+def test_a_machine_that_starves_the_sandbox_fails_no_answer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(javascript, "WALL_S", 0.2)
+    monkeypatch.setattr(sys, "executable", _executable(tmp_path / "python", "echo ready; exec sleep 60"))
+    with pytest.raises(LocalFailure, match="too little CPU time"):
+        grade_of(P, CODE)
+
+
+def test_a_slow_start_takes_no_cpu_time_from_the_answer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    burn = "import time\nwhile time.process_time() < 2.2: pass\n"
+    slow = tmp_path / "sandbox.py"
+    slow.write_text((burn + javascript._SANDBOX.read_text()).replace("from __future__ import annotations\n", ""))
+    monkeypatch.setattr(javascript, "_SANDBOX", slow)
+    assert grade_of(P, CODE).score == 1
 
 
 def _executable(path: Path, script: str) -> str:

@@ -19,8 +19,9 @@ from app.domain.grading.result import Expectation, Grade, graded, weighed
 from app.domain.grading.text import fenced_blocks, repetition
 from app.errors import LocalFailure
 
-#: s; a machine this slow would be one that stands still: the sandbox limits its own CPU time to a fraction of it
-WALL_S = 30.0
+#: s of clock time after which we stop waiting: the sandbox limits its own CPU time to a fraction of that, and nothing
+#: in it can wait, so whatever takes this long is kept waiting by the machine
+WALL_S = 60.0
 #: failed cases that are spelt out
 SHOWN = 3
 
@@ -110,7 +111,10 @@ def _code_lines(answer: str) -> str:
 
 
 def _executed(expected: Expected, sources: list[str]) -> list[dict[str, str]]:
-    """One result per case; those that a killed sandbox did not reach say why. LocalFailure: it did not start."""
+    """One result per case; those that a killed sandbox did not reach say why.
+
+    LocalFailure: it did not start, or the machine is too busy to tell. Neither says anything about the answer.
+    """
     job = {"function": expected.function, "sources": sources, "calls": [case.call for case in expected.cases]}
     output, end = _sandboxed(json.dumps(job).encode())
     ready, *lines = output.split(b"\n")[:-1] or [b""]
@@ -126,8 +130,8 @@ def _sandboxed(job: bytes) -> tuple[bytes, str]:
     try:
         # an empty environment: whatever the code can do, there is no key to read
         done = subprocess.run(command, input=job, capture_output=True, timeout=WALL_S, env={}, check=False)  # noqa: S603  # our own program, by its path
-    except subprocess.TimeoutExpired as error:
-        return error.stdout or b"", f"stopped: did not end within {WALL_S:g} s"
+    except subprocess.TimeoutExpired:
+        raise LocalFailure(f"the JavaScript sandbox got too little CPU time to end within {WALL_S:g} s") from None
     except OSError as error:
         return b"", str(error)
     return done.stdout, _end(done.returncode)
