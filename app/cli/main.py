@@ -27,6 +27,7 @@ COMMANDS = {
     "chat": "app.cli.chat:chat",
     "replay": "app.cli.replay:replay",
     "lab": "app.cli.lab:lab",
+    "doctor": "app.cli.doctor:doctor",
 }
 
 

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from app.errors import ContentFiltered, ModelUnknown, OutOfCredit, ProviderError
 from app.providers import content
 from app.providers.base import ChatRequest, Delta, Endpoint, Finish, Message, Usage
-from app.providers.content import Image, Outgoing
+from app.providers.content import Image, Listing, Outgoing
 from app.providers.draft import Draft
 from app.providers.lenient import Count, Maybe, Reply, error_inside, reply
 from app.providers.problem import Problem, by_status
@@ -52,15 +52,20 @@ def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) ->
     document |= sampling | _tools(request)
     if stream:
         document["stream"] = True
-    headers = {"content-type": "application/json", "anthropic-version": VERSION}
-    if endpoint.key:
-        headers["x-api-key"] = endpoint.key
     return Outgoing(
         url=f"{endpoint.provider.base_url}/v1/messages",
-        headers=headers,
+        headers={"content-type": "application/json", **_headers(endpoint)},
         body=content.body(document),
         dropped=dropped,
     )
+
+
+def listing(endpoint: Endpoint) -> Listing:
+    return Listing(f"{endpoint.provider.base_url}/v1/models?limit=1000", _headers(endpoint), entries="data", name="id")
+
+
+def _headers(endpoint: Endpoint) -> dict[str, str]:
+    return {"anthropic-version": VERSION, **({"x-api-key": endpoint.key} if endpoint.key else {})}
 
 
 def _sampling(model: str, request: ChatRequest) -> tuple[dict[str, float], tuple[str, ...]]:

@@ -143,9 +143,7 @@ class Exchange:
     def blame(self, error: ProviderError) -> None:
         """Give the error its timing, and take the key out of it: some providers repeat it."""
         error.timing = self.call.timing()
-        key = self._endpoint.key
-        if len(key) >= SHORTEST_KEY:
-            error.args = tuple(str(part).replace(key, "[key]") for part in error.args)
+        blank(error, self._endpoint.key)
 
     def close(self) -> None:
         """End the exchange, in the thread that reads it; before its end, its connection is not used again."""
@@ -153,6 +151,12 @@ class Exchange:
         if response is not None and response.connection is not None:
             response.close()
             response.release_conn()
+
+
+def blank(error: ProviderError, key: str) -> None:
+    """Take the key out of what an error says."""
+    if len(key) >= SHORTEST_KEY:
+        error.args = tuple(str(part).replace(key, "[key]") for part in error.args)
 
 
 def _without_keep_alives(body: bytes) -> bytes:

@@ -15,7 +15,7 @@ from pydantic.alias_generators import to_camel
 from app.errors import BadKey, ContentFiltered, OutOfCredit, ProviderError
 from app.providers import content
 from app.providers.base import ChatRequest, Delta, Endpoint, Finish, Message, Usage
-from app.providers.content import Image, Outgoing
+from app.providers.content import Image, Listing, Outgoing
 from app.providers.draft import Draft
 from app.providers.lenient import Count, Maybe, Reply, error_inside, reply
 from app.providers.problem import Problem, by_status
@@ -52,16 +52,22 @@ def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) ->
         document["generationConfig"] = settings
     document |= _tools(request)
     method = "streamGenerateContent?alt=sse" if stream else "generateContent"
-    headers = {"content-type": "application/json"}
-    if endpoint.key:
-        headers["x-goog-api-key"] = endpoint.key
     name = quote(model.removeprefix("models/"), safe="")
     return Outgoing(
         url=f"{endpoint.provider.base_url}/v1beta/models/{name}:{method}",
-        headers=headers,
+        headers={"content-type": "application/json", **_auth(endpoint)},
         body=content.body(document),
         dropped=dropped,
     )
+
+
+def listing(endpoint: Endpoint) -> Listing:
+    url = f"{endpoint.provider.base_url}/v1beta/models?pageSize=1000"
+    return Listing(url, _auth(endpoint), entries="models", name="name")
+
+
+def _auth(endpoint: Endpoint) -> dict[str, str]:
+    return {"x-goog-api-key": endpoint.key} if endpoint.key else {}
 
 
 def _settings(model: str, request: ChatRequest) -> tuple[dict[str, Any], tuple[str, ...]]:

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from app.errors import BadKey, ContentFiltered, ContextTooLong, ModelUnknown, OutOfCredit, Overloaded, ProviderError
 from app.providers import content
 from app.providers.base import ChatRequest, Delta, Endpoint, Finish, Message, Usage
-from app.providers.content import Outgoing
+from app.providers.content import Listing, Outgoing
 from app.providers.draft import Draft
 from app.providers.lenient import Count, Maybe, Reply, error_inside, reply
 from app.providers.problem import Problem, by_status
@@ -57,15 +57,20 @@ def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) ->
             document["max_completion_tokens"] = document.pop("max_tokens")
     if stream:
         document |= {"stream": True, "stream_options": {"include_usage": True}}
-    headers = {"content-type": "application/json"}
-    if endpoint.key:
-        headers["authorization"] = f"Bearer {endpoint.key}"
     return Outgoing(
         url=f"{endpoint.provider.base_url}/chat/completions",
-        headers=headers,
+        headers={"content-type": "application/json", **_auth(endpoint)},
         body=content.body(document),
         dropped=tuple(dropped),
     )
+
+
+def listing(endpoint: Endpoint) -> Listing:
+    return Listing(f"{endpoint.provider.base_url}/models", _auth(endpoint), entries="data", name="id")
+
+
+def _auth(endpoint: Endpoint) -> dict[str, str]:
+    return {"authorization": f"Bearer {endpoint.key}"} if endpoint.key else {}
 
 
 def _parameters(request: ChatRequest) -> dict[str, Any]:
