@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 from typing import Protocol
 
 from app.lab import reply
 from app.lab.course import Course
-from app.lab.faults import Fault, Refused
+from app.lab.faults import WITHIN_ANSWER, Fault, Refused
 from app.lab.reply import End, Reply
 from app.lab.text import example, tokens
 from app.lab.wire.base import Call, Content, Finish, Stamp, Wire
@@ -17,6 +18,8 @@ from app.lab.wire.base import Call, Content, Finish, Stamp, Wire
 _CHUNK_S = 0.01
 #: … or, where everything is due at once, this many tokens in a piece
 _CHUNK_TOKENS = 8
+#: what a simulated model thinks, as often as it takes
+THOUGHT = "This is a simulated thought: nothing is computed in it, but it takes time and costs tokens. "
 
 
 class AnswerFunction(Protocol):
@@ -31,9 +34,9 @@ def reply_to(wire: Wire, call: Call, course: Course, answer: AnswerFunction, rng
     headers = wire.headers(stamp)
     if course.fault is Fault.TIMEOUT:
         return Reply(status=0, content_type="", frames=(), end=End.HANG, fault=Fault.TIMEOUT)
-    if course.fault not in (None, Fault.CUT, Fault.EMPTY):
+    if course.fault is not None and course.fault not in WITHIN_ANSWER:
         return reply.refusal(wire.reject(Refused(course.fault), call.model), course.fault, course.begin_ms, headers)
-    content = _content(call, course, answer, rng)
+    content = _content(call, course, answer, rng, visible=wire.shows_reasoning(call))
     cost_usd = course.cost_usd(content.prompt_tokens, content.completion_tokens)
     frames = _frames(wire, call, content, course, stamp)
     return Reply(
@@ -50,31 +53,45 @@ def reply_to(wire: Wire, call: Call, course: Course, answer: AnswerFunction, rng
 
 
 def _frames(wire: Wire, call: Call, content: Content, course: Course, stamp: Stamp) -> tuple[reply.Frame, ...]:
-    takes_ms = 1000 * content.completion_tokens / course.tokens_per_s if course.tokens_per_s else 0.0
-    end_ms = course.begin_ms + takes_ms
+    token_ms = 1000 / course.tokens_per_s if course.tokens_per_s else 0.0
+    end_ms = course.begin_ms + content.completion_tokens * token_ms
     if not call.stream:
         return reply.plain(wire.plain(call, content, stamp), end_ms)
-    return reply.paced(wire.stream(call, content, stamp), course.begin_ms, end_ms, wire.keep_alive)
+    # thoughts that are not shown pass in silence
+    silent = 0 if content.thoughts else content.reasoning_tokens
+    return reply.paced(wire.stream(call, content, stamp), course.begin_ms + silent * token_ms, end_ms, wire.keep_alive)
 
 
-def _content(call: Call, course: Course, answer: AnswerFunction, rng: random.Random) -> Content:
+def _content(call: Call, course: Course, answer: AnswerFunction, rng: random.Random, *, visible: bool) -> Content:
     prompt_tokens = len(tokens(call.conversation))
-    if course.fault is Fault.EMPTY:
-        return Content(chunks=(), finish=Finish.STOP, prompt_tokens=prompt_tokens, completion_tokens=0)
+    if course.fault in (Fault.EMPTY, Fault.FILTERED):
+        finish = Finish.FILTER if course.fault is Fault.FILTERED else Finish.STOP
+        return Content(chunks=(), finish=finish, prompt_tokens=prompt_tokens, completion_tokens=0)
+    limit = math.inf if call.max_tokens is None else call.max_tokens
+    thoughts = _thoughts(int(min(course.reasoning_tokens, limit)))
     text, stopped_by = _until_stop(_text(call, course, answer, rng), call.stop)
     pieces = tokens(text)
     finish = Finish.TOOL if call.must_call else Finish.STOP
     # a tool call is never cut: half of its arguments would be no JSON
-    if call.max_tokens is not None and len(pieces) > call.max_tokens and not call.must_call:
-        pieces, finish, stopped_by = pieces[: call.max_tokens], Finish.LENGTH, None
+    room = limit - len(thoughts)
+    if len(pieces) > room and (not call.must_call or room <= 0):
+        pieces, finish, stopped_by = pieces[: int(room)], Finish.LENGTH, None
     return Content(
         chunks=_grouped(pieces, course.tokens_per_s),
         finish=finish,
         prompt_tokens=prompt_tokens,
-        completion_tokens=course.sample.tokens if course.sample else len(pieces),
-        tool_name=call.must_call.name if call.must_call else None,
+        completion_tokens=course.sample.tokens if course.sample else len(thoughts) + len(pieces),
+        reasoning_tokens=len(thoughts),
+        thoughts=_grouped(thoughts, course.tokens_per_s) if visible else (),
+        tool_name=call.must_call.name if call.must_call and pieces else None,
         stop_sequence=stopped_by,
     )
+
+
+def _thoughts(count: int) -> list[str]:
+    """As many tokens of simulated thought."""
+    once = tokens(THOUGHT)
+    return [once[place % len(once)] for place in range(count)]
 
 
 def _text(call: Call, course: Course, answer: AnswerFunction, rng: random.Random) -> str:

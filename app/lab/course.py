@@ -6,7 +6,7 @@ import math
 import random
 from dataclasses import dataclass
 
-from app.lab.faults import Fault
+from app.lab.faults import WITHIN_ANSWER, Fault
 from app.lab.profiles import Profile
 from app.lab.trace import Sample
 
@@ -19,6 +19,8 @@ class Course:
     tokens_per_s: float | None
     quality: float
     fault: Fault | None = None
+    #: tokens of thought before the answer
+    reasoning_tokens: int = 0
     #: prices come from here …
     profile: Profile | None = None
     #: … or, in a trace, the whole cost and the number of tokens
@@ -33,16 +35,17 @@ class Course:
 def drawn(profile: Profile, prompt_id: str | None, rng: random.Random) -> Course:
     """Latency is log-normal around the profile's median.
 
-    A failure takes `fail_latency`, but for the two that are part of an answer.
+    A failure takes `fail_latency`, but for those that are part of an answer.
     """
     fault = profile.error_kind if rng.random() < profile.error_rate else None
     latency_ms = profile.latency * math.exp(profile.sigma * rng.gauss(0, 1))
-    within_answer = fault in (None, Fault.CUT, Fault.EMPTY)
+    answers = fault is None or fault in WITHIN_ANSWER
     return Course(
-        begin_ms=latency_ms if within_answer else profile.fail_latency,
+        begin_ms=latency_ms if answers else profile.fail_latency,
         tokens_per_s=profile.tokens_per_s,
         quality=profile.quality_of(prompt_id),
         fault=fault,
+        reasoning_tokens=profile.reasoning_tokens,
         profile=profile,
     )
 

@@ -16,6 +16,12 @@ class Fault(StrEnum):
     OUT_OF_CREDIT = "out_of_credit"
     BAD_KEY = "bad_key"
     EMPTY = "empty"  # HTTP 200 without any text
+    FILTERED = "filtered"  # HTTP 200, stopped by the content filter before the first word
+    CONTEXT_TOO_LONG = "context_too_long"
+
+
+#: faults that come with HTTP 200, at the pace of an answer
+WITHIN_ANSWER = {Fault.CUT, Fault.EMPTY, Fault.FILTERED}
 
 
 class Mistake(StrEnum):

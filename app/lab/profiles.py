@@ -35,6 +35,7 @@ class Profile:
     input_price: UsdPerMillion
     output_price: UsdPerMillion
     quality: Share
+    reasoning_tokens: Annotated[int, Field(ge=0, le=100_000)] = 0
     prompt_quality: Mapping[str, Share] = field(default_factory=dict)
 
     def quality_of(self, prompt_id: str | None) -> float:

@@ -39,7 +39,7 @@ BROKEN = {"insufficient_system_resource", "error"}
 #: what the provider's own name for an error means, whatever the HTTP status
 NAMED: Mapping[type[ProviderError], tuple[str, ...]] = {
     OutOfCredit: ("insufficient_quota", "insufficient_balance", "billing_hard_limit_reached", "billing_not_active"),
-    ModelUnknown: ("model_not_found",),
+    ModelUnknown: ("model_not_found", "invalid_model"),
     BadKey: ("invalid_api_key",),
     ContextTooLong: ("context_length_exceeded",),
     ContentFiltered: ("content_filter", "content_policy_violation", "invalid_prompt"),
@@ -265,6 +265,8 @@ def error_class(status: int, problem: Problem) -> type[ProviderError]:
             return kind
     if problem.says("content exists risk"):  # DeepSeek
         return ContentFiltered
+    if status == 400 and problem.says("model not exist", "not a valid model id"):  # DeepSeek, OpenRouter
+        return ModelUnknown
     if status == 429 and problem.says("currently overloaded"):
         return Overloaded
     return by_status(status, problem)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import runpy
 import sys
 
-BENCHES = {"lab": "tests.bench.lab_timing", "client": "tests.providers.overhead", "trace": "tests.bench.trace_stack"}
+BENCHES = {"lab": "tests.bench.lab_timing", "client": "tests.bench.client_overhead", "trace": "tests.bench.trace_stack"}
 SHORT = ("lab", "client")
 
 

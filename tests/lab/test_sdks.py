@@ -104,6 +104,26 @@ def test_openai_reads_a_tool_call(openai_client: openai.OpenAI, name: str, strea
 
 
 @OPENAI_SPEAKERS
+def test_openai_counts_thoughts_and_deepseek_shows_them(
+    openai_client: openai.OpenAI, name: str, lab: RunningLab
+) -> None:
+    lab.set(name, reasoning_tokens=20)
+    answer = openai_client.chat.completions.create(model=MODELS[name], messages=[{"role": "user", "content": QUESTION}])
+    assert answer.usage is not None
+    assert answer.usage.completion_tokens_details is not None
+    assert answer.usage.completion_tokens_details.reasoning_tokens == 20
+    shown = (answer.choices[0].message.model_extra or {}).get("reasoning_content")
+    assert bool(shown) is (name == "deepseek")
+
+
+@OPENAI_SPEAKERS
+def test_openai_tells_that_a_filter_stopped_it(openai_client: openai.OpenAI, name: str, lab: RunningLab) -> None:
+    lab.set(name, error_rate=1, error_kind="filtered")
+    answer = openai_client.chat.completions.create(model=MODELS[name], messages=[{"role": "user", "content": QUESTION}])
+    assert answer.choices[0].finish_reason == "content_filter"
+
+
+@OPENAI_SPEAKERS
 def test_openai_lists_models(openai_client: openai.OpenAI, name: str) -> None:
     assert [model.id for model in openai_client.models.list()] == [MODELS[name]]
 
@@ -175,6 +195,26 @@ def test_anthropic_reads_a_tool_call(anthropic_client: anthropic.Anthropic, stre
     assert (block.name, block.input) == ("weather", ARGUMENTS)
 
 
+def test_anthropic_shows_thoughts_where_asked(anthropic_client: anthropic.Anthropic, lab: RunningLab) -> None:
+    lab.set("anthropic", reasoning_tokens=20)
+    asked = asked_of_anthropic(max_tokens=2000, thinking={"type": "enabled", "budget_tokens": 1024})
+    plain = anthropic_client.messages.create(**asked)
+    with anthropic_client.messages.stream(**asked) as events:
+        streamed = events.get_final_message()
+    for answer in (plain, streamed):
+        assert [block.type for block in answer.content] == ["thinking", "text"]
+        assert answer.content[0].type == "thinking"
+        assert "simulated thought" in answer.content[0].thinking
+        assert answer.content[0].signature
+    assert [block.type for block in anthropic_client.messages.create(**asked_of_anthropic()).content] == ["text"]
+
+
+def test_anthropic_tells_a_refusal(anthropic_client: anthropic.Anthropic, lab: RunningLab) -> None:
+    lab.set("anthropic", error_rate=1, error_kind="filtered")
+    answer = anthropic_client.messages.create(**asked_of_anthropic())
+    assert (answer.stop_reason, answer.content) == ("refusal", [])
+
+
 def test_anthropic_lists_models(anthropic_client: anthropic.Anthropic) -> None:
     assert [model.id for model in anthropic_client.models.list()] == [MODELS["anthropic"]]
 
@@ -234,6 +274,25 @@ def test_gemini_reads_a_tool_call(gemini_client: genai.Client) -> None:
     )
     (call,) = answer.function_calls or []
     assert (call.name, call.args) == ("weather", ARGUMENTS)
+
+
+def test_gemini_shows_thoughts_where_asked(gemini_client: genai.Client, lab: RunningLab) -> None:
+    lab.set("gemini", reasoning_tokens=20)
+    config = gemini.GenerateContentConfig(thinking_config=gemini.ThinkingConfig(include_thoughts=True))
+    answer = gemini_client.models.generate_content(model=MODELS["gemini"], contents=QUESTION, config=config)
+    assert answer.parts is not None
+    assert [bool(part.thought) for part in answer.parts] == [True, False]
+    assert answer.text == SENTENCE
+    assert answer.usage_metadata is not None
+    assert answer.usage_metadata.thoughts_token_count == 20
+
+
+def test_gemini_tells_that_a_filter_stopped_it(gemini_client: genai.Client, lab: RunningLab) -> None:
+    lab.set("gemini", error_rate=1, error_kind="filtered")
+    answer = gemini_client.models.generate_content(model=MODELS["gemini"], contents=QUESTION)
+    assert answer.candidates is not None
+    assert answer.candidates[0].finish_reason == gemini.FinishReason.SAFETY
+    assert answer.text is None
 
 
 def test_gemini_lists_models(gemini_client: genai.Client) -> None:

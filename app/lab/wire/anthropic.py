@@ -41,27 +41,30 @@ class AnthropicWire:
     def read(self, place: Place, headers: Mapping[str, str], raw: bytes) -> Call:
         return anthropic_request.read(headers, raw)
 
+    def shows_reasoning(self, call: Call) -> bool:
+        return call.show_reasoning
+
     def plain(self, call: Call, content: Content, stamp: Stamp) -> bytes:
         blocks: list[dict[str, Any]] = [{"type": "text", "text": content.text}] if content.chunks else []
         if content.tool_name:
             blocks = [_tool_use(content, stamp, json.loads(content.text))]
+        if content.thoughts:
+            signed = {"type": "thinking", "thinking": "".join(content.thoughts), "signature": stamp.letters(64)}
+            blocks.insert(0, signed)
         message = _message(call, content, stamp, content.completion_tokens)
         return to_json({**message, "content": blocks, **_stopped(content)})
 
     def stream(self, call: Call, content: Content, stamp: Stamp) -> list[Event]:
-        begin = [_event("message_start", message=_message(call, content, stamp, min(1, content.completion_tokens)))]
-        if content.chunks:
-            block = _tool_use(content, stamp, {}) if content.tool_name else {"type": "text", "text": ""}
-            begin.append(_event("content_block_start", index=0, content_block=block))
-        kind, key = ("input_json_delta", "partial_json") if content.tool_name else ("text_delta", "text")
-        deltas = [_event("content_block_delta", index=0, delta={"type": kind, key: chunk}) for chunk in content.chunks]
-        end = [_event("content_block_stop", index=0)] if content.chunks else []
+        started = _event("message_start", message=_message(call, content, stamp, min(1, content.completion_tokens)))
+        blocks = _streamed_blocks(content, stamp)
         usage = {"input_tokens": content.prompt_tokens, "output_tokens": content.completion_tokens}
-        end += [_event("message_delta", delta=_stopped(content), usage=usage), _event("message_stop")]
+        ended = _event("message_delta", delta=_stopped(content), usage=usage) + _event("message_stop")
+        first = blocks[0][0] if blocks else b""
+        pieces = [piece for block in blocks for piece in block][1:]
         return [
-            (0.0, b"".join([*begin, b'event: ping\ndata: {"type": "ping"}\n\n'])),
-            *spread(deltas),
-            (1.0, b"".join(end)),
+            (0.0, started + first + b'event: ping\ndata: {"type": "ping"}\n\n'),
+            *spread(pieces),
+            (1.0, ended),
         ]
 
     def headers(self, stamp: Stamp) -> dict[str, str]:
@@ -76,7 +79,34 @@ class AnthropicWire:
         return anthropic_errors.rejection(refused, model)
 
 
-_STOP_REASON = {Finish.STOP: "end_turn", Finish.LENGTH: "max_tokens", Finish.TOOL: "tool_use"}
+_STOP_REASON = {
+    Finish.STOP: "end_turn",
+    Finish.LENGTH: "max_tokens",
+    Finish.TOOL: "tool_use",
+    Finish.FILTER: "refusal",
+}
+
+
+def _streamed_blocks(content: Content, stamp: Stamp) -> list[list[bytes]]:
+    """Per content block its events: how it starts, its pieces, its end."""
+    blocks: list[tuple[dict[str, Any], list[dict[str, Any]]]] = []
+    if content.thoughts:
+        thoughts = [{"type": "thinking_delta", "thinking": chunk} for chunk in content.thoughts]
+        signature = {"type": "signature_delta", "signature": stamp.letters(64)}
+        blocks.append(({"type": "thinking", "thinking": "", "signature": ""}, [*thoughts, signature]))
+    if content.tool_name:
+        pieces = [{"type": "input_json_delta", "partial_json": chunk} for chunk in content.chunks]
+        blocks.append((_tool_use(content, stamp, {}), pieces))
+    elif content.chunks:
+        blocks.append(({"type": "text", "text": ""}, [{"type": "text_delta", "text": c} for c in content.chunks]))
+    return [
+        [
+            _event("content_block_start", index=index, content_block=block),
+            *(_event("content_block_delta", index=index, delta=delta) for delta in deltas),
+            _event("content_block_stop", index=index),
+        ]
+        for index, (block, deltas) in enumerate(blocks)
+    ]
 
 
 def _tool_use(content: Content, stamp: Stamp, arguments: Any) -> dict[str, Any]:

@@ -29,6 +29,7 @@ _ERRORS = {
         "Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing to upgrade or "
         "purchase credits.",
     ),
+    Fault.CONTEXT_TOO_LONG: _Shape(400, _INVALID, "prompt is too long: 250000 tokens > 200000 maximum"),
     Fault.BAD_KEY: _Shape(401, "authentication_error", "invalid x-api-key"),
     Mistake.MISSING_KEY: _Shape(401, "authentication_error", "x-api-key header is required"),
     Mistake.UNKNOWN_MODEL: _Shape(404, "not_found_error", "model: {model}"),

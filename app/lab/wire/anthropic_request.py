@@ -94,6 +94,7 @@ def read(headers: Mapping[str, str], raw: bytes) -> Call:
         conversation="\n".join([_text(body.system or ""), *(message.text for message in body.messages)]),
         parameters=parameters(raw, without=("messages", "tools", "system")),
         stream=body.stream,
+        show_reasoning=isinstance(body.thinking, dict) and body.thinking.get("type") in ("enabled", "adaptive"),
         max_tokens=body.max_tokens,
         temperature=body.temperature,
         stop=tuple(body.stop_sequences or ()),

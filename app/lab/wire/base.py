@@ -59,6 +59,8 @@ class Call:
     stream: bool = False
     sse: bool = True
     include_usage: bool = False
+    #: the request asks to see the model's thoughts
+    show_reasoning: bool = False
     max_tokens: int | None = None
     temperature: float | None = None
     stop: tuple[str, ...] = ()
@@ -74,6 +76,7 @@ class Finish(StrEnum):
     STOP = "stop"
     LENGTH = "length"
     TOOL = "tool"
+    FILTER = "filter"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,11 @@ class Content:
     chunks: tuple[str, ...]
     finish: Finish
     prompt_tokens: int
+    #: all that was written, thoughts included
     completion_tokens: int
+    reasoning_tokens: int = 0
+    #: the thoughts, where the caller may see them, in the pieces a stream sends them in
+    thoughts: tuple[str, ...] = ()
     tool_name: str | None = None
     stop_sequence: str | None = None
 
@@ -133,6 +140,9 @@ class Wire(Protocol):
     def has_key(self, headers: Mapping[str, str], query: Mapping[str, str]) -> bool: ...
 
     def read(self, place: Place, headers: Mapping[str, str], raw: bytes) -> Call: ...
+
+    def shows_reasoning(self, call: Call) -> bool:
+        """May the caller see the thoughts, or only their number?"""
 
     def plain(self, call: Call, content: Content, stamp: Stamp) -> bytes: ...
 

@@ -47,17 +47,23 @@ class GeminiWire:
     def read(self, place: Place, headers: Mapping[str, str], raw: bytes) -> Call:
         return gemini_request.read(place, raw)
 
+    def shows_reasoning(self, call: Call) -> bool:
+        return call.show_reasoning
+
     def plain(self, call: Call, content: Content, stamp: Stamp) -> bytes:
-        return to_json(_piece(call, content, stamp, _parts(content), content.completion_tokens, last=True))
+        parts = [*_thoughts(["".join(content.thoughts)] if content.thoughts else []), *_parts(content)]
+        return to_json(_piece(call, content, stamp, parts, _written(content), last=True))
 
     def stream(self, call: Call, content: Content, stamp: Stamp) -> list[Event]:
+        pieces = [_piece(call, content, stamp, [part], 0) for part in _thoughts(content.thoughts)]
         if content.tool_name:  # a function call comes whole
-            pieces = [_piece(call, content, stamp, _parts(content), content.completion_tokens)]
+            pieces.append(_piece(call, content, stamp, _parts(content), _written(content)))
         else:
             sums = accumulate(len(tokens(chunk)) for chunk in content.chunks)
             steps = zip(content.chunks, sums, strict=True)
-            pieces = [_piece(call, content, stamp, [{"text": chunk}], count) for chunk, count in steps]
-        last = _piece(call, content, stamp, [{"text": ""}], content.completion_tokens, last=True)
+            pieces += [_piece(call, content, stamp, [{"text": chunk}], count) for chunk, count in steps]
+        empty = [] if content.finish is Finish.FILTER else [{"text": ""}]
+        last = _piece(call, content, stamp, empty, _written(content), last=True)
         events = [*spread([to_json(piece) for piece in pieces]), (1.0, to_json(last))]
         return [(share, b"data: " + piece + b"\r\n\r\n") for share, piece in events] if call.sse else _array(events)
 
@@ -74,7 +80,16 @@ class GeminiWire:
         return gemini_errors.rejection(refused, model)
 
 
-_FINISH = {Finish.STOP: "STOP", Finish.LENGTH: "MAX_TOKENS", Finish.TOOL: "STOP"}
+_FINISH = {Finish.STOP: "STOP", Finish.LENGTH: "MAX_TOKENS", Finish.TOOL: "STOP", Finish.FILTER: "SAFETY"}
+
+
+def _written(content: Content) -> int:
+    """candidatesTokenCount is without the thoughts, which stand beside it."""
+    return content.completion_tokens - content.reasoning_tokens
+
+
+def _thoughts(chunks: Sequence[str]) -> list[dict[str, Any]]:
+    return [{"text": chunk, "thought": True} for chunk in chunks]
 
 
 def _parts(content: Content) -> list[dict[str, Any]]:
@@ -90,7 +105,10 @@ def _piece(
     if last:
         candidate["finishReason"] = _FINISH[content.finish]
     prompt = content.prompt_tokens
-    usage = {"promptTokenCount": prompt, "candidatesTokenCount": count, "totalTokenCount": prompt + count}
+    thoughts = content.reasoning_tokens
+    usage = {"promptTokenCount": prompt, "candidatesTokenCount": count, "totalTokenCount": prompt + count + thoughts}
+    if thoughts:
+        usage["thoughtsTokenCount"] = thoughts
     details = [{"modality": "TEXT", "tokenCount": prompt}]
     return {
         "candidates": [{**candidate, "index": 0}],

@@ -51,6 +51,11 @@ _ERRORS = {
         "Your prepayment credits are depleted. Please go to AI Studio at https://ai.studio/projects to manage your "
         "project and billing.",
     ),
+    Fault.CONTEXT_TOO_LONG: _Shape(
+        400,
+        "INVALID_ARGUMENT",
+        "The input token count (1500000) exceeds the maximum number of tokens allowed (1048576).",
+    ),
     Fault.BAD_KEY: _Shape(
         400,
         "INVALID_ARGUMENT",

@@ -104,6 +104,7 @@ def read(place: Place, raw: bytes) -> Call:
         parameters=parameters(raw, without=("contents", "tools", "systemInstruction", "system_instruction")),
         stream=place.stream,
         sse=place.sse,
+        show_reasoning=_includes_thoughts(config.thinking_config),
         max_tokens=config.max_output_tokens,
         temperature=config.temperature,
         stop=tuple(config.stop_sequences),
@@ -121,6 +122,10 @@ def _must_call(body: _Body) -> Tool | None:
             return Tool(function.name, function.parameters or function.parameters_json_schema or {"type": "object"})
     why = "Function calling mode is ANY, but no function declaration is allowed"
     raise Refused(Mistake.INVALID_VALUE, why, field="tool_config.function_calling_config")
+
+
+def _includes_thoughts(config: Any) -> bool:
+    return isinstance(config, dict) and bool(config.get("includeThoughts") or config.get("include_thoughts"))
 
 
 def _json_schema(config: _GenerationConfig) -> Mapping[str, Any] | None:

@@ -48,8 +48,13 @@ class OpenAIWire:
     def read(self, place: Place, headers: Mapping[str, str], raw: bytes) -> Call:
         return openai_request.read(raw, strict=self.dialect == "openai")
 
+    def shows_reasoning(self, call: Call) -> bool:
+        return self.dialect != "openai"
+
     def plain(self, call: Call, content: Content, stamp: Stamp) -> bytes:
         message: dict[str, Any] = {"role": "assistant", "content": content.text}
+        if content.thoughts:
+            message["reasoning_content"] = "".join(content.thoughts)
         if content.tool_name:
             message |= {"content": None, "tool_calls": [self._tool_call(content, stamp, content.text)]}
         if self.dialect == "openai":
@@ -77,11 +82,15 @@ class OpenAIWire:
         return [*events, (1.0, b"data: [DONE]\n\n")]
 
     def _deltas(self, content: Content, stamp: Stamp) -> list[dict[str, Any]]:
+        thoughts = [{"content": None, "reasoning_content": chunk} for chunk in content.thoughts]
         if content.tool_name is None:
-            return [{"role": "assistant", "content": ""}, *({"content": chunk} for chunk in content.chunks)]
-        calls = [self._tool_call(content, stamp, "", index=0)]
+            chunks = [{"content": chunk} for chunk in content.chunks]
+            return [{"role": "assistant", "content": ""}, *thoughts, *chunks]
+        calls = {"tool_calls": [self._tool_call(content, stamp, "", index=0)]}
         more = [{"tool_calls": [{"index": 0, "function": {"arguments": chunk}}]} for chunk in content.chunks]
-        return [{"role": "assistant", "content": None, "tool_calls": calls}, *more]
+        if not thoughts:
+            return [{"role": "assistant", "content": None, **calls}, *more]
+        return [{"role": "assistant", "content": None}, *thoughts, calls, *more]
 
     def _tool_call(self, content: Content, stamp: Stamp, arguments: str, **more: int) -> dict[str, Any]:
         name = f"call_00_{stamp.letters(24)}" if self.dialect == "deepseek" else f"call_{stamp.letters(24)}"
@@ -98,8 +107,10 @@ class OpenAIWire:
         usage = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
         if self.dialect == "deepseek":
             cache = {"prompt_cache_hit_tokens": 0, "prompt_cache_miss_tokens": prompt}
-            return {**usage, "prompt_tokens_details": {"cached_tokens": 0}, **cache}
-        details = {"reasoning_tokens": 0, "audio_tokens": 0, "accepted_prediction_tokens": 0}
+            thinks = {"completion_tokens_details": {"reasoning_tokens": content.reasoning_tokens}}
+            thought = thinks if content.reasoning_tokens else {}
+            return {**usage, "prompt_tokens_details": {"cached_tokens": 0}, **thought, **cache}
+        details = {"reasoning_tokens": content.reasoning_tokens, "audio_tokens": 0, "accepted_prediction_tokens": 0}
         return {
             **usage,
             "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
@@ -117,4 +128,4 @@ class OpenAIWire:
         return openai_errors.rejection(self.dialect, refused, model)
 
 
-_FINISH = {Finish.STOP: "stop", Finish.LENGTH: "length", Finish.TOOL: "tool_calls"}
+_FINISH = {Finish.STOP: "stop", Finish.LENGTH: "length", Finish.TOOL: "tool_calls", Finish.FILTER: "content_filter"}

@@ -44,6 +44,13 @@ _OPENAI = {
         "invalid_api_key",
         "Incorrect API key provided: ****. You can find your API key at https://platform.openai.com/account/api-keys.",
     ),
+    Fault.CONTEXT_TOO_LONG: _Shape(
+        400,
+        _INVALID,
+        "context_length_exceeded",
+        "This model's maximum context length is 128000 tokens. However, your messages resulted in 200000 tokens. "
+        "Please reduce the length of the messages.",
+    ),
     Mistake.MISSING_KEY: _Shape(
         401,
         _INVALID,
@@ -75,6 +82,13 @@ _DEEPSEEK = _OPENAI | {
     ),
     Fault.OUT_OF_CREDIT: _Shape(402, "unknown_error", _INVALID, "Insufficient Balance"),
     Fault.BAD_KEY: _Shape(401, "authentication_error", _INVALID, "Authentication Fails, Your api key: **** is invalid"),
+    Fault.CONTEXT_TOO_LONG: _Shape(
+        400,
+        _INVALID,
+        _INVALID,
+        "This model's maximum context length is 131072 tokens. However, you requested 200000 tokens (196000 in the "
+        "messages, 4000 in the completion). Please reduce the length of the messages or completion.",
+    ),
     Mistake.MISSING_KEY: _Shape(401, "authentication_error", _INVALID, "Authentication Fails (auth header is empty)"),
     Mistake.UNKNOWN_MODEL: _Shape(400, _INVALID, _INVALID, "Model Not Exist"),
     Mistake.MISSING_FIELD: _Shape(
