@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from app.errors import ContentFiltered, ModelUnknown, OutOfCredit, ProviderError
+from app.errors import (
+    BadKey,
+    ContentFiltered,
+    ContextTooLong,
+    ModelUnknown,
+    OutOfCredit,
+    Overloaded,
+    ProviderError,
+    RateLimited,
+)
 from app.providers import content
 from app.providers.base import ChatRequest, Delta, Endpoint, Finish, Message, Usage
 from app.providers.content import Image, Listing, Outgoing
@@ -46,9 +55,13 @@ def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) ->
     }
     if system := content.system_text(request):
         document["system"] = system
-    if request.stop:
-        document["stop_sequences"] = list(request.stop)
+    # one of white space only is refused
+    stops = [stop for stop in request.stop if stop.strip()]
+    if stops:
+        document["stop_sequences"] = stops
     sampling, dropped = _sampling(model, request)
+    if len(stops) < len(request.stop):
+        dropped = ("stop", *dropped)
     document |= sampling | _tools(request)
     if stream:
         document["stream"] = True
@@ -97,7 +110,7 @@ def _tools(request: ChatRequest) -> dict[str, Any]:
     if not request.tools:
         return {}
     written = [
-        {"name": tool.name, "description": tool.description, "input_schema": tool.parameters or {"type": "object"}}
+        content.described(tool) | {"input_schema": tool.parameters or {"type": "object"}}
         for tool in content.tools(request)
     ]
     choice = request.tool_choice
@@ -238,25 +251,44 @@ def _stop(reason: str | None, draft: Draft) -> None:
 
 
 def _usage(usage: _Usage, before: Usage | None) -> Usage | None:
-    """Later counts replace earlier ones; what a later event leaves out stays. `input_tokens` is without the cache."""
-    read, written = usage.cache_read_input_tokens or 0, usage.cache_creation_input_tokens or 0
-    if usage.input_tokens is not None:
-        prompt, cached, cache_written = usage.input_tokens + read + written, read, written
-    elif before is not None:
-        prompt, cached, cache_written = before.prompt, before.cached, before.cache_written
-    else:
+    """Later counts replace earlier ones, each by itself: what a later event leaves out stays.
+
+    `input_tokens` is without the cache.
+    """
+    known = before or Usage(0, 0)
+    fresh = known.prompt - known.cached - known.cache_written if usage.input_tokens is None else usage.input_tokens
+    read = known.cached if usage.cache_read_input_tokens is None else usage.cache_read_input_tokens
+    written = known.cache_written if usage.cache_creation_input_tokens is None else usage.cache_creation_input_tokens
+    completion = known.completion if usage.output_tokens is None else usage.output_tokens
+    if before is None and (usage.input_tokens is None or usage.output_tokens is None):
         return None
-    completion = usage.output_tokens if usage.output_tokens is not None else before.completion if before else None
-    if completion is None:
-        return before
-    return Usage(prompt, completion, cached=cached, cache_written=cache_written)
+    return Usage(fresh + read + written, completion, cached=read, cache_written=written)
+
+
+#: what the provider's own name for an error means, whatever the HTTP status a proxy made of it
+NAMED: Mapping[str, type[ProviderError]] = {
+    "authentication_error": BadKey,
+    "permission_error": BadKey,
+    "billing_error": OutOfCredit,
+    "not_found_error": ModelUnknown,
+    "request_too_large": ContextTooLong,
+    "rate_limit_error": RateLimited,
+    "overloaded_error": Overloaded,
+}
+#: what has no name of its own: all of these come as invalid_request_error
+SAID: Mapping[str, type[ProviderError]] = {
+    "credit balance is too low": OutOfCredit,
+    "reached your specified api usage limits": OutOfCredit,
+    "organization has been disabled": BadKey,
+    "content filtering policy": ContentFiltered,
+}
 
 
 def error_class(status: int, problem: Problem) -> type[ProviderError]:
-    if problem.named("billing_error") or problem.says("credit balance is too low"):
-        return OutOfCredit
-    if problem.named("not_found_error"):
-        return ModelUnknown
-    if status == 400 and problem.says("content filtering policy"):
-        return ContentFiltered
+    for phrase, kind in SAID.items():
+        if problem.says(phrase):
+            return kind
+    for name in problem.names:
+        if name in NAMED:
+            return NAMED[name]
     return by_status(status, problem)

@@ -124,6 +124,11 @@ def tools(request: ChatRequest) -> list[Tool]:
     return found
 
 
+def described(tool: Tool) -> dict[str, Any]:
+    """Name and description; an empty description is none."""
+    return {"name": tool.name} | ({"description": tool.description} if tool.description else {})
+
+
 def arguments(call: ToolCall) -> dict[str, Any]:
     """The arguments of an earlier tool call as an object; raises BadRequest where they are none."""
     try:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from pydantic import ConfigDict, TypeAdapter
 from pydantic.alias_generators import to_camel
 
-from app.errors import BadKey, ContentFiltered, OutOfCredit, ProviderError
+from app.errors import BadKey, ContentFiltered, ModelUnknown, OutOfCredit, ProviderError
 from app.providers import content
 from app.providers.base import ChatRequest, Delta, Endpoint, Finish, Message, Usage
 from app.providers.content import Image, Listing, Outgoing
@@ -26,6 +26,9 @@ PENALTIES = re.compile(r"gemini-(1|2\.0)")
 #: from version 3 on an earlier tool call needs the signature the model gave it, or this word, documented for
 #: conversations that come from elsewhere: https://ai.google.dev/gemini-api/docs/thought-signatures
 SIGNED = re.compile(r"gemini-([3-9]|\d\d)")
+#: before version 3, tools and JSON mode exclude each other: "Function calling with a response mime type:
+#: 'application/json' is unsupported"
+JSON_BESIDE_TOOLS = SIGNED
 NO_SIGNATURE = "skip_thought_signature_validator"
 
 FINISH = {
@@ -38,9 +41,22 @@ FINISH = {
     "PROHIBITED_CONTENT": Finish.FILTER,
     "SPII": Finish.FILTER,
     "IMAGE_SAFETY": Finish.FILTER,
+    "IMAGE_PROHIBITED_CONTENT": Finish.FILTER,
+    "IMAGE_RECITATION": Finish.FILTER,
 }
 #: the model produced something that is no answer
-BROKEN = {"OTHER", "MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS", "MALFORMED_RESPONSE"}
+BROKEN = {
+    "OTHER",
+    "MALFORMED_FUNCTION_CALL",
+    "UNEXPECTED_TOOL_CALL",
+    "TOO_MANY_TOOL_CALLS",
+    "MISSING_THOUGHT_SIGNATURE",
+    "MALFORMED_RESPONSE",
+    "IMAGE_OTHER",
+    "NO_IMAGE",
+}
+#: the field's default: no reason at all
+NO_REASON = "FINISH_REASON_UNSPECIFIED"
 
 
 def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) -> Outgoing:
@@ -71,13 +87,14 @@ def _auth(endpoint: Endpoint) -> dict[str, str]:
 
 
 def _settings(model: str, request: ChatRequest) -> tuple[dict[str, Any], tuple[str, ...]]:
+    takes_json = request.json_mode and (not request.tools or JSON_BESIDE_TOOLS.search(model) is not None)
     wanted = {
         "maxOutputTokens": request.max_tokens,
         "temperature": request.temperature,
         "topP": request.top_p,
         "stopSequences": list(request.stop) or None,
         "seed": request.seed,
-        "responseMimeType": "application/json" if request.json_mode else None,
+        "responseMimeType": "application/json" if takes_json else None,
     }
     penalties = {
         "frequency_penalty": ("frequencyPenalty", request.frequency_penalty),
@@ -88,7 +105,8 @@ def _settings(model: str, request: ChatRequest) -> tuple[dict[str, Any], tuple[s
     if takes_them:
         wanted |= dict(asked.values())
     sent = {name: value for name, value in wanted.items() if value is not None}
-    return sent, () if takes_them else tuple(asked)
+    refused = () if takes_them else tuple(asked)
+    return sent, refused if takes_json == request.json_mode else (*refused, "json_mode")
 
 
 def _tools(request: ChatRequest) -> dict[str, Any]:
@@ -96,7 +114,7 @@ def _tools(request: ChatRequest) -> dict[str, Any]:
         return {}
     declared = []
     for tool in content.tools(request):
-        function: dict[str, Any] = {"name": tool.name, "description": tool.description}
+        function = content.described(tool)
         if tool.parameters:
             function["parametersJsonSchema"] = tool.parameters
         declared.append(function)
@@ -230,7 +248,7 @@ def _body(body: _Body, draft: Draft) -> Iterator[Delta]:
             continue
         for part in (candidate.content and candidate.content.parts) or ():
             yield from _said(part, draft)
-        if candidate.finish_reason:
+        if candidate.finish_reason and candidate.finish_reason != NO_REASON:
             _finish(candidate.finish_reason, draft)
 
 
@@ -266,8 +284,10 @@ def _usage(usage: _Usage) -> Usage | None:
 
 
 def error_class(status: int, problem: Problem) -> type[ProviderError]:
-    if problem.named("API_KEY_INVALID") or problem.says("api key not valid", "api key expired"):
+    if problem.named("API_KEY_INVALID") or problem.says("api key not valid", "api key expired", "api key not found"):
         return BadKey
+    if problem.says("unexpected model name format"):
+        return ModelUnknown
     if problem.says("prepayment credits", "enable billing", "requires billing"):
         return OutOfCredit
     if problem.named("FAILED_PRECONDITION"):  # such as a location they do not serve: no request of ours will do

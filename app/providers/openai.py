@@ -22,7 +22,7 @@ from app.providers.problem import Problem, by_status
 from app.providers.sse import Event
 
 #: models that think before they answer: they name the token limit otherwise and refuse sampling parameters
-REASONING = re.compile(r"(^|/)(o[134](-|$)|gpt-5(?!.*-chat))")
+REASONING = re.compile(r"(^|/)(o[1-9](-|$)|gpt-([5-9]|\d\d)(?!.*-chat))")
 REFUSED_BY_REASONING = ("temperature", "top_p", "frequency_penalty", "presence_penalty", "stop")
 
 FINISH = {
@@ -32,18 +32,25 @@ FINISH = {
     "tool_calls": Finish.TOOL,
     "function_call": Finish.TOOL,
     "content_filter": Finish.FILTER,
+    "sensitive": Finish.FILTER,  # Zhipu
 }
-#: the answer is not whole: DeepSeek out of machines, Mistral and OpenRouter at an error
-BROKEN = {"insufficient_system_resource", "error"}
+#: the answer is not whole: DeepSeek out of machines, Mistral and OpenRouter at an error, vLLM and SGLang when stopped
+BROKEN = {"insufficient_system_resource", "error", "abort", "network_error"}
 
 #: what the provider's own name for an error means, whatever the HTTP status
 NAMED: Mapping[type[ProviderError], tuple[str, ...]] = {
     OutOfCredit: ("insufficient_quota", "insufficient_balance", "billing_hard_limit_reached", "billing_not_active"),
-    ModelUnknown: ("model_not_found", "invalid_model"),
-    BadKey: ("invalid_api_key",),
-    ContextTooLong: ("context_length_exceeded",),
-    ContentFiltered: ("content_filter", "content_policy_violation", "invalid_prompt"),
+    ModelUnknown: ("model_not_found", "invalid_model", "model_decommissioned"),  # OpenAI, Mistral, Groq
+    BadKey: ("invalid_api_key", "account_deactivated"),
+    ContextTooLong: ("context_length_exceeded", "string_above_max_length"),
+    ContentFiltered: ("content_filter", "content_policy_violation", "invalid_prompt", "moderation_blocked"),
     Overloaded: ("engine_overloaded", "engine_overloaded_error"),
+}
+#: … and what has no name of its own
+SAID: Mapping[str, type[ProviderError]] = {
+    "content exists risk": ContentFiltered,  # DeepSeek
+    "model not exist": ModelUnknown,  # DeepSeek, with status 400
+    "is not a valid model id": ModelUnknown,  # OpenRouter, with status 400
 }
 
 
@@ -131,13 +138,7 @@ class _Said(Reply):
     reasoning: Maybe[str] = None  # OpenRouter, Groq, Ollama
     refusal: Maybe[str] = None
     tool_calls: Maybe[list[_Call]] = None
-
-
-class _Choice(Reply):
-    index: Maybe[int] = None
-    message: Maybe[_Said] = None
-    delta: Maybe[_Said] = None
-    finish_reason: Maybe[str] = None
+    function_call: Maybe[_Function] = None  # what tool_calls replaced; some old servers know nothing else
 
 
 class _PromptDetails(Reply):
@@ -155,6 +156,14 @@ class _Usage(Reply):
     prompt_tokens_details: Maybe[_PromptDetails] = None
     completion_tokens_details: Maybe[_CompletionDetails] = None
     prompt_cache_hit_tokens: Count = None  # DeepSeek
+
+
+class _Choice(Reply):
+    index: Maybe[int] = None
+    message: Maybe[_Said] = None
+    delta: Maybe[_Said] = None
+    finish_reason: Maybe[str] = None
+    usage: Maybe[_Usage] = None  # Moonshot, in the last piece of a stream
 
 
 class _Body(Reply):
@@ -178,6 +187,8 @@ def read_event(event: Event, draft: Draft) -> Iterator[Delta]:
     if event.data.strip() == b"[DONE]":
         draft.done = draft.complete = True
         return
+    if event.name == b"error":  # whatever its shape
+        raise error_inside(event.data)
     yield from _read(event.data, draft)
 
 
@@ -195,6 +206,8 @@ def _read(data: bytes, draft: Draft) -> Iterator[Delta]:
         said = choice.message or choice.delta
         if said is not None:
             yield from _said(said, draft)
+        if choice.usage is not None:
+            draft.usage = _usage(choice.usage) or draft.usage
         if choice.finish_reason:
             _finish(choice.finish_reason, draft)
 
@@ -212,6 +225,8 @@ def _said(said: _Said, draft: Draft) -> Iterator[Delta]:
         yield draft.say(said.refusal)
     for position, call in enumerate(said.tool_calls or ()):
         yield from _call(call, position, draft)
+    if said.function_call is not None:
+        yield from _call(_Call(function=said.function_call), 0, draft)
 
 
 def _parts(parts: list[dict[str, Any]], draft: Draft) -> Iterator[Delta]:
@@ -263,10 +278,11 @@ def error_class(status: int, problem: Problem) -> type[ProviderError]:
     for kind, names in NAMED.items():
         if problem.named(*names):
             return kind
-    if problem.says("content exists risk"):  # DeepSeek
+    for phrase, kind in SAID.items():
+        if problem.says(phrase):
+            return kind
+    if status == 403 and problem.says("flagged"):  # OpenRouter's moderation
         return ContentFiltered
-    if status == 400 and problem.says("model not exist", "not a valid model id"):  # DeepSeek, OpenRouter
-        return ModelUnknown
     if status == 429 and problem.says("currently overloaded"):
         return Overloaded
     return by_status(status, problem)

@@ -42,6 +42,7 @@ STATUS: Mapping[int, type[ProviderError]] = {
     413: ContextTooLong,
     429: RateLimited,
     498: Overloaded,  # Groq: its flex tier is full
+    499: ServerError,  # Gemini: CANCELLED, by itself
     503: Overloaded,
     529: Overloaded,  # Anthropic
 }
@@ -155,10 +156,11 @@ def _number(text: str | None) -> float | None:
     return number if math.isfinite(number) and number >= 0 else None
 
 
-#: "Please try again in 1m6.5s", "… in 6ms", Gemini's "Please retry in 48.9s"
-_TRY_AGAIN = re.compile(r"(?:try again|retry) in ((?:\d+(?:\.\d+)?(?:ms|h|m|s))+)", re.IGNORECASE)
-_SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)", re.IGNORECASE)
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_UNIT = r"(?:milliseconds?|seconds?|minutes?|hours?|ms|h|m|s)(?![a-z])"
+#: "Please try again in 1m6.5s", "… in 6ms", Gemini's "Please retry in 48.9s", Azure's "Please retry after 26 seconds"
+_TRY_AGAIN = re.compile(rf"(?:try again|retry) (?:in|after) ((?:\d+(?:\.\d+)? ?{_UNIT} ?)+)", re.IGNORECASE)
+_SPAN = re.compile(r"(\d+(?:\.\d+)?) ?(ms|milli|h|m|s)", re.IGNORECASE)
+_SECONDS = {"ms": 0.001, "milli": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def _delay_in(details: list[dict[str, Any]], message: str) -> float | None:
