@@ -71,7 +71,9 @@ class Exchange:
             yield from self._whole(self._response)
 
     def _whole(self, response: urllib3.HTTPResponse) -> Iterator[Delta]:
-        body = b"".join(http.pieces(response, self.call))
+        yield from self._at_once(b"".join(http.pieces(response, self.call)))
+
+    def _at_once(self, body: bytes) -> Iterator[Delta]:
         self.call.note_content()
         self.call.end()
         self._wire.read_answer(_without_keep_alives(body), self._draft)
@@ -83,8 +85,14 @@ class Exchange:
     def _events(self, response: urllib3.HTTPResponse) -> Iterator[Delta]:
         call, draft, wire = self.call, self._draft, self._wire
         parser = EventParser()
+        eventless: bytearray | None = bytearray()
         for piece in http.pieces(response, call, stream=True):
-            for event in parser.feed(piece):
+            events = parser.feed(piece)
+            if events:
+                eventless = None
+            elif eventless is not None:
+                eventless += piece
+            for event in events:
                 for delta in wire.read_event(event, draft):
                     self._note(delta)
                     yield delta
@@ -92,6 +100,9 @@ class Exchange:
                 call.end()
                 self._drain(response)
                 return
+        if eventless is not None and _without_keep_alives(bytes(eventless))[:1] in (b"{", b"["):
+            yield from self._at_once(bytes(eventless))  # no stream at all, under whatever type it came
+            return
         yield from self._last_event(parser)
         call.end()
         if not draft.complete:

@@ -8,7 +8,18 @@ from typing import Any
 import pytest
 
 from app.domain.catalog import WireFormat
-from app.errors import UnusableAnswer
+from app.errors import (
+    BadKey,
+    BadRequest,
+    ContentFiltered,
+    ContextTooLong,
+    ModelUnknown,
+    OutOfCredit,
+    ProviderError,
+    RateLimited,
+    StreamCut,
+    UnusableAnswer,
+)
 from app.providers.base import ChatRequest, Finish, Message
 from app.providers.client import Client
 from tests.providers.calls import ask, endpoint
@@ -214,3 +225,151 @@ def test_answer_says_what_was_not_sent(client: Client, server: Server) -> None:
     serve(server, said(content="Hi"))
     request = ChatRequest((Message("user", "Hello"),), temperature=0.5, max_tokens=9)
     assert ask(client, endpoint(server.url), request, stream=False, model="gpt-5")[0].dropped == ("temperature",)
+
+
+OLD_CALL = {"name": "weather", "arguments": '{"a": 1}'}
+
+
+def test_function_call_of_old_is_a_tool_call(client: Client, server: Server) -> None:
+    serve(
+        server,
+        {"choices": [{"message": {"content": None, "function_call": OLD_CALL}, "finish_reason": "function_call"}]},
+    )
+    plain = ask(client, endpoint(server.url), stream=False)[0]
+    pieces = [{"name": "weather", "arguments": ""}, {"arguments": '{"a"'}, {"arguments": ": 1}"}]
+    last = b'data: {"choices": [{"delta": {}, "finish_reason": "function_call"}]}\n\ndata: [DONE]\n\n'
+    server.answer = lambda _: chunked([*(chunk(function_call=piece) for piece in pieces), last])
+    streamed = ask(client, endpoint(server.url), stream=True)[0]
+    for answer in (plain, streamed):
+        assert answer.finish is Finish.TOOL
+        assert [(call.name, json.loads(call.arguments)) for call in answer.tool_calls] == [("weather", {"a": 1})]
+
+
+def test_pieces_without_anything_to_say_are_passed_over(client: Client, server: Server) -> None:
+    filtered = {"id": "", "model": "", "choices": [], "prompt_filter_results": [{"prompt_index": 0}]}  # Azure's first
+    usage = {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}}
+    events = [
+        b": keep-alive\n\n",
+        b"data: %b\n\n" % json.dumps(filtered).encode(),
+        chunk(role="assistant", content="", refusal=None),
+        chunk(role="assistant"),
+        b"\n\n: keep-alive\n\n",
+        chunk(content="Hi"),
+        b'data: {"choices": [{"index": 1, "delta": {"content": "another answer"}}]}\n\n',
+        b'data: {"choices": [{"delta": null, "finish_reason": "stop"}], "usage": null}\n\n',
+        b"data: %b\n\n" % json.dumps(usage).encode(),
+        b"data: [DONE]\n\n",
+    ]
+    server.answer = lambda _: chunked(events)
+    answer, deltas = ask(client, endpoint(server.url), stream=True)
+    assert (answer.text, answer.model) == ("Hi", "m")
+    assert [delta.text for delta in deltas] == ["Hi"]
+    assert (answer.usage.prompt, answer.usage.completion, answer.usage.estimated) == (3, 2, False)
+
+
+def test_usage_inside_a_choice_is_found(client: Client, server: Server) -> None:
+    choice = {"delta": {}, "finish_reason": "stop", "usage": {"prompt_tokens": 3, "completion_tokens": 2}}  # Moonshot
+    last = b"data: %b\n\n" % json.dumps({"choices": [choice]}).encode()
+    server.answer = lambda _: chunked([chunk(content="Hi"), last, b"data: [DONE]\n\n"])
+    usage = ask(client, endpoint(server.url), stream=True)[0].usage
+    assert (usage.prompt, usage.completion, usage.estimated) == (3, 2, False)
+
+
+@pytest.mark.parametrize(
+    ("reason", "finish"),
+    [
+        ("stop", Finish.STOP),
+        ("length", Finish.LENGTH),
+        ("content_filter", Finish.FILTER),
+        ("sensitive", Finish.FILTER),  # Zhipu
+        ("tool_calls", Finish.STOP),  # … where there is none
+        ("eos", Finish.STOP),  # Together
+    ],
+)
+def test_every_finish_reason_has_its_class(reason: str, finish: Finish, client: Client, server: Server) -> None:
+    serve(server, {"choices": [{"message": {"content": "So far"}, "finish_reason": reason}]})
+    assert ask(client, endpoint(server.url), stream=False)[0].finish is finish
+
+
+@pytest.mark.parametrize("reason", ["insufficient_system_resource", "error", "abort", "network_error"])
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
+def test_answer_that_was_broken_off_is_of_no_use(reason: str, stream: bool, client: Client, server: Server) -> None:
+    if stream:
+        last = b"data: %b\n\n" % json.dumps({"choices": [{"delta": {}, "finish_reason": reason}]}).encode()
+        server.answer = lambda _: chunked([chunk(content="Half"), last, b"data: [DONE]\n\n"])
+    else:
+        serve(server, {"choices": [{"message": {"content": "Half"}, "finish_reason": reason}]})
+    with pytest.raises(UnusableAnswer) as caught:
+        ask(client, endpoint(server.url), stream=stream)
+    assert caught.value.provider_code == reason
+
+
+def test_stream_with_a_finish_and_without_its_last_word_is_cut(client: Client, server: Server) -> None:
+    last = b'data: {"choices": [{"delta": {}, "finish_reason": "stop"}]}\n\n'
+    server.answer = lambda _: chunked([chunk(content="Hi"), last])
+    with pytest.raises(StreamCut):
+        ask(client, endpoint(server.url), stream=True)
+
+
+@pytest.mark.parametrize("content_type", ["text/event-stream", "application/octet-stream", "text/plain", ""])
+@pytest.mark.parametrize("before", [b"", b"\n\n", b": keep-alive\n\n"])
+def test_answer_that_is_no_stream_is_known_by_its_body(
+    content_type: str, before: bytes, client: Client, server: Server
+) -> None:
+    serve(server, said(content="Hi"), {"content-type": content_type}, before)
+    answer, deltas = ask(client, endpoint(server.url), stream=True)
+    assert answer.text == "".join(delta.text for delta in deltas) == "Hi"
+
+
+def test_error_event_needs_no_known_shape(client: Client, server: Server) -> None:
+    server.answer = lambda _: chunked([chunk(content="Half"), b'event: error\ndata: {"message": "died"}\n\n'])
+    with pytest.raises(UnusableAnswer, match="died"):
+        ask(client, endpoint(server.url), stream=True)
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "expected"),
+    [
+        (400, {"message": "Model Not Exist", "code": "invalid_request_error"}, ModelUnknown),  # DeepSeek
+        (400, {"message": "llama is not a valid model ID", "code": 400}, ModelUnknown),  # OpenRouter
+        (400, {"message": "Invalid model: x", "type": "invalid_model"}, ModelUnknown),  # Mistral
+        (400, {"message": "It has been decommissioned", "code": "model_decommissioned"}, ModelUnknown),  # Groq
+        (404, {"message": "The API deployment does not exist", "code": "DeploymentNotFound"}, ModelUnknown),  # Azure
+        (401, {"message": "The account has been deactivated", "code": "account_deactivated"}, BadKey),
+        (403, {"message": "Country, region, or territory not supported", "code": "unsupported_country"}, BadKey),
+        (429, {"message": "Your account is not active", "code": "billing_not_active"}, OutOfCredit),
+        (403, {"message": "openai/x requires moderation. Your input was flagged", "code": 403}, ContentFiltered),
+        (
+            400,  # Azure
+            {
+                "message": "The response was filtered due to the prompt triggering the content management policy",
+                "code": "content_filter",
+                "status": 400,
+                "innererror": {"code": "ResponsibleAIPolicyViolation", "content_filter_result": {}},
+            },
+            ContentFiltered,
+        ),
+        (400, {"message": "string too long", "code": "string_above_max_length"}, ContextTooLong),
+        (
+            413,
+            {"message": "Request too large for model on tokens per minute", "type": "tokens"},
+            ContextTooLong,
+        ),  # Groq
+        (400, {"message": "Unsupported parameter: 'max_tokens'", "code": "unsupported_parameter"}, BadRequest),
+    ],
+)
+def test_error_is_known_by_its_name_and_words(
+    status: int, error: dict[str, Any], expected: type[ProviderError], client: Client, server: Server
+) -> None:
+    server.answer = lambda _: whole(status, {}, json.dumps({"error": error}).encode())
+    with pytest.raises(ProviderError) as caught:
+        ask(client, endpoint(server.url), stream=False)
+    assert type(caught.value) is expected
+
+
+def test_delay_that_azure_writes_out_is_read(client: Client, server: Server) -> None:
+    error = {"code": "429", "message": "Requests have exceeded the token rate limit. Please retry after 26 seconds."}
+    server.answer = lambda _: whole(429, {}, json.dumps({"error": error}).encode())
+    with pytest.raises(RateLimited) as caught:
+        ask(client, endpoint(server.url), stream=False)
+    assert caught.value.retry_after_s == 26.0

@@ -107,6 +107,15 @@ def test_gemini_has_all_but_penalties() -> None:
     assert sent["dropped"] == {"frequency_penalty", "presence_penalty"}
 
 
+def test_json_mode_beside_tools_is_not_sent_to_a_gemini_that_refuses_the_two() -> None:
+    sent = told(GEMINI, tools=(TOOL,), json_mode=True)
+    assert "generationConfig" not in sent
+    assert sent["dropped"] == {"json_mode"}
+    newer = told(GEMINI, model="gemini-3-pro-preview", tools=(TOOL,), json_mode=True)
+    assert newer["generationConfig"] == {"responseMimeType": "application/json"}
+    assert newer["dropped"] == set()
+
+
 def test_older_gemini_has_penalties_too() -> None:
     sent = told(GEMINI, model="gemini-2.0-flash", **EVERYTHING)
     assert sent["generationConfig"]["frequencyPenalty"] == 0.1
@@ -129,6 +138,7 @@ def test_penalty_of_zero_is_every_providers_default_and_not_sent(wire: WireForma
         ("gpt-5.1", True),
         ("gpt-5-mini", True),
         ("openai/gpt-5", True),  # OpenRouter
+        ("gpt-6", True),  # what comes after it is taken for the same kind
         ("gpt-5-chat-latest", False),
         ("gpt-4o", False),
         ("gpt-4.1-mini", False),

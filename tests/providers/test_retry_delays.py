@@ -44,6 +44,10 @@ def test_header_says_when(headers: dict[str, str], delay_s: float | None) -> Non
         ("Please try again in 1m6.5s.", 66.5),
         ("Please try again in 2h3m4s", timedelta(hours=2, minutes=3, seconds=4).total_seconds()),
         ("Please retry in 48.939935699s.", 48.939935699),
+        ("Please retry after 26 seconds.", 26.0),  # Azure
+        ("Try again in 1 minute 30 seconds", 90.0),
+        ("Please try again in 250 milliseconds", 0.25),
+        ("Please try again in 2 months.", None),
         ("Please try again later.", None),
         ("Please try again in " + "9" * 400 + "s.", None),
     ],
