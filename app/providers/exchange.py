@@ -26,6 +26,9 @@ SHORTEST_KEY = 8
 #: blank lines and comments in front of an answer
 KEEP_ALIVES = re.compile(rb"(?:\s++|:[^\n]*+\n)*+")
 
+#: what a line of server-sent events may begin with
+STREAM_FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
+
 RATE_LIMITS = ("x-ratelimit-", "anthropic-ratelimit-", "ratelimit-", "retry-after")
 REQUEST_IDS = ("x-request-id", "request-id", "x-goog-request-id")
 
@@ -65,7 +68,7 @@ class Exchange:
     def deltas(self) -> Iterator[Delta]:
         """The body of the response, read to its end."""
         assert self._response is not None
-        if self._stream and "json" not in self._headers.get("content-type", ""):
+        if self._stream:
             yield from self._events(self._response)
         else:
             yield from self._whole(self._response)
@@ -100,8 +103,8 @@ class Exchange:
                 call.end()
                 self._drain(response)
                 return
-        if eventless is not None and _without_keep_alives(bytes(eventless))[:1] in (b"{", b"["):
-            yield from self._at_once(bytes(eventless))  # no stream at all, under whatever type it came
+        if eventless is not None and not _begins_a_stream(bytes(eventless)):
+            yield from self._at_once(bytes(eventless))
             return
         yield from self._last_event(parser)
         call.end()
@@ -174,6 +177,12 @@ def _without_keep_alives(body: bytes) -> bytes:
     """DeepSeek sends blank lines, others comments, in front of an answer that has to queue."""
     found = KEEP_ALIVES.match(body)
     return body[found.end() :] if found else body
+
+
+def _begins_a_stream(body: bytes) -> bool:
+    """Is a body that holds no whole event the beginning of one? Its type does not say: some send the wrong one."""
+    begin = _without_keep_alives(body).removeprefix(b"\xef\xbb\xbf")
+    return any(begin.startswith(field) or field.startswith(begin) for field in STREAM_FIELDS)
 
 
 def _cost(headers: Mapping[str, str], name: str | None) -> float | None:

@@ -321,6 +321,32 @@ def test_answer_that_is_no_stream_is_known_by_its_body(
     assert answer.text == "".join(delta.text for delta in deltas) == "Hi"
 
 
+@pytest.mark.parametrize("content_type", ["application/json", "application/octet-stream", "text/plain", ""])
+def test_stream_is_known_by_its_body(content_type: str, client: Client, server: Server) -> None:
+    events = [chunk(content="Hi"), b"data: [DONE]\n\n"]
+    server.answer = lambda _: chunked(events, {"content-type": content_type})
+    assert ask(client, endpoint(server.url), stream=True)[0].text == "Hi"
+
+
+@pytest.mark.parametrize("body", [b"<html>Welcome to the hotel's network</html>", b"null", b'"Hi"', b"OK", b"{half"])
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
+def test_200_that_is_neither_answer_nor_stream_is_of_no_use(
+    body: bytes, stream: bool, client: Client, server: Server
+) -> None:
+    server.answer = lambda _: whole(200, {"content-type": "text/html"}, body)
+    with pytest.raises(UnusableAnswer):
+        ask(client, endpoint(server.url), stream=stream)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"\n\n", b": keep-alive\n\n", b"da", b"data: {", b"event: x\n", b"\xef\xbb\xbfdata:"]
+)
+def test_stream_without_a_whole_event_is_cut(body: bytes, client: Client, server: Server) -> None:
+    server.answer = lambda _: chunked([body])
+    with pytest.raises(StreamCut):
+        ask(client, endpoint(server.url), stream=True)
+
+
 def test_error_event_needs_no_known_shape(client: Client, server: Server) -> None:
     server.answer = lambda _: chunked([chunk(content="Half"), b'event: error\ndata: {"message": "died"}\n\n'])
     with pytest.raises(UnusableAnswer, match="died"):
