@@ -1,0 +1,89 @@
+"""What a round may cost, and which prompts it keeps where that is not enough for all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.domain.insights import Insight
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """USD that the round to be planned may cost, and the cap that says so."""
+
+    round_usd: float
+    day_usd: float
+    #: by rounds of the last 24 hours; of those that still run, what they are expected to cost
+    spent_usd: float
+
+    @property
+    def usd(self) -> float:
+        return max(0.0, min(self.round_usd, self.day_usd - self.spent_usd))
+
+    @property
+    def reason(self) -> str:
+        if self.day_usd - self.spent_usd < self.round_usd:
+            return f"{money(self.spent_usd)} of the {money(self.day_usd)} per day are spent"
+        return f"a round may cost {money(self.round_usd)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Trimmed:
+    """The prompts a round keeps, in their order, with what they are expected to cost over all targets."""
+
+    prompts: tuple[str, ...]
+    left_out: tuple[str, ...]
+    cost_usd: float
+
+    @property
+    def wanted_usd(self) -> float:
+        return self.cost_usd + self.over_usd
+
+    #: expected cost of what is left out
+    over_usd: float = 0.0
+
+
+def trim(costs_usd: Mapping[str, float], measured_last: Sequence[str], usd: float) -> Trimmed:
+    """As many prompts as `usd` allows; a prompt is asked of every target or of none, so that no provider is favoured.
+
+    `costs_usd`: per prompt, over all targets. `measured_last`: the prompts of the round before, that give way first:
+    under a budget that allows half of the prompts, each is asked every other time.
+    """
+    if sum(costs_usd.values()) <= usd:
+        return Trimmed(tuple(costs_usd), (), sum(costs_usd.values()))
+    again = set(measured_last)
+    kept: set[str] = set()
+    left_usd = usd
+    for prompt in sorted(costs_usd, key=lambda each: (each in again, costs_usd[each], each)):
+        if costs_usd[prompt] <= left_usd:
+            kept.add(prompt)
+            left_usd -= costs_usd[prompt]
+    return Trimmed(
+        prompts=tuple(prompt for prompt in costs_usd if prompt in kept),
+        left_out=tuple(prompt for prompt in costs_usd if prompt not in kept),
+        cost_usd=sum(costs_usd[prompt] for prompt in kept),
+        over_usd=sum(cost for prompt, cost in costs_usd.items() if prompt not in kept),
+    )
+
+
+def insight(allowance: Allowance, trimmed: Trimmed) -> Insight | None:
+    """What the budget did to the round; None: nothing."""
+    if not trimmed.left_out:
+        return None
+    data: dict[str, Any] = {
+        "estimatedUsd": round(trimmed.wanted_usd, 6),
+        "allowedUsd": round(allowance.usd, 6),
+        "spentUsd": round(allowance.spent_usd, 6),
+        "leftOut": list(trimmed.left_out),
+    }
+    expected = f"the round would cost about {money(trimmed.wanted_usd)}, and {allowance.reason}"
+    if not trimmed.prompts:
+        return Insight("budget", f"budget: {expected}: round skipped", data)
+    names = ", ".join(trimmed.left_out)
+    return Insight("budget", f"budget: {expected}: left out for every provider: {names}", data)
+
+
+def money(usd: float) -> str:
+    return f"${usd:.2f}" if usd >= 1 or usd == 0 else f"${usd:.4f}"

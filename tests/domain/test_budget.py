@@ -1,0 +1,62 @@
+"""What a budget leaves of a round."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain.budget import Allowance, insight, trim
+
+COSTS = {"a": 0.10, "b": 0.30, "c": 0.20, "d": 0.40}
+
+
+def test_a_round_within_the_budget_keeps_every_prompt() -> None:
+    trimmed = trim(COSTS, [], 1.0)
+
+    assert (trimmed.prompts, trimmed.left_out) == (("a", "b", "c", "d"), ())
+    assert trimmed.cost_usd == pytest.approx(1.0)
+    assert insight(Allowance(1.0, 10.0, 0.0), trimmed) is None
+
+
+def test_prompts_that_were_left_out_the_last_time_come_first() -> None:
+    first = trim(COSTS, [], 0.5)
+    second = trim(COSTS, first.prompts, 0.5)
+
+    assert first.prompts == ("a", "c")
+    assert second.prompts == ("a", "b")
+    assert "d" in trim(COSTS, ("a", "b", "c"), 0.5).prompts
+
+
+@given(
+    st.dictionaries(st.text(max_size=3), st.floats(0, 10), min_size=1, max_size=12),
+    st.floats(0, 20),
+    st.lists(st.text(max_size=3)),
+)
+def test_a_trimmed_round_never_costs_more_than_allowed_and_loses_no_prompt(
+    costs: dict[str, float], usd: float, before: list[str]
+) -> None:
+    trimmed = trim(costs, before, usd)
+
+    assert trimmed.cost_usd <= usd + 1e-9
+    assert sorted([*trimmed.prompts, *trimmed.left_out]) == sorted(costs)
+    assert trimmed.wanted_usd == pytest.approx(sum(costs.values()))
+
+
+@pytest.mark.parametrize(
+    ("allowance", "says"),
+    [
+        (
+            Allowance(0.5, 10, 1),
+            "would cost about $1.00, and a round may cost $0.5000: left out for every provider: b, d",
+        ),
+        (Allowance(5, 10, 9.5), "$9.50 of the $10.00 per day are spent: left out for every provider: b, d"),
+        (Allowance(5, 10, 12), "$12.00 of the $10.00 per day are spent: round skipped"),
+        (Allowance(0, 10, 0), "a round may cost $0.00: round skipped"),
+    ],
+)
+def test_the_insight_names_the_cap_and_what_it_left_out(allowance: Allowance, says: str) -> None:
+    found = insight(allowance, trim(COSTS, [], allowance.usd))
+
+    assert found is not None
+    assert says in found.text
