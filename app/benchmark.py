@@ -9,23 +9,27 @@ from __future__ import annotations
 import json
 import threading
 import time
+import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
+from sqlalchemy.orm import Session
 
-from app import evidence, live_config
+from app import evidence, judge, live_config
 from app.domain import grading, optimizer
 from app.domain.catalog import Prompt, Provider, Target, TaskType
 from app.domain.optimizer import Insight, Optimization, OptimizerState
 from app.domain.outcome import Outcome, Source
+from app.domain.policy import RoundPolicy
 from app.domain.rounds import ProbeKey
 from app.domain.runtime_config import RuntimeConfig
-from app.errors import DependencyUnavailable, InvalidRequest, LocalFailure, NoTarget, ProviderError, Timeout
+from app.errors import DependencyUnavailable, LocalFailure, NoTarget, OverBudget, ProviderError, Timeout
 from app.models import Learned, Probe, ProbeStatus, RoundStatus
+from app.planning import Selection, affordable, selected_prompts, selected_targets
 from app.providers.base import Answer, ChatRequest, Message
 from app.providers.prices import answer_cost
+from app.review import insight_json, review
 from app.services import Services
 from app.store import database, outcomes, revisions, rounds
 from app.store.rounds import NOT_RUN, WORKER_LOST, ProbeResult
@@ -39,14 +43,10 @@ OPTIMIZE_PATIENCE = timedelta(seconds=45)
 #: longer than the task's own time limit: an optimizer that dies is replaced when this is over
 OPTIMIZE_LEASE = timedelta(seconds=75)
 MAX_OPTIMIZE_ATTEMPTS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Which part of the catalog a manual round measures; empty: all of it."""
-
-    providers: Sequence[str] = ()
-    prompts: Sequence[str] = ()
+#: a connection that was idle for longer is no longer trusted by the pool (connections.IDLE_S)
+WARM_S = 50.0
+#: triggers that are in turn; whatever else starts a round has a cooldown
+IN_TURN = ("schedule", "manual", "startup")
 
 
 # ── start_round ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -64,57 +64,76 @@ def start_round(services: Services, trigger: str = "manual", selection: Selectio
     return round_id
 
 
-def _plan_and_publish(services: Services, trigger: str, selection: Selection, *, in_slot: bool) -> str | None:
+def request_extra_round(services: Services, trigger: str, reason: str) -> str | None:
+    """Start a round out of turn, because something changed (`trigger`: drift, breaker); its id.
+
+    None where one was started or skipped within the cooldown, where a round is under way and will tell, or where
+    nothing can be measured or paid for. Any number of processes may ask at once: one of them gets a round.
+    """
+    try:
+        return _plan_and_publish(services, trigger, Selection(), in_slot=False, out_of_turn=reason)
+    except NoTarget as error:
+        log.warning("no round out of turn", trigger=trigger, reason=str(error))
+        return None
+
+
+def _plan_and_publish(
+    services: Services, trigger: str, selection: Selection, *, in_slot: bool, out_of_turn: str | None = None
+) -> str | None:
     left_out = services.left_out(services.config.value)
-    targets = _selected_targets(services, selection, left_out)
-    prompts = _selected_prompts(services, selection)
+    targets = selected_targets(services, selection, left_out)
+    prompts = selected_prompts(services, selection)
     policy = services.policy.rounds
     with database.transaction(services.sessions) as session:
-        interval = timedelta(seconds=policy.interval_s)
+        rounds.lock_planning(session)
+        now = database.now(session)
+        slot = rounds.current_slot(session, timedelta(seconds=policy.interval_s)) if in_slot else None
+        if slot is not None and rounds.has_slot(session, slot):
+            return None
+        if out_of_turn is not None and _answered_already(session, policy):
+            return None
+        allowed = affordable(session, services, targets, prompts, now)
+        notes = [insight_json(allowed.insight)] if allowed.insight else []
+        if not allowed.prompts:
+            assert allowed.insight is not None  # what else would leave no prompt
+            if slot is None and out_of_turn is None:
+                raise OverBudget(allowed.insight.text)
+            rounds.skip(session, now=now, trigger=trigger, slot_start=slot, simulated=services.simulated, notes=notes)
+            log.warning(allowed.insight.text, trigger=trigger)
+            return None
+        if out_of_turn is not None:
+            text = f"round out of turn ({trigger}): {out_of_turn}"
+            notes.insert(0, {"kind": "out_of_turn", "text": text, "data": {"trigger": trigger}})
         round_id = rounds.plan(
             session,
-            now=database.now(session),
+            now=now,
             deadline=timedelta(seconds=policy.deadline_s),
             trigger=trigger,
-            slot_start=rounds.current_slot(session, interval) if in_slot else None,
+            slot_start=slot,
             targets=targets,
-            prompts=prompts,
+            prompts=allowed.prompts,
             simulated=services.simulated,
             left_out=[{"provider": name, "reason": reason} for name, reason in left_out.items()],
+            notes=notes,
+            estimated_cost_usd=allowed.cost_usd,
         )
         keys = [] if round_id is None else rounds.waiting(session, round_id, policy.max_attempts)
     if round_id is not None:
-        log.info("round started", round=round_id, trigger=trigger, probes=len(keys), left_out=left_out or None)
+        log.info(
+            "round started",
+            round=round_id,
+            trigger=trigger,
+            probes=len(keys),
+            estimated_usd=round(allowed.cost_usd, 4),
+            left_out=left_out or None,
+        )
         services.messages.probes(keys)
     return round_id
 
 
-def _selected_targets(services: Services, selection: Selection, left_out: dict[str, str]) -> list[Target]:
-    known = {provider.name for provider in services.providers}
-    for name in selection.providers:
-        if name not in known:
-            raise InvalidRequest(f"unknown provider {name!r}; known are: {', '.join(sorted(known))}", field="providers")
-        if name in left_out:
-            raise InvalidRequest(f"{name} cannot be measured: {left_out[name]}", field="providers")
-    targets = [
-        target
-        for target in services.targets
-        if target.provider not in left_out and (not selection.providers or target.provider in selection.providers)
-    ]
-    if not targets:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
-        raise NoTarget(f"no provider can be measured ({reasons})")
-    return targets
-
-
-def _selected_prompts(services: Services, selection: Selection) -> list[Prompt]:
-    known = {prompt.id: prompt for prompt in services.prompts}
-    for name in selection.prompts:
-        if name not in known:
-            raise InvalidRequest(f"unknown prompt {name!r}; known are: {', '.join(known)}", field="prompts")
-    if selection.prompts:
-        return [known[name] for name in dict.fromkeys(selection.prompts)]
-    return [prompt for prompt in services.prompts if prompt.enabled]
+def _answered_already(session: Session, policy: RoundPolicy) -> bool:
+    cooldown = timedelta(seconds=policy.drift_cooldown_s)
+    return bool(rounds.open_rounds(session) or rounds.out_of_turn_since(session, IN_TURN, cooldown))
 
 
 # ── run_probe ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -146,6 +165,8 @@ def run_probe(services: Services, hint: ProbeKey) -> bool:
         error=result.error_class,
     )
     _nudge(services, key)
+    if written:
+        _canary(services, key, attempt)
     finish_round(services, key.round_id)
     return written
 
@@ -193,17 +214,18 @@ def _request(config: RuntimeConfig, prompt: Prompt, provider: str) -> ChatReques
     return ChatRequest(messages=(Message("user", prompt.text),), **parameters)  # type: ignore[arg-type]  # by name
 
 
-_warmed: set[str] = set()
+_warm: dict[str, float] = {}
 _warming = threading.Lock()
 
 
 def _warm_up(services: Services, provider: str) -> None:
-    """One connection per provider and process before the first measurement, so that no probe pays for a handshake."""
+    """A call before the first measurement, and after a pause in which idle connections were given up."""
+    now_s = time.monotonic()
     with _warming:
-        if provider in _warmed:
-            return
-        _warmed.add(provider)
-    services.client.warm_up(services.endpoints[provider])
+        cold = now_s - _warm.get(provider, -WARM_S) >= WARM_S
+        _warm[provider] = now_s
+    if cold:
+        services.client.warm_up(services.endpoints[provider])
 
 
 def _failed(error: ProviderError) -> ProbeResult:
@@ -220,11 +242,13 @@ def _failed(error: ProviderError) -> ProbeResult:
 
 def _graded(services: Services, provider: Provider, prompt: Prompt, answer: Answer) -> ProbeResult:
     score, reasons = _grade(prompt, answer.text)
+    timing = answer.timing
+    # connection set-up is a number of its own: a cold call must not be compared with a warm one
     return ProbeResult(
         status=ProbeStatus.OK,
-        latency_ms=answer.timing.total_ms,
-        ttft_ms=answer.timing.first_token_ms,
-        connect_ms=answer.timing.connect_ms,
+        latency_ms=timing.total_ms - timing.connect_ms,
+        ttft_ms=None if timing.first_token_ms is None else timing.first_token_ms - timing.connect_ms,
+        connect_ms=timing.connect_ms,
         prompt_tokens=answer.usage.prompt,
         completion_tokens=answer.usage.completion,
         reasoning_tokens=answer.usage.reasoning,
@@ -282,6 +306,18 @@ def _nudge(services: Services, key: ProbeKey) -> None:
         services.messages.probes([following])
 
 
+def _canary(services: Services, key: ProbeKey, attempt: int) -> None:
+    """How far off is what this process measures at the moment? In the provider's place the next probe is under way."""
+    wanted = services.policy.rounds.canaries
+    probes_n = len(services.targets) * len(services.prompts)
+    if not wanted or zlib.crc32(repr(key).encode()) % max(1, round(probes_n / wanted)):
+        return
+    error_ms = services.canary.error_ms()
+    if error_ms is not None:
+        with database.transaction(services.sessions) as session:
+            rounds.add_canary(session, key, attempt, error_ms)
+
+
 # ── finish_round ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -312,10 +348,14 @@ def optimize(services: Services, round_id: str) -> bool:
             log.error("round failed", round=round_id, attempts=MAX_OPTIMIZE_ATTEMPTS)
             return False
     try:
-        return _digest(services, round_id)
+        review(services, round_id)
+        digested = _digest(services, round_id)
     finally:
         with database.transaction(services.sessions) as session:
             rounds.release_optimizing(session, round_id)
+    if digested:
+        judge.ask_for(services, round_id)
+    return digested
 
 
 def _digest(services: Services, round_id: str) -> bool:
@@ -327,6 +367,7 @@ def _digest(services: Services, round_id: str) -> bool:
         current = revisions.latest(session) or services.config.value
         probes = rounds.probes(session, [round_id])
         complete = not any(probe.error_class in {NOT_RUN, WORKER_LOST} for probe in probes)
+        degraded = rounds.is_degraded(session, round_id)
         measured = [_outcome(probe) for probe in probes if probe.latency_ms is not None]
         before = evidence.held(learned)
         card = before.close_round(measured, services.policy)
@@ -339,13 +380,14 @@ def _digest(services: Services, round_id: str) -> bool:
             current.global_.provider_weights,
             current.global_.exploration_rate,
             services.policy,
-            complete=complete and _is_whole(services, current, probes),
+            complete=complete and not degraded and _is_whole(services, current, probes),
             now=now,
         )
         status = RoundStatus.DONE if complete else RoundStatus.PARTIAL
         applied = current.features.auto_optimization and current.global_.enabled
-        insights = [*result.insights, *([] if applied else [_proposal(current, result)])]
-        rounds.close(session, round_id, status, [_insight_json(insight) for insight in insights])
+        said = [each for each in result.insights if not (degraded and each.kind == "partial")]  # it says why itself
+        insights = [*said, *([] if applied else [_proposal(current, result)])]
+        rounds.close(session, round_id, status, [insight_json(insight) for insight in insights])
         config = current
         if applied:
             config = revisions.add(
@@ -434,10 +476,6 @@ def _proposal(current: RuntimeConfig, result: Optimization) -> Insight:
     off = "autoOptimization" if current.global_.enabled else "enabled"
     data = {"weights": result.weights.model_dump(), "explorationRate": result.exploration_rate}
     return Insight("proposal", f"{off} is off: proposed, not applied: {json.dumps(data)}", data)
-
-
-def _insight_json(insight: Insight) -> dict[str, object]:
-    return {"kind": insight.kind, "text": insight.text, "data": dict(insight.data)}
 
 
 # ── reap ─────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -14,7 +14,7 @@ from redis.retry import Retry
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import sessionmaker
 
-from app import config_files, evidence, live_config
+from app import config_files, evidence, judge, live_config
 from app.breakers import Breakers
 from app.broker import Messages, make_celery
 from app.domain.catalog import Provider, nothing_real
@@ -23,6 +23,7 @@ from app.evidence import Recorder
 from app.gateway import Gateway
 from app.live_config import SnapshotFile
 from app.providers.base import Endpoint
+from app.providers.canary import Canary
 from app.providers.client import Client, new_pool
 from app.published import Subscription
 from app.services import Services
@@ -61,11 +62,13 @@ def build(settings: Settings, *, threads: int = 16, publish_timeout_s: float = 5
     providers = config_files.load_providers(settings.config_dir)
     prompts = config_files.load_prompts(settings.config_dir)
     policy = config_files.load_policy(settings.config_dir)
+    judge.check(policy.judge.targets, providers)
     reachable, simulated = endpoints(settings, providers)
     providers = tuple(reachable[p.name].provider if p.name in reachable else p for p in providers)
     engine = database.create(settings.require_database_url(), pool_size=min(threads, 10))
     sessions = sessionmaker(engine, expire_on_commit=False)
     redis_url = settings.require_redis_url()
+    client = Client(new_pool(threads))
     celery = make_celery(redis_url, [p.name for p in providers], socket_timeout_s=publish_timeout_s)
     return Services(
         settings=settings,
@@ -77,7 +80,8 @@ def build(settings: Settings, *, threads: int = 16, publish_timeout_s: float = 5
         engine=engine,
         sessions=sessions,
         redis=connect(redis_url),
-        client=Client(new_pool(threads)),
+        client=client,
+        canary=Canary(client),
         messages=Messages(celery),
         config=live_config.live(sessions, providers, live_config.epoch_ms()),
         scorecard=evidence.live(sessions),

@@ -22,6 +22,7 @@ CONTROL = "control"
 OPTIMIZER = "optimizer"
 PROBE = "tooloo.probe"
 OPTIMIZE = "tooloo.optimize"
+JUDGE = "tooloo.judge"
 
 
 def probe_queue(provider: str) -> str:
@@ -106,6 +107,10 @@ class Messages:
             self._send(PROBE, [key.round_id, key.provider, key.model, key.prompt_id], probe_queue(key.provider))
             for key in keys
         )
+
+    def judge(self, round_id: str, provider: str) -> bool:
+        """To a worker that may call this provider."""
+        return self._send(JUDGE, [round_id], probe_queue(provider))
 
     def optimize(self, round_id: str) -> bool:
         return self._send(OPTIMIZE, [round_id], OPTIMIZER)

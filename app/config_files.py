@@ -122,7 +122,7 @@ def load_policy(folder: Path) -> Policy:
 
 
 #: counts that may be nothing
-_MAY_BE_ZERO = {"hold_rounds"}
+_MAY_BE_ZERO = {"hold_rounds", "canaries", "round_usd", "day_usd"}
 
 
 def _constants(policy: Policy) -> Iterator[tuple[str, str, object]]:
@@ -133,6 +133,8 @@ def _constants(policy: Policy) -> Iterator[tuple[str, str, object]]:
 
 def _out_of_range(key: str, value: object) -> str | None:
     """What is wrong with a constant of the right type, by the unit in its name; None: nothing."""
+    if isinstance(value, tuple) and key == "targets":
+        return None if all("/" in each for each in value) else "must be a list of provider/model"
     if isinstance(value, tuple):
         whole = all(math.isfinite(each) and 0 <= each <= 1 for each in value) and math.isclose(sum(value), 1)
         return None if whole else "must be three shares that sum to 1"

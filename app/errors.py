@@ -11,6 +11,7 @@ TooLooError
 ├── PayloadTooLarge           413
 ├── DependencyUnavailable     503: Postgres or Redis is away; try again
 ├── NoTarget                  503: no provider is enabled and has a key
+├── OverBudget                409: the round would cost more than config/policy.toml allows
 ├── AllAttemptsFailed         502: every target on the route failed
 └── ProviderError             one call to a provider failed (below)
     ├── BadKey                the provider refuses our key
@@ -91,6 +92,13 @@ class Conflict(TooLooError):
     """This contradicts the present state."""
 
     code = "conflict"
+    status = 409
+
+
+class OverBudget(TooLooError):
+    """The budget does not allow this."""
+
+    code = "over_budget"
     status = 409
 
 

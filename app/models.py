@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 #: revision of migrations/ that this code was written for; their names sort by age
-SCHEMA = "0001"
+SCHEMA = "0004"
 
 
 class RoundStatus(StrEnum):
@@ -22,6 +22,7 @@ class RoundStatus(StrEnum):
     DONE = "done"  # all probes ran; a revision or a proposal stands
     PARTIAL = "partial"  # closed with probes that did not run: moved no weights
     FAILED = "failed"  # the optimizer could not digest it; the old config stays
+    SKIPPED = "skipped"  # planned nothing: the budget does not allow a single prompt; holds its slot
 
 
 class ProbeStatus(StrEnum):
@@ -72,7 +73,7 @@ class Round(Base):
     id: Mapped[str] = mapped_column(primary_key=True)
     #: start of the hourly slot; UNIQUE, so that no number of beats starts it twice. NULL: manual or out of turn
     slot_start: Mapped[datetime | None] = mapped_column(unique=True)
-    #: schedule, manual, startup, drift
+    #: schedule, manual, startup; anything else asked for a round out of turn: drift, breaker
     trigger: Mapped[str]
     status: Mapped[str]
     planned_at: Mapped[datetime]
@@ -82,8 +83,18 @@ class Round(Base):
     simulated: Mapped[bool]
     #: [{"provider", "reason"}] of configured providers that this round could not measure
     left_out: Mapped[list[Any]] = mapped_column(server_default=text("'[]'::jsonb"))
-    #: [{"kind", "text", "data"}] of the optimizer
+    #: [{"kind", "text", "data"}] of the optimizer, then those of `notes`
     insights: Mapped[list[Any]] = mapped_column(server_default=text("'[]'::jsonb"))
+    #: the same, said of the round by itself: budget, measurement error, comparison with earlier rounds
+    notes: Mapped[list[Any]] = mapped_column(server_default=text("'[]'::jsonb"))
+    #: what it was expected to cost when it was planned; NULL: no price is known
+    estimated_cost_usd: Mapped[float | None]
+    #: {"calls", "p50Ms", "p95Ms", "p99Ms"}: how far its canary calls were off; NULL: none came back
+    measurement: Mapped[dict[str, Any] | None]
+    #: its measurement error is too large, or unknown: it moves no weights
+    degraded: Mapped[bool] = mapped_column(server_default=text("false"))
+    #: taken by the LLM judge; NULL: not judged
+    judged_at: Mapped[datetime | None]
     optimize_attempts: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
     #: an optimizer is at work on it until then
     optimize_lease_until: Mapped[datetime | None]
@@ -136,6 +147,13 @@ class Probe(Measured, Base):
     answer: Mapped[str | None]
     answered_model: Mapped[str | None]
     error_message: Mapped[str | None]
+    #: measured minus true time of the canary call that its worker made right after it; NULL: it made none
+    canary_error_ms: Mapped[float | None]
+    #: second opinion, 0..1, of an LLM that is not this provider's
+    judge_score: Mapped[float | None]
+    judge_target: Mapped[str | None]
+    judge_reason: Mapped[str | None]
+    judge_cost_usd: Mapped[float | None]
 
 
 class LiveOutcome(Measured, Base):

@@ -14,6 +14,7 @@ from app.domain.policy import Policy
 from app.domain.runtime_config import RuntimeConfig
 from app.domain.scorecard import Scorecard
 from app.providers.base import Endpoint
+from app.providers.canary import Canary
 from app.providers.client import Client
 from app.published import Published
 from app.settings import Settings
@@ -35,6 +36,7 @@ class Services:
     sessions: Sessions
     redis: redis.Redis
     client: Client
+    canary: Canary
     messages: Messages
     config: Published[RuntimeConfig]
     scorecard: Published[Scorecard]

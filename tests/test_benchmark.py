@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import func, text, update
 
 from app import benchmark, live_config, published
-from app.benchmark import Selection
 from app.errors import InvalidRequest, NoTarget, Overloaded, ProviderError, Timeout
 from app.models import Learned, Probe, ProbeStatus, Revision, Round
+from app.planning import Selection
 from app.providers.base import Answer, ChatRequest, Timing
 from app.store import database, revisions
 from tests.support.system import Behaviour, System, answer, build

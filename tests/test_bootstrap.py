@@ -111,6 +111,9 @@ def test_a_wrong_providers_file_is_refused_by_file_key_and_reason(tmp_path: Path
         ("[breaker]\nopen_s = inf\n", "breaker.open_s: must be a number"),
         ("[weights]\nbase = [0.4, 0.3, nan]\n", "weights.base"),
         ("[weights]\nbase = [0.4, 0.4, 0.4]\n", "weights.base: must be three shares that sum to 1"),
+        ("[budget]\nday_usd = -1.0\n", "budget.day_usd: must be a number from 0 up"),
+        ('[judge]\ntargets = ["openai"]\n', "judge.targets: must be a list of provider/model"),
+        ("[retention]\nrounds_days = 0\n", "retention.rounds_days: must be greater than 0"),
     ],
 )
 def test_a_wrong_policy_file_is_refused_by_file_key_and_reason(tmp_path: Path, text: str, reason: str) -> None:

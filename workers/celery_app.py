@@ -19,7 +19,7 @@ _providers = config_files.load_providers(_settings.config_dir)
 _policy = config_files.load_policy(_settings.config_dir)
 
 app = make_celery(_settings.require_redis_url(), [provider.name for provider in _providers])
-app.conf.beat_schedule = schedule.beat_schedule(_policy.rounds)
+app.conf.beat_schedule = schedule.beat_schedule(_policy.rounds, _policy.retention)
 app.conf.beat_schedule_filename = str(_settings.data_dir / "beat-schedule")
 if _settings.alive_file is not None:
     alive.keep(_settings.alive_file)

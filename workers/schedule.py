@@ -8,7 +8,7 @@ from typing import Any
 from celery.schedules import schedstate, schedule
 
 from app.broker import CONTROL
-from app.domain.policy import RoundPolicy
+from app.domain.policy import RetentionPolicy, RoundPolicy
 
 
 class EpochAligned(schedule):
@@ -29,7 +29,7 @@ class EpochAligned(schedule):
         return type(self), (self.interval_s,)
 
 
-def beat_schedule(policy: RoundPolicy) -> dict[str, dict[str, Any]]:
+def beat_schedule(policy: RoundPolicy, retention: RetentionPolicy) -> dict[str, dict[str, Any]]:
     """Each message expires before the next one is sent: a worker that was away finds one, not a hundred."""
     return {
         "start the slot's round": {
@@ -46,5 +46,10 @@ def beat_schedule(policy: RoundPolicy) -> dict[str, dict[str, Any]]:
             "task": "tooloo.reap",
             "schedule": timedelta(seconds=policy.reap_every_s),
             "options": {"queue": CONTROL, "expires": policy.reap_every_s},
+        },
+        "forget what is old": {
+            "task": "tooloo.retain",
+            "schedule": timedelta(seconds=retention.every_s),
+            "options": {"queue": CONTROL, "expires": min(retention.every_s, 300)},
         },
     }

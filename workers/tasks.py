@@ -9,8 +9,8 @@ from typing import ParamSpec
 import structlog
 from celery import Celery
 
-from app import benchmark, bootstrap, evidence
-from app.broker import OPTIMIZE, PROBE
+from app import benchmark, bootstrap, evidence, judge, retention
+from app.broker import JUDGE, OPTIMIZE, PROBE
 from app.domain.rounds import ProbeKey
 from app.errors import TooLooError
 from app.services import Services
@@ -58,6 +58,16 @@ def optimize(round_id: str) -> None:
 
 
 @_said_plainly
+def judge_round(round_id: str) -> None:
+    judge.judge_round(_services(), round_id)
+
+
+@_said_plainly
+def retain() -> None:
+    retention.retain(_services())
+
+
+@_said_plainly
 def start_slot() -> None:
     benchmark.start_slot(_services())
 
@@ -75,6 +85,8 @@ def reap() -> None:
 def register(app: Celery) -> None:
     app.task(probe, name=PROBE)
     app.task(optimize, name=OPTIMIZE, time_limit=60, soft_time_limit=50)
+    app.task(judge_round, name=JUDGE)
+    app.task(retain, name="tooloo.retain", time_limit=300, soft_time_limit=240)
     app.task(start_slot, name="tooloo.start_slot")
     app.task(ingest, name="tooloo.ingest")
     app.task(reap, name="tooloo.reap", time_limit=300, soft_time_limit=240)

@@ -11,10 +11,10 @@ from app import benchmark, live_config
 from app.api.current import gateway
 from app.api.envelope import Body, body, ok
 from app.api.shapes import insights_json, progress_json, round_json
-from app.benchmark import Selection
 from app.domain import router
 from app.errors import InvalidRequest, NotFound
 from app.models import Probe
+from app.planning import Selection
 from app.store import database, rounds
 
 #: longest author and reason that a revision keeps
@@ -88,7 +88,7 @@ def benchmark_progress(round_id: str) -> Response:
         record = None if "\x00" in round_id else rounds.get(session, round_id)
         if record is None:
             raise NotFound(f"there is no round {round_id!r}", field="roundId")
-        return ok(progress_json(record, rounds.progress(session, round_id)))
+        return ok(progress_json(record, rounds.progress(session, round_id), live_config.epoch_ms()))
 
 
 @system.get("/scorecard")
@@ -114,7 +114,7 @@ def scorecard() -> Response:
 def insights() -> Response:
     services = gateway().services
     with database.transaction(services.sessions) as session:
-        return ok({"insights": insights_json(rounds.finished(session, _limit(HISTORY)))})
+        return ok({"insights": insights_json(rounds.with_insights(session, _limit(HISTORY)))})
 
 
 def _if_match() -> str | None:

@@ -8,7 +8,7 @@ import click
 import requests
 
 from app import benchmark, bootstrap, logs, settings
-from app.errors import DependencyUnavailable
+from app.errors import DependencyUnavailable, OverBudget
 from app.services import Services
 from app.settings import Settings
 from app.store import database, rounds
@@ -39,11 +39,17 @@ def kickoff() -> None:
 
 
 def first_round(services: Services) -> str:
-    """What the reaper finds to do (a round that the last stop interrupted, the current slot), else one out of turn."""
+    """What the reaper finds to do (a round that the last stop interrupted, the current slot), else one of its own.
+
+    The round's id, or why there is none.
+    """
     benchmark.reap(services)
     with database.transaction(services.sessions) as session:
         running = rounds.open_rounds(session)
-    return running[-1] if running else benchmark.start_round(services, "startup")
+    try:
+        return running[-1] if running else benchmark.start_round(services, "startup")
+    except OverBudget as error:
+        return str(error)
 
 
 def summary(configured: Settings, services: Services, round_id: str) -> list[str]:

@@ -15,6 +15,10 @@ from app.errors import DependencyUnavailable
 
 #: what `--queues probes` stands for: the queue of every provider
 ALL_PROBES = "probes"
+#: threads beside those that wait for a provider: they write results and make canary calls
+SPARE = 4
+#: with more threads in one process, what is measured is off by too much: add processes instead (docs/benchmark.md)
+MOST_THREADS = 50
 #: s that a PostgreSQL gets to come up before a migration gives up
 MIGRATE_PATIENCE_S = 60.0
 
@@ -114,7 +118,7 @@ def worker(queues: str, concurrency: int | None) -> None:
             "probes run in threads, control and optimizer in processes: give them workers of their own"
         )
     pool = ["--pool=threads"] if probes else ["--pool=prefork"]
-    count = concurrency or (sum(p.concurrency for p in providers) + 2 if probes else 1)
+    count = concurrency or (min(sum(p.concurrency for p in providers) + SPARE, MOST_THREADS) if probes else 1)
     _celery(
         "worker",
         *pool,

@@ -102,6 +102,31 @@ class RoundPolicy:
     drift_cooldown_s: int = 900
     answer_chars: int = 4000
     history: int = 24
+    measurement_error_ms: float = 10.0
+    canaries: int = 40
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetPolicy:
+    round_usd: float = 1.0
+    day_usd: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class JudgePolicy:
+    """`targets`: empty turns the judge off; an answer is judged by the first that is not of its own provider."""
+
+    targets: tuple[str, ...] = ()
+    answers: int = 40
+    max_tokens: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionPolicy:
+    rounds_days: int = 400
+    outcomes_days: int = 90
+    batch: int = 5000
+    every_s: int = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,4 +148,7 @@ class Policy:
     weights: WeightsPolicy = field(default_factory=WeightsPolicy)
     exploration: ExplorationPolicy = field(default_factory=ExplorationPolicy)
     rounds: RoundPolicy = field(default_factory=RoundPolicy)
+    budget: BudgetPolicy = field(default_factory=BudgetPolicy)
+    judge: JudgePolicy = field(default_factory=JudgePolicy)
+    retention: RetentionPolicy = field(default_factory=RetentionPolicy)
     gateway: GatewayPolicy = field(default_factory=GatewayPolicy)

@@ -2,6 +2,7 @@
 
 probe  pending ──claim──> running ──finish──> ok | error | timeout
 round  running ──begin_optimizing──> optimizing ──close──> done | partial | failed
+       skip──> skipped
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import CursorResult, and_, exists, func, insert, or_, select, update
+from sqlalchemy import CursorResult, and_, cast, exists, func, insert, or_, select, update
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -58,6 +60,8 @@ def plan(
     prompts: Sequence[Prompt],
     simulated: bool,
     left_out: Sequence[Mapping[str, str]] = (),
+    notes: Sequence[Mapping[str, Any]] = (),
+    estimated_cost_usd: float | None = None,
 ) -> str | None:
     """Insert a round with all its probes; its id, or None where the slot has its round already."""
     values = {
@@ -69,6 +73,8 @@ def plan(
         "expected_n": len(targets) * len(prompts),
         "simulated": simulated,
         "left_out": list(left_out),
+        "notes": list(notes),
+        "estimated_cost_usd": estimated_cost_usd,
     }
     round_id = _insert_round(session, int(now.timestamp() * 1000), values)
     if round_id is None:
@@ -89,6 +95,31 @@ def plan(
         ],
     )
     return round_id
+
+
+def skip(
+    session: Session,
+    *,
+    now: datetime,
+    trigger: str,
+    slot_start: datetime | None,
+    simulated: bool,
+    notes: Sequence[Mapping[str, Any]],
+) -> str | None:
+    """Insert a round that measures nothing: its slot is taken and its reason kept. The id, or None as `plan`."""
+    values = {
+        "slot_start": slot_start,
+        "trigger": trigger,
+        "status": RoundStatus.SKIPPED,
+        "planned_at": now,
+        "deadline_at": now,
+        "finished_at": now,
+        "expected_n": 0,
+        "simulated": simulated,
+        "insights": list(notes),
+        "notes": list(notes),
+    }
+    return _insert_round(session, int(now.timestamp() * 1000), values)
 
 
 def _insert_round(session: Session, epoch_ms: int, values: Mapping[str, Any]) -> str | None:
@@ -183,6 +214,11 @@ def finish(session: Session, key: ProbeKey, attempt: int, result: ProbeResult) -
     return _count(done) == 1
 
 
+def add_canary(session: Session, key: ProbeKey, attempt: int, error_ms: float) -> None:
+    """The canary call that the worker of this attempt made after it."""
+    session.execute(update(Probe).where(_is(key), Probe.attempt == attempt).values(canary_error_ms=error_ms))
+
+
 #: a stable shuffle: a new order each round, the same for all who ask
 _SHUFFLED = func.md5(func.concat(Probe.round_id, Probe.model, Probe.prompt_id, Probe.provider))
 _KEY = (Probe.round_id, Probe.provider, Probe.model, Probe.prompt_id)
@@ -224,11 +260,12 @@ def begin_optimizing(session: Session, round_id: str) -> bool:
 
 
 def close(session: Session, round_id: str, status: RoundStatus, insights: Iterable[Mapping[str, Any]]) -> bool:
-    """Optimizing → done, partial or failed."""
+    """Optimizing → done, partial or failed; the round's notes follow the insights."""
+    said = cast(list(insights), JSONB).op("||")(Round.notes)
     done = session.execute(
         update(Round)
         .where(Round.id == round_id, Round.status == RoundStatus.OPTIMIZING)
-        .values(status=status, finished_at=func.now(), insights=list(insights))
+        .values(status=status, finished_at=func.now(), insights=said)
     )
     return _count(done) == 1
 
@@ -256,6 +293,40 @@ def hold_optimizing(session: Session, round_id: str) -> bool:
     """Lock the round until the transaction ends, should a lease have run out; False where it is digested already."""
     query = select(Round.id).where(Round.id == round_id, Round.status == RoundStatus.OPTIMIZING).with_for_update()
     return session.scalar(query) is not None
+
+
+def note(
+    session: Session,
+    round_id: str,
+    *,
+    notes: Sequence[Mapping[str, Any]],
+    measurement: Mapping[str, Any] | None,
+    degraded: bool,
+) -> None:
+    """What the round's own review found; replaces what an earlier try of it wrote."""
+    values = {"notes": list(notes), "measurement": None if measurement is None else dict(measurement)}
+    session.execute(update(Round).where(Round.id == round_id).values(**values, degraded=degraded))
+
+
+def is_degraded(session: Session, round_id: str) -> bool:
+    return bool(session.scalar(select(Round.degraded).where(Round.id == round_id)))
+
+
+def take_for_judging(session: Session, round_id: str) -> bool:
+    """True for exactly one caller: a message that comes twice is not paid for twice."""
+    closed = Round.status.in_([RoundStatus.DONE, RoundStatus.PARTIAL])
+    taken = update(Round).where(Round.id == round_id, Round.judged_at.is_(None), closed).values(judged_at=func.now())
+    return _count(session.execute(taken)) == 1
+
+
+def add_verdict(
+    session: Session, key: ProbeKey, *, target: str, score: float | None, reason: str, cost: float | None
+) -> None:
+    session.execute(
+        update(Probe)
+        .where(_is(key))
+        .values(judge_target=target, judge_score=score, judge_reason=reason, judge_cost_usd=cost)
+    )
 
 
 def open_rounds(session: Session) -> list[str]:
@@ -345,6 +416,16 @@ def finished(session: Session, limit: int) -> list[Round]:
     )
 
 
+def with_insights(session: Session, limit: int) -> list[Round]:
+    """The latest rounds that have something to say: finished or skipped, newest first."""
+    final = [RoundStatus.DONE, RoundStatus.PARTIAL, RoundStatus.FAILED, RoundStatus.SKIPPED]
+    return list(
+        session.scalars(
+            select(Round).where(Round.status.in_(final)).order_by(Round.planned_at.desc(), Round.id.desc()).limit(limit)
+        )
+    )
+
+
 def count_finished(session: Session) -> int:
     final = [RoundStatus.DONE, RoundStatus.PARTIAL, RoundStatus.FAILED]
     return session.scalar(select(func.count()).select_from(Round).where(Round.status.in_(final))) or 0
@@ -361,6 +442,21 @@ def progress(session: Session, round_id: str) -> dict[str, dict[str, int]]:
     for provider, status, count in rows:
         table.setdefault(provider, {})[status] = count
     return table
+
+
+def lock_planning(session: Session) -> None:
+    """Until the transaction ends nobody else plans: what a budget and a cooldown look at stays as it is."""
+    session.execute(select(func.pg_advisory_xact_lock(func.hashtext("plan a round"))))
+
+
+def has_slot(session: Session, slot_start: datetime) -> bool:
+    return bool(session.scalar(select(exists().where(Round.slot_start == slot_start))))
+
+
+def out_of_turn_since(session: Session, asked_for: Sequence[str], cooldown: timedelta) -> str | None:
+    """The latest round within `cooldown` that was started out of turn (`asked_for`: the triggers that are not)."""
+    query = select(Round.id).where(Round.trigger.not_in(asked_for), Round.planned_at > func.now() - cooldown)
+    return session.scalar(query.order_by(Round.planned_at.desc()).limit(1))
 
 
 def latest_start(session: Session) -> datetime | None:

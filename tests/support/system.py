@@ -11,7 +11,7 @@ from typing import Any
 from kombu.exceptions import OperationalError
 
 from app import bootstrap, settings
-from app.broker import OPTIMIZE, PROBE, Messages
+from app.broker import JUDGE, OPTIMIZE, PROBE, Messages
 from app.domain.rounds import ProbeKey
 from app.providers.base import Answer, ChatRequest, Delta, Endpoint, Finish, Timing, Usage
 from app.services import Services
@@ -65,6 +65,16 @@ class FakeClient:
 
 
 @dataclass
+class FakeCanary:
+    """Stands where the canary stands: off by as much as it is told."""
+
+    off_ms: float | None = 0.5
+
+    def error_ms(self) -> float | None:
+        return self.off_ms
+
+
+@dataclass
 class FakeCelery:
     """Stands where Celery stands: keeps the messages, or refuses them as a lost broker does."""
 
@@ -74,7 +84,8 @@ class FakeCelery:
     def send_task(self, name: str, args: list[str], queue: str, **_: Any) -> None:
         if self.away:
             raise OperationalError("broker away")
-        assert queue in {"optimizer", f"probe.{args[1]}" if len(args) > 1 else ""}
+        judge = name == JUDGE and queue.startswith("probe.")
+        assert judge or queue in {"optimizer", f"probe.{args[1]}" if len(args) > 1 else ""}
         self.sent.append((name, args))
 
     def take(self, name: str) -> list[list[str]]:
@@ -95,6 +106,7 @@ class System:
     services: Services
     client: FakeClient
     celery: FakeCelery
+    canary: FakeCanary
 
     def close(self) -> None:
         self.services.engine.dispose()
@@ -117,7 +129,7 @@ def build(database_url: str, redis_url: str, folder: Path, environment: Mapping[
         },
         dotenv=None,
     )
-    client, celery = FakeClient(), FakeCelery()
+    client, celery, canary = FakeClient(), FakeCelery(), FakeCanary()
     services = bootstrap.build(configured, threads=8)
-    services = replace(services, client=client, messages=Messages(celery))  # type: ignore[arg-type]  # the seams
-    return System(services, client, celery)
+    services = replace(services, client=client, canary=canary, messages=Messages(celery))  # type: ignore[arg-type]  # the seams
+    return System(services, client, celery, canary)

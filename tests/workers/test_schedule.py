@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from app.domain.policy import RoundPolicy
+from app.domain.policy import RetentionPolicy, RoundPolicy
 from workers.schedule import EpochAligned, beat_schedule
 
 
@@ -46,6 +46,6 @@ def test_beat_can_keep_the_schedule_in_its_file() -> None:
 
 
 def test_no_message_outlives_the_next_one() -> None:
-    for entry in beat_schedule(RoundPolicy()).values():
+    for entry in beat_schedule(RoundPolicy(), RetentionPolicy()).values():
         assert 0 < entry["options"]["expires"] <= 300
         assert entry["options"]["queue"] == "control"

@@ -1,0 +1,42 @@
+"""Forgets rounds, probes and live outcomes that are older than config/policy.toml keeps them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import structlog
+from sqlalchemy.orm import Session
+
+from app.services import Services
+from app.store import database, retention
+
+log = structlog.get_logger()
+
+#: batches of one look; what is left then waits for the next one
+MOST_BATCHES = 200
+
+
+def retain(services: Services) -> tuple[int, int]:
+    """Delete in short transactions; how many rounds and outcomes are gone. Many processes may do it at once."""
+    policy = services.policy.retention
+    gone = (
+        _in_batches(services, retention.delete_rounds, timedelta(days=policy.rounds_days), policy.batch // 50 + 1),
+        _in_batches(services, retention.delete_outcomes, timedelta(days=policy.outcomes_days), policy.batch),
+    )
+    if any(gone):
+        log.info("old rows deleted", rounds=gone[0], outcomes=gone[1])
+    return gone
+
+
+def _in_batches(
+    services: Services, delete: Callable[[Session, timedelta, int], int], older: timedelta, batch: int
+) -> int:
+    total = 0
+    for _ in range(MOST_BATCHES):
+        with database.transaction(services.sessions) as session:
+            count = delete(session, older, batch)
+        total += count
+        if count < batch:
+            break
+    return total

@@ -1,0 +1,46 @@
+"""What a round says of itself, before the optimizer looks at it: how well it measured, and what is new in it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from app.domain import comparison
+from app.domain.insights import Insight
+from app.domain.measurement import degraded, measurement_error
+from app.services import Services
+from app.store import database, measured, rounds
+
+BASELINE = timedelta(hours=24)
+#: kinds of notes that are written here; the others were written when the round was planned
+KINDS = {"degraded", "comparison"}
+
+
+def review(services: Services, round_id: str) -> None:
+    """Write measurement error and notes to the round. Doing it again, after a crash, gives the same."""
+    with database.transaction(services.sessions) as session:
+        record = rounds.get(session, round_id)
+        if record is None:
+            return
+        policy = services.policy.rounds
+        error = measurement_error(measured.canary_errors(session, round_id))
+        doubt = degraded(error, policy.measurement_error_ms) if policy.canaries else None
+        now = measured.samples(session, round_id)
+        said = [doubt]
+        before = measured.round_before(session, record)
+        if before is not None:
+            then = measured.samples(session, before)
+            said.append(comparison.insight("the round before", comparison.differences(now, then)))
+            baseline = measured.samples_since(session, record, BASELINE)
+            said.append(comparison.insight("the 24 hours before", comparison.differences(now, baseline)))
+        planned = [note for note in record.notes if note["kind"] not in KINDS]
+        rounds.note(
+            session,
+            round_id,
+            notes=[*planned, *(insight_json(each) for each in said if each is not None)],
+            measurement=None if error is None else error.to_json(),
+            degraded=doubt is not None,
+        )
+
+
+def insight_json(insight: Insight) -> dict[str, object]:
+    return {"kind": insight.kind, "text": insight.text, "data": dict(insight.data)}
