@@ -10,9 +10,10 @@ from pydantic import Field
 from app import benchmark, live_config
 from app.api.current import gateway
 from app.api.envelope import Body, body, ok
-from app.api.shapes import insights_json, progress_json, round_json
+from app.api.round_events import progress
+from app.api.shapes import insights_json, round_json
 from app.domain import router
-from app.errors import InvalidRequest, NotFound
+from app.errors import InvalidRequest
 from app.models import Probe
 from app.planning import Selection
 from app.store import database, rounds
@@ -83,12 +84,7 @@ def start_benchmark() -> Response:
 
 @system.get("/benchmarks/<round_id>")
 def benchmark_progress(round_id: str) -> Response:
-    services = gateway().services
-    with database.transaction(services.sessions) as session:
-        record = None if "\x00" in round_id else rounds.get(session, round_id)
-        if record is None:
-            raise NotFound(f"there is no round {round_id!r}", field="roundId")
-        return ok(progress_json(record, rounds.progress(session, round_id), live_config.epoch_ms()))
+    return ok(progress(gateway().services, round_id))
 
 
 @system.get("/scorecard")

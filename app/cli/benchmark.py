@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from app.cli.client import call
@@ -54,15 +54,30 @@ def benchmark(
 
 def _watch(round_id: str, *, quiet: bool) -> dict[str, Any]:
     console = Console(stderr=True, quiet=quiet)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[eta]}"))
     with Progress(*columns, console=console, transient=True) as progress:
-        bar = progress.add_task(round_id, total=None)
+        bar = progress.add_task(round_id, total=None, eta="")
+        told = False
         while True:
             state: dict[str, Any] = call("GET", f"{SYSTEM}/benchmarks/{round_id}")
-            progress.update(bar, total=state["expected"], completed=state["done"], description=state["status"])
+            if not told:
+                for left in state["leftOut"]:
+                    progress.console.print(f"left out: {left['provider']}: {left['reason']}", markup=False)
+                told = True
+            progress.update(
+                bar, total=state["expected"], completed=state["done"], description=state["status"], eta=_eta(state)
+            )
             if state["status"] in FINAL:
                 return state
             time.sleep(POLL_S)
+
+
+def _eta(state: dict[str, Any]) -> str:
+    """How long it will take, and for whom."""
+    if state["etaMs"] is None:
+        return "first answers are awaited"
+    late = [name for name, row in state["providers"].items() if row["done"] < row["expected"]]
+    return f"about {state['etaMs'] / 1000:.0f} s left ({', '.join(late)})" if late else "evaluating"
 
 
 @click.command()
@@ -90,8 +105,9 @@ def show_round(shown: dict[str, Any]) -> None:
     title = f"{shown['id']} · {shown['status']} · {shown['duration']} ms" + (
         " · SIMULATED" if shown["simulated"] else ""
     )
+    title += " · MEASUREMENT DEGRADED" if shown["degraded"] else ""
     table = Table(title=title, title_justify="left")
-    for name in ("provider", "ok", "mean latency ms", "mean quality", "cost USD", "errors"):
+    for name in ("provider", "ok", "latency ms", "first token ms", "tokens/s", "quality", "cost USD", "errors"):
         table.add_column(name, justify="left" if name in {"provider", "errors"} else "right")
     by_provider: dict[str, list[dict[str, Any]]] = {}
     for result in shown["results"]:
@@ -102,6 +118,8 @@ def show_round(shown: dict[str, Any]) -> None:
             provider,
             f"{len(ok)}/{len(rows)}",
             _mean([row["latency"] for row in ok], "{:.0f}"),
+            _mean([row["timeToFirstToken"] for row in ok], "{:.0f}"),
+            _mean([row["tokensPerSecond"] for row in ok], "{:.0f}"),
             _mean([row["qualityScore"] for row in ok], "{:.2f}"),
             _sum([row["cost"] for row in rows]),
             ", ".join(sorted({row["error"] for row in rows if row["error"]})),
@@ -110,13 +128,30 @@ def show_round(shown: dict[str, Any]) -> None:
     console.print(table)
     console.print(
         f"{summary['successCount']}/{summary['providersAttempted']} probes ok, "
-        f"mean latency {summary['avgLatency']} ms, mean quality {summary['avgQualityScore']}",
+        f"mean latency {summary['avgLatency']} ms, mean quality {summary['avgQualityScore']}, "
+        f"cost {_usd(summary['totalCostUsd'])} (expected {_usd(summary['estimatedCostUsd'])})",
         highlight=False,
     )
+    if (off := shown["measurementError"]) is not None:
+        console.print(
+            f"measured latencies are off by {off['p50Ms']} ms (p50), {off['p95Ms']} ms (p95), {off['p99Ms']} ms (p99), "
+            f"by {off['calls']} canary calls",
+            highlight=False,
+        )
+    if (judge := summary["judge"]) is not None:
+        console.print(
+            f"judge: {judge['answers']} answers, {judge['close']:.0%} of verdicts close to the grade, "
+            f"bias {judge['bias']:+.2f}, cost {_usd(summary['judgeCostUsd'])}",
+            highlight=False,
+        )
     for line in summary["improvements"]:
         console.print(f"  · {line}", highlight=False, markup=False)
     for left in shown["leftOut"]:
         console.print(f"  · left out: {left['provider']}: {left['reason']}", highlight=False, markup=False)
+
+
+def _usd(value: float | None) -> str:
+    return "unknown" if value is None else f"${value:.4f}"
 
 
 def _mean(values: list[float | None], form: str) -> str:
