@@ -2,6 +2,7 @@
 
 lab      how well the lab keeps its times, at 100 calls at once
 client   what a provider call costs over a raw pooled urllib3 request
+rounds   wall time, task overhead and measurement error of rounds; --large adds one of 10,000 probes
 trace    the whole stack on a recorded trace
 """
 
@@ -10,7 +11,12 @@ from __future__ import annotations
 import runpy
 import sys
 
-BENCHES = {"lab": "tests.bench.lab_timing", "client": "tests.bench.client_overhead", "trace": "tests.bench.trace_stack"}
+BENCHES = {
+    "lab": "tests.bench.lab_timing",
+    "client": "tests.bench.client_overhead",
+    "rounds": "tests.bench.rounds",
+    "trace": "tests.bench.trace_stack",
+}
 SHORT = ("lab", "client")
 
 
