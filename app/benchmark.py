@@ -12,6 +12,7 @@ import time
 import zlib
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from typing import TypeVar
 
 import structlog
 from sqlalchemy.orm import Session
@@ -35,6 +36,7 @@ from app.store import database, outcomes, revisions, rounds
 from app.store.rounds import NOT_RUN, WORKER_LOST, ProbeResult
 
 log = structlog.get_logger()
+T = TypeVar("T")
 
 #: how long a result waits for a lost Postgres before the reaper's second attempt is the better hope
 RESULT_PATIENCE_S = 60.0
@@ -153,7 +155,7 @@ def run_probe(services: Services, hint: ProbeKey) -> bool:
         return False
     key, attempt = claimed
     result = _measure(services, key, provider)
-    written = _write(services, key, attempt, result)
+    written, following = _write(services, key, attempt, result)
     log.info(
         "probe done" if written else "probe result came too late",
         round=key.round_id,
@@ -164,7 +166,8 @@ def run_probe(services: Services, hint: ProbeKey) -> bool:
         quality=result.quality,
         error=result.error_class,
     )
-    _nudge(services, key)
+    if following is not None:
+        services.messages.probes([following])
     if written:
         _canary(services, key, attempt)
     finish_round(services, key.round_id)
@@ -277,17 +280,21 @@ def _storable(text: str) -> str:
     return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
 
 
-def _write(services: Services, key: ProbeKey, attempt: int, result: ProbeResult) -> bool:
-    """The call is paid for: its result outlasts a short loss of Postgres."""
+def _write(services: Services, key: ProbeKey, attempt: int, result: ProbeResult) -> tuple[bool, ProbeKey | None]:
+    """Was it written, and which probe waits for the place that is free now; its own message may have found it taken.
 
-    def write() -> bool:
+    The call is paid for: its result outlasts a short loss of Postgres.
+    """
+
+    def write() -> tuple[bool, ProbeKey | None]:
         with database.transaction(services.sessions) as session:
-            return rounds.finish(session, key, attempt, result)
+            written = rounds.finish(session, key, attempt, result)
+            return written, rounds.next_waiting(session, key.provider, services.policy.rounds.max_attempts)
 
     return _patiently(write, RESULT_PATIENCE_S)
 
 
-def _patiently(step: Callable[[], bool], patience_s: float) -> bool:
+def _patiently(step: Callable[[], T], patience_s: float) -> T:
     give_up_at = time.monotonic() + patience_s
     while True:
         try:
@@ -296,14 +303,6 @@ def _patiently(step: Callable[[], bool], patience_s: float) -> bool:
             if time.monotonic() > give_up_at:
                 raise
             time.sleep(1.0)
-
-
-def _nudge(services: Services, key: ProbeKey) -> None:
-    """A place is free at this provider: hint at a probe that waits, whose own message may have found it busy."""
-    with database.transaction(services.sessions) as session:
-        following = rounds.next_waiting(session, key.provider, services.policy.rounds.max_attempts)
-    if following is not None:
-        services.messages.probes([following])
 
 
 def _canary(services: Services, key: ProbeKey, attempt: int) -> None:

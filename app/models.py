@@ -125,13 +125,18 @@ class Probe(Measured, Base):
     __table_args__ = (
         CheckConstraint(_one_of(ProbeStatus), name="status"),
         Index("ix_probes_provider_finished_at", "provider", "finished_at"),
-        Index("ix_probes_unfinished", "provider", postgresql_where=text(UNFINISHED)),
+        # "is one left?", "who is next?" and "how many are in flight?" cost the same however large the round is
+        Index("ix_probes_unfinished_round", "round_id", postgresql_where=text(UNFINISHED)),
+        Index("ix_probes_next", "provider", "round_id", "place", postgresql_where=text(UNFINISHED)),
+        Index("ix_probes_running", "provider", postgresql_where=text("status = 'running'")),
     )
 
     round_id: Mapped[str] = mapped_column(ForeignKey("rounds.id", ondelete="CASCADE"), primary_key=True)
     provider: Mapped[str] = mapped_column(primary_key=True)
     model: Mapped[str] = mapped_column(primary_key=True)
     prompt_id: Mapped[str] = mapped_column(primary_key=True)
+    #: its turn in the round: drawn anew for each round, so that no prompt is always asked first
+    place: Mapped[int] = mapped_column(server_default=text("0"))
     status: Mapped[str] = mapped_column(server_default=text("'pending'"))
     #: claims so far; the fencing token of a result
     attempt: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))

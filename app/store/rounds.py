@@ -7,6 +7,7 @@ round  running ──begin_optimizing──> optimizing ──close──> done 
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -79,6 +80,8 @@ def plan(
     round_id = _insert_round(session, int(now.timestamp() * 1000), values)
     if round_id is None:
         return None
+    pairs = [(target, prompt) for target in targets for prompt in prompts]
+    random.Random(round_id).shuffle(pairs)
     session.execute(
         insert(Probe),
         [
@@ -87,11 +90,11 @@ def plan(
                 "provider": target.provider,
                 "model": target.model,
                 "prompt_id": prompt.id,
+                "place": place,
                 "task_type": prompt.task_type.value,
                 "simulated": simulated,
             }
-            for target in targets
-            for prompt in prompts
+            for place, (target, prompt) in enumerate(pairs)
         ],
     )
     return round_id
@@ -163,10 +166,16 @@ def claim(
     )
     if (in_flight or 0) >= concurrency:
         return None
-    key = _choose(session, hint, max_attempts)
-    if key is None:
-        return None
-    attempt = session.execute(
+    attempt = _take(session, hint, lease, max_attempts)
+    if attempt is not None:
+        return hint, attempt
+    key = next_waiting(session, hint.provider, max_attempts)
+    attempt = None if key is None else _take(session, key, lease, max_attempts)
+    return None if key is None or attempt is None else (key, attempt)
+
+
+def _take(session: Session, key: ProbeKey, lease: timedelta, max_attempts: int) -> int | None:
+    return session.execute(
         update(Probe)
         .where(_is(key), _claimable(max_attempts), _round_is_running(key.round_id))
         .values(
@@ -180,13 +189,6 @@ def claim(
         )
         .returning(Probe.attempt)
     ).scalar_one_or_none()
-    return None if attempt is None else (key, attempt)
-
-
-def _choose(session: Session, hint: ProbeKey, max_attempts: int) -> ProbeKey | None:
-    if session.scalar(select(exists().where(_is(hint), _claimable(max_attempts)))):
-        return hint
-    return next_waiting(session, hint.provider, max_attempts)
 
 
 def _claimable(max_attempts: int) -> Any:
@@ -219,14 +221,12 @@ def add_canary(session: Session, key: ProbeKey, attempt: int, error_ms: float) -
     session.execute(update(Probe).where(_is(key), Probe.attempt == attempt).values(canary_error_ms=error_ms))
 
 
-#: a stable shuffle: a new order each round, the same for all who ask
-_SHUFFLED = func.md5(func.concat(Probe.round_id, Probe.model, Probe.prompt_id, Probe.provider))
 _KEY = (Probe.round_id, Probe.provider, Probe.model, Probe.prompt_id)
 
 
 def waiting(session: Session, round_id: str, max_attempts: int) -> list[ProbeKey]:
     """Probes of a round that somebody could claim now: pending, or with a lease that ran out."""
-    query = select(*_KEY).where(Probe.round_id == round_id, _claimable(max_attempts)).order_by(_SHUFFLED)
+    query = select(*_KEY).where(Probe.round_id == round_id, _claimable(max_attempts)).order_by(Probe.place)
     return [ProbeKey(*row) for row in session.execute(query)]
 
 
@@ -236,7 +236,7 @@ def next_waiting(session: Session, provider: str, max_attempts: int) -> ProbeKey
         select(*_KEY)
         .join(Round, Round.id == Probe.round_id)
         .where(Probe.provider == provider, Round.status == RoundStatus.RUNNING, _claimable(max_attempts))
-        .order_by(Round.planned_at, _SHUFFLED)
+        .order_by(Probe.round_id, Probe.place)  # ids of rounds sort by age
         .limit(1)
     ).one_or_none()
     return None if row is None else ProbeKey(*row)
