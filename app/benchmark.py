@@ -32,8 +32,9 @@ from app.providers.base import Answer, ChatRequest, Message
 from app.providers.prices import answer_cost
 from app.review import insight_json, review
 from app.services import Services
-from app.store import database, outcomes, revisions, rounds
-from app.store.rounds import NOT_RUN, WORKER_LOST, ProbeResult
+from app.store import claims, database, outcomes, revisions, rounds
+from app.store.claims import ProbeResult
+from app.store.rounds import NOT_RUN, WORKER_LOST
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -119,7 +120,7 @@ def _plan_and_publish(
             notes=notes,
             estimated_cost_usd=allowed.cost_usd,
         )
-        keys = [] if round_id is None else rounds.waiting(session, round_id, policy.max_attempts)
+        keys = [] if round_id is None else claims.waiting(session, round_id, policy.max_attempts)
     if round_id is not None:
         log.info(
             "round started",
@@ -178,7 +179,7 @@ def _claim(services: Services, hint: ProbeKey, provider: Provider) -> tuple[Prob
     policy = services.policy.rounds
     timeout_ms = _timeout_ms(services, provider)
     with database.transaction(services.sessions) as session:
-        return rounds.claim(
+        return claims.claim(
             session,
             hint,
             lease=timedelta(milliseconds=timeout_ms, seconds=policy.lease_margin_s),
@@ -288,8 +289,8 @@ def _write(services: Services, key: ProbeKey, attempt: int, result: ProbeResult)
 
     def write() -> tuple[bool, ProbeKey | None]:
         with database.transaction(services.sessions) as session:
-            written = rounds.finish(session, key, attempt, result)
-            return written, rounds.next_waiting(session, key.provider, services.policy.rounds.max_attempts)
+            written = claims.finish(session, key, attempt, result)
+            return written, claims.next_waiting(session, key.provider, services.policy.rounds.max_attempts)
 
     return _patiently(write, RESULT_PATIENCE_S)
 
@@ -314,7 +315,7 @@ def _canary(services: Services, key: ProbeKey, attempt: int) -> None:
     error_ms = services.canary.error_ms()
     if error_ms is not None:
         with database.transaction(services.sessions) as session:
-            rounds.add_canary(session, key, attempt, error_ms)
+            claims.add_canary(session, key, attempt, error_ms)
 
 
 # ── finish_round ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -323,7 +324,7 @@ def _canary(services: Services, key: ProbeKey, attempt: int) -> None:
 def finish_round(services: Services, round_id: str) -> bool:
     """If no probe is left, hand the round to the optimizer; True for exactly one caller."""
     with database.transaction(services.sessions) as session:
-        mine = rounds.begin_optimizing(session, round_id)
+        mine = claims.begin_optimizing(session, round_id)
     if mine:
         services.messages.optimize(round_id)
     return mine
@@ -487,7 +488,7 @@ def reap(services: Services) -> None:
         lost = rounds.give_up_on_lost_probes(session, policy.max_attempts)
         overdue = rounds.close_overdue(session)
         unfinished = rounds.open_rounds(session)
-        waiting = [key for each in unfinished for key in rounds.waiting(session, each, policy.max_attempts)]
+        waiting = [key for each in unfinished for key in claims.waiting(session, each, policy.max_attempts)]
         stuck = rounds.stuck_optimizing(session, OPTIMIZE_PATIENCE)
     if lost or overdue or stuck:
         log.warning("reaper", lost_probes=lost, overdue_probes=overdue, stuck_rounds=stuck or None)

@@ -25,7 +25,7 @@ from app.planning import DAY
 from app.providers.base import Answer, ChatRequest, Message
 from app.providers.prices import answer_cost
 from app.services import Services
-from app.store import database, measured, rounds
+from app.store import database, measured, verdicts
 
 log = structlog.get_logger()
 
@@ -74,7 +74,7 @@ def judge_round(services: Services, round_id: str) -> int:
     limits = services.policy.judge
     judges = _judges(services)
     with database.transaction(services.sessions) as session:
-        if not judges or not rounds.take_for_judging(session, round_id):
+        if not judges or not verdicts.take_for_judging(session, round_id):
             return 0
         answers = measured.judgeable(session, round_id, limits.answers)
     workers = min((each.concurrency for each in services.providers if each.name == judges[0].provider), default=1)
@@ -108,13 +108,13 @@ def _judge(services: Services, judges: Sequence[Target], probe: Probe) -> bool:
     if verdict is None:
         log.warning("verdict not readable", round=probe.round_id, judge=str(judge))
     with database.transaction(services.sessions) as session:
-        rounds.add_verdict(
+        verdicts.add_verdict(
             session,
             ProbeKey(probe.round_id, probe.provider, probe.model, probe.prompt_id),
             target=str(judge),
             score=None if verdict is None else verdict.score,
             reason="not readable" if verdict is None else verdict.reason,
-            cost=cost,
+            cost_usd=cost,
         )
     return verdict is not None
 

@@ -1,7 +1,7 @@
 """Rounds and probes in Postgres. One place moves their states, by guarded UPDATEs: rowcount 0 = someone else has it.
 
-probe  pending ──claim──> running ──finish──> ok | error | timeout
-round  running ──begin_optimizing──> optimizing ──close──> done | partial | failed
+probe  (app.store.claims) pending ──claim──> running ──finish──> ok | error | timeout
+round  running ──claims.begin_optimizing──> optimizing ──close──> done | partial | failed
        skip──> skipped
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,35 +18,11 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from app.domain.catalog import Prompt, Target
-from app.domain.rounds import ProbeKey
 from app.models import Probe, ProbeStatus, Round, RoundStatus
 
 #: error classes of probes that did not run; they make a round partial
 NOT_RUN = "not_run"
 WORKER_LOST = "worker_lost"
-
-
-@dataclass(frozen=True, slots=True)
-class ProbeResult:
-    """What finishing a probe writes; the names are the columns'."""
-
-    status: ProbeStatus
-    latency_ms: float | None = None
-    ttft_ms: float | None = None
-    connect_ms: float | None = None
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    reasoning_tokens: int | None = None
-    cached_tokens: int | None = None
-    tokens_estimated: bool = False
-    cost_usd: float | None = None
-    quality: float | None = None
-    grade_reasons: Sequence[str] = ()
-    answer: str | None = None
-    answered_model: str | None = None
-    error_class: str | None = None
-    error_message: str | None = None
-    counts: bool = True
 
 
 def plan(
@@ -141,124 +116,6 @@ def _insert_round(session: Session, epoch_ms: int, values: Mapping[str, Any]) ->
     raise RuntimeError("no free round id within 100 ms")
 
 
-def _is(key: ProbeKey) -> Any:
-    return and_(
-        Probe.round_id == key.round_id,
-        Probe.provider == key.provider,
-        Probe.model == key.model,
-        Probe.prompt_id == key.prompt_id,
-    )
-
-
-def claim(
-    session: Session, hint: ProbeKey, *, lease: timedelta, concurrency: int, max_attempts: int
-) -> tuple[ProbeKey, int] | None:
-    """Take a probe for `lease`: the one hinted at, or the next of its provider where that one is taken.
-
-    The key with its attempt number (the fencing token); None where nothing waits, or the provider has `concurrency`
-    probes in flight, over all workers together. The advisory lock makes counting and claiming one step.
-    """
-    session.execute(select(func.pg_advisory_xact_lock(func.hashtext("probe:" + hint.provider))))
-    in_flight = session.scalar(
-        select(func.count())
-        .select_from(Probe)
-        .where(Probe.provider == hint.provider, Probe.status == ProbeStatus.RUNNING, Probe.lease_until > func.now())
-    )
-    if (in_flight or 0) >= concurrency:
-        return None
-    attempt = _take(session, hint, lease, max_attempts)
-    if attempt is not None:
-        return hint, attempt
-    key = next_waiting(session, hint.provider, max_attempts)
-    attempt = None if key is None else _take(session, key, lease, max_attempts)
-    return None if key is None or attempt is None else (key, attempt)
-
-
-def _take(session: Session, key: ProbeKey, lease: timedelta, max_attempts: int) -> int | None:
-    return session.execute(
-        update(Probe)
-        .where(_is(key), _claimable(max_attempts), _round_is_running(key.round_id))
-        .values(
-            status=ProbeStatus.RUNNING,
-            attempt=Probe.attempt + 1,
-            claimed_at=func.now(),
-            lease_until=func.now() + lease,
-            queue_delay_ms=select(func.extract("epoch", func.now() - Round.planned_at) * 1000)
-            .where(Round.id == key.round_id)
-            .scalar_subquery(),
-        )
-        .returning(Probe.attempt)
-    ).scalar_one_or_none()
-
-
-def _claimable(max_attempts: int) -> Any:
-    return and_(
-        Probe.attempt < max_attempts,
-        or_(
-            Probe.status == ProbeStatus.PENDING,
-            and_(Probe.status == ProbeStatus.RUNNING, Probe.lease_until < func.now()),
-        ),
-    )
-
-
-def _round_is_running(round_id: str) -> Any:
-    return exists().where(Round.id == round_id, Round.status == RoundStatus.RUNNING)
-
-
-def finish(session: Session, key: ProbeKey, attempt: int, result: ProbeResult) -> bool:
-    """Write a result, fenced: False where a later attempt has the row, or it is final already."""
-    values = asdict(result) | {"grade_reasons": list(result.grade_reasons)}
-    done = session.execute(
-        update(Probe)
-        .where(_is(key), Probe.attempt == attempt, Probe.status == ProbeStatus.RUNNING)
-        .values(**values, finished_at=func.now(), lease_until=None)
-    )
-    return _count(done) == 1
-
-
-def add_canary(session: Session, key: ProbeKey, attempt: int, error_ms: float) -> None:
-    """The canary call that the worker of this attempt made after it."""
-    session.execute(update(Probe).where(_is(key), Probe.attempt == attempt).values(canary_error_ms=error_ms))
-
-
-_KEY = (Probe.round_id, Probe.provider, Probe.model, Probe.prompt_id)
-
-
-def waiting(session: Session, round_id: str, max_attempts: int) -> list[ProbeKey]:
-    """Probes of a round that somebody could claim now: pending, or with a lease that ran out."""
-    query = select(*_KEY).where(Probe.round_id == round_id, _claimable(max_attempts)).order_by(Probe.place)
-    return [ProbeKey(*row) for row in session.execute(query)]
-
-
-def next_waiting(session: Session, provider: str, max_attempts: int) -> ProbeKey | None:
-    """The probe of a provider whose turn it is, over all open rounds, the oldest round first."""
-    row = session.execute(
-        select(*_KEY)
-        .join(Round, Round.id == Probe.round_id)
-        .where(Probe.provider == provider, Round.status == RoundStatus.RUNNING, _claimable(max_attempts))
-        .order_by(Probe.round_id, Probe.place)  # ids of rounds sort by age
-        .limit(1)
-    ).one_or_none()
-    return None if row is None else ProbeKey(*row)
-
-
-def begin_optimizing(session: Session, round_id: str) -> bool:
-    """The guarded UPDATE that picks exactly one finisher.
-
-    Call it in a new transaction after the own result is committed: two last probes that check before they commit
-    would each miss the other's.
-    """
-    unfinished = exists().where(
-        Probe.round_id == round_id, Probe.status.in_([ProbeStatus.PENDING, ProbeStatus.RUNNING])
-    )
-    done = session.execute(
-        update(Round)
-        .where(Round.id == round_id, Round.status == RoundStatus.RUNNING, ~unfinished)
-        .values(status=RoundStatus.OPTIMIZING, optimize_sent_at=func.now())
-    )
-    return _count(done) == 1
-
-
 def close(session: Session, round_id: str, status: RoundStatus, insights: Iterable[Mapping[str, Any]]) -> bool:
     """Optimizing → done, partial or failed; the round's notes follow the insights."""
     said = cast(list(insights), JSONB).op("||")(Round.notes)
@@ -310,23 +167,6 @@ def note(
 
 def is_degraded(session: Session, round_id: str) -> bool:
     return bool(session.scalar(select(Round.degraded).where(Round.id == round_id)))
-
-
-def take_for_judging(session: Session, round_id: str) -> bool:
-    """True for exactly one caller: a message that comes twice is not paid for twice."""
-    closed = Round.status.in_([RoundStatus.DONE, RoundStatus.PARTIAL])
-    taken = update(Round).where(Round.id == round_id, Round.judged_at.is_(None), closed).values(judged_at=func.now())
-    return _count(session.execute(taken)) == 1
-
-
-def add_verdict(
-    session: Session, key: ProbeKey, *, target: str, score: float | None, reason: str, cost: float | None
-) -> None:
-    session.execute(
-        update(Probe)
-        .where(_is(key))
-        .values(judge_target=target, judge_score=score, judge_reason=reason, judge_cost_usd=cost)
-    )
 
 
 def open_rounds(session: Session) -> list[str]:

@@ -13,9 +13,9 @@ import pytest
 from app.domain.catalog import Prompt, Target, TaskType
 from app.domain.rounds import ProbeKey
 from app.models import Probe, ProbeStatus, Round, RoundStatus
-from app.store import database, rounds
+from app.store import claims, database, rounds
+from app.store.claims import ProbeResult
 from app.store.database import Sessions
-from app.store.rounds import ProbeResult
 
 T = TypeVar("T")
 
@@ -51,22 +51,22 @@ def claim(
     sessions: Sessions, key: ProbeKey, *, lease: timedelta = LEASE, concurrency: int = 99
 ) -> tuple[ProbeKey, int] | None:
     with database.transaction(sessions) as session:
-        return rounds.claim(session, key, lease=lease, concurrency=concurrency, max_attempts=2)
+        return claims.claim(session, key, lease=lease, concurrency=concurrency, max_attempts=2)
 
 
 def finish(sessions: Sessions, key: ProbeKey, attempt: int, result: ProbeResult = OK) -> bool:
     with database.transaction(sessions) as session:
-        return rounds.finish(session, key, attempt, result)
+        return claims.finish(session, key, attempt, result)
 
 
 def begin_optimizing(sessions: Sessions, round_id: str) -> bool:
     with database.transaction(sessions) as session:
-        return rounds.begin_optimizing(session, round_id)
+        return claims.begin_optimizing(session, round_id)
 
 
 def waiting(sessions: Sessions, round_id: str) -> list[ProbeKey]:
     with database.transaction(sessions) as session:
-        return rounds.waiting(session, round_id, max_attempts=2)
+        return claims.waiting(session, round_id, max_attempts=2)
 
 
 def stored(sessions: Sessions, key: ProbeKey) -> Probe:
