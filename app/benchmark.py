@@ -155,7 +155,7 @@ def run_probe(services: Services, hint: ProbeKey) -> bool:
     if claimed is None:
         return False
     key, attempt = claimed
-    result = _measure(services, key, provider)
+    result = _measure(services, key, attempt, provider)
     written, following = _write(services, key, attempt, result)
     log.info(
         "probe done" if written else "probe result came too late",
@@ -193,7 +193,7 @@ def _timeout_ms(services: Services, provider: Provider) -> int:
     return provider.timeout_ms if mine is None else mine.timeout
 
 
-def _measure(services: Services, key: ProbeKey, provider: Provider) -> ProbeResult:
+def _measure(services: Services, key: ProbeKey, attempt: int, provider: Provider) -> ProbeResult:
     endpoint = services.endpoints.get(key.provider)
     prompt = next((p for p in services.prompts if p.id == key.prompt_id), None)
     if endpoint is None or prompt is None:
@@ -210,6 +210,8 @@ def _measure(services: Services, key: ProbeKey, provider: Provider) -> ProbeResu
         answer = stream.answer
     except ProviderError as error:
         return _failed(error)
+    if grading.is_slow(prompt):
+        _free_place(services, key, attempt)
     return _graded(services, provider, prompt, answer)
 
 
@@ -230,6 +232,18 @@ def _warm_up(services: Services, provider: str) -> None:
         _warm[provider] = now_s
     if cold:
         services.client.warm_up(services.endpoints[provider])
+
+
+def _free_place(services: Services, key: ProbeKey, attempt: int) -> None:
+    """Let the provider's next probe begin while this one's answer is graded."""
+    try:
+        with database.transaction(services.sessions) as session:
+            claims.answered(session, key, attempt)
+            following = claims.next_waiting(session, key.provider, services.policy.rounds.max_attempts)
+    except DependencyUnavailable:  # the result, which waits for Postgres, frees it too
+        return
+    if following is not None:
+        services.messages.probes([following])
 
 
 def _failed(error: ProviderError) -> ProbeResult:

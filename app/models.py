@@ -142,6 +142,8 @@ class Probe(Measured, Base):
     attempt: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
     lease_until: Mapped[datetime | None]
     claimed_at: Mapped[datetime | None]
+    #: the call is over and its place at the provider free, though the answer is still being graded
+    answered_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     task_type: Mapped[str]
     queue_delay_ms: Mapped[float | None]

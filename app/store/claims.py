@@ -63,7 +63,12 @@ _LOCK = select(func.pg_advisory_xact_lock(func.hashtext(bindparam("name"))))
 _IN_FLIGHT = (
     select(func.count())
     .select_from(_PROBES)
-    .where(_P.provider == bindparam("of_provider"), _P.status == ProbeStatus.RUNNING, _P.lease_until > func.now())
+    .where(
+        _P.provider == bindparam("of_provider"),
+        _P.status == ProbeStatus.RUNNING,
+        _P.lease_until > func.now(),
+        _P.answered_at.is_(None),
+    )
 )
 _TAKE = (
     update(_PROBES)
@@ -76,6 +81,7 @@ _TAKE = (
         status=ProbeStatus.RUNNING,
         attempt=_P.attempt + 1,
         claimed_at=func.now(),
+        answered_at=None,
         lease_until=func.now() + bindparam("lease", type_=Interval()),
         queue_delay_ms=select(func.extract("epoch", func.now() - _R.planned_at) * 1000)
         .where(_R.id == bindparam("of_round"))
@@ -92,6 +98,7 @@ _FINISH = (
         | {"finished_at": func.now(), "lease_until": None}
     )
 )
+_ANSWERED = update(_PROBES).where(_IS_MINE, _P.status == ProbeStatus.RUNNING).values(answered_at=func.now())
 _ADD_CANARY = update(_PROBES).where(_IS_MINE).values(canary_error_ms=bindparam("error_ms"))
 _WAITING = select(*_KEY).where(_P.round_id == bindparam("of_round"), _CLAIMABLE).order_by(_P.place)
 _NEXT = (
@@ -153,6 +160,11 @@ def finish(session: Session, key: ProbeKey, attempt: int, result: ProbeResult) -
     values = asdict(result) | {"grade_reasons": list(result.grade_reasons)}
     new = {f"new_{name}": value for name, value in values.items()}
     return _count(session.execute(_FINISH, {**_of(key), "mine": attempt, **new})) == 1
+
+
+def answered(session: Session, key: ProbeKey, attempt: int) -> None:
+    """The call is over: its place at the provider is free before its result is written."""
+    session.execute(_ANSWERED, {**_of(key), "mine": attempt})
 
 
 def add_canary(session: Session, key: ProbeKey, attempt: int, error_ms: float) -> None:

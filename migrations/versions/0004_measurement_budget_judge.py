@@ -29,6 +29,7 @@ def upgrade() -> None:
     op.add_column("rounds", sa.Column("degraded", sa.Boolean(), server_default=sa.text("false"), nullable=False))
     op.add_column("rounds", sa.Column("judged_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("probes", sa.Column("place", sa.Integer(), server_default=sa.text("0"), nullable=False))
+    op.add_column("probes", sa.Column("answered_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("probes", sa.Column("canary_error_ms", sa.Double(), nullable=True))
     op.add_column("probes", sa.Column("judge_score", sa.Double(), nullable=True))
     op.add_column("probes", sa.Column("judge_target", sa.Text(), nullable=True))
@@ -48,7 +49,15 @@ def downgrade() -> None:
     op.create_index("ix_probes_unfinished", "probes", ["provider"], postgresql_where=sa.text(UNFINISHED))
     for index in ("ix_probes_running", "ix_probes_next", "ix_probes_unfinished_round"):
         op.drop_index(index, "probes")
-    for column in ("place", "judge_cost_usd", "judge_reason", "judge_target", "judge_score", "canary_error_ms"):
+    for column in (
+        "place",
+        "answered_at",
+        "judge_cost_usd",
+        "judge_reason",
+        "judge_target",
+        "judge_score",
+        "canary_error_ms",
+    ):
         op.drop_column("probes", column)
     for column in ("judged_at", "degraded", "measurement", "estimated_cost_usd", "notes"):
         op.drop_column("rounds", column)

@@ -229,3 +229,39 @@ def test_stuck_round_is_sent_to_the_optimizer_once_per_patience(sessions: Sessio
 
     assert stuck() == [round_id]
     assert stuck() == []
+
+
+def test_an_answered_probe_takes_no_place_while_it_is_graded(sessions: Sessions) -> None:
+    round_id = planned(sessions)
+    first, second = (ProbeKey(round_id, "slow", "m2", f"p{n}") for n in range(2))
+    assert claim(sessions, first, concurrency=1) == (first, 1)
+    assert claim(sessions, second, concurrency=1) is None
+
+    with database.transaction(sessions) as session:
+        claims.answered(session, first, 1)
+
+    assert claim(sessions, second, concurrency=1) == (second, 1)
+    assert finish(sessions, first, 1)
+
+
+def test_a_probe_that_is_claimed_again_takes_its_place_again(sessions: Sessions) -> None:
+    round_id = planned(sessions)
+    first, second = (ProbeKey(round_id, "slow", "m2", f"p{n}") for n in range(2))
+    assert claim(sessions, first, concurrency=1, lease=SPENT) == (first, 1)
+    with database.transaction(sessions) as session:
+        claims.answered(session, first, 1)
+
+    assert claim(sessions, first, concurrency=1) == (first, 2)
+
+    assert claim(sessions, second, concurrency=1) is None
+
+
+def test_each_round_has_an_order_of_its_own(sessions: Sessions) -> None:
+    orders = []
+    for _ in range(4):
+        round_id = planned(sessions)
+        with database.transaction(sessions) as session:
+            orders.append([(key.provider, key.prompt_id) for key in claims.waiting(session, round_id, 2)])
+
+    assert {tuple(sorted(order)) for order in orders} == {tuple(sorted(orders[0]))}
+    assert len({tuple(order) for order in orders}) > 1

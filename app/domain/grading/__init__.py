@@ -29,7 +29,7 @@ from app.domain.grading.result import Expectation, Grade, Grader, graded
 from app.domain.grading.text import readable
 from app.errors import ConfigError, LocalFailure
 
-__all__ = ["ENTRY_POINTS", "GRADERS", "Expectation", "Grade", "Grader", "check", "grade", "graded"]
+__all__ = ["ENTRY_POINTS", "GRADERS", "Expectation", "Grade", "Grader", "check", "grade", "graded", "is_slow"]
 
 ENTRY_POINTS = "tooloo.graders"
 
@@ -60,6 +60,11 @@ def grade(prompt: Prompt, answer: str) -> Grade:
     if prompt.grader in GRADERS:
         return grader.grade(expected, prompt.text, text)
     return _foreign(grader, expected, prompt, text)
+
+
+def is_slow(prompt: Prompt) -> bool:
+    """May grading take as long as a provider does: because it starts a process, or is code we do not know?"""
+    return prompt.grader == "javascript" or prompt.grader not in GRADERS
 
 
 def check(prompt: Prompt) -> None:
