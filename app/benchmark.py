@@ -10,6 +10,7 @@ import json
 import threading
 import time
 import zlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import TypeVar
@@ -130,8 +131,20 @@ def _plan_and_publish(
             estimated_usd=round(allowed.cost_usd, 4),
             left_out=left_out or None,
         )
-        services.messages.probes(keys)
+        services.messages.probes(_hints(services, keys))
     return round_id
+
+
+def _hints(services: Services, keys: Sequence[ProbeKey]) -> list[ProbeKey]:
+    """Enough to fill every place twice: each probe that ends hints at the next, and more would find no place."""
+    places = {provider.name: 2 * provider.concurrency for provider in services.providers}
+    sent: Counter[str] = Counter()
+    hints = []
+    for key in keys:
+        sent[key.provider] += 1
+        if sent[key.provider] <= places.get(key.provider, 1):
+            hints.append(key)
+    return hints
 
 
 def _answered_already(session: Session, policy: RoundPolicy) -> bool:
@@ -506,7 +519,7 @@ def reap(services: Services) -> None:
         stuck = rounds.stuck_optimizing(session, OPTIMIZE_PATIENCE)
     if lost or overdue or stuck:
         log.warning("reaper", lost_probes=lost, overdue_probes=overdue, stuck_rounds=stuck or None)
-    services.messages.probes(waiting)
+    services.messages.probes(_hints(services, waiting))
     for round_id in unfinished:
         finish_round(services, round_id)
     for round_id in stuck:
