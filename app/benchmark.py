@@ -413,7 +413,7 @@ def _digest(services: Services, round_id: str) -> bool:
         status = RoundStatus.DONE if complete else RoundStatus.PARTIAL
         applied = current.features.auto_optimization and current.global_.enabled
         said = [each for each in result.insights if not (degraded and each.kind == "partial")]  # it says why itself
-        insights = [*said, *([] if applied else [_proposal(current, result)])]
+        insights = [*said, *(_pinned(current, result) if applied else [_proposal(current, result)])]
         rounds.close(session, round_id, status, [insight_json(insight) for insight in insights])
         config = current
         if applied:
@@ -481,11 +481,14 @@ def _outcome(probe: Probe) -> Outcome:
 
 
 def _applied(current: RuntimeConfig, result: Optimization, now_ms: int) -> RuntimeConfig:
+    wanted: dict[str, object] = {}
+    if not current.pins.weights:
+        wanted["provider_weights"] = result.weights
+    if not current.pins.exploration_rate:
+        wanted["exploration_rate"] = result.exploration_rate
     return current.model_copy(
         update={
-            "global_": current.global_.model_copy(
-                update={"provider_weights": result.weights, "exploration_rate": result.exploration_rate}
-            ),
+            "global_": current.global_.model_copy(update=wanted),
             "metadata": current.metadata.model_copy(
                 update={
                     "optimized_by": "optimizer",
@@ -503,6 +506,18 @@ def _proposal(current: RuntimeConfig, result: Optimization) -> Insight:
     off = "autoOptimization" if current.global_.enabled else "enabled"
     data = {"weights": result.weights.model_dump(), "explorationRate": result.exploration_rate}
     return Insight("proposal", f"{off} is off: proposed, not applied: {json.dumps(data)}", data)
+
+
+def _pinned(current: RuntimeConfig, result: Optimization) -> list[Insight]:
+    """What the optimizer would have set, had no person pinned it."""
+    found = []
+    if current.pins.weights and result.weights != current.global_.provider_weights:
+        data = {"weights": result.weights.model_dump()}
+        found.append(Insight("pinned", f"weights are pinned: not set to {json.dumps(data['weights'])}", data))
+    if current.pins.exploration_rate and result.exploration_rate != current.global_.exploration_rate:
+        rate = result.exploration_rate
+        found.append(Insight("pinned", f"explorationRate is pinned: not set to {rate}", {"explorationRate": rate}))
+    return found
 
 
 # ── reap ─────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -10,9 +10,10 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
+from app.domain import carried, partial_weights
 from app.domain.catalog import TaskType
 from app.errors import InvalidRequest
 
@@ -102,7 +103,16 @@ class Features(Document):
     continuous_learning: bool = False
 
 
+class Pins(Document):
+    """Settings that a person keeps from the optimizer: true, and it leaves them as they are."""
+
+    weights: bool = False
+    exploration_rate: bool = False
+
+
 class Metadata(Document):
+    """Who last set what the optimizer sets (weights, exploration rate), when, and how often that was done."""
+
     optimized_by: str = "system-init"
     optimization_score: Share = 0.5
     #: probes behind the score; 0: the score is the neutral start value
@@ -119,7 +129,11 @@ class RuntimeConfig(Document):
     providers: dict[str, ProviderConfig]
     segments: dict[str, Segment] = Field(default_factory=dict)
     features: Features = Features()
+    pins: Pins = Pins()
     metadata: Metadata
+
+    #: what a newer release keeps in the document: carried along, shown, and never read
+    _unknown: dict[str, Any] = PrivateAttr(default_factory=dict)
 
     @field_validator("version")
     @classmethod
@@ -155,7 +169,7 @@ class RuntimeConfig(Document):
 
     def document(self) -> dict[str, Any]:
         """The document as JSON shows it; null overrides are left out."""
-        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+        return carried.overlaid(self.model_dump(mode="json", by_alias=True, exclude_none=True), self._unknown)
 
 
 #: keys of a partial update, and where in the document each of them lives
@@ -169,8 +183,8 @@ UPDATE_PATHS: Mapping[str, tuple[str, ...]] = {
     "features": ("features",),
     "providers": ("providers",),
     "segments": ("segments",),
+    "pins": ("pins",),
 }
-
 
 def initial(now_ms: int, providers: Mapping[str, ProviderConfig]) -> RuntimeConfig:
     """The defaults, before any revision."""
@@ -178,11 +192,35 @@ def initial(now_ms: int, providers: Mapping[str, ProviderConfig]) -> RuntimeConf
 
 
 def parse(document: object) -> RuntimeConfig:
-    """Document → RuntimeConfig; raises InvalidRequest naming the path of the first wrong field."""
+    """Stored document → RuntimeConfig, of an older release or a newer one; raises InvalidRequest for anything else.
+
+    What an older one lacks has its default. Names that a newer one added are kept aside and written again, so that
+    two releases can run side by side and the older one loses nothing of the newer.
+    """
     try:
-        return RuntimeConfig.model_validate(document, by_alias=True, by_name=False)
+        return _validated(document)
+    except ValidationError as error:
+        known, unknown = carried.set_aside(document, error.errors(include_url=False))
+        if not unknown:
+            raise _as_invalid_request(error) from None
+    try:
+        config = _validated(known)
     except ValidationError as error:
         raise _as_invalid_request(error) from None
+    config._unknown = unknown
+    return config
+
+
+def parse_known(document: object) -> RuntimeConfig:
+    """As `parse`, but a name that this release does not know is refused: for documents that people hand in."""
+    try:
+        return _validated(document)
+    except ValidationError as error:
+        raise _as_invalid_request(error) from None
+
+
+def _validated(document: object) -> RuntimeConfig:
+    return RuntimeConfig.model_validate(document, by_alias=True, by_name=False)
 
 
 def merge(current: RuntimeConfig, update: Mapping[str, Any]) -> RuntimeConfig:
@@ -190,23 +228,27 @@ def merge(current: RuntimeConfig, update: Mapping[str, Any]) -> RuntimeConfig:
 
     Raises InvalidRequest that names the field, as the caller wrote it, and the fix.
     """
-    document = current.document()
+    document = current.model_dump(mode="json", by_alias=True, exclude_none=True)
     for key, value in update.items():
         path = UPDATE_PATHS.get(key)
         if path is None:
             raise InvalidRequest(f"unknown setting {key!r}; known are: {', '.join(UPDATE_PATHS)}", field=key)
         if key == "providers":
-            _refuse_unknown_providers(current, value)
+            refuse_unknown_providers(current, value)
         if key == "weights":
-            value = _complete_weights(current.global_.provider_weights, value)
+            value = partial_weights.completed(current.global_.provider_weights.model_dump(), value)
+        if key in {"providers", "segments"}:
+            value = _complete_overrides(current, getattr(current, key), value)
         parent = document
         for step in path[:-1]:
             parent = parent[step]
         parent[path[-1]] = _merged(parent.get(path[-1]), value)
     try:
-        return RuntimeConfig.model_validate(document, by_alias=True, by_name=False)
+        merged = _validated(document)
     except ValidationError as error:
         raise _as_invalid_request(error, renamed={path: key for key, path in UPDATE_PATHS.items()}) from None
+    merged._unknown = current._unknown
+    return merged
 
 
 def _merged(old: Any, new: Any) -> Any:
@@ -221,7 +263,7 @@ def _merged(old: Any, new: Any) -> Any:
     return result
 
 
-def _refuse_unknown_providers(current: RuntimeConfig, value: Any) -> None:
+def refuse_unknown_providers(current: RuntimeConfig, value: Any) -> None:
     if isinstance(value, Mapping):
         for name, change in value.items():
             if name not in current.providers:
@@ -232,21 +274,17 @@ def _refuse_unknown_providers(current: RuntimeConfig, value: Any) -> None:
                 raise InvalidRequest(fix, field=f"providers.{name}")
 
 
-def _complete_weights(current: Weights, value: Any) -> Any:
-    """Weights given in part: the named ones hold, the others share the rest in their present proportion."""
-    names = ("latency", "cost", "reliability")
-    if not isinstance(value, Mapping) or not value or not set(value) < set(names):
+def _complete_overrides(current: RuntimeConfig, mine: Mapping[str, Any], value: Any) -> Any:
+    """Weights given in part to a provider or a segment are completed from its own, or else from the global ones."""
+    if not isinstance(value, Mapping):
         return value
-    given = {name: value[name] for name in value}
-    if not all(isinstance(v, int | float) and not isinstance(v, bool) and 0 <= v <= 1 for v in given.values()):
-        return value
-    rest = 1.0 - sum(given.values())
-    if rest < 0:
-        return value
-    others = {name: getattr(current, name) for name in names if name not in given}
-    total = sum(others.values())
-    shares = {name: rest * (v / total if total else 1 / len(others)) for name, v in others.items()}
-    return {**given, **{name: round(v, 6) for name, v in shares.items()}}
+    completed = dict(value)
+    for name, change in value.items():
+        if isinstance(change, Mapping) and "weights" in change:
+            held = mine[name].weights if name in mine else None
+            base = (held or current.global_.provider_weights).model_dump()
+            completed[name] = {**change, "weights": partial_weights.completed(base, change["weights"])}
+    return completed
 
 
 def _as_invalid_request(error: ValidationError, renamed: Mapping[tuple[str, ...], str] | None = None) -> InvalidRequest:

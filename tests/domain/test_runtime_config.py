@@ -152,3 +152,51 @@ def test_whatever_is_posted_the_answer_is_a_valid_document_or_a_refusal(update: 
     except InvalidRequest:
         return
     assert RuntimeConfig.model_validate(merged.document(), by_alias=True) == merged
+
+
+def test_a_document_of_a_newer_release_is_read_and_loses_nothing_when_it_is_changed() -> None:
+    newer = DEFAULTS.document()
+    newer["budget"] = {"perDay": 5}
+    newer["features"]["teleport"] = True
+    newer["providers"]["gemini"]["region"] = "eu"
+    newer["global"]["taskModelConfig"]["poetry"] = {"temperature": 1.1, "rhyme": True}
+
+    config = runtime_config.parse(newer)
+    changed = runtime_config.merge(config, {"explorationRate": 0.2})
+
+    assert config.model_parameters(TaskType.CODE, "gemini")["temperature"] == 0.3
+    assert config.document() == newer
+    expected = json.loads(json.dumps(newer))
+    expected["global"]["explorationRate"] = 0.2
+    assert changed.document() == expected
+    assert runtime_config.parse(changed.document()) == changed
+
+
+def test_what_a_newer_release_keeps_cannot_be_set_by_an_older_one() -> None:
+    newer = DEFAULTS.document()
+    newer["features"]["teleport"] = True
+
+    with pytest.raises(InvalidRequest, match="not permitted"):
+        runtime_config.merge(runtime_config.parse(newer), {"features": {"teleport": False}})
+
+
+def test_a_wrong_value_is_not_taken_for_a_newer_release() -> None:
+    wrong = DEFAULTS.document()
+    wrong["surprise"] = 1
+    wrong["global"]["explorationRate"] = 7
+
+    with pytest.raises(InvalidRequest, match="explorationRate"):
+        runtime_config.parse(wrong)
+
+
+@pytest.mark.parametrize("kind", ["providers", "segments"])
+def test_partial_weights_of_a_provider_or_segment_are_completed_from_its_own_or_the_global_ones(kind: str) -> None:
+    first = runtime_config.merge(DEFAULTS, {kind: {"gemini": {"weights": {"latency": 0.6}}}})
+    second = runtime_config.merge(first, {kind: {"gemini": {"weights": {"cost": 0.5}}}})
+
+    def of(config: RuntimeConfig) -> dict[str, float]:
+        weights = getattr(config, kind)["gemini"].weights
+        return {name: round(value, 3) for name, value in weights.model_dump().items()}
+
+    assert of(first) == {"latency": 0.6, "cost": 0.2, "reliability": 0.2}
+    assert of(second) == {"latency": 0.375, "cost": 0.5, "reliability": 0.125}
