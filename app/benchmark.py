@@ -19,6 +19,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from app import evidence, judge, live_config
+from app import keys as api_keys
 from app.domain import grading, optimizer
 from app.domain.catalog import Prompt, Provider, Target, TaskType
 from app.domain.optimizer import Insight, Optimization, OptimizerState
@@ -549,4 +550,5 @@ def reap(services: Services) -> None:
 def restore(services: Services) -> None:
     """Bring Redis and the snapshot up to what Postgres holds."""
     live_config.recover(services.sessions, services.redis, services.settings.snapshot_file, services.providers)
+    api_keys.recover(services.sessions, services.redis)
     evidence.recover(services)

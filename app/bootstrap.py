@@ -14,20 +14,21 @@ from redis.retry import Retry
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import sessionmaker
 
-from app import config_files, evidence, judge, live_config
+from app import config_files, evidence, judge, keys, live_config, snapshot_file
 from app.breakers import Breakers
 from app.broker import Messages, make_celery
 from app.domain.catalog import Provider, nothing_real
 from app.errors import ConfigError, DependencyUnavailable, TooLooError
 from app.evidence import Recorder
 from app.gateway import Gateway
-from app.live_config import SnapshotFile
+from app.limits import Limits
 from app.providers.base import Endpoint
 from app.providers.canary import Canary
 from app.providers.client import Client, new_pool
 from app.published import Subscription
 from app.services import Services
 from app.settings import Settings
+from app.snapshot_file import SnapshotFile
 from app.store import database
 from app.watch import Watch, checks
 
@@ -45,10 +46,10 @@ def endpoints(settings: Settings, providers: tuple[Provider, ...]) -> tuple[dict
     Real ones are those with a key in the environment, and those that need none. Where there is no real one, or a trace
     is played, and a lab is named, the lab serves every provider; real and simulated ones are never mixed.
     """
-    keys = {p.name: settings.provider_key(p.key_env) for p in providers if p.key_env}
-    if settings.lab_url and (settings.lab_trace or nothing_real(providers, keys)):
+    held = {p.name: settings.provider_key(p.key_env) for p in providers if p.key_env}
+    if settings.lab_url and (settings.lab_trace or nothing_real(providers, held)):
         return {p.name: Endpoint(_simulated(p, settings.lab_url), NO_KEY) for p in providers}, True
-    real = {p.name: Endpoint(p, keys.get(p.name) or NO_KEY) for p in providers if not p.key_env or keys[p.name]}
+    real = {p.name: Endpoint(p, held.get(p.name) or NO_KEY) for p in providers if not p.key_env or held[p.name]}
     return real, False
 
 
@@ -85,6 +86,7 @@ def build(settings: Settings, *, threads: int = 16, publish_timeout_s: float = 5
         messages=Messages(celery),
         config=live_config.live(sessions, providers, live_config.epoch_ms()),
         scorecard=evidence.live(sessions),
+        keys=keys.live(sessions),
     )
 
 
@@ -138,9 +140,11 @@ class Running:
     subscription: Subscription
     snapshot: SnapshotFile
     watch: Watch
+    limits: Limits
 
     def stop(self) -> None:
         self.watch.stop()
+        self.limits.stop()
         self.gateway.recorder.stop()
         self.subscription.stop()
         self.snapshot.stop()
@@ -165,17 +169,22 @@ def start(services: Services, *, seed: int | None = None) -> Running:
     services.config.on_change(snapshot.offer)
     try:
         live_config.recover(services.sessions, services.redis, file, services.providers)
+        keys.recover(services.sessions, services.redis)
     except TooLooError as error:  # degraded: what Redis or the file holds serves until Postgres is back
         log.warning("config not recovered at start", reason=str(error))
-    services.config.refresh(services.redis)
+    if not services.config.refresh(services.redis) and (kept := snapshot_file.read(file)) is not None:
+        services.config.fall_back(kept)
     services.scorecard.refresh(services.redis)
-    subscription = Subscription(services.redis, [services.config, services.scorecard, breakers])
+    services.keys.refresh(services.redis)
+    subscription = Subscription(services.redis, [services.config, services.keys, services.scorecard, breakers])
+    rates = Limits(services.redis)
+    rates.start()
     recorder.start()
     snapshot.start()
     subscription.start()
     watch = Watch(checks(services))
     watch.start()
-    return Running(Gateway(services, recorder, breakers, random.Random(seed)), subscription, snapshot, watch)
+    return Running(Gateway(services, recorder, breakers, random.Random(seed)), subscription, snapshot, watch, rates)
 
 
 def check_exposure(settings: Settings) -> None:

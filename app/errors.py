@@ -9,6 +9,7 @@ TooLooError
 ├── Conflict                  409
 ├── PreconditionFailed        412: If-Match named an older version
 ├── PayloadTooLarge           413
+├── TooManyRequests           429: this key, or this process, takes no more at the moment; `retry_after_s`
 ├── DependencyUnavailable     503: Postgres or Redis is away; try again
 ├── NoTarget                  503: no provider is enabled and has a key
 ├── OverBudget                409: the round would cost more than config/policy.toml allows
@@ -114,6 +115,17 @@ class PayloadTooLarge(TooLooError):
 
     code = "payload_too_large"
     status = 413
+
+
+class TooManyRequests(TooLooError):
+    """No more requests are taken at the moment."""
+
+    code = "too_many_requests"
+    status = 429
+
+    def __init__(self, message: str | None = None, *, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class DependencyUnavailable(TooLooError):

@@ -7,20 +7,19 @@ then config/runtime.json, then the defaults) and whichever copy is behind is bro
 from __future__ import annotations
 
 import json
-import os
-import threading
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import redis
 import structlog
+from sqlalchemy.orm import Session
 
-from app import published
-from app.domain import runtime_config
+from app import published, snapshot_file
+from app.domain import config_history, runtime_config
 from app.domain.catalog import Provider
 from app.domain.runtime_config import ProviderConfig, RuntimeConfig
 from app.errors import DependencyUnavailable, InvalidRequest, PreconditionFailed
@@ -31,8 +30,6 @@ from app.store.database import Sessions
 log = structlog.get_logger()
 
 NAME = "config"
-#: the snapshot file is written at most this often
-FILE_EVERY_S = 1.0
 
 
 def defaults(providers: Sequence[Provider], now_ms: int) -> RuntimeConfig:
@@ -74,6 +71,17 @@ def publish(connection: redis.Redis, config: RuntimeConfig) -> None:
         log.warning("config not published, the reaper will", version=config.version, reason=str(error))
 
 
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """Who writes a revision and why; kept with it."""
+
+    author: str
+    reason: str
+    #: version the writer has seen; None: whatever stands
+    if_match: str | None = None
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
 def update(
     sessions: Sessions,
     connection: redis.Redis,
@@ -82,10 +90,42 @@ def update(
     author: str,
     reason: str,
     if_match: str | None = None,
+    evidence: Mapping[str, Any] | None = None,
 ) -> RuntimeConfig:
-    """Merge a partial update into the newest revision, store it as the next one, publish it.
+    """Merge a partial update into the newest revision, store it as the next one, publish it; raises as `write`."""
+    by = Signature(author, reason, if_match, evidence or {})
+    return write(sessions, connection, by, lambda session, current: runtime_config.merge(current, change))
 
-    Raises InvalidRequest naming the field, PreconditionFailed where `if_match` is not the newest version,
+
+def roll_back(sessions: Sessions, connection: redis.Redis, version: int, by: Signature) -> RuntimeConfig:
+    """The settings of an earlier version, as a new revision; raises NotFound, and as `write`."""
+
+    def restore(session: Session, current: RuntimeConfig) -> RuntimeConfig:
+        return config_history.restored(current, runtime_config.parse(revisions.get(session, version).document))
+
+    return write(sessions, connection, by, restore)
+
+
+def hand_in(sessions: Sessions, connection: redis.Redis, document: object, by: Signature) -> RuntimeConfig:
+    """The settings of a whole document (an export, a snapshot file), as a new revision; raises as `write`."""
+    return write(sessions, connection, by, lambda session, current: config_history.imported(current, document))
+
+
+def reset(sessions: Sessions, connection: redis.Redis, providers: Sequence[Provider], by: Signature) -> RuntimeConfig:
+    """The defaults, as a new revision; raises as `write`."""
+    start = defaults(providers, epoch_ms())
+    return write(sessions, connection, by, lambda session, current: config_history.restored(current, start))
+
+
+def write(
+    sessions: Sessions,
+    connection: redis.Redis,
+    by: Signature,
+    edit: Callable[[Session, RuntimeConfig], RuntimeConfig],
+) -> RuntimeConfig:
+    """Store what `edit` makes of the newest revision as the next one, publish it.
+
+    Raises InvalidRequest naming the field, PreconditionFailed where `by.if_match` is not the newest version,
     DependencyUnavailable where Postgres is away (nothing is changed then).
     """
     with database.transaction(sessions) as session:
@@ -93,14 +133,16 @@ def update(
         current = revisions.latest(session)
         if current is None:
             raise DependencyUnavailable("there is no runtime config yet: the system is still starting")
-        if if_match is not None and if_match != current.version:
+        if by.if_match is not None and by.if_match != current.version:
             raise PreconditionFailed(
-                f"the config is at version {current.version}, not {if_match}: read it again, then repeat the change",
+                f"the config is at version {current.version}, not {by.if_match}: read it again, then repeat the change",
                 field="If-Match",
             )
-        merged = runtime_config.merge(current, change)
-        merged = merged.model_copy(update={"metadata": merged.metadata.model_copy(update={"optimized_by": author})})
-        stored = revisions.add(session, merged, now_ms=epoch_ms(), author=author, reason=reason)
+        now_ms = epoch_ms()
+        edited = config_history.steered(current, edit(session, current), by.author, now_ms)
+        stored = revisions.add(
+            session, edited, now_ms=now_ms, author=by.author, reason=by.reason, evidence=dict(by.evidence)
+        )
     publish(connection, stored)
     return stored
 
@@ -110,7 +152,7 @@ def recover(sessions: Sessions, connection: redis.Redis, file: Path, providers: 
     with database.transaction(sessions) as session:
         revisions.lock(session)
         stored = revisions.latest(session)
-        config = _newest(stored, _from_redis(connection)) or _from_file(file)
+        config = _newest(stored, _from_redis(connection)) or snapshot_file.read(file)
         if config is None:
             config = revisions.add(
                 session,
@@ -154,71 +196,6 @@ def _from_redis(connection: redis.Redis) -> RuntimeConfig | None:
     except (redis.RedisError, ValueError, InvalidRequest) as error:
         log.warning("config in redis not readable", reason=str(error))
         return None
-
-
-def _from_file(file: Path) -> RuntimeConfig | None:
-    try:
-        return parse(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, InvalidRequest) as error:
-        log.warning("snapshot file not readable, ignored", file=str(file), reason=str(error))
-        return None
-
-
-class SnapshotFile:
-    """Keeps config/runtime.json at the live document: atomically, at most once a second, the last state always."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self._latest: RuntimeConfig | None = None
-        self._wake = threading.Event()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="snapshot-file", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def offer(self, config: RuntimeConfig) -> None:
-        self._latest = config
-        self._wake.set()
-
-    def stop(self) -> None:
-        """Write what is still waiting, then end."""
-        self._stopping.set()
-        self._wake.set()
-        self._thread.join(timeout=FILE_EVERY_S + 2)
-
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            self._wake.wait()
-            self._wake.clear()
-            if self._latest is not None:
-                write_snapshot(self._file, self._latest)
-            self._stopping.wait(FILE_EVERY_S)
-        if self._latest is not None:
-            write_snapshot(self._file, self._latest)
-
-
-def write_snapshot(file: Path, config: RuntimeConfig) -> bool:
-    """Replace the file unless it holds this version or a newer one; a failure is reported, never raised."""
-    held = _from_file(file)
-    if held is not None and held.revision >= config.revision:
-        return False
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.{threading.get_ident()}")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", encoding="utf-8") as out:
-            out.write(json.dumps(config.document(), indent=2) + "\n")
-            out.flush()
-            os.fsync(out.fileno())
-        temporary.replace(file)
-    except OSError as error:
-        log.error("snapshot file not written", file=str(file), reason=str(error))
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        return False
-    return True
 
 
 def epoch_ms() -> int:

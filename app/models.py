@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 #: revision of migrations/ that this code was written for; their names sort by age
-SCHEMA = "0004"
+SCHEMA = "0005"
 
 
 class RoundStatus(StrEnum):
@@ -203,6 +203,28 @@ class Revision(Base):
     #: UNIQUE: a round is digested once, however often its message is delivered
     round_id: Mapped[str | None] = mapped_column(ForeignKey("rounds.id", ondelete="SET NULL"), unique=True)
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+
+
+class ApiKey(Base):
+    """A key of the API; the key itself is not kept."""
+
+    __tablename__ = "api_keys"
+
+    #: the part of the key that may be shown
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    #: SHA-256 of the whole key, in hex
+    hash: Mapped[str]
+    #: of admin, chat, read
+    scopes: Mapped[list[Any]]
+    segment: Mapped[str | None]
+    #: NULL: no limit
+    rate_per_minute: Mapped[int | None]
+    created_by: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    revoked_at: Mapped[datetime | None]
+    #: number of the change that made or revoked it, counted over all keys; the newest is their published version
+    changed: Mapped[int] = mapped_column(BigInteger)
 
 
 class Learned(Base):

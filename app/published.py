@@ -80,6 +80,12 @@ class Published(Generic[T]):
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
+    def fall_back(self, value: T) -> None:
+        """Serve `value` until a version is found, whatever its number: for a process that finds no server."""
+        with self._lock:
+            if self.version < 0:
+                self.value = value
+
     def refresh(self, connection: redis.Redis) -> bool:
         """Look at Redis, or at Postgres where Redis has nothing; True if the value is new."""
         found = self._from_redis(connection)

@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 
 from app.broker import Messages
 from app.domain.catalog import Prompt, Provider, Target
+from app.domain.keys import Keys
 from app.domain.policy import Policy
 from app.domain.runtime_config import RuntimeConfig
 from app.domain.scorecard import Scorecard
@@ -40,6 +41,7 @@ class Services:
     messages: Messages
     config: Published[RuntimeConfig]
     scorecard: Published[Scorecard]
+    keys: Published[Keys]
 
     @property
     def targets(self) -> tuple[Target, ...]:

@@ -6,7 +6,8 @@ import uuid
 
 from flask import Flask, Response, g, request
 
-from app.api import auth, chat, current, envelope, health, round_events, system, web
+from app.api import auth, chat, current, envelope, health, keys, round_events, runtime_config, system, web
+from app.api.auth import Guard
 from app.bootstrap import Running
 
 #: bytes of the largest body taken
@@ -19,9 +20,18 @@ def create_app(running: Running) -> Flask:
     app.before_request(_name_request)
     app.after_request(_show_name)
     envelope.handle_errors(app)
-    auth.protect(app, running.gateway.services.settings)
+    services = running.gateway.services
+    auth.protect(app, Guard(services.settings, services.keys, running.limits))
     current.attach(app, running.gateway, running.watch)
-    for blueprint in (web.web, health.health, system.system, round_events.round_events, chat.chat):
+    for blueprint in (
+        web.web,
+        health.health,
+        runtime_config.runtime_config,
+        keys.keys,
+        system.system,
+        round_events.round_events,
+        chat.chat,
+    ):
         app.register_blueprint(blueprint)
     return app
 

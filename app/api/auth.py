@@ -1,44 +1,146 @@
-"""Who may do what.
+"""Who calls, and who may do what.
 
-Keys set (TOOLOO_ADMIN_KEY, TOOLOO_API_KEY): writes need the admin key, chat and reads either one; where only one is
-set, it is needed for everything. No keys: loopback
-only (app.bootstrap refuses anything else), where a write still needs a JSON content type and a loopback Host, so that
-a web page the user has open cannot drive it.
+A caller is known by a key: TOOLOO_ADMIN_KEY (everything), TOOLOO_API_KEY (chat and reads), or a stored one with scopes
+of its own. Writes need `admin`, chat needs `chat`, reads need `read`; `admin` includes the other two.
+
+Once there is a key in the environment, or a stored one with the scope `admin`, every request needs a key. Until then
+this listens on loopback only (app.bootstrap refuses anything else) and requests go without; one that brings a stored
+key has what that key allows. On loopback a write needs a JSON content type and a loopback Host all the same, so that a
+web page the user has open cannot drive it.
 """
 
 from __future__ import annotations
 
 import hmac
+import time
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from flask import Flask, current_app, request
+from flask import Flask, current_app, g, request
 
-from app.errors import Forbidden, Unauthorized
+from app.domain import keys
+from app.domain.keys import Keys, Scope
+from app.errors import DependencyUnavailable, Forbidden, TooManyRequests, Unauthorized
+from app.limits import Limits
+from app.published import Published
 from app.settings import Settings
 
 #: probes of an orchestrator, and the dashboard's files, which hold no data
 OPEN = {"/healthz", "/readyz", "/", "/web/style.css", "/web/dashboard.js"}
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+#: requests that cost money, or belong to one that did
+CHAT_PATHS = ("/api/v1/chat", "/api/v1/feedback", "/v1/")
+#: nobody but an admin sees which keys there are
+ADMIN_PATHS = ("/api/v1/system/keys",)
+
+_SCOPES_OF_API_KEY = frozenset({Scope.CHAT, Scope.READ})
 
 
-def protect(app: Flask, settings: Settings) -> None:
-    app.config["SETTINGS"] = settings
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whose request it is; `caller()` gives it in every view."""
+
+    #: of a stored key; None: a key of the environment, or none at all
+    id: str | None
+    #: as history shows it
+    name: str
+    scopes: frozenset[Scope]
+    #: of the stored key; goes before what the request itself says
+    segment: str | None = None
+    #: requests per minute; None: no limit
+    rate_per_minute: int | None = None
+
+    def may(self, scope: Scope) -> bool:
+        return scope in self.scopes or Scope.ADMIN in self.scopes
+
+
+#: where no key is needed, or none was given on an open path
+NOBODY = Caller(None, "api", frozenset())
+ANYBODY = Caller(None, "api", frozenset(Scope))
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """What a request is checked against: all of it in memory."""
+
+    settings: Settings
+    keys: Published[Keys]
+    limits: Limits
+
+    @property
+    def needs_keys(self) -> bool:
+        return bool(self.settings.admin_key or self.settings.api_key) or self.keys.value.has_admin
+
+    def identify(self, presented: str) -> Caller | None:
+        """Whose key it is; None: nobody's. Raises DependencyUnavailable where that cannot be known at the moment."""
+        admin, api = (_same(presented, key) for key in (self.settings.admin_key, self.settings.api_key))
+        stored = self.keys.value.find(presented)
+        if admin or (api and not self.settings.admin_key):
+            # with one key alone, that one opens everything: a write must never be easier than a question
+            return Caller(None, "admin", frozenset(Scope))
+        if api:
+            return Caller(None, "api", _SCOPES_OF_API_KEY)
+        if stored is not None:
+            return Caller(stored.id, stored.name, stored.scopes, stored.segment, stored.rate_per_minute)
+        if self.keys.version < 0 and keys.looks_like_one(presented):
+            raise DependencyUnavailable("keys cannot be checked: neither Redis nor PostgreSQL is reachable")
+        return None
+
+
+def protect(app: Flask, guard: Guard) -> None:
+    app.extensions["tooloo.guard"] = guard
     app.before_request(_check)
 
 
+def caller() -> Caller:
+    """Whose request is being served. For chat: `caller().segment or` the segment that the request names."""
+    found: Caller = g.get("caller", NOBODY)
+    return found
+
+
 def _check() -> None:
-    settings: Settings = current_app.config["SETTINGS"]
+    guard: Guard = current_app.extensions["tooloo.guard"]
     if request.path in OPEN:
         return
-    if settings.loopback:
+    if guard.settings.loopback:
         _refuse_web_pages()
-    spends = request.path == "/api/v1/chat"
-    write = request.method not in {"GET", "HEAD", "OPTIONS"} and not spends
-    # with one key alone, that one opens everything: a write must never be easier than a question
-    allowed = [settings.admin_key] if write and settings.admin_key else [settings.admin_key, settings.api_key]
-    if any(allowed) and not any(_same(_presented(), key) for key in allowed if key):
-        name = "an admin key" if write else "an API key"
+    scopes = _needed(request.method, request.path)
+    g.caller = _authenticated(guard, scopes[0])
+    if not any(map(g.caller.may, scopes)):
+        has = ", ".join(sorted(g.caller.scopes)) or "none"
+        raise Forbidden(f"this needs a key with the scope `{scopes[0]}`; yours has: {has}", field="Authorization")
+    if g.caller.rate_per_minute is not None:
+        _count(guard, g.caller)
+
+
+def _authenticated(guard: Guard, scope: Scope) -> Caller:
+    presented = _presented()
+    found = guard.identify(presented) if presented else None
+    if found is not None:
+        return found
+    if guard.needs_keys or keys.looks_like_one(presented):
+        name = "an admin key" if scope is Scope.ADMIN else "an API key"
         raise Unauthorized(f"this needs {name}: send it as `Authorization: Bearer KEY`", field="Authorization")
+    return ANYBODY
+
+
+def _needed(method: str, path: str) -> tuple[Scope, ...]:
+    """Any of these will do; the first is the one to ask for."""
+    read = method in {"GET", "HEAD", "OPTIONS"}
+    if path.startswith(ADMIN_PATHS):
+        return (Scope.ADMIN,)
+    if path.startswith(CHAT_PATHS):
+        return (Scope.CHAT, Scope.READ) if read else (Scope.CHAT,)
+    return (Scope.READ,) if read else (Scope.ADMIN,)
+
+
+def _count(guard: Guard, who: Caller) -> None:
+    assert who.id is not None
+    assert who.rate_per_minute is not None
+    wait_s = guard.limits.take(who.id, who.rate_per_minute, time.time())
+    if wait_s is not None:
+        text = f"the key {who.name!r} may send {who.rate_per_minute} requests per minute"
+        raise TooManyRequests(text, retry_after_s=wait_s)
 
 
 def _refuse_web_pages() -> None:
@@ -55,5 +157,6 @@ def _presented() -> str:
     return token.strip() if scheme.lower() == "bearer" else request.headers.get("X-API-Key", "")
 
 
-def _same(presented: str, key: str) -> bool:
-    return hmac.compare_digest(presented.encode(), key.encode())
+def _same(presented: str, key: str | None) -> bool:
+    """Compared as digests: neither contents nor length shows in the time it takes."""
+    return hmac.compare_digest(keys.digest(presented), keys.digest(key or "")) and bool(key)

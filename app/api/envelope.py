@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 from werkzeug.exceptions import HTTPException
 
-from app.errors import InvalidRequest, PayloadTooLarge, TooLooError
+from app.errors import InvalidRequest, PayloadTooLarge, TooLooError, TooManyRequests
 
 log = structlog.get_logger()
 
@@ -94,6 +95,8 @@ def handle_errors(app: Flask) -> None:
         response = failed(error.code, error.message, error.status, error.field)
         if error.status == 503:
             response.headers["Retry-After"] = "5"
+        if isinstance(error, TooManyRequests):
+            response.headers["Retry-After"] = str(math.ceil(error.retry_after_s))
         return response
 
     @app.errorhandler(HTTPException)

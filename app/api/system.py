@@ -1,4 +1,4 @@
-"""/api/v1/system: runtime config, benchmark rounds, scorecard, insights."""
+"""/api/v1/system: benchmark rounds, scorecard, insights."""
 
 from __future__ import annotations
 
@@ -18,8 +18,6 @@ from app.models import Probe
 from app.planning import Selection
 from app.store import database, rounds
 
-#: longest author and reason that a revision keeps
-TEXT_LIMIT = 1000
 HISTORY_LIMIT = 100
 #: rounds in `history`, as the specification has it
 HISTORY = 10
@@ -31,32 +29,6 @@ class BenchmarkBody(Body):
 
 
 system = Blueprint("system", __name__, url_prefix="/api/v1/system")
-
-
-@system.get("/runtime-config")
-def show_config() -> Response:
-    services = gateway().services
-    config = services.config.value
-    tag = f'"{config.version}"'
-    if tag in [each.strip() for each in request.headers.get("If-None-Match", "").split(",")]:
-        return Response(status=304, headers={"ETag": tag})
-    return ok(config.document(), ETag=tag)
-
-
-@system.post("/runtime-config")
-def update_config() -> Response:
-    services = gateway().services
-    change = dict(body())
-    author = _text(change.pop("updatedBy", "api"), "updatedBy")
-    reason = _text(change.pop("reason", "changed through the API"), "reason")
-    if not change:
-        raise InvalidRequest("nothing to change: send at least one setting, such as {'explorationRate': 0.05}")
-    config = live_config.update(
-        services.sessions, services.redis, change, author=author, reason=reason, if_match=_if_match()
-    )
-    # the caller's next read, wherever it lands, must not be older than this answer; here it lands at once
-    services.config.offer(config.revision, live_config.dump(config))
-    return ok(config.document(), ETag=f'"{config.version}"')
 
 
 @system.get("/benchmark-results")
@@ -113,19 +85,8 @@ def insights() -> Response:
         return ok({"insights": insights_json(rounds.with_insights(session, _limit(HISTORY)))})
 
 
-def _if_match() -> str | None:
-    value = request.headers.get("If-Match", "").strip()
-    return None if value in {"", "*"} else value.removeprefix("W/").strip('"')
-
-
 def _limit(default: int) -> int:
     text = request.args.get("limit", str(default))
     if not text.isascii() or not text.isdigit() or len(text) > 9 or not 1 <= int(text) <= HISTORY_LIMIT:
         raise InvalidRequest(f"limit must be a number from 1 to {HISTORY_LIMIT}: got {text!r}", field="limit")
     return int(text)
-
-
-def _text(value: object, field: str) -> str:
-    if not isinstance(value, str) or not value.strip() or len(value) > TEXT_LIMIT or "\x00" in value:
-        raise InvalidRequest(f"{field} must be a text of 1 to {TEXT_LIMIT} characters", field=field)
-    return value.strip()

@@ -23,11 +23,12 @@ COMMANDS = {
     "results": "app.cli.benchmark:results",
     "scorecard": "app.cli.reports:scorecard",
     "insights": "app.cli.reports:insights",
-    "config": "app.cli.config:config",
+    "config": "app.cli.history:config",
     "chat": "app.cli.chat:chat",
     "replay": "app.cli.replay:replay",
     "lab": "app.cli.lab:lab",
     "doctor": "app.cli.doctor:doctor",
+    "keys": "app.cli.keys:keys",
 }
 
 

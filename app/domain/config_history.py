@@ -27,7 +27,9 @@ def diff(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, 
     return list(_differences(ours, theirs, ()))
 
 
-def _differences(before: Mapping[str, Any], after: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+def _differences(
+    before: Mapping[str, Any], after: Mapping[str, Any], path: tuple[str, ...]
+) -> Iterator[dict[str, Any]]:
     for name in [*before, *(name for name in after if name not in before)]:
         here = (*path, name)
         old, new = before.get(name), after.get(name)

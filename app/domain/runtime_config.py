@@ -186,6 +186,7 @@ UPDATE_PATHS: Mapping[str, tuple[str, ...]] = {
     "pins": ("pins",),
 }
 
+
 def initial(now_ms: int, providers: Mapping[str, ProviderConfig]) -> RuntimeConfig:
     """The defaults, before any revision."""
     return RuntimeConfig(timestamp=now_ms, providers=dict(providers), metadata=Metadata(last_optimization_time=now_ms))

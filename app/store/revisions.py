@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import func, select
@@ -9,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.domain import runtime_config
 from app.domain.runtime_config import RuntimeConfig
+from app.errors import Conflict, InvalidRequest, NotFound
 from app.models import Revision
 
 #: serialises writers, so that versions have no gaps and nobody's change is lost; any number of our own
@@ -21,8 +23,12 @@ def lock(session: Session) -> None:
 
 
 def latest(session: Session) -> RuntimeConfig | None:
+    """The newest; raises Conflict where a newer release wrote what this one cannot read."""
     document = session.scalar(select(Revision.document).order_by(Revision.version.desc()).limit(1))
-    return None if document is None else runtime_config.parse(document)
+    try:
+        return None if document is None else runtime_config.parse(document)
+    except InvalidRequest as error:
+        raise Conflict(f"the stored runtime config is not readable by this release: {error}") from error
 
 
 def add(
@@ -58,5 +64,27 @@ def add(
     return numbered
 
 
-def get(session: Session, version: int) -> Revision | None:
-    return session.get(Revision, version)
+def get(session: Session, version: int) -> Revision:
+    """Raises NotFound."""
+    found = session.get(Revision, version)
+    if found is None:
+        raise NotFound(f"there is no version {version} of the runtime config", field="version")
+    return found
+
+
+def page(session: Session, *, before: int | None, limit: int) -> list[Revision]:
+    """The newest `limit` (older than `before`), newest first."""
+    older = () if before is None else (Revision.version < before,)
+    return list(session.scalars(select(Revision).where(*older).order_by(Revision.version.desc()).limit(limit)))
+
+
+def since(session: Session, version: int, limit: int) -> list[Revision]:
+    """The first `limit` after `version`, oldest first."""
+    newer = select(Revision).where(Revision.version > version).order_by(Revision.version).limit(limit)
+    return list(session.scalars(newer))
+
+
+def documents(session: Session, versions: Collection[int]) -> dict[int, dict[str, Any]]:
+    """Documents by version, of those that exist."""
+    rows = session.execute(select(Revision.version, Revision.document).where(Revision.version.in_(versions)))
+    return {row.version: row.document for row in rows}

@@ -260,7 +260,7 @@ def test_liveness_tells_whether_rounds_come(client: FlaskClient, system: System)
         ("GET", "/healthz", None, 200),
         ("GET", f"{SYSTEM}/runtime-config", None, 401),
         ("GET", f"{SYSTEM}/runtime-config", "chat-key", 200),
-        ("POST", f"{SYSTEM}/runtime-config", "chat-key", 401),
+        ("POST", f"{SYSTEM}/runtime-config", "chat-key", 403),
         ("POST", f"{SYSTEM}/runtime-config", "admin-key", 200),
         ("POST", f"{SYSTEM}/runtime-config", "admin-kez", 401),
         ("POST", "/api/v1/chat", None, 401),

@@ -1,0 +1,83 @@
+"""tooloo keys: who may call the API."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from app.cli.client import call
+from app.cli.main import print_json
+
+PATH = "/api/v1/system/keys"
+
+
+@click.group()
+def keys() -> None:
+    """Create, list and revoke API keys. Needs an admin key where there is one (TOOLOO_ADMIN_KEY).
+
+    \b
+    Example:  tooloo keys create "mobile app" --scope chat --segment free --rate 60
+    """
+
+
+@keys.command()
+@click.argument("name")
+@click.option("--scope", "scopes", multiple=True, type=click.Choice(["admin", "chat", "read"]), default=["chat"])
+@click.option("--segment", default=None, help="Weights of this segment apply to its requests.")
+@click.option("--rate", type=click.IntRange(1), default=None, help="Requests per minute (default: no limit).")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def create(name: str, scopes: tuple[str, ...], segment: str | None, rate: int | None, as_json: bool) -> None:
+    """Make a key. It is shown once, and kept nowhere.
+
+    \b
+    Example:  tooloo keys create "mobile app" --scope chat --segment free --rate 60
+              tooloo keys create ops --scope admin
+    """
+    wanted = {"name": name, "scopes": list(scopes), "segment": segment, "ratePerMinute": rate}
+    made = call("POST", PATH, {field: value for field, value in wanted.items() if value is not None})
+    if as_json:
+        print_json(made)
+        return
+    click.echo(f"key {made['id']} for {made['name']}: keep it now, it is not shown again", err=True)
+    click.echo(made["key"])
+
+
+@keys.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_(as_json: bool) -> None:
+    """List keys, revoked ones too.
+
+    \b
+    Example:  tooloo keys list
+    """
+    found = call("GET", PATH)["keys"]
+    if as_json:
+        print_json(found)
+        return
+    table = Table("id", "name", "scopes", "segment", "per minute", "state", box=None)
+    for key in found:
+        table.add_row(*_row(key))
+    Console().print(table)
+
+
+@keys.command()
+@click.argument("key_id", metavar="ID")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def revoke(key_id: str, as_json: bool) -> None:
+    """Refuse a key from now on, for good.
+
+    \b
+    Example:  tooloo keys revoke 3f9a0c5b71de
+    """
+    revoked = call("DELETE", f"{PATH}/{quote(key_id, safe='')}", {})
+    print_json(revoked) if as_json else click.echo(f"key {revoked['id']} ({revoked['name']}) is revoked")
+
+
+def _row(key: dict[str, Any]) -> list[str]:
+    state = "active" if key["revokedAt"] is None else "revoked"
+    rate = "" if key["ratePerMinute"] is None else str(key["ratePerMinute"])
+    return [key["id"], key["name"], ", ".join(key["scopes"]), key["segment"] or "", rate, state]

@@ -1,0 +1,67 @@
+"""API keys in Postgres: never deleted, only revoked, so that the history says who changed what."""
+
+from __future__ import annotations
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from app.domain.keys import Key, Scope
+from app.errors import NotFound
+from app.models import ApiKey
+
+#: serialises changes of keys, so that their numbers have an order; any number of our own
+_WRITE_LOCK = 730_150_005
+
+
+def lock(session: Session) -> None:
+    """Hold the right to change keys until the transaction ends."""
+    session.execute(select(func.pg_advisory_xact_lock(_WRITE_LOCK)))
+
+
+def generation(session: Session) -> int:
+    """Number of the newest change; 0 before the first."""
+    return session.scalar(select(func.max(ApiKey.changed))) or 0
+
+
+def active(session: Session) -> list[Key]:
+    rows = session.scalars(select(ApiKey).where(ApiKey.revoked_at.is_(None)).order_by(ApiKey.id))
+    return [_key(row) for row in rows]
+
+
+def every(session: Session) -> list[ApiKey]:
+    """Revoked ones too, newest first."""
+    return list(session.scalars(select(ApiKey).order_by(ApiKey.created_at.desc(), ApiKey.id)))
+
+
+def add(session: Session, key: Key, *, changed: int, created_by: str) -> None:
+    """Write a new key as change number `changed` (call `lock` first)."""
+    row = ApiKey(
+        id=key.id,
+        name=key.name,
+        hash=key.hash,
+        scopes=sorted(key.scopes),
+        segment=key.segment,
+        rate_per_minute=key.rate_per_minute,
+        created_by=created_by,
+        changed=changed,
+    )
+    session.add(row)
+    session.flush()
+
+
+def revoke(session: Session, key_id: str, *, changed: int) -> ApiKey:
+    """For good; a second time changes nothing. Raises NotFound (call `lock` first)."""
+    row = session.get(ApiKey, key_id)
+    if row is None:
+        raise NotFound(f"there is no key {key_id!r}", field="id")
+    if row.revoked_at is None:
+        row.revoked_at = session.execute(select(func.now())).scalar_one()
+        row.changed = changed
+        session.flush()
+    return row
+
+
+def _key(row: ApiKey) -> Key:
+    known = {scope.value for scope in Scope}
+    scopes = frozenset(Scope(scope) for scope in row.scopes if scope in known)
+    return Key(row.id, row.name, row.hash, scopes, row.segment, row.rate_per_minute)
