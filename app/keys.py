@@ -61,7 +61,7 @@ def create(
     key_id, secret = domain.generate()
     key = Key(key_id, name, domain.digest(secret), scopes, segment, rate_per_minute)
     _change(sessions, connection, lambda session, n: store.add(session, key, changed=n, created_by=created_by))
-    log.info("key created", key=key.id, scopes=sorted(scopes), segment=segment)
+    log.info("key created", key=key.id, scopes=sorted(scope.value for scope in scopes), segment=segment)
     return key, secret
 
 

@@ -54,7 +54,10 @@ class Limits:
             return None
 
     def exchange(self, now_s: float) -> None:
-        """Tell the others what was counted here, and hear what they counted; raises redis.RedisError."""
+        """Tell the others what was counted here, and hear what they counted; raises redis.RedisError.
+
+        For one thread at a time: two would tell the same count twice.
+        """
         with self._lock:
             window, mine = self._window, self._mine.copy()
             new = mine - self._sent

@@ -86,7 +86,7 @@ def digest(presented: str) -> str:
 
 
 def looks_like_one(presented: str) -> bool:
-    return bool(_id_of(presented))
+    return presented.startswith(f"{PREFIX}_")
 
 
 def _id_of(presented: str) -> str:

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import pytest
+
+from app.domain import keys
+from app.domain.keys import Key, Keys, Scope
+
+KEY_ID, SECRET = keys.generate()
+KEY = Key(KEY_ID, "app", keys.digest(SECRET), frozenset({Scope.CHAT}), "free", 60)
+HELD = Keys({KEY_ID: KEY})
+
+
+def test_a_key_is_found_by_itself_alone() -> None:
+    assert HELD.find(SECRET) == KEY
+    assert HELD.find(keys.generate()[1]) is None
+
+
+@pytest.mark.parametrize(
+    "presented",
+    [
+        "",
+        KEY_ID,
+        f"tooloo_{KEY_ID}_",
+        f"tooloo_{KEY_ID}_{KEY.hash}",  # what is kept does not open anything
+        SECRET[:-1],
+        SECRET + "=",
+        f"x{SECRET}",
+        "\ud800",  # half a surrogate pair, which UTF-8 does not hold
+    ],
+)
+def test_what_only_looks_like_a_key_is_nobodys(presented: str) -> None:
+    assert HELD.find(presented) is None
+
+
+def test_a_key_survives_the_round_trip_and_does_not_show_its_hash() -> None:
+    assert Key.from_json(KEY.to_json()) == KEY
+    assert KEY.hash not in repr(KEY)
+
+
+def test_a_scope_of_a_newer_release_opens_nothing() -> None:
+    document = {**KEY.to_json(), "scopes": ["chat", "billing"]}
+
+    assert Key.from_json(document).scopes == {Scope.CHAT}
