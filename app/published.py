@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Generic, Protocol, TypeVar
 
 import redis
@@ -78,7 +79,12 @@ class Published(Generic[T]):
     def on_change(self, listener: Callable[[T], None]) -> Callable[[], None]:
         """Call `listener` with each new value, from then on; returns what ends that."""
         self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
+
+        def leave() -> None:
+            with suppress(ValueError):  # a second time is no mistake
+                self._listeners.remove(listener)
+
+        return leave
 
     def fall_back(self, value: T) -> None:
         """Serve `value` until a version is found, whatever its number: for a process that finds no server."""

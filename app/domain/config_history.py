@@ -55,6 +55,13 @@ def restored(current: RuntimeConfig, past: RuntimeConfig) -> RuntimeConfig:
     )
 
 
+def checked(current: RuntimeConfig, config: RuntimeConfig) -> RuntimeConfig:
+    """The settings of a document that a program built: a copy of a model is not validated, so it is here."""
+    refuse = {name: None for name in current.providers if name not in config.providers}
+    runtime_config.refuse_unknown_providers(current, {**refuse, **config.document()["providers"]})
+    return restored(current, runtime_config.parse(config.document()))
+
+
 def imported(current: RuntimeConfig, document: Any) -> RuntimeConfig:
     """The settings of a whole document that a person hands in: an export, or a snapshot file.
 
