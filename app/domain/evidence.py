@@ -49,6 +49,9 @@ class Evidence:
     failure_run: int = 0
     success_before: float = 1.0
     mass_before: float = 0.0
+    #: success as its last round left it, or the one before it failed; and the rounds it fails since
+    usual_success: float | None = None
+    failing_rounds: int = 0
     #: mean latency of its rounds, smoothed
     baseline_ms: float | None = None
     #: the baseline from which it became slow, while it may be expected back; and the rounds since then
@@ -57,6 +60,9 @@ class Evidence:
     #: latest answers in a row that were nearer to `formerly_ms` than to `latency_ms`, and the sum of their times
     nearer_count: int = 0
     nearer_ms: float = 0.0
+    #: looks in a row, after traffic had passed it by, that found it as good as usual; and the sum of their times
+    good_looks: int = 0
+    good_looks_ms: float = 0.0
 
     def with_live(self, outcome: Outcome, policy: Policy, calls: int) -> Evidence:
         """One more live call, the `calls`-th of all targets together."""
@@ -68,11 +74,13 @@ class Evidence:
         if not outcome.success:
             return replace(self, **seen, **self._after_failure(outcome, policy))
         seen["last_success_at"] = _latest(self.last_success_at, outcome.at)
-        return replace(self, **seen, **self._after_success(outcome, policy))
+        passed_by = calls - self.seen_at_call > policy.breaker.trial_calls
+        known = replace(self, **seen, **self._after_success(outcome, policy))
+        return replace(known, **known._look(outcome, policy)) if passed_by or self.good_looks else known
 
     def _after_failure(self, outcome: Outcome, policy: Policy) -> dict[str, Any]:
         run = self.failure_run + 1
-        changes: dict[str, Any] = {"failure_run": run}
+        changes: dict[str, Any] = {"failure_run": run, "good_looks": 0, "good_looks_ms": 0.0}
         if run == 1:
             changes |= {"success_before": self.success, "mass_before": self.mass}
         if run > policy.breaker.failures:
@@ -109,6 +117,21 @@ class Evidence:
             return {"nearer_count": count, "nearer_ms": total}
         return {"latency_ms": total / count, "latency_mass": float(count), "nearer_count": 0, "nearer_ms": 0.0}
 
+    def _look(self, outcome: Outcome, policy: Policy) -> dict[str, Any]:
+        """Some looks in a row that find a target as good as usual are believed: whatever it had is over."""
+        usual_ms, usual, limits = self.baseline_ms, self.usual_success, policy.exploration
+        if usual_ms is None or usual is None or became_slow(outcome.latency_ms, usual_ms, limits):
+            return {"good_looks": 0, "good_looks_ms": 0.0}
+        count, total = self.good_looks + 1, self.good_looks_ms + outcome.latency_ms
+        if count < limits.recovered_after:
+            return {"good_looks": count, "good_looks_ms": total}
+        changes: dict[str, Any] = {"good_looks": 0, "good_looks_ms": 0.0}
+        if self.latency_ms is not None and self.latency_ms > total / count:
+            changes |= {"latency_ms": total / count, "latency_mass": float(count)}
+        if self.success < usual:
+            changes |= {"success": usual, "mass": min(self.mass, limits.recovered_mass)}
+        return changes
+
     def with_round(self, outcomes: Sequence[Outcome], policy: Policy) -> Evidence:
         """A round's outcomes of this target, in full, over what is left of the older ones."""
         if not outcomes:
@@ -127,6 +150,9 @@ class Evidence:
             last_observed_at=_latest(self.last_observed_at, *(outcome.at for outcome in outcomes)),
             last_success_at=_latest(self.last_success_at, *(outcome.at for outcome in answered)),
             failure_run=0,
+            good_looks=0,
+            good_looks_ms=0.0,
+            **_usual(self, known.success, policy.exploration),
             **_graded(known, [o.quality for o in outcomes if o.quality is not None], policy.evidence),
             **_pace(known, [outcome.latency_ms for outcome in answered], policy.exploration),
         )
@@ -200,6 +226,14 @@ def _is_another_quality(
     each = max(known.quality_variance, variance, LEAST_VARIANCE)
     error = math.sqrt(each / count + each / known.quality_mass)
     return abs(mean - quality) > policy.quality_reset_sigma * error
+
+
+def _usual(before: Evidence, success: float, policy: ExplorationPolicy) -> dict[str, Any]:
+    """A target that fails may come back: what it was before is remembered for `slow_rounds` rounds."""
+    usual, rounds = before.usual_success, before.failing_rounds + 1
+    if usual is not None and success < policy.success_below <= usual and rounds <= policy.slow_rounds:
+        return {"failing_rounds": rounds}
+    return {"usual_success": success, "failing_rounds": 0}
 
 
 def _pace(known: Evidence, latencies_ms: Sequence[float], policy: ExplorationPolicy) -> dict[str, Any]:

@@ -84,6 +84,7 @@ class ExplorationPolicy:
     baseline_decay: float = 0.7
     slow_rounds: int = 6
     recovered_after: int = 3
+    recovered_mass: float = 10.0
     recovered_ratio: float = 1.2
     success_below: float = 0.8
     excess_decay: float = 0.5

@@ -281,6 +281,46 @@ def test_a_target_that_became_slow_is_looked_after_while_it_would_lead_if_it_cam
     assert plan(never).explorable == ()
 
 
+def flapped(*since: Any) -> Scorecard:
+    """DeepSeek led, then failed; GEMINI had the traffic, and then came what is given."""
+    card = after_rounds(table(SPECIFIED), table(SPECIFIED))
+    card = card.observe(calls(GEMINI, 400, latency_ms=350, source=Source.LIVE), POLICY)
+    bad = [outcome(DEEPSEEK, 700, success=good, source=Source.LIVE) for good in (False, True) * 12]
+    card = card.observe([*bad, *[outcome(GEMINI, 350, source=Source.LIVE)] * POLICY.breaker.trial_calls], POLICY)
+    return card.observe(since, POLICY)
+
+
+def test_a_target_that_fails_since_its_round_is_looked_at_now_and_then() -> None:
+    failed = outcome(DEEPSEEK, 120, success=False, source=Source.LIVE)
+    passed_by = [outcome(GEMINI, 350, source=Source.LIVE)] * POLICY.breaker.trial_calls
+
+    assert plan(flapped()).ties == (GEMINI,)
+    assert plan(flapped()).explorable == (DEEPSEEK,)
+    assert plan(flapped(failed)).explorable == ()
+    assert plan(flapped(failed, *passed_by)).explorable == (DEEPSEEK,)
+
+
+def test_looks_that_find_it_as_good_as_usual_bring_a_target_back() -> None:
+    good = outcome(DEEPSEEK, 240, source=Source.LIVE)
+    slow = outcome(DEEPSEEK, 700, source=Source.LIVE)
+
+    assert plan(flapped(good, good)).explorable == (DEEPSEEK,)
+    assert plan(flapped(good, good)).ties == (GEMINI,)
+    assert plan(flapped(good, good, good)).ties == (DEEPSEEK,)
+    assert plan(flapped(good, good, slow, good)).ties == (GEMINI,)
+
+
+def test_a_round_that_falls_into_an_outage_does_not_forget_what_was_before() -> None:
+    outage = [*calls(DEEPSEEK, 10, success=0.0), *table({t: ms for t, ms in SPECIFIED.items() if t != DEEPSEEK})]
+    busy = calls(GEMINI, 400, latency_ms=350, source=Source.LIVE)
+
+    once = after_rounds(table(SPECIFIED), outage).observe(busy, POLICY)
+    long_ago = after_rounds(table(SPECIFIED), *[outage] * (POLICY.exploration.slow_rounds + 1)).observe(busy, POLICY)
+
+    assert plan(once).explorable == (DEEPSEEK,)
+    assert plan(long_ago).explorable == ()
+
+
 def test_where_the_next_round_comes_before_exploration_could_tell_nothing_is_explored() -> None:
     rounds = [table({DEEPSEEK: 240, GEMINI: 290, ANTHROPIC: 1900, OPENAI: 2000})] * 2
     card = after_rounds(*rounds)
