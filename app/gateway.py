@@ -16,7 +16,8 @@ from app import live_config
 from app.breakers import Breakers
 from app.domain import router
 from app.domain.catalog import Provider, Target, TaskType
-from app.domain.router import Plan, Route
+from app.domain.ranking import Plan
+from app.domain.router import Route
 from app.domain.runtime_config import RuntimeConfig
 from app.errors import AllAttemptsFailed, InvalidRequest, NoTarget, ProviderError, Timeout
 from app.evidence import Recorder
@@ -74,9 +75,9 @@ class Gateway:
         self.recorder = recorder
         self.breakers = breakers
         self._rng = rng
-        self._plans: tuple[object, dict[str | None, Plan]] = (None, {})
+        self._plans: tuple[object, dict[tuple[str | None, TaskType], Plan]] = (None, {})
 
-    def plan(self, segment: str | None, now: datetime) -> Plan:
+    def plan(self, segment: str | None, now: datetime, task: TaskType = TaskType.DEFAULT) -> Plan:
         """The ranking of all targets; computed anew when config, evidence or breakers changed, else once a second."""
         services = self.services
         stamp = (services.config.version, services.scorecard.version, self.breakers.generation, int(now.timestamp()))
@@ -84,8 +85,8 @@ class Gateway:
         if held != stamp:
             plans = {}
             self._plans = (stamp, plans)
-        if segment not in plans:
-            plans[segment] = router.plan(
+        if (segment, task) not in plans:
+            plans[segment, task] = router.plan(
                 services.config.value,
                 services.targets,
                 services.scorecard.value,
@@ -93,8 +94,9 @@ class Gateway:
                 services.policy,
                 now,
                 segment,
+                task,
             )
-        return plans[segment]
+        return plans[segment, task]
 
     def chat(self, call: Call) -> Reply:
         """Answer a request from the best target that can.
@@ -134,7 +136,7 @@ class Gateway:
 
     def _route(self, call: Call, config: RuntimeConfig) -> Route:
         now = _now()
-        plan = self.plan(call.segment, now)
+        plan = self.plan(call.segment, now, call.task_type)
         if call.provider is None:
             route = router.route(plan, self._rng, now)
         else:

@@ -29,6 +29,10 @@ class EvidencePolicy:
     quality_round_decay: float = 0.8
     quality_mass_cap: float = 40.0
     quality_reset_sigma: float = 3.0
+    task_mass_cap: float = 50.0
+    task_prior_mass: float = 20.0
+    task_sigma: float = 2.0
+    feedback_mass_cap: float = 100.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from app.domain import scoring
 from app.domain.breaker import State
-from app.domain.catalog import Target
+from app.domain.catalog import Target, TaskType
+from app.domain.deviation import Feedback, TaskEvidence
 from app.domain.evidence import Evidence
 from app.domain.policy import Policy
 from app.domain.runtime_config import RuntimeConfig, Weights
+from app.domain.scorecard import Scorecard
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,10 @@ class Candidate:
     eligible: bool
     breaker: State
     reasons: tuple[str, ...]
+    #: as it is at the request's task type
     evidence: Evidence | None
+    task: TaskEvidence | None = None
+    feedback: Feedback | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,20 @@ class Plan:
     ties: tuple[Target, ...]
     explorable: tuple[Target, ...]
     exploration_rate: float
+    at: datetime
+    task: TaskType = TaskType.DEFAULT
+    segment: str | None = None
+    #: the order of targets by who is first, and how it is written: the same for every request, so made once
+    orders: dict[Target, tuple[Target, ...]] = field(default_factory=dict, compare=False, repr=False)
+    written: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def order(self, first: Target) -> tuple[Target, ...]:
+        """All targets, this one first."""
+        made = self.orders.get(first)
+        if made is None:
+            made = (first, *(each.target for each in self.candidates if each.target != first))
+            self.orders[first] = made
+        return made
 
 
 class Ranking:
@@ -49,10 +69,12 @@ class Ranking:
         states: Mapping[Target, State],
         evidence: Mapping[Target, Evidence],
         policy: Policy,
+        card: Scorecard,
         segment: str | None,
-        calls: int,
+        task: TaskType,
     ) -> None:
-        self.config, self.states, self.evidence, self.policy, self.calls = config, states, evidence, policy, calls
+        self.config, self.states, self.evidence, self.policy = config, states, evidence, policy
+        self.card, self.segment, self.task = card, segment, task
         self.weights = _weights(config, segment)
         closed = {t: known for t, known in evidence.items() if states[t] != "open"}
         self.refused = scoring.gate(closed, policy)
@@ -80,14 +102,14 @@ class Ranking:
         best = max(close, key=utilities.__getitem__)
         return [best, *(t for t in close if t != best and utilities[best] - utilities[t] <= limits.near_tie)]
 
-    def plan(self, calls_per_round: int | None, now: datetime) -> Plan:
-        rate = self.config.effective_exploration_rate
+    def plan(self, now: datetime) -> Plan:
+        rate, calls_per_round = self.config.effective_exploration_rate, self.card.calls_per_round
         ties = [t for t in self.ties if self.states[t] != "open"] or self.order[:1]
         explorable = [t for t in self.unseen if self.states[t] != "open" and t not in ties]
         if calls_per_round is None or calls_per_round * rate >= self.policy.exploration.least_per_round:
             explorable += self._worth_a_look(rate, now)
         candidates = tuple(self._candidate(t) for t in self.order)
-        return Plan(candidates, tuple(ties), tuple(explorable) if rate > 0 else (), rate)
+        return Plan(candidates, tuple(ties), tuple(explorable) if rate > 0 else (), rate, now, self.task, self.segment)
 
     def _candidate(self, target: Target) -> Candidate:
         known, state = self.evidence.get(target), self.states[target]
@@ -100,6 +122,8 @@ class Ranking:
             breaker=state,
             reasons=said(why, state),
             evidence=known,
+            task=self.card.tasks.get(self.task, {}).get(target),
+            feedback=self.card.feedback.get(target),
         )
 
     def _worth_a_look(self, rate: float, now: datetime) -> list[Target]:
@@ -131,7 +155,7 @@ class Ranking:
     def _is_due_for_a_look(self, target: Target) -> bool:
         """Live traffic took it out of the lead: is it back? Now and then, and again at once while it answers well."""
         known = self.evidence[target]
-        due = known.good_looks > 0 or self.calls - known.seen_at_call >= self.policy.breaker.trial_calls
+        due = known.good_looks > 0 or self.card.calls - known.seen_at_call >= self.policy.breaker.trial_calls
         if not due or self.states[target] == "open" or known.usual_success is None:
             return False
         usual = replace(

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from app.domain.breaker import Breaker, State
-from app.domain.catalog import Target
+from app.domain.catalog import Target, TaskType
 from app.domain.evidence import Evidence
 from app.domain.policy import Policy
 from app.domain.ranking import Candidate, Plan, Ranking, said
@@ -42,15 +42,17 @@ def plan(
     policy: Policy,
     now: datetime,
     segment: str | None = None,
+    task: TaskType = TaskType.DEFAULT,
 ) -> Plan:
-    """Rank every target of an enabled provider."""
+    """Rank every target of an enabled provider, by what is known of it at this task type."""
     usable = [t for t in targets if t.provider not in config.providers or config.providers[t.provider].enabled]
     usable.sort(key=lambda target: _priority(config, target))
     states = {t: _state(breakers[t], card, t, policy, now) if t in breakers else _CLOSED for t in usable}
-    evidence = {t: card.evidence[t] for t in usable if t in card.evidence and card.evidence[t].mass > 0}
+    known = card.at_task(task, policy)
+    evidence = {t: known[t] for t in usable if t in known and known[t].mass > 0}
     if not (config.global_.enabled and config.features.smart_routing) or not evidence:
-        return _by_priority(config, usable, states, evidence)
-    return Ranking(config, usable, states, evidence, policy, segment, card.calls).plan(card.calls_per_round, now)
+        return _by_priority(config, usable, states, evidence, now)
+    return Ranking(config, usable, states, evidence, policy, card, segment, task).plan(now)
 
 
 def _priority(config: RuntimeConfig, target: Target) -> int:
@@ -75,7 +77,11 @@ def _state(breaker: Breaker, card: Scorecard, target: Target, policy: Policy, no
 
 
 def _by_priority(
-    config: RuntimeConfig, usable: Sequence[Target], states: Mapping[Target, State], evidence: Mapping[Target, Evidence]
+    config: RuntimeConfig,
+    usable: Sequence[Target],
+    states: Mapping[Target, State],
+    evidence: Mapping[Target, Evidence],
+    now: datetime,
 ) -> Plan:
     rate = config.effective_exploration_rate
     why = "priority order: no evidence yet" if rate > 0 else "priority order"
@@ -84,26 +90,53 @@ def _by_priority(
         Candidate(t, None, None, states[t] != "open", states[t], said(why, states[t]), evidence.get(t)) for t in order
     ]
     closed = [target for target in order if states[target] != "open"]
-    return Plan(tuple(candidates), tuple(order[:1]), tuple(closed[1:]) if rate > 0 else (), rate)
+    return Plan(tuple(candidates), tuple(order[:1]), tuple(closed[1:]) if rate > 0 else (), rate, now)
 
 
 def route(plan: Plan, rng: random.Random, now: datetime) -> Route:
     """Draw one request's order; with no candidate at all, an empty one."""
-    order = tuple(candidate.target for candidate in plan.candidates)
-    if not order:
+    if not plan.candidates:
         return Route((), explored=False, propensity=1.0, reason="no target")
     rate = plan.exploration_rate if plan.explorable else 0.0
     if rate > 0 and rng.random() < rate:
-        first = plan.explorable[0]
-        return Route(_with_first(first, order), explored=True, propensity=rate, reason="explores: longest unseen")
-    ties = plan.ties or order[:1]
+        return Route(plan.order(plan.explorable[0]), explored=True, propensity=rate, reason="explores: longest unseen")
+    ties = plan.ties
     first = ties[int(rng.random() * len(ties))] if len(ties) > 1 else ties[0]
     reason = "best score" if len(ties) == 1 else f"one of {len(ties)} near ties"
-    return Route(_with_first(first, order), explored=False, propensity=(1.0 - rate) / len(ties), reason=reason)
+    return Route(plan.order(first), explored=False, propensity=(1.0 - rate) / len(ties), reason=reason)
 
 
-def _with_first(first: Target, order: tuple[Target, ...]) -> tuple[Target, ...]:
-    return order if order[0] == first else (first, *(target for target in order if target != first))
+def explanation_json(plan: Plan, route: Route) -> dict[str, Any]:
+    """Why this request went where it went, JSON-safe and compact, to be stored with it.
+
+    `candidates` in route order with score, gate and breaker reasons, and the evidence of the moment with count and age;
+    what is the same for all requests of a plan is shared between their explanations: read it, do not change it.
+    """
+    written = plan.written
+    if "candidates" not in written:
+        written["candidates"] = candidates_json(plan)
+        written["at"] = int(plan.at.timestamp() * 1000)
+    order = route.order
+    if not order:
+        return _explained(plan, route, [])
+    held = written.get(order[0])
+    if held is None or held[0] is not order:  # orders of a plan are made once; who names a provider has one of its own
+        held = written[order[0]] = (order, [str(target) for target in order])
+    return _explained(plan, route, held[1])
+
+
+def _explained(plan: Plan, route: Route, order: list[str]) -> dict[str, Any]:
+    return {
+        "at": plan.written["at"],
+        "taskType": plan.task.value,
+        "segment": plan.segment,
+        "order": order,
+        "reason": route.reason,
+        "explored": route.explored,
+        "propensity": route.propensity,
+        "explorationRate": plan.exploration_rate,
+        "candidates": plan.written["candidates"],
+    }
 
 
 def candidates_json(plan: Plan) -> list[dict[str, Any]]:
@@ -119,14 +152,14 @@ def candidates_json(plan: Plan) -> list[dict[str, Any]]:
             "sharesFirstPlace": candidate.target in plan.ties,
             "mayBeExplored": candidate.target in plan.explorable,
             "reasons": list(candidate.reasons),
-            "evidence": None if candidate.evidence is None else _evidence_json(candidate.evidence),
+            "evidence": None if candidate.evidence is None else _evidence_json(candidate, candidate.evidence, plan.at),
         }
         for candidate in plan.candidates
     ]
 
 
-def _evidence_json(known: Evidence) -> dict[str, Any]:
-    seen = known.last_observed_at
+def _evidence_json(candidate: Candidate, known: Evidence, now: datetime) -> dict[str, Any]:
+    seen, task, said = known.last_observed_at, candidate.task, candidate.feedback
     return {
         "latencyMs": _rounded(known.latency_ms, 1),
         "success": _rounded(known.success),
@@ -136,6 +169,15 @@ def _evidence_json(known: Evidence) -> dict[str, Any]:
         "benchmarkCount": known.benchmark_count,
         "liveCount": known.live_count,
         "lastObservedAt": None if seen is None else int(seen.timestamp() * 1000),
+        "ageS": None if seen is None else max(0, round((now - seen).total_seconds())),
+        "task": None if task is None else {"benchmarkCount": task.benchmark_count, "liveCount": task.live_count},
+        "feedback": None
+        if said is None
+        else {
+            "count": said.count,
+            "score": _rounded(said.score.mean),
+            "lastAt": None if said.last_at is None else int(said.last_at.timestamp() * 1000),
+        },
     }
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 import random
 from collections import Counter
@@ -14,7 +15,8 @@ from app.domain import router
 from app.domain.breaker import Breaker
 from app.domain.catalog import Target
 from app.domain.outcome import Source
-from app.domain.router import Plan
+from app.domain.ranking import Plan
+from app.domain.router import Route
 from app.domain.scorecard import Scorecard
 from tests.domain.routing import (
     ANTHROPIC,
@@ -361,6 +363,29 @@ def test_every_candidate_is_shown_with_what_is_known_of_it() -> None:
     assert shown[0]["sharesFirstPlace"] is True
     assert shown[0]["evidence"]["benchmarkCount"] == 10
     assert shown[0]["evidence"]["lastObservedAt"] == START.timestamp() * 1000
+
+
+def test_an_explanation_says_why_a_request_went_where_it_went() -> None:
+    rows = [*table({DEEPSEEK: 240, GEMINI: 290, ANTHROPIC: 295}), *calls(OPENAI, 10, success=0.1)]
+    open_ = {ANTHROPIC: Breaker(3, later(hours=2), "server_error")}
+    made = plan(after_rounds(rows), now=later(hours=1), breakers=open_, explorationRate=0.5)
+    routes = [router.route(made, random.Random(seed), START) for seed in range(20)]
+
+    exploit, explore = (next(r for r in routes if r.explored is explored) for explored in (False, True))
+    said = json.loads(json.dumps(router.explanation_json(made, exploit)))
+
+    assert said["order"][0] == "deepseek/m"
+    assert (said["taskType"], said["explored"], said["propensity"]) == ("default", False, 0.5)
+    assert router.explanation_json(made, explore)["order"][0] == "gemini/m"
+    assert router.explanation_json(made, exploit) == said  # whatever was explained between
+    by_name = {each["provider"]: each for each in said["candidates"]}
+    assert by_name["deepseek"]["score"] > by_name["gemini"]["score"]
+    assert "success 0.10 is below" in by_name["openai"]["reasons"][0]
+    assert (by_name["anthropic"]["breaker"], by_name["anthropic"]["eligible"]) == ("open", False)
+    assert by_name["deepseek"]["evidence"]["ageS"] == 3600
+    assert by_name["deepseek"]["evidence"]["benchmarkCount"] == 10
+    pinned = Route((OPENAI,), explored=False, propensity=1.0, reason="the request names the provider")
+    assert router.explanation_json(made, pinned)["order"] == ["openai/m"]
 
 
 def test_with_no_target_the_route_is_empty() -> None:
