@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 #: revision of migrations/ that this code was written for; their names sort by age
-SCHEMA = "0005"
+SCHEMA = "0006"
 
 
 class RoundStatus(StrEnum):
@@ -188,6 +188,24 @@ class LiveOutcome(Measured, Base):
     revision: Mapped[int] = mapped_column(BigInteger)
 
 
+class Feedback(Base):
+    """What somebody said of one request's answer; the latest word counts."""
+
+    __tablename__ = "feedback"
+    __table_args__ = (
+        CheckConstraint("score >= 0 AND score <= 1", name="score"),
+        Index("ix_feedback_waiting", "at", postgresql_where=text("counted_score IS DISTINCT FROM score")),
+    )
+
+    request_id: Mapped[str] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    #: 0 useless … 1 perfect
+    score: Mapped[float]
+    comment: Mapped[str | None]
+    #: the score as the scorecard has it; NULL: not yet, as the request's outcome has not come in
+    counted_score: Mapped[float | None]
+
+
 class Revision(Base):
     """An immutable version of the runtime config."""
 
@@ -240,4 +258,8 @@ class Learned(Base):
     optimizer: Mapped[dict[str, Any]]
     #: last entry of the outcome stream that is in here, so that none counts twice
     stream_id: Mapped[str]
+    #: drift detectors by target, and what they found that nobody has acted on yet
+    drift: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    #: when the optimizer last looked at live evidence, between rounds
+    checked_at: Mapped[datetime | None]
     updated_at: Mapped[datetime] = mapped_column(server_default=text("now()"))

@@ -6,7 +6,7 @@ import uuid
 
 from flask import Flask, Response, g, request
 
-from app.api import auth, chat, current, envelope, health, keys, round_events, runtime_config, system, web
+from app.api import auth, chat, current, envelope, feedback, health, keys, round_events, runtime_config, system, web
 from app.api.auth import Guard
 from app.bootstrap import Running
 
@@ -31,6 +31,7 @@ def create_app(running: Running) -> Flask:
         system.system,
         round_events.round_events,
         chat.chat,
+        feedback.feedback,
     ):
         app.register_blueprint(blueprint)
     return app

@@ -98,6 +98,15 @@ class ExplorationPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class DriftPolicy:
+    """Page–Hinkley on ln(latency)."""
+
+    min_instances: int = 10
+    delta: float = 0.1
+    threshold: float = 3.0
+
+
+@dataclass(frozen=True, slots=True)
 class RoundPolicy:
     interval_s: int = 3600
     deadline_s: int = 600
@@ -152,6 +161,7 @@ class Policy:
     breaker: BreakerPolicy = field(default_factory=BreakerPolicy)
     weights: WeightsPolicy = field(default_factory=WeightsPolicy)
     exploration: ExplorationPolicy = field(default_factory=ExplorationPolicy)
+    drift: DriftPolicy = field(default_factory=DriftPolicy)
     rounds: RoundPolicy = field(default_factory=RoundPolicy)
     budget: BudgetPolicy = field(default_factory=BudgetPolicy)
     judge: JudgePolicy = field(default_factory=JudgePolicy)
