@@ -21,9 +21,8 @@ from sqlalchemy.orm import Session
 from app import evidence, judge, live_config
 from app import keys as api_keys
 from app.domain import grading, optimizer
-from app.domain.catalog import Prompt, Provider, Target, TaskType
+from app.domain.catalog import Prompt, Provider, Target
 from app.domain.optimizer import Insight, Optimization, OptimizerState
-from app.domain.outcome import Outcome, Source
 from app.domain.policy import RoundPolicy
 from app.domain.rounds import ProbeKey
 from app.domain.runtime_config import RuntimeConfig
@@ -34,7 +33,7 @@ from app.providers.base import Answer, ChatRequest, Message
 from app.providers.prices import answer_cost
 from app.review import insight_json, review
 from app.services import Services
-from app.store import claims, database, outcomes, revisions, rounds
+from app.store import claims, database, history, outcomes, revisions, rounds
 from app.store.claims import ProbeResult
 from app.store.rounds import NOT_RUN, WORKER_LOST
 
@@ -396,12 +395,12 @@ def _digest(services: Services, round_id: str) -> bool:
         probes = rounds.probes(session, [round_id])
         complete = not any(probe.error_class in {NOT_RUN, WORKER_LOST} for probe in probes)
         degraded = rounds.is_degraded(session, round_id)
-        measured = [_outcome(probe) for probe in probes if probe.latency_ms is not None]
-        before = evidence.held(learned)
+        measured = [history.of_probe(probe) for probe in probes if probe.latency_ms is not None]
+        before = evidence.held_or_rebuilt(session, learned, services.policy)
         card = before.close_round(measured, services.policy)
         now = database.now(session)
         result = optimizer.optimize(
-            _state(learned),
+            state_of(learned),
             before,
             card,
             measured,
@@ -412,15 +411,15 @@ def _digest(services: Services, round_id: str) -> bool:
             now=now,
         )
         status = RoundStatus.DONE if complete else RoundStatus.PARTIAL
-        applied = current.features.auto_optimization and current.global_.enabled
+        applies = current.features.auto_optimization and current.global_.enabled
         said = [each for each in result.insights if not (degraded and each.kind == "partial")]  # it says why itself
-        insights = [*said, *(_pinned(current, result) if applied else [_proposal(current, result)])]
+        insights = [*said, *(_pinned(current, result) if applies else [_proposal(current, result)])]
         rounds.close(session, round_id, status, [insight_json(insight) for insight in insights])
         config = current
-        if applied:
+        if applies:
             config = revisions.add(
                 session,
-                _applied(current, result, live_config.to_ms(now)),
+                applied(current, result, live_config.to_ms(now)),
                 now_ms=live_config.to_ms(now),
                 author="optimizer",
                 reason="; ".join(insight.text for insight in insights)[:2000] or f"round {round_id}",
@@ -447,7 +446,7 @@ def _is_whole(services: Services, config: RuntimeConfig, probes: Sequence[Probe]
     return measured >= {(target, prompt) for target in targets for prompt in prompts}
 
 
-def _state(learned: Learned) -> OptimizerState:
+def state_of(learned: Learned) -> OptimizerState:
     """What the optimizer remembers; unreadable memories are reported, and gathered anew from here on."""
     try:
         return OptimizerState.from_json(learned.optimizer) if learned.optimizer else OptimizerState.empty()
@@ -456,49 +455,24 @@ def _state(learned: Learned) -> OptimizerState:
         return OptimizerState.empty()
 
 
-def _outcome(probe: Probe) -> Outcome:
-    assert probe.latency_ms is not None
-    assert probe.finished_at is not None
-    return Outcome(
-        target=Target(probe.provider, probe.model),
-        source=Source.BENCHMARK,
-        at=probe.finished_at,
-        success=probe.status == ProbeStatus.OK,
-        latency_ms=probe.latency_ms,
-        task_type=TaskType(probe.task_type),
-        ttft_ms=probe.ttft_ms,
-        connect_ms=probe.connect_ms,
-        prompt_tokens=probe.prompt_tokens,
-        completion_tokens=probe.completion_tokens,
-        reasoning_tokens=probe.reasoning_tokens,
-        cached_tokens=probe.cached_tokens,
-        tokens_estimated=probe.tokens_estimated,
-        cost_usd=probe.cost_usd,
-        quality=probe.quality,
-        error_class=probe.error_class,
-        counts=probe.counts,
-        simulated=probe.simulated,
-    )
-
-
-def _applied(current: RuntimeConfig, result: Optimization, now_ms: int) -> RuntimeConfig:
+def applied(current: RuntimeConfig, result: Optimization, now_ms: int) -> RuntimeConfig:
+    """The config as the optimizer wants it; what a person pinned stays."""
     wanted: dict[str, object] = {}
     if not current.pins.weights:
         wanted["provider_weights"] = result.weights
     if not current.pins.exploration_rate:
         wanted["exploration_rate"] = result.exploration_rate
+    metadata: dict[str, object] = {"optimized_by": "optimizer", "last_optimization_time": now_ms}
+    if result.score is not None:
+        metadata |= {
+            "optimization_score": round(result.score, 4),
+            "optimization_score_samples": result.score_samples,
+            "iteration_count": current.metadata.iteration_count + 1,
+        }
     return current.model_copy(
         update={
             "global_": current.global_.model_copy(update=wanted),
-            "metadata": current.metadata.model_copy(
-                update={
-                    "optimized_by": "optimizer",
-                    "optimization_score": round(result.score, 4),
-                    "optimization_score_samples": result.score_samples,
-                    "last_optimization_time": now_ms,
-                    "iteration_count": current.metadata.iteration_count + 1,
-                }
-            ),
+            "metadata": current.metadata.model_copy(update=metadata),
         }
     )
 

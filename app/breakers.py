@@ -86,6 +86,16 @@ class Breakers:
             log.warning("breaker not shared", target=str(target), reason=str(error))
 
 
+def told(connection: redis.Redis) -> dict[Target, Breaker]:
+    """What the gateway processes have told of their breakers; nothing while Redis is away."""
+    try:
+        fields: Any = connection.hgetall(KEY)
+        return {_target(field): _breaker(body) for field, body in fields.items()}
+    except (redis.RedisError, ValueError) as error:
+        log.warning("breakers not readable", reason=str(error))
+        return {}
+
+
 def _target(field: bytes | str) -> Target:
     return Target.parse(field if isinstance(field, str) else field.decode())
 

@@ -11,22 +11,25 @@ from __future__ import annotations
 import json
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import redis
 import structlog
+from sqlalchemy.orm import Session
 
-from app import published
+from app import published, rebuilding
 from app.domain.catalog import Target, TaskType
+from app.domain.drift import Watched
 from app.domain.outcome import Outcome, Source
+from app.domain.policy import Policy
 from app.domain.scorecard import Scorecard
 from app.errors import DependencyUnavailable
 from app.models import Learned
 from app.published import Published
 from app.services import Services
-from app.store import database, outcomes
+from app.store import database, feedback, history, outcomes
 from app.store.database import Sessions
 
 log = structlog.get_logger()
@@ -73,6 +76,23 @@ def held(row: Learned) -> Scorecard:
         return Scorecard.empty()
 
 
+def held_or_rebuilt(session: Session, row: Learned, policy: Policy) -> Scorecard:
+    """The scorecard in the locked row; where there is none, or an unreadable one, what is recorded."""
+    card = held(row)
+    return card if card.evidence else rebuilding.rebuilt(session, policy)
+
+
+def rebuild(services: Services) -> Scorecard:
+    """Replace what was learned by what is recorded, and publish it."""
+    with database.transaction(services.sessions) as session:
+        row = outcomes.learned(session)
+        card = rebuilding.rebuilt(session, services.policy)
+        hold(row, card, database.now(session))
+        generation = row.generation
+    publish(services.redis, generation, card)
+    return card
+
+
 def hold(row: Learned, card: Scorecard, now: datetime) -> None:
     """Put a new scorecard into the locked row."""
     row.scorecard = card.to_json()
@@ -90,6 +110,12 @@ def recover(services: Services) -> None:
     with database.transaction(services.sessions) as session:
         row = outcomes.peek(session)
         found = None if row is None else (row.generation, held(row))
+    if found is None or not found[1].evidence:
+        with database.transaction(services.sessions) as session:
+            recorded = bool(history.recent_rounds(session, 1))
+        if recorded:
+            rebuild(services)
+            return
     if found is not None and told > found[0]:
         log.warning("scorecard in redis is ahead of postgres, replaced", redis=told, postgres=found[0])
         found = _numbered_past(services.sessions, told)
@@ -175,19 +201,33 @@ def ingest(services: Services) -> int:
 
 
 def _ingest_batch(services: Services) -> int:
+    policy = services.policy
     with database.transaction(services.sessions) as session:
         row = outcomes.learned(session)
         entries = _read(services.redis, row.stream_id)
-        if not entries:
+        said = feedback.waiting(session)
+        if not entries and not said:
             return 0
+        card = held_or_rebuilt(session, row, policy)  # before the rows are in, so that they count once
         stored = outcomes.record(session, [parsed for _, parsed in entries if parsed is not None])
-        card = held(row).observe([_outcome(each) for each in stored], services.policy)
-        row.stream_id = entries[-1][0]
+        taken = [_outcome(each) for each in stored]
+        card = _heard(card.observe(taken, policy), said, policy)
+        feedback.counted(session, [each.feedback.request_id for each in said])
+        if services.config.value.learns_continuously:
+            row.drift = Watched.from_json(row.drift).after(taken, policy.drift).to_json()
+        row.stream_id = entries[-1][0] if entries else row.stream_id
         hold(row, card, database.now(session))
         generation, stream_id = row.generation, row.stream_id
     publish(services.redis, generation, card)
-    _trim(services.redis, stream_id)
+    if entries:
+        _trim(services.redis, stream_id)
     return len(entries)
+
+
+def _heard(card: Scorecard, said: Sequence[feedback.Heard], policy: Policy) -> Scorecard:
+    for each, target in said:
+        card = card.hear(target, each.score, each.at, policy, was=each.counted_score)
+    return card
 
 
 def _read(connection: redis.Redis, after: str) -> list[tuple[str, dict[str, Any] | None]]:

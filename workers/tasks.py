@@ -9,7 +9,7 @@ from typing import ParamSpec
 import structlog
 from celery import Celery
 
-from app import benchmark, bootstrap, evidence, judge, retention
+from app import benchmark, bootstrap, evidence, judge, learning, retention
 from app.broker import JUDGE, OPTIMIZE, PROBE
 from app.domain.rounds import ProbeKey
 from app.errors import TooLooError
@@ -75,6 +75,7 @@ def start_slot() -> None:
 @_said_plainly
 def ingest() -> None:
     evidence.ingest(_services())
+    learning.check(_services())
 
 
 @_said_plainly

@@ -147,6 +147,12 @@ class RuntimeConfig(Document):
         return int(self.version)
 
     @property
+    def learns_continuously(self) -> bool:
+        """Does the optimizer look at live evidence between rounds?"""
+        on = self.features
+        return self.global_.enabled and on.continuous_learning and on.metrics_collection
+
+    @property
     def effective_exploration_rate(self) -> float:
         """The exploration rate that routing uses, flags applied."""
         if not self.global_.enabled or not self.features.smart_routing:

@@ -1,0 +1,294 @@
+"""Between rounds: feedback, drift, breakers that open, and a scorecard that is lost."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import func, select, text, update
+
+from app import breakers, evidence, learning, live_config
+from app.api import create_app
+from app.bootstrap import start
+from app.domain.breaker import Breaker
+from app.domain.catalog import Target, TaskType
+from app.gateway import Call
+from app.models import Feedback, Learned, Revision, Round
+from app.providers.base import Message
+from app.store import database
+from tests.support.system import System
+from tests.test_benchmark import run_round, takes, work_off
+from tests.test_gateway import change
+
+QUESTION = (Message("user", "What is a mutex?"),)
+LATENCY = {"deepseek": 240.0, "gemini": 350.0, "anthropic": 450.0, "openai": 520.0}
+
+
+@pytest.fixture
+def system(system: System) -> System:
+    """… after its first round, of three prompts that are cheap to grade."""
+    cheap = tuple(prompt for prompt in system.services.prompts if prompt.grader != "javascript")[:3]
+    system = replace(system, services=replace(system.services, prompts=cheap))
+    services = system.services
+    live_config.recover(services.sessions, services.redis, services.settings.snapshot_file, services.providers)
+    services.config.refresh(services.redis)
+    for name, latency_ms in LATENCY.items():
+        system.client.behaviours[name] = takes(latency_ms)
+    run_round(system)
+    return system
+
+
+def learns(system: System) -> None:
+    change(system, features={"continuousLearning": True})
+
+
+def live(system: System, provider: str, count: int, latency_ms: float, **values: object) -> list[str]:
+    """Live outcomes as the gateway records them; their request ids."""
+    target = next(t for t in system.services.targets if t.provider == provider)
+    with database.transaction(system.services.sessions) as session:
+        now = database.now(session)
+    ids = [f"req-{provider}-{random.random()}" for _ in range(count)]
+    for number, request_id in enumerate(ids):
+        row = {
+            "request_id": request_id, "attempt": 1, "at": (now + timedelta(milliseconds=number)).isoformat(),
+            "provider": target.provider, "model": target.model, "task_type": "default", "segment": None,
+            "success": True, "latency_ms": latency_ms, "ttft_ms": None, "connect_ms": None, "prompt_tokens": 10,
+            "completion_tokens": 20, "reasoning_tokens": None, "cached_tokens": None, "tokens_estimated": False,
+            "cost_usd": 0.001, "error_class": None, "counts": True, "simulated": True, "explored": False,
+            "propensity": 1.0, "revision": 1, **values,
+        }  # fmt: skip
+        system.services.redis.xadd(evidence.STREAM, {"outcome": json.dumps(row)})
+    evidence.ingest(system.services)
+    system.services.scorecard.refresh(system.services.redis)
+    return ids
+
+
+def extra_rounds(system: System) -> list[str]:
+    with database.transaction(system.services.sessions) as session:
+        return list(session.scalars(select(Round.trigger).where(Round.trigger != "manual")))
+
+
+def known(system: System, provider: str) -> evidence.Scorecard:
+    return next(e for t, e in system.services.scorecard.value.evidence.items() if t.provider == provider)
+
+
+# ── drift, and breakers ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_lasting_slowdown_asks_for_a_round_and_raises_exploration(system: System) -> None:
+    learns(system)
+    live(system, "deepseek", 30, 240)
+    assert learning.check(system.services)
+    assert extra_rounds(system) == []
+
+    live(system, "deepseek", 20, 450)
+    _back_in_time(system)
+    assert learning.check(system.services)
+
+    assert extra_rounds(system) == ["drift"]
+    system.services.config.refresh(system.services.redis)
+    assert system.services.config.value.global_.exploration_rate == pytest.approx(0.15)
+    with database.transaction(system.services.sessions) as session:
+        latest = session.scalars(select(Revision).order_by(Revision.version.desc()).limit(1)).one()
+        assert latest.evidence["between_rounds"] is True
+        assert "deepseek latency" in latest.reason
+
+
+def test_rounds_out_of_turn_are_one_in_a_quarter_of_an_hour(system: System) -> None:
+    learns(system)
+    for _ in range(3):
+        live(system, "deepseek", 30, 240)
+        live(system, "deepseek", 20, 700)
+        _back_in_time(system)
+        learning.check(system.services)
+        work_off(system)
+    assert extra_rounds(system) == ["drift"]
+
+    with system.services.engine.begin() as connection:
+        connection.execute(text("UPDATE rounds SET planned_at = planned_at - interval '16 minutes'"))
+    live(system, "deepseek", 30, 240)
+    live(system, "deepseek", 20, 700)
+    _back_in_time(system)
+    learning.check(system.services)
+
+    assert extra_rounds(system) == ["drift", "drift"]
+
+
+def test_a_breaker_that_opens_asks_for_a_round(system: System) -> None:
+    learns(system)
+    learning.check(system.services)
+    with database.transaction(system.services.sessions) as session:
+        now = database.now(session)
+    target = system.services.targets[0]
+    breaker = Breaker(3, now + timedelta(minutes=1), "server_error", now)
+    system.services.redis.hset(breakers.KEY, str(target), json.dumps(breaker.to_json()))
+    _back_in_time(system)
+
+    assert learning.check(system.services)
+
+    assert extra_rounds(system) == ["breaker"]
+
+
+def test_a_check_comes_once_in_update_frequency_whoever_asks(system: System) -> None:
+    learns(system)
+
+    assert learning.check(system.services)
+    assert not learning.check(system.services)
+    _back_in_time(system)
+    assert learning.check(system.services)
+
+
+def test_with_continuous_learning_off_nothing_happens_between_rounds(system: System) -> None:
+    live(system, "deepseek", 30, 240)
+    live(system, "deepseek", 20, 900)
+
+    assert not learning.check(system.services)
+    assert extra_rounds(system) == []
+
+
+def test_with_auto_optimization_off_a_check_changes_no_config(system: System) -> None:
+    change(system, features={"continuousLearning": True, "autoOptimization": False})
+    before = system.services.config.value
+    live(system, "deepseek", 30, 900)
+
+    assert learning.check(system.services)
+
+    system.services.config.refresh(system.services.redis)
+    assert system.services.config.value == before
+
+
+def _back_in_time(system: System) -> None:
+    """As if the last check had been a while ago."""
+    with system.services.engine.begin() as connection:
+        connection.execute(text("UPDATE learned SET checked_at = checked_at - interval '2 minutes'"))
+
+
+# ── feedback ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_feedback_is_joined_with_its_request_whichever_comes_first(system: System) -> None:
+    running = start(system.services, seed=1)
+    client = create_app(running).test_client()
+    try:
+        early = client.post("/api/v1/feedback", json={"requestId": "req-early", "score": 0.25, "comment": "meh"})
+        assert (early.status_code, early.get_json()["data"]) == (202, {"requestId": "req-early", "score": 0.25})
+        evidence.ingest(system.services)
+        assert not system.services.scorecard.value.feedback
+
+        (request_id,) = live(system, "gemini", 1, 350)
+        live(system, "gemini", 1, 350, request_id="req-early")
+        client.post("/api/v1/feedback", json={"requestId": request_id, "score": 0.75})
+        for _ in range(2):  # a second look counts nothing twice
+            evidence.ingest(system.services)
+        system.services.scorecard.refresh(system.services.redis)
+        shown = client.get("/api/v1/system/scorecard").get_json()["data"]["candidates"]
+    finally:
+        running.stop()
+
+    gemini = next(each for each in shown if each["provider"] == "gemini")["evidence"]
+    assert (gemini["feedback"]["count"], gemini["feedback"]["score"]) == (2, 0.5)
+    assert gemini["feedback"]["lastAt"] > 0
+
+
+def test_a_later_word_on_the_same_request_replaces_the_former(system: System) -> None:
+    running = start(system.services, seed=1)
+    client = create_app(running).test_client()
+    try:
+        (request_id,) = live(system, "gemini", 1, 350)
+        for score in (0.0, 1.0):
+            client.post("/api/v1/feedback", json={"requestId": request_id, "score": score})
+            evidence.ingest(system.services)
+    finally:
+        running.stop()
+
+    system.services.scorecard.refresh(system.services.redis)
+    (said,) = system.services.scorecard.value.feedback.values()
+    assert (said.score.mean, said.count) == (1.0, 1)
+    with database.transaction(system.services.sessions) as session:
+        assert session.scalar(select(func.count()).select_from(Feedback)) == 1
+
+
+def test_feedback_that_is_wrong_is_refused_by_field(system: System) -> None:
+    wrong: list[tuple[dict, str]] = [
+        ({"requestId": "r", "score": 1.5}, "score"),
+        ({"requestId": "r", "score": "good"}, "score"),
+        ({"score": 1}, "requestId"),
+        ({"requestId": "", "score": 1}, "requestId"),
+        ({"requestId": "r", "score": 1, "stars": 5}, "stars"),
+    ]
+    running = start(system.services, seed=1)
+    try:
+        client = create_app(running).test_client()
+        answers = [client.post("/api/v1/feedback", json=body) for body, _ in wrong]
+    finally:
+        running.stop()
+
+    said = [(answer.status_code, answer.get_json()["error"]["field"]) for answer in answers]
+    assert said == [(400, field) for _, field in wrong]
+
+
+# ── what survives ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_scorecard_that_is_lost_is_rebuilt_from_what_is_recorded(system: System) -> None:
+    live(system, "deepseek", 40, 260, task_type="code")
+    live(system, "gemini", 5, 300)
+    ids = live(system, "gemini", 5, 300, success=False, cost_usd=None)
+    run_round(system)
+    live(system, "deepseek", 15, 280)
+    with database.transaction(system.services.sessions) as session:
+        session.add(Feedback(request_id=ids[0], score=0.5))
+    evidence.ingest(system.services)
+    system.services.scorecard.refresh(system.services.redis)
+    before = system.services.scorecard.value
+    with database.transaction(system.services.sessions) as session:
+        session.execute(update(Learned).values(scorecard={}))
+
+    evidence.recover(system.services)  # the reaper does so every minute
+    system.services.scorecard.refresh(system.services.redis)
+
+    after = system.services.scorecard.value
+    assert system.services.scorecard.version > 0
+    assert after.evidence.keys() == before.evidence.keys()
+    for target, was in before.evidence.items():
+        now = after.evidence[target]
+        assert now.latency_ms == pytest.approx(was.latency_ms, rel=0.05)
+        assert now.success == pytest.approx(was.success, abs=0.05)
+        assert now.quality == pytest.approx(was.quality, abs=0.001)
+        assert now.baseline_ms == pytest.approx(was.baseline_ms, rel=0.001)
+        assert now.last_observed_at == was.last_observed_at
+        assert now.benchmark_count == was.benchmark_count
+    assert after.at_task(TaskType.CODE, system.services.policy).keys() == before.evidence.keys()
+
+
+def test_a_lost_scorecard_is_rebuilt_before_the_next_outcome_counts(system: System) -> None:
+    live(system, "gemini", 3, 350)
+    with database.transaction(system.services.sessions) as session:
+        session.execute(update(Learned).values(scorecard={"unreadable": True}))
+
+    live(system, "gemini", 1, 350)
+
+    assert {t.provider for t in system.services.scorecard.value.evidence} == set(LATENCY)
+    assert known(system, "gemini").live_count == 4  # three recorded, and the new one, once
+
+
+def test_what_is_known_at_a_task_decides_where_its_requests_go(system: System) -> None:
+    change(system, explorationRate=0)
+    for _ in range(3):  # deepseek's other traffic goes on as ever
+        live(system, "deepseek", 20, 240)
+        live(system, "deepseek", 20, 2500, task_type="code")
+        live(system, "gemini", 20, 350)
+        live(system, "gemini", 20, 350, task_type="code")
+        live(system, "deepseek", 40, 240)
+    running = start(system.services, seed=1)
+    try:
+        code = running.gateway.chat(Call(QUESTION, task_type=TaskType.CODE))
+        other = running.gateway.chat(Call(QUESTION))
+    finally:
+        running.stop()
+
+    assert (code.target.provider, other.target.provider) == ("gemini", "deepseek")
+    assert isinstance(code.target, Target)
