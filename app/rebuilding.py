@@ -8,6 +8,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from app.domain.policy import Policy
+from app.domain.recorded import FinishedRound
 from app.domain.scorecard import Scorecard
 from app.store import database, feedback, history
 
@@ -29,7 +30,7 @@ def rebuilt(session: Session, policy: Policy) -> Scorecard:
     live_since = history.latest_calls_since(session, ends[1] if len(ends) > 1 else since, REBUILD_CALLS)
     card = Scorecard.empty()
     for event in history.events(session, since, live_since):
-        if isinstance(event, history.FinishedRound):
+        if isinstance(event, FinishedRound):
             card = card.close_round(event.outcomes, policy)
         else:
             card = card.observe([event.outcome], policy)

@@ -1,131 +1,64 @@
-"""tooloo config: looking back, going back, and whole documents."""
+"""The installation's own history, for commands: read from its database, wherever that is. And `tooloo rebuild`."""
 
 from __future__ import annotations
 
-import getpass
-import json
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+import re
+from dataclasses import replace
+from datetime import timedelta
 
 import click
+from sqlalchemy.orm import sessionmaker
 
-from app.cli.client import call, fetch
-from app.cli.config import PATH, config
-from app.cli.main import print_json
+from app import bootstrap, evidence, settings
+from app.cli import servers
+from app.cli.place import place
+from app.domain.policy import Policy
+from app.domain.recorded import trace_lines
+from app.settings import Settings
+from app.store import database, history
 
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-
-
-def _signed(command: Callable[..., None]) -> Callable[..., None]:
-    """Options of every command that writes a revision."""
-    for option in (
-        _JSON,
-        click.option("--by", "author", default=None, help="Author of the revision (default: your login name)."),
-        click.option("--reason", default=None, help="Kept with the revision."),
-    ):
-        command = option(command)
-    return command
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
-@config.command()
-@click.option("--last", default=20, show_default=True, type=click.IntRange(1, 100), help="So many revisions.")
-@_JSON
-def history(last: int, as_json: bool) -> None:
-    """List revisions, newest first: who changed what, and why.
-
-    \b
-    Example:  tooloo config history --last 5
-    """
-    revisions = call("GET", f"{PATH}/history?limit={last}")["revisions"]
-    if as_json:
-        print_json(revisions)
-        return
-    for revision in revisions:
-        click.echo(f"{revision['version']}  {revision['author']}: {revision['reason']}")
-        _print_changes(revision["changes"])
+def age(text: str) -> timedelta:
+    """`7d`, `12h`, `30m`, `2w`."""
+    found = re.fullmatch(r"([1-9]\d{0,4})([mhdw])", text)
+    if found is None:
+        raise click.BadParameter(f"{text!r} is no age: write 30m, 12h, 7d or 2w", param_hint="--from-history")
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
-@config.command()
-@click.argument("start", metavar="FROM", type=int)
-@click.argument("end", metavar="[TO]", type=int, required=False)
-@_JSON
-def diff(start: int, end: int | None, as_json: bool) -> None:
-    """Show what differs between two versions; without TO, between FROM and now.
-
-    \b
-    Example:  tooloo config diff 3 7
-    """
-    found = call("GET", f"{PATH}/diff?from={start}" + ("" if end is None else f"&to={end}"))
-    print_json(found) if as_json else _print_changes(found["changes"])
+def database_url(configured: Settings) -> str:
+    """The one that is configured, else the embedded one of this data folder, which `make up` must be running."""
+    return configured.database_url or servers.postgres_url(place(configured.data_dir))
 
 
-@config.command()
-@click.argument("version", type=int)
-@_signed
-def rollback(version: int, reason: str | None, author: str | None, as_json: bool) -> None:
-    """Bring the settings of an earlier version back, as a new one.
-
-    \b
-    Example:  tooloo config rollback 3 --reason "latency got worse"
-    """
-    _write("rollback", {"version": version}, reason, author, as_json)
-
-
-@config.command()
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="File to write (default: print).")
-@click.option("--json", "as_json", is_flag=True, help="Accepted for symmetry: the document is JSON.")
-def export(output: Path | None, as_json: bool) -> None:
-    """Print the live document, for `tooloo config import`.
-
-    \b
-    Example:  tooloo config export --output before-the-launch.json
-    """
-    text = fetch(f"{PATH}/export")
-    if output is None:
-        click.echo(text, nl=False)
-        return
+def recorded_lines(since: str, policy: Policy) -> list[str]:
+    """What was recorded since then, as a trace."""
+    span = age(since)
+    engine = database.create(database_url(settings.load()))
     try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise click.ClickException(f"{output} cannot be written: {error.strerror}") from None
+        with database.transaction(sessionmaker(engine)) as session:
+            start = database.now(session) - span
+            simulated = history.is_simulated(session, start)
+            return list(trace_lines(history.events(session, start), policy, simulated=simulated))
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
+    finally:
+        engine.dispose()
 
 
-@config.command("import")
-@click.argument("file", type=click.File("r", encoding="utf-8"))
-@_signed
-def import_(file: Any, reason: str | None, author: str | None, as_json: bool) -> None:
-    """Take over the settings of an export or a snapshot file; - reads standard input.
+@click.command()
+def rebuild() -> None:
+    """Learn the scorecard anew from the rounds, calls and feedback that the database holds.
 
-    \b
-    Example:  tooloo config import before-the-launch.json
-    """
-    try:
-        document = json.load(file)
-    except (ValueError, RecursionError) as error:
-        raise click.ClickException(f"{file.name} is not JSON: {error}") from None
-    _write("import", {"document": document}, reason or f"imported from {file.name}"[:1000], author, as_json)
-
-
-@config.command()
-@click.confirmation_option("--yes", prompt="Reset every setting to its default?", help="Do not ask.")
-@_signed
-def reset(reason: str | None, author: str | None, as_json: bool) -> None:
-    """Bring every setting back to its default, as a new version; `rollback` undoes it.
+    The reaper does so by itself where the scorecard is lost or cannot be read.
 
     \b
-    Example:  tooloo config reset --yes
+    Example:  tooloo rebuild
     """
-    _write("reset", {}, reason, author, as_json)
-
-
-def _write(what: str, wanted: dict[str, Any], reason: str | None, author: str | None, as_json: bool) -> None:
-    signature = {"updatedBy": author or getpass.getuser(), **({} if reason is None else {"reason": reason})}
-    document = call("POST", f"{PATH}/{what}", {**wanted, **signature})
-    print_json(document) if as_json else click.echo(f"version {document['version']}")
-
-
-def _print_changes(changes: list[dict[str, Any]]) -> None:
-    for change in changes:
-        before, after = (json.dumps(change[side]) if side in change else "(none)" for side in ("from", "to"))
-        click.echo(f"    {change['path']}: {before} → {after}")
+    configured = settings.load()
+    redis_url = configured.redis_url or servers.redis_url(place(configured.data_dir))
+    services = bootstrap.build(replace(configured, database_url=database_url(configured), redis_url=redis_url))
+    card = evidence.rebuild(services)
+    click.echo(f"scorecard rebuilt: {len(card.evidence)} targets")

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.domain.trace import Header, Request
+from app.domain.policy import Objective
+from app.domain.trace import Header, Request, Sample
 
 #: requests after a change of which ADAPTED must go to the new best provider, and how many there must be
 WINDOW, LEAST, ADAPTED = 50, 20, 0.8
@@ -29,12 +30,15 @@ class Tally:
     latencies_ms: list[float] = field(default_factory=list)
     failed: int = 0
     cost_usd: float = 0.0
+    #: sum of what the calls themselves were worth
+    observed: float = 0.0
 
     def add(self, request: Request, provider: str) -> None:
         sample = request.samples[provider]
         self.latencies_ms.append(sample.latency_ms)
         self.failed += not sample.ok
         self.cost_usd += sample.cost_usd
+        self.observed += worth(sample, self.header.objective)
         if request.expected is not None:
             expected = request.expected
             best = max(self.header.providers, key=expected.__getitem__)
@@ -51,7 +55,7 @@ class Tally:
         return {
             "requests": n,
             "captured": self._captured() if complete else None,
-            "utility": self._utility(n) if complete else None,
+            "utility": self._utility(n) if complete else {"observed": round(self.observed / n, 4)} if n else None,
             "failRate": round(self.failed / n, 5) if n else None,
             "p95Ms": round(sorted(self.latencies_ms)[int(0.95 * (n - 1))], 1) if n else None,
             "costUsd": round(self.cost_usd / n, 7) if n else None,
@@ -73,6 +77,13 @@ class Tally:
             "random": sum(self.each.values()) / len(self.each),
         }
         return {name: round(value / n, 4) for name, value in sums.items()}
+
+
+def worth(sample: Sample, objective: Objective) -> float:
+    """U of one call: quality is that of the trace, 1 where nobody graded."""
+    latency = min(1.0, sample.latency_ms / objective.latency_ref_ms)
+    cost = min(1.0, sample.cost_usd / objective.cost_ref_usd)
+    return sample.ok * sample.quality - objective.latency * latency - objective.cost * cost
 
 
 def adaptation(hits: Sequence[bool], changes: Sequence[int]) -> list[int | None]:

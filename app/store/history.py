@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from app.domain.catalog import Target, TaskType
 from app.domain.outcome import Outcome, Source
+from app.domain.recorded import FinishedRound, LiveCall
 from app.models import LiveOutcome, Probe, ProbeStatus, Round, RoundStatus
 from app.store import rounds
 
@@ -19,27 +19,6 @@ from app.store import rounds
 PAGE = 1000
 #: rounds whose outcomes reached the scorecard
 DIGESTED = (RoundStatus.DONE, RoundStatus.PARTIAL)
-
-
-@dataclass(frozen=True, slots=True)
-class FinishedRound:
-    id: str
-    at: datetime
-    outcomes: tuple[Outcome, ...]
-    simulated: bool
-
-
-@dataclass(frozen=True, slots=True)
-class LiveCall:
-    """One attempt; `first`: it was the route's first choice."""
-
-    outcome: Outcome
-    request_id: str
-    first: bool
-
-    @property
-    def at(self) -> datetime:
-        return self.outcome.at
 
 
 def events(session: Session, since: datetime, live_since: datetime | None = None) -> Iterator[FinishedRound | LiveCall]:
@@ -53,6 +32,11 @@ def recent_rounds(session: Session, limit: int) -> list[datetime]:
     return [at for at in session.scalars(query) if at is not None]
 
 
+def is_simulated(session: Session, since: datetime) -> bool:
+    """Was any of the rounds since then served by the lab?"""
+    return bool(session.scalar(select(exists().where(Round.finished_at >= since, Round.simulated))))
+
+
 def latest_calls_since(session: Session, since: datetime, limit: int) -> datetime:
     """The moment from which on there are at most `limit` calls; not before `since`."""
     newest = select(LiveOutcome.at).where(LiveOutcome.at >= since).order_by(LiveOutcome.at.desc())
@@ -64,7 +48,7 @@ def _rounds(session: Session, since: datetime) -> Iterator[FinishedRound]:
     for record in session.scalars(finished).all():
         outcomes = [of_probe(probe) for probe in rounds.probes(session, [record.id]) if probe.latency_ms is not None]
         assert record.finished_at is not None
-        yield FinishedRound(record.id, record.finished_at, tuple(outcomes), record.simulated)
+        yield FinishedRound(record.finished_at, outcomes)
 
 
 def _calls(session: Session, since: datetime) -> Iterator[LiveCall]:
@@ -75,7 +59,7 @@ def _calls(session: Session, since: datetime) -> Iterator[LiveCall]:
         .execution_options(yield_per=PAGE)
     )
     for row in session.scalars(query):
-        yield LiveCall(of_live(row), row.request_id, row.attempt == 1)
+        yield LiveCall(of_live(row), row.attempt == 1)
 
 
 def of_probe(probe: Probe) -> Outcome:

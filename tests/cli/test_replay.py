@@ -11,6 +11,8 @@ from click.testing import CliRunner, Result
 
 from app.cli.replay import replay
 from tests.domain.trace_lines import call, lines, request_row, round_row
+from tests.support.system import System
+from tests.test_benchmark import run_round
 
 
 @pytest.fixture
@@ -54,10 +56,44 @@ def test_a_plain_file_is_read_as_well(tmp_path: Path) -> None:
     assert run(tmp_path / "plain.jsonl").exit_code == 0
 
 
+def test_the_bars_are_printed_beside_the_baselines_and_missing_one_fails(trace: Path, tmp_path: Path) -> None:
+    impossible = tmp_path / "never.jsonl"
+    fast_then_dead = [round_row(0, {"a": call(200), "b": call(600)})]
+    rows = [request_row(n, {"a": call(900, ok=n % 2 == 0), "b": call(600)}) for n in range(40)]
+    impossible.write_text("".join(lines([*fast_then_dead, *rows], name="hopeless")))
+
+    met, failed = run(trace, "--bars"), run(trace, impossible, "--bars", "--json")
+
+    assert met.exit_code == 0, met.output
+    assert "met" in met.output
+    assert all(name in met.output for name in ("tooloo 2", "static", "ucb1", "thompson"))
+    assert failed.exit_code == 1
+    assert list(json.loads(failed.output)["missed"]) == ["hopeless"]
+
+
+def test_what_was_recorded_here_is_exported_and_replayed(
+    system: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", system.services.settings.database_url or "")
+    monkeypatch.chdir(tmp_path)
+    nothing = run("--from-history", "7d")
+    run_round(system)
+    shown = run("--from-history", "7d", "--export", tmp_path / "history.jsonl", "--json")
+
+    assert (nothing.exit_code, "no finished round" in nothing.output) == (1, True)
+    assert shown.exit_code == 0, shown.output
+    results = json.loads(shown.output)["results"]
+    assert [(each["trace"], each["policy"], each["simulated"]) for each in results] == [
+        ("history", name, True) for name in ("tooloo", "static", "random")
+    ]
+    assert run(tmp_path / "history.jsonl").exit_code == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
         ((), 2, "Missing argument"),
+        (("--from-history", "yesterday"), 2, "write 30m, 12h, 7d or 2w"),
         (("missing.jsonl",), 2, "does not exist"),
         (("{trace}", "--policy", "best"), 2, "known are: tooloo"),
         (("{trace}", "--policy", "fixed:c"), 1, "providers of this trace are a, b"),
