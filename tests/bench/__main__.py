@@ -3,6 +3,7 @@
 lab      how well the lab keeps its times, at 100 calls at once
 client   what a provider call costs over a raw pooled urllib3 request
 rounds   wall time, task overhead and measurement error of rounds; --large adds one of 10,000 probes
+routing  what one routing decision costs, beside LiteLLM's strategies (installed into build/ for it)
 trace    the whole stack on a recorded trace
 """
 
@@ -15,9 +16,10 @@ BENCHES = {
     "lab": "tests.bench.lab_timing",
     "client": "tests.bench.client_overhead",
     "rounds": "tests.bench.rounds",
+    "routing": "tests.bench.routing",
     "trace": "tests.bench.trace_stack",
 }
-SHORT = ("lab", "client")
+SHORT = ("lab", "client", "routing")
 
 
 def main(arguments: list[str]) -> None:
