@@ -14,7 +14,7 @@ from app import breakers, evidence, learning, live_config
 from app.api import create_app
 from app.bootstrap import start
 from app.domain.breaker import Breaker
-from app.domain.catalog import Target, TaskType
+from app.domain.catalog import TaskType
 from app.gateway import Call
 from app.models import Feedback, Learned, Revision, Round
 from app.providers.base import Message
@@ -287,8 +287,12 @@ def test_what_is_known_at_a_task_decides_where_its_requests_go(system: System) -
     try:
         code = running.gateway.chat(Call(QUESTION, task_type=TaskType.CODE))
         other = running.gateway.chat(Call(QUESTION))
+        shown = create_app(running).test_client().get("/api/v1/system/scorecard?taskType=code").get_json()["data"]
+        unknown = create_app(running).test_client().get("/api/v1/system/scorecard?taskType=cooking")
     finally:
         running.stop()
 
     assert (code.target.provider, other.target.provider) == ("gemini", "deepseek")
-    assert isinstance(code.target, Target)
+    assert (shown["taskType"], shown["candidates"][0]["provider"]) == ("code", "gemini")
+    assert shown["candidates"][0]["evidence"]["task"]["liveCount"] == 60
+    assert (unknown.status_code, unknown.get_json()["error"]["field"]) == (400, "taskType")

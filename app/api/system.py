@@ -13,6 +13,7 @@ from app.api.envelope import Body, body, ok
 from app.api.round_events import progress
 from app.api.shapes import insights_json, round_json
 from app.domain import router
+from app.domain.catalog import TaskType
 from app.errors import InvalidRequest
 from app.models import Probe
 from app.planning import Selection
@@ -62,10 +63,10 @@ def benchmark_progress(round_id: str) -> Response:
 @system.get("/scorecard")
 def scorecard() -> Response:
     services = gateway().services
-    segment = request.args.get("segment")
-    plan = gateway().plan(segment, live_config.utc_now())
+    plan = gateway().plan(request.args.get("segment"), live_config.utc_now(), _task_type())
     return ok(
         {
+            "taskType": plan.task.value,
             "configVersion": services.config.value.version,
             "explorationRate": services.config.value.effective_exploration_rate,
             "simulated": services.simulated,
@@ -83,6 +84,15 @@ def insights() -> Response:
     services = gateway().services
     with database.transaction(services.sessions) as session:
         return ok({"insights": insights_json(rounds.with_insights(session, _limit(HISTORY)))})
+
+
+def _task_type() -> TaskType:
+    text = request.args.get("taskType", TaskType.DEFAULT.value)
+    try:
+        return TaskType(text)
+    except ValueError:
+        known = ", ".join(TaskType)
+        raise InvalidRequest(f"taskType must be one of {known}: got {text!r}", field="taskType") from None
 
 
 def _limit(default: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 import click
 from rich.console import Console
@@ -16,14 +17,16 @@ SYSTEM = "/api/v1/system"
 
 
 @click.command()
+@click.option("--task", default="default", show_default=True, help="As it is for this task type.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
-def scorecard(as_json: bool) -> None:
+def scorecard(task: str, as_json: bool) -> None:
     """Show what is known of every target, and the order that requests are sent in.
 
     \b
     Example:  tooloo scorecard
+              tooloo scorecard --task code
     """
-    data = call("GET", f"{SYSTEM}/scorecard")
+    data = call("GET", f"{SYSTEM}/scorecard?taskType={quote(task)}")
     if as_json:
         print_json(data)
         return

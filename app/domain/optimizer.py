@@ -92,7 +92,7 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
-class _Move:
+class Move:
     """What becomes of the weights; `gain`: in utility per call, over the rounds that decided."""
 
     verdict: Verdict
@@ -116,7 +116,7 @@ def optimize(
     table = measure(outcomes, policy.objective)
     names = Names(table)
     before = weighing.of_weights(weights)
-    state = _heed_people(state, before, exploration_rate, policy)
+    state = heed_people(state, before, exploration_rate, policy)
     known_before = _by_name(scoring.comparable(card_before.evidence, policy))
     known = {target: card_after.evidence[target] for target in table if target in card_after.evidence}
     if complete:
@@ -124,7 +124,7 @@ def optimize(
         rate, state, said = _explore(state, exploration_rate, card_before, table, names, policy)
         move, state = _weigh(state, before, known, policy)
     else:
-        rate, said, move = exploration_rate, [], _Move("partial", before)
+        rate, said, move = exploration_rate, [], Move("partial", before)
     said += insights.weights(before, move.weights, move.verdict, move.gain, list(known.values()), policy.weights)
     after = weighing.to_weights(move.weights)
     ranked = scoring.comparable(known, policy)
@@ -151,64 +151,6 @@ def optimize(
             "targets": {names.of(target): asdict(row) for target, row in table.items()},
         },
     )
-
-
-def review(
-    state: OptimizerState, card: Scorecard, weights: Weights, exploration_rate: float, policy: Policy
-) -> Optimization | None:
-    """Between rounds, on live evidence: raise exploration, move weights by the same verification; None: nothing to do.
-
-    Rounds alone lower exploration again, roll weights back and keep the score: live traffic shows of each request one
-    target only.
-    """
-    if len(card.evidence) < 2:
-        return None
-    names, before = Names(card.evidence), weighing.of_weights(weights)
-    state = _heed_people(state, before, exploration_rate, policy)
-    said = [alarm for target, known in card.evidence.items() if (alarm := _live_alarm(names.of(target), known, policy))]
-    limits, base = policy.exploration, exploration_rate if state.base_rate is None else state.base_rate
-    raised = min(1.0, round(base + limits.raised - limits.base, 4)) if said else exploration_rate
-    rate = max(exploration_rate, raised)
-    found = insights.exploration(said, exploration_rate, rate) if rate > exploration_rate else []
-    move = _Move("kept", before)
-    if state.hold == 0 and state.tables:
-        move = _best_move(state, before, list(card.evidence.values()), policy)
-    moves = not weighing.is_close(move.weights, before)
-    if not moves and rate <= exploration_rate:
-        return None
-    if moves:
-        known = list(card.evidence.values())
-        found += insights.weights(before, move.weights, move.verdict, move.gain, known, policy.weights)
-        state = replace(state, previous=before, rounds_since=0)
-    excess = limits.raised - limits.base if rate > exploration_rate else state.excess
-    state = replace(
-        state, excess=excess, given_weights=before, own_weights=move.weights, given_rate=exploration_rate, own_rate=rate
-    )
-    return Optimization(
-        weights=weighing.to_weights(move.weights),
-        exploration_rate=rate,
-        insights=tuple(found),
-        score=None,
-        score_samples=0,
-        state=state,
-        evidence={"verdict": move.verdict, "gain": round(move.gain, 5)},
-    )
-
-
-def _live_alarm(name: str, known: Evidence, policy: Policy) -> Insight | None:
-    """A target that became slow or unreliable since its last round, by enough live calls to tell."""
-    limits, baseline = policy.exploration, known.baseline_ms
-    if known.latency_mass < policy.drift.min_instances or known.live_count == 0:
-        return None
-    if (
-        baseline is not None
-        and known.latency_ms is not None
-        and evidence.became_slow(known.latency_ms, baseline, limits)
-    ):
-        return insights.became_slow(name, known.latency_ms, baseline)
-    if known.success < limits.success_below and (known.usual_success or 0.0) >= limits.success_below:
-        return insights.became_unreliable(name, known.success, round(known.mass), limits.success_below)
-    return None
 
 
 def _by_name(known: Mapping[Target, Features]) -> dict[str, Features]:
@@ -273,7 +215,7 @@ def _remember(
 # ── exploration ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _heed_people(state: OptimizerState, weights: Triple, rate: float, policy: Policy) -> OptimizerState:
+def heed_people(state: OptimizerState, weights: Triple, rate: float, policy: Policy) -> OptimizerState:
     """What a person set since our last round is the new base, not something to be undone.
 
     A proposal of ours that was not applied (autoOptimization off) leaves what was given: no person's doing.
@@ -320,37 +262,37 @@ def _alarm(name: str, before: Evidence | None, row: Measured, policy: Policy) ->
 
 def _weigh(
     state: OptimizerState, before: Triple, known: Mapping[Target, Evidence], policy: Policy
-) -> tuple[_Move, OptimizerState]:
+) -> tuple[Move, OptimizerState]:
     limits, tables = policy.weights, state.tables
     if len(known) < 2:
-        return _Move("kept", before), state
+        return Move("kept", before), state
     state = replace(state, rounds_since=state.rounds_since + 1)
     recent = tables[-limits.rollback_rounds :]
     if state.previous is not None and state.rounds_since >= limits.rollback_rounds:
         regret = earned(state.previous, recent, limits) - earned(before, recent, limits)
         if regret > limits.rollback_loss:
-            move = _Move("rolled_back", state.previous, regret)
+            move = Move("rolled_back", state.previous, regret)
             return move, replace(state, previous=None, rounds_since=0, hold=limits.hold_rounds)
     if state.hold > 0:
-        return _Move("held", before), replace(state, hold=state.hold - 1)
-    move = _best_move(state, before, list(known.values()), policy)
+        return Move("held", before), replace(state, hold=state.hold - 1)
+    move = best_move(state, before, list(known.values()), policy)
     if weighing.is_close(move.weights, before):
-        return _Move("kept", before), state
+        return Move("kept", before), state
     return move, replace(state, previous=before, rounds_since=0)
 
 
-def _best_move(state: OptimizerState, before: Triple, known: Sequence[Evidence], policy: Policy) -> _Move:
+def best_move(state: OptimizerState, before: Triple, known: Sequence[Evidence], policy: Policy) -> Move:
     limits, tables = policy.weights, state.tables
     base, now = state.base_weights or limits.base, earned(before, tables, limits)
-    move = _Move("kept", before)
+    move = Move("kept", before)
     proposed = weighing.proposal(before, base, known, limits)
     gain = earned(proposed, tables, limits) - now
     if gain >= -limits.accept_slack:
-        move = _Move("proposed", proposed, gain)
+        move = Move("proposed", proposed, gain)
     if len(tables) >= limits.neighbour_min_rounds:
         near = weighing.neighbours(before, base, limits)
         best = max(near, key=lambda weights: earned(weights, tables, limits), default=before)
         gain = earned(best, tables, limits) - now
         if gain > move.gain + limits.neighbour_gain:
-            move = _Move("better", best, gain)
+            move = Move("better", best, gain)
     return move

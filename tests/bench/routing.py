@@ -3,7 +3,7 @@
     python -m tests.bench.routing [--without-litellm]
 
 LiteLLM is nobody's dependency here: it is installed, pinned, into build/litellm for this measurement alone, the first
-time. Medians of seven interleaved runs; the figures are ratios in one run, as the machine's speed drifts.
+time. CPU time, as the machine is shared; medians of seven interleaved runs. Compare the ratios: its speed drifts.
 """
 
 from __future__ import annotations
@@ -60,12 +60,12 @@ def decision(size: int) -> tuple[Callable[[], object], Callable[[], object]]:
 
 
 def cost_us(step: Callable[[], object], seconds: float = 0.15) -> float:
-    count, started = 0, time.perf_counter()
-    while time.perf_counter() - started < seconds:
+    count, started = 0, time.process_time()
+    while time.process_time() - started < seconds:
         for _ in range(10):
             step()
         count += 10
-    return (time.perf_counter() - started) / count * 1e6
+    return (time.process_time() - started) / count * 1e6
 
 
 #: runs in LiteLLM's own environment; prints one JSON object per line that it reads
@@ -83,11 +83,11 @@ def made(strategy, size):
 message = [{"role": "user", "content": "What is a mutex?"}]
 for line in sys.stdin:
     strategy, size = json.loads(line)
-    router, count, started = made(strategy, size), 0, time.perf_counter()
-    while time.perf_counter() - started < 0.3:
+    router, count, started = made(strategy, size), 0, time.thread_time()
+    while time.thread_time() - started < 0.3:
         router.get_available_deployment(model="m", messages=message)
         count += 1
-    print(json.dumps((time.perf_counter() - started) / count * 1e6), flush=True)
+    print(json.dumps((time.thread_time() - started) / count * 1e6), flush=True)
 """
 STRATEGIES = ("simple-shuffle", "latency-based-routing")
 
@@ -153,7 +153,7 @@ def _measure(size: int, theirs: LiteLLM | None) -> None:
                 costs[name].append(found)
     ours = statistics.median(costs["decision with explanation"])
     verdict = "met" if ours <= BARS[size] else "MISSED"
-    print(f"\n{size} targets: µs, median of {RUNS} (lowest–highest)")
+    print(f"\n{size} targets: µs of CPU, median of {RUNS} (lowest–highest)")
     for name, runs in costs.items():
         if runs:
             ratio = f"  × {statistics.median(runs) / ours:.0f}" if name.startswith("LiteLLM") else ""
