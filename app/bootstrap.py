@@ -22,6 +22,7 @@ from app.errors import ConfigError, DependencyUnavailable, TooLooError
 from app.evidence import Recorder
 from app.gateway import Gateway
 from app.live_config import SnapshotFile
+from app.metrics import Metrics
 from app.providers.base import Endpoint
 from app.providers.client import Client, new_pool
 from app.published import Subscription
@@ -171,7 +172,8 @@ def start(services: Services, *, seed: int | None = None) -> Running:
     subscription.start()
     watch = Watch(checks(services))
     watch.start()
-    return Running(Gateway(services, recorder, breakers, random.Random(seed)), subscription, snapshot, watch)
+    gateway = Gateway(services, recorder, breakers, random.Random(seed), Metrics())
+    return Running(gateway, subscription, snapshot, watch)
 
 
 def check_exposure(settings: Settings) -> None:

@@ -9,7 +9,7 @@ from typing import ParamSpec
 import structlog
 from celery import Celery
 
-from app import benchmark, bootstrap, evidence
+from app import benchmark, bootstrap, evidence, request_log
 from app.broker import OPTIMIZE, PROBE
 from app.domain.rounds import ProbeKey
 from app.errors import TooLooError
@@ -70,6 +70,7 @@ def ingest() -> None:
 @_said_plainly
 def reap() -> None:
     benchmark.reap(_services())
+    request_log.purge(_services())
 
 
 def register(app: Celery) -> None:

@@ -18,6 +18,8 @@ from app.settings import Settings
 
 #: probes of an orchestrator, and the dashboard's files, which hold no data
 OPEN = {"/healthz", "/readyz", "/", "/web/style.css", "/web/dashboard.js"}
+#: writes that an API key is enough for
+SPENDING = {"/api/v1/chat", "/v1/chat/completions"}
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -32,7 +34,7 @@ def _check() -> None:
         return
     if settings.loopback:
         _refuse_web_pages()
-    spends = request.path == "/api/v1/chat"
+    spends = request.path in SPENDING
     write = request.method not in {"GET", "HEAD", "OPTIONS"} and not spends
     # with one key alone, that one opens everything: a write must never be easier than a question
     allowed = [settings.admin_key] if write and settings.admin_key else [settings.admin_key, settings.api_key]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from flask import Flask, current_app
+from flask import Flask, current_app, request
 
 from app.gateway import Gateway
 from app.watch import Watch
@@ -18,6 +18,11 @@ def attach(app: Flask, gateway: Gateway, watch: Watch) -> None:
 
 def gateway() -> Gateway:
     return cast(Gateway, current_app.extensions[_GATEWAY])
+
+
+def caller_segment(asked: str | None) -> str | None:
+    """Whose weights to rank by: what the request says, else its header."""
+    return asked or request.headers.get("X-Tooloo-Segment") or None
 
 
 def watch() -> Watch:

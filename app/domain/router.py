@@ -251,6 +251,17 @@ def candidates_json(plan: Plan) -> list[dict[str, Any]]:
     ]
 
 
+def explanation_json(plan: Plan, route: Route) -> dict[str, Any]:
+    """Why one request went where it went."""
+    return {
+        "order": [str(target) for target in route.order],
+        "reason": route.reason,
+        "explored": route.explored,
+        "propensity": route.propensity,
+        "candidates": candidates_json(plan),
+    }
+
+
 def _evidence_json(known: Evidence) -> dict[str, Any]:
     seen = known.last_observed_at
     return {
