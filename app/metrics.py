@@ -1,17 +1,15 @@
 """What Prometheus is told, at GET /metrics.
 
-Counters and histograms are those of all API processes of a host together, whichever of them answers: where
-`tooloo api` has named a folder for it (see share()), each process keeps its numbers in a file there, and a scrape adds
-the files up. They go on counting over the death of a process. Gauges are read from what the answering process holds
+Counters and histograms are those of all processes of one `tooloo api` together, whichever of them answers: it names a
+folder (FOLDER_VARIABLE) in which each process keeps its numbers in a file, and a scrape adds the files up. They go on
+counting over the death of a process. Gauges are read from what the answering process holds
 in memory, which is the same in all of them within a second.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
@@ -22,20 +20,13 @@ from app.domain.catalog import Target
 from app.errors import ProviderError
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-#: where prometheus_client looks for the folder; it reads it at import, so it must be set before the workers start
+#: names the folder; prometheus_client reads it at import
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 #: s; from a cached answer to the longest reasoning
 LATENCIES_S = (0.05, 0.1, 0.2, 0.4, 0.8, 1.5, 3.0, 6.0, 12.0, 30.0, 60.0)
 OK = "ok"
 
 Gauges = Callable[[], Iterator[Metric]]
-
-
-def share(folder: Path) -> dict[str, str]:
-    """A new folder in which the API processes of this host share their numbers; the environment they need."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    return {FOLDER_VARIABLE: str(folder)}
 
 
 class Metrics:

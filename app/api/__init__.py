@@ -6,7 +6,7 @@ import uuid
 
 from flask import Flask, Response, g, request
 
-from app.api import auth, chat, current, envelope, health, openai_routes, system, web
+from app.api import auth, chat, current, envelope, health, openai_routes, openapi, prometheus, requests, system, web
 from app.bootstrap import Running
 
 #: bytes of the largest body taken
@@ -21,7 +21,16 @@ def create_app(running: Running) -> Flask:
     envelope.handle_errors(app)
     auth.protect(app, running.gateway.services.settings)
     current.attach(app, running.gateway, running.watch)
-    for blueprint in (web.web, health.health, system.system, chat.chat, openai_routes.openai):
+    for blueprint in (
+        web.web,
+        health.health,
+        system.system,
+        chat.chat,
+        openai_routes.openai,
+        requests.requests,
+        prometheus.metrics,
+        openapi.openapi,
+    ):
         app.register_blueprint(blueprint)
     return app
 

@@ -16,8 +16,8 @@ from flask import Flask, current_app, request
 from app.errors import Forbidden, Unauthorized
 from app.settings import Settings
 
-#: probes of an orchestrator, and the dashboard's files, which hold no data
-OPEN = {"/healthz", "/readyz", "/", "/web/style.css", "/web/dashboard.js"}
+#: probes of an orchestrator, the dashboard's files and the reference, which hold no data
+OPEN = {"/healthz", "/readyz", "/", "/web/style.css", "/web/dashboard.js", "/web/docs.js", "/docs", "/openapi.json"}
 #: writes that an API key is enough for
 SPENDING = {"/api/v1/chat", "/v1/chat/completions"}
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}

@@ -152,8 +152,8 @@ def read(document: Mapping[str, Any], choose: Choice) -> Asked:
     wanted = _validated({name: value for name, value in document.items() if not _is_neutral(name, value)})
     if wanted.response_format is not None and wanted.response_format.type == "json_schema":
         raise InvalidRequest(
-            "not every provider can be held to a schema: send {'type': 'json_object'} and describe the schema in the "
-            "prompt, or make it the parameters of a tool with tool_choice",
+            "response_format: not every provider can be held to a json_schema: send {'type': 'json_object'} and "
+            "describe the schema in the prompt, or make it the parameters of a tool that tool_choice names",
             field="response_format",
         )
     chosen = choose(wanted.model)

@@ -25,6 +25,7 @@ COMMANDS = {
     "insights": "app.cli.reports:insights",
     "config": "app.cli.config:config",
     "chat": "app.cli.chat:chat",
+    "explain": "app.cli.explain:explain",
     "replay": "app.cli.replay:replay",
     "lab": "app.cli.lab:lab",
 }

@@ -242,6 +242,7 @@ def test_readiness_names_every_dependency(client: FlaskClient) -> None:
     assert client.get("/readyz").get_json()["data"] == {
         "status": "ok",
         "checks": {"postgres": "ok", "redis": "ok", "providers": "ok"},
+        "breakers": {},
     }
 
 
