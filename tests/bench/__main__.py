@@ -2,6 +2,7 @@
 
 lab      how well the lab keeps its times, at 100 calls at once
 client   what a provider call costs over a raw pooled urllib3 request
+gateway  requests/s, added latency and streams, beside a bare pass-through and LiteLLM
 trace    the whole stack on a recorded trace
 """
 
@@ -10,7 +11,12 @@ from __future__ import annotations
 import runpy
 import sys
 
-BENCHES = {"lab": "tests.bench.lab_timing", "client": "tests.providers.overhead", "trace": "tests.bench.trace_stack"}
+BENCHES = {
+    "lab": "tests.bench.lab_timing",
+    "client": "tests.providers.overhead",
+    "gateway": "tests.bench.gateway",
+    "trace": "tests.bench.trace_stack",
+}
 SHORT = ("lab", "client")
 
 
