@@ -25,6 +25,7 @@ from app.metrics import Metrics
 from app.providers.base import Delta, Timing, Usage
 from app.providers.client import AnswerStream
 from app.providers.draft import CHARACTERS_PER_TOKEN, Draft
+from app.request_log import Limit
 from app.services import Services
 from app.trip import Trip
 
@@ -40,6 +41,7 @@ class Gateway:
         self.breakers = breakers
         self.metrics = metrics
         self._rng = rng
+        self._log_limit = Limit(services.policy.gateway.log_per_s)
         self._plans: tuple[object, dict[str | None, Plan]] = (None, {})
 
     def chat(self, call: Call) -> Reply:
@@ -113,7 +115,9 @@ class Gateway:
         if not route.order:
             reasons = "; ".join(f"{name}: {why}" for name, why in services.left_out(config).items())
             raise NoTarget(f"no provider can answer ({reasons})")
-        return Trip(services, self.recorder, self.breakers, self.metrics, call, config, plan, route, stream)
+        return Trip(
+            services, self.recorder, self.breakers, self.metrics, self._log_limit, call, config, plan, route, stream
+        )
 
     def _pinned(self, call: Call, plan: Plan, config: RuntimeConfig) -> Route:
         provider = call.provider

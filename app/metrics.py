@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
@@ -26,6 +28,7 @@ FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 LATENCIES_S = (0.05, 0.1, 0.2, 0.4, 0.8, 1.5, 3.0, 6.0, 12.0, 30.0, 60.0)
 OK = "ok"
 
+Family = TypeVar("Family", Counter, Histogram)
 Gauges = Callable[[], Iterator[Metric]]
 
 
@@ -67,20 +70,20 @@ class Metrics:
 
     def request(self, outcome: str, *, stream: bool) -> None:
         """`outcome`: ok, or the code of the error."""
-        self._requests.labels(outcome, "true" if stream else "false").inc()
+        _of(self._requests, outcome, "true" if stream else "false").inc()
 
     def answered(self, provider: str, latency_ms: float, cost_usd: float | None, prompt: int, completion: int) -> None:
-        self._latency.labels(provider).observe(latency_ms / 1000)
-        self._tokens.labels(provider, "prompt").inc(prompt)
-        self._tokens.labels(provider, "completion").inc(completion)
+        _of(self._latency, provider).observe(latency_ms / 1000)
+        _of(self._tokens, provider, "prompt").inc(prompt)
+        _of(self._tokens, provider, "completion").inc(completion)
         if cost_usd is not None:
-            self._cost.labels(provider).inc(cost_usd)
+            _of(self._cost, provider).inc(cost_usd)
 
     def began(self, provider: str, after_ms: float) -> None:
-        self._first_token.labels(provider).observe(after_ms / 1000)
+        _of(self._first_token, provider).observe(after_ms / 1000)
 
     def attempt(self, target: Target, error: ProviderError | None) -> None:
-        self._attempts.labels(target.provider, target.model, OK if error is None else error.code).inc()
+        _of(self._attempts, target.provider, target.model, OK if error is None else error.code).inc()
 
     def dropped(self) -> None:
         self._dropped.inc()
@@ -95,6 +98,12 @@ class Metrics:
         now = CollectorRegistry()
         now.register(_Gauges(gauges))
         return bytes(generate_latest(counted)) + bytes(generate_latest(now))
+
+
+@cache
+def _of(family: Family, *labels: str) -> Family:
+    """labels() checks and locks at every call, which is most of what counting costs."""
+    return family.labels(*labels)
 
 
 class _Gauges(Collector):

@@ -19,6 +19,23 @@ from app.store import database, requests
 log = structlog.get_logger()
 
 
+class Limit:
+    """So many log entries per second, from one thread; as many again for those that are urgent."""
+
+    def __init__(self, per_s: int) -> None:
+        self._per_s = per_s
+        self._second = 0
+        self._taken = 0
+
+    def takes(self, now_s: float, *, urgent: bool) -> bool:
+        if int(now_s) != self._second:
+            self._second, self._taken = int(now_s), 0
+        if self._taken >= self._per_s * (2 if urgent else 1):
+            return False
+        self._taken += 1
+        return True
+
+
 def take_in(session: Session, entries: Sequence[str]) -> None:
     """Entries of the stream, each once: its position is kept in this same transaction."""
     rows = [row for entry in entries if (row := _parsed(entry)) is not None]

@@ -23,6 +23,7 @@ from app.evidence import Entry, Recorder
 from app.metrics import OK, Metrics
 from app.providers.base import Answer, ChatRequest, Endpoint, Timing, Usage
 from app.providers.prices import answer_cost, cost_usd
+from app.request_log import Limit
 from app.services import Services
 
 #: of the outcomes table
@@ -37,6 +38,7 @@ class Trip:
     recorder: Recorder
     breakers: Breakers
     metrics: Metrics
+    log_limit: Limit
     call: Call
     config: RuntimeConfig
     plan: Plan
@@ -227,11 +229,13 @@ class Trip:
     def _explained(self, ended: str) -> dict[str, Any]:
         """Attempts and explanation, worked out by the recorder's thread.
 
-        Empty where the policy does not keep the request: then it counts in the usage, and that is all. One that did
-        not go straight through is always kept: it is what people ask about.
+        Empty where the policy does not keep the request: then it counts in the usage, and that is all. Those that did
+        not go straight through are not sampled, and have room of their own: it is they that people ask about.
         """
         straight = ended == OK and len(self.attempts) == 1
         if straight and not _sampled(self.call.request_id, self.services.policy.gateway.log_share):
+            return {}
+        if not self.log_limit.takes(time.monotonic(), urgent=not straight):
             return {}
         return {
             "attempts": [attempt_json(attempt) for attempt in self.attempts],

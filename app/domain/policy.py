@@ -112,6 +112,7 @@ class GatewayPolicy:
     outcome_buffer: int = 10_000
     outcome_stream: int = 100_000
     log_share: float = 1.0
+    log_per_s: int = 50
     log_days: int = 14
 
 
