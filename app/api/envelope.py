@@ -85,7 +85,15 @@ def _texts(document: object) -> Iterator[str]:
 
 def _storable(text: str) -> bool:
     """JSON can spell what neither UTF-8 nor PostgreSQL can hold."""
-    return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+    if "\x00" in text:
+        return False
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def handle_errors(app: Flask) -> None:
