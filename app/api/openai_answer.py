@@ -22,6 +22,8 @@ from app.gateway import ReplyStream
 from app.providers.base import Delta, Finish, ToolCall, Usage
 
 FINISH = {Finish.STOP: "stop", Finish.LENGTH: "length", Finish.TOOL: "tool_calls", Finish.FILTER: "content_filter"}
+#: json.dumps makes a new encoder at every call, where it is asked for anything
+compact = json.JSONEncoder(separators=(",", ":")).encode
 DONE = b"data: [DONE]\n\n"
 
 #: what all attempts failed with → how a client of OpenAI's knows it: HTTP status and code
@@ -98,19 +100,18 @@ def events(stream: ReplyStream, created: int, *, include_usage: bool) -> Iterato
 
     A failure on the way is an error event, and the end: no finish_reason, no [DONE].
     """
-    head = json.dumps(
+    head = compact(
         {
             "id": _completion_id(stream.request_id),
             "object": "chat.completion.chunk",
             "created": created,
             "model": str(stream.target),
-        },
-        separators=(",", ":"),
+        }
     )[:-1]
     tail = ',"usage":null}\n\n' if include_usage else "}\n\n"
 
     def chunk(delta: dict[str, Any], finish: str | None = None) -> bytes:
-        text = json.dumps(delta, separators=(",", ":"))
+        text = compact(delta)
         reason = "null" if finish is None else f'"{finish}"'
         choice = f'{{"index":0,"delta":{text},"logprobs":null,"finish_reason":{reason}}}'
         return f'data: {head},"choices":[{choice}]{tail}'.encode()
@@ -126,7 +127,7 @@ def events(stream: ReplyStream, created: int, *, include_usage: bool) -> Iterato
     yield chunk({}, FINISH[stream.reply.answer.finish])
     if include_usage:
         last = {"choices": [], "usage": usage(stream.reply.answer.usage), "tooloo": facts(stream.reply)}
-        yield f"data: {head},{json.dumps(last, separators=(',', ':'))[1:]}\n\n".encode()
+        yield f"data: {head},{compact(last)[1:]}\n\n".encode()
     yield DONE
 
 
@@ -144,7 +145,7 @@ def _delta(delta: Delta) -> dict[str, Any]:
 
 
 def error_event(failure: ProviderError) -> bytes:
-    return f"data: {json.dumps(problem(failure)[1], separators=(',', ':'))}\n\n".encode()
+    return f"data: {compact(problem(failure)[1])}\n\n".encode()
 
 
 def problem(error: TooLooError) -> tuple[int, dict[str, Any]]:

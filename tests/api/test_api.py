@@ -266,6 +266,12 @@ def test_liveness_tells_whether_rounds_come(client: FlaskClient, system: System)
         ("POST", f"{SYSTEM}/runtime-config", "admin-kez", 401),
         ("POST", "/api/v1/chat", None, 401),
         ("POST", "/api/v1/chat", "chat-key", 400),  # let in, and refused for its body
+        ("POST", "/v1/chat/completions", None, 401),
+        ("POST", "/v1/chat/completions", "chat-key", 400),
+        ("GET", "/v1/models", None, 401),
+        ("GET", "/metrics", None, 401),
+        ("GET", "/docs", None, 200),
+        ("GET", "/openapi.json", None, 200),
     ],
 )
 def test_with_keys_set_each_route_needs_its_own(
@@ -283,6 +289,9 @@ def test_with_keys_set_each_route_needs_its_own(
     )
 
     assert response.status_code == status
+    if path.startswith("/v1") and status == 401:
+        assert response.get_json()["error"]["code"] == "invalid_api_key"
+    response.close()
     running.stop()
     system.close()
 
