@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from flask import Blueprint, Response
 from pydantic import Field, model_validator
 
-from app.api.current import caller_segment, gateway
+from app.api.current import asked_by, gateway
 from app.api.envelope import Body, body, ok
 from app.api.streaming import event_stream
 from app.calls import Call, Reply
@@ -43,11 +43,13 @@ class ChatBody(Body):
         return self
 
     def call(self) -> Call:
+        segment, key = asked_by(self.segment)
         turns = self.messages or [MessageBody(role="user", content=self.message or "")]
         return Call(
             messages=tuple(Message(turn.role, turn.content) for turn in turns),
             task_type=self.task_type,
-            segment=caller_segment(self.segment),
+            segment=segment,
+            key=key,
             provider=self.provider,
             parameters=self.model_parameters.model_dump(exclude_none=True),
         )

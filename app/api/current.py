@@ -20,9 +20,12 @@ def gateway() -> Gateway:
     return cast(Gateway, current_app.extensions[_GATEWAY])
 
 
-def caller_segment(asked: str | None) -> str | None:
-    """Whose weights to rank by: what the request says, else its header."""
-    return asked or request.headers.get("X-Tooloo-Segment") or None
+def asked_by(segment: str | None) -> tuple[str | None, str | None]:
+    """Segment and name of the key of who asks. `segment`: what the body says; else the header says it.
+
+    A key of the environment has no name.
+    """
+    return segment or request.headers.get("X-Tooloo-Segment") or None, None
 
 
 def watch() -> Watch:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from app.api.current import caller_segment
+from app.api.current import asked_by
 from app.api.openai_models import Choice
 from app.calls import Call
 from app.errors import InvalidRequest
@@ -157,10 +157,12 @@ def read(document: Mapping[str, Any], choose: Choice) -> Asked:
             field="response_format",
         )
     chosen = choose(wanted.model)
+    segment, key = asked_by(wanted.segment)
     call = Call(
         messages=tuple(_message(turn, place) for place, turn in enumerate(wanted.messages)),
         task_type=chosen.task_type,
-        segment=caller_segment(wanted.segment),
+        segment=segment,
+        key=key,
         provider=chosen.provider,
         model=chosen.model,
         parameters=_parameters(wanted),
