@@ -22,6 +22,7 @@ from app.errors import ConfigError, DependencyUnavailable, TooLooError
 from app.evidence import Recorder
 from app.gateway import Gateway
 from app.limits import Limits
+from app.metrics import Metrics
 from app.providers.base import Endpoint
 from app.providers.canary import Canary
 from app.providers.client import Client, new_pool
@@ -184,7 +185,8 @@ def start(services: Services, *, seed: int | None = None) -> Running:
     subscription.start()
     watch = Watch(checks(services))
     watch.start()
-    return Running(Gateway(services, recorder, breakers, random.Random(seed)), subscription, snapshot, watch, rates)
+    gateway = Gateway(services, recorder, breakers, random.Random(seed), Metrics())
+    return Running(gateway, subscription, snapshot, watch, rates)
 
 
 def check_exposure(settings: Settings) -> None:

@@ -6,6 +6,7 @@ TooLooError
 ├── Unauthorized              401
 ├── Forbidden                 403
 ├── NotFound                  404
+│   └── UnknownModel          … of the name a request gave as `model`
 ├── Conflict                  409
 ├── PreconditionFailed        412: If-Match named an older version
 ├── PayloadTooLarge           413
@@ -89,6 +90,12 @@ class NotFound(TooLooError):
     status = 404
 
 
+class UnknownModel(NotFound):
+    """There is no such model."""
+
+    code = "model_not_found"
+
+
 class Conflict(TooLooError):
     """This contradicts the present state."""
 
@@ -147,6 +154,17 @@ class AllAttemptsFailed(TooLooError):
 
     code = "all_attempts_failed"
     status = 502
+
+    def __init__(self, message: str | None = None, *, causes: tuple[ProviderError, ...] = ()) -> None:
+        super().__init__(message)
+        #: what each attempt failed with, in their order
+        self.causes = causes
+
+    @property
+    def retry_after_s(self) -> float | None:
+        """When the first of the targets may be asked again, where each of them said when; None else."""
+        delays = [cause.retry_after_s for cause in self.causes if cause.retry_after_s is not None]
+        return min(delays) if delays and len(delays) == len(self.causes) else None
 
 
 class ProviderError(TooLooError):

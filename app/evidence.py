@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -19,7 +19,7 @@ import redis
 import structlog
 from sqlalchemy.orm import Session
 
-from app import published, rebuilding
+from app import published, rebuilding, request_log
 from app.domain.catalog import Target, TaskType
 from app.domain.drift import Watched
 from app.domain.outcome import Outcome, Source
@@ -36,6 +36,8 @@ log = structlog.get_logger()
 
 NAME = "scorecard"
 STREAM = "tooloo:outcomes"
+#: fields of its entries
+OUTCOME, REQUEST = "outcome", "request"
 #: entries per transaction
 BATCH = 1000
 #: the buffer is emptied this often
@@ -139,6 +141,11 @@ def _numbered_past(sessions: Sessions, generation: int) -> tuple[int, Scorecard]
         return row.generation, held(row)
 
 
+#: `outcome`: the columns of the outcomes table; `request`: those of the request log (app.request_log), or what
+#: gives them. Times are ISO text.
+Entry = Mapping[str, Mapping[str, Any] | Callable[[], Mapping[str, Any]]]
+
+
 class Recorder:
     """Takes live outcomes off the request path: a bounded buffer, emptied to Redis by a thread.
 
@@ -149,21 +156,22 @@ class Recorder:
         self._connection = connection
         self._size = size
         self._stream_size = stream_size
-        self._buffer: deque[Mapping[str, Any]] = deque()
+        self._buffer: deque[Entry] = deque()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
-        #: outcomes lost to a full buffer since the process started
+        #: entries lost to a full buffer since the process started
         self.dropped = 0
 
     def start(self) -> None:
         self._thread.start()
 
-    def add(self, row: Mapping[str, Any]) -> None:
-        """`row`: the columns of the outcomes table, `at` as ISO text."""
+    def add(self, entry: Entry) -> bool:
+        """False where it had to be dropped. See Entry; what is callable is called later, in the recorder's thread."""
         if len(self._buffer) >= self._size:
             self.dropped += 1
-            return
-        self._buffer.append(row)
+            return False
+        self._buffer.append(entry)
+        return True
 
     def stop(self) -> None:
         self._stop.set()
@@ -179,8 +187,8 @@ class Recorder:
             batch = [self._buffer[i] for i in range(min(len(self._buffer), BATCH))]
             try:
                 pipeline = self._connection.pipeline(transaction=False)
-                for row in batch:
-                    pipeline.xadd(STREAM, {"outcome": json.dumps(row)}, maxlen=self._stream_size, approximate=True)
+                for entry in batch:
+                    pipeline.xadd(STREAM, _written(entry), maxlen=self._stream_size, approximate=True)
                 pipeline.execute()
             except redis.RedisError as error:
                 log.warning("outcomes wait for redis", waiting=len(self._buffer), reason=str(error))
@@ -209,7 +217,8 @@ def _ingest_batch(services: Services) -> int:
         if not entries and not said:
             return 0
         card = held_or_rebuilt(session, row, policy)  # before the rows are in, so that they count once
-        stored = outcomes.record(session, [parsed for _, parsed in entries if parsed is not None])
+        stored = outcomes.record(session, [parsed for _, fields in entries if (parsed := _parsed(fields)) is not None])
+        request_log.take_in(session, [fields[REQUEST] for _, fields in entries if REQUEST in fields])
         taken = [_outcome(each) for each in stored]
         card = _heard(card.observe(taken, policy), said, policy)
         feedback.counted(session, [each.feedback.request_id for each in said])
@@ -230,21 +239,23 @@ def _heard(card: Scorecard, said: Sequence[feedback.Heard], policy: Policy) -> S
     return card
 
 
-def _read(connection: redis.Redis, after: str) -> list[tuple[str, dict[str, Any] | None]]:
+def _read(connection: redis.Redis, after: str) -> list[tuple[str, dict[str, str]]]:
     try:
         entries: Any = connection.xrange(STREAM, min=f"({after}", count=BATCH)
     except redis.RedisError as error:
         raise DependencyUnavailable(f"Redis is not reachable: {error}") from error
-    return [(_text(entry_id), _parsed(fields)) for entry_id, fields in entries]
+    return [(_text(entry_id), {_text(k): _text(v) for k, v in fields.items()}) for entry_id, fields in entries]
 
 
-def _parsed(fields: Mapping[Any, Any]) -> dict[str, Any] | None:
-    """The row, or None for an entry that is not one of ours: it is reported, and passed over for good."""
+def _parsed(fields: Mapping[str, str]) -> dict[str, Any] | None:
+    """The outcome in an entry; None for one that holds none, or none of ours: that is reported, and passed over."""
+    if OUTCOME not in fields:
+        return None
     try:
-        row = json.loads(_text(next(iter(fields.values()))))
+        row = json.loads(fields[OUTCOME])
         row["at"] = datetime.fromisoformat(row["at"])
         _outcome(row)
-    except (ValueError, KeyError, TypeError, AttributeError, StopIteration) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         log.error("outcome not readable, dropped", reason=repr(error))
         return None
     return dict(row)
@@ -274,6 +285,10 @@ def _trim(connection: redis.Redis, up_to: str) -> None:
         connection.xtrim(STREAM, minid=up_to, approximate=False)
     except redis.RedisError as error:
         log.warning("outcome stream not trimmed", reason=str(error))
+
+
+def _written(entry: Entry) -> dict[Any, Any]:
+    return {name: json.dumps(row() if callable(row) else row) for name, row in entry.items()}
 
 
 def _text(value: bytes | str) -> str:

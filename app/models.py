@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 #: revision of migrations/ that this code was written for; their names sort by age
-SCHEMA = "0006"
+SCHEMA = "0007"
 
 
 class RoundStatus(StrEnum):
@@ -243,6 +243,60 @@ class ApiKey(Base):
     revoked_at: Mapped[datetime | None]
     #: number of the change that made or revoked it, counted over all keys; the newest is their published version
     changed: Mapped[int] = mapped_column(BigInteger)
+
+
+class LoggedRequest(Base):
+    """One gateway request, without a word of what was said: where it went, and why."""
+
+    __tablename__ = "requests"
+    __table_args__ = (Index("ix_requests_at", "at", postgresql_using="brin"),)
+
+    request_id: Mapped[str] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+    #: name of the API key that asked
+    key: Mapped[str | None]
+    segment: Mapped[str | None]
+    task_type: Mapped[str]
+    #: the `model` asked for
+    asked: Mapped[str]
+    stream: Mapped[bool]
+    #: ok, client_gone, or the code of the error the caller got
+    status: Mapped[str]
+    #: who served it; NULL: nobody
+    provider: Mapped[str | None]
+    model: Mapped[str | None]
+    #: whole request, all attempts
+    latency_ms: Mapped[float]
+    prompt_tokens: Mapped[int | None]
+    completion_tokens: Mapped[int | None]
+    cost_usd: Mapped[float | None]
+    simulated: Mapped[bool]
+    #: version of the runtime config that routed it
+    revision: Mapped[int] = mapped_column(BigInteger)
+    attempts: Mapped[list[Any]]
+    #: router.explanation_json
+    explanation: Mapped[dict[str, Any]]
+
+
+class Usage(Base):
+    """What was used per UTC day, key, segment and target; '' stands for none. Kept for ever: it is small."""
+
+    __tablename__ = "usage"
+
+    day: Mapped[date] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    segment: Mapped[str] = mapped_column(primary_key=True)
+    provider: Mapped[str] = mapped_column(primary_key=True)
+    model: Mapped[str] = mapped_column(primary_key=True)
+    simulated: Mapped[bool] = mapped_column(primary_key=True)
+    requests: Mapped[int] = mapped_column(BigInteger)
+    #: requests that got no answer
+    failed: Mapped[int] = mapped_column(BigInteger)
+    #: answered requests whose price is unknown: they are not in cost_usd
+    unpriced: Mapped[int] = mapped_column(BigInteger)
+    prompt_tokens: Mapped[int] = mapped_column(BigInteger)
+    completion_tokens: Mapped[int] = mapped_column(BigInteger)
+    cost_usd: Mapped[float]
 
 
 class Learned(Base):

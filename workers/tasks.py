@@ -9,7 +9,7 @@ from typing import ParamSpec
 import structlog
 from celery import Celery
 
-from app import benchmark, bootstrap, evidence, judge, learning, retention
+from app import benchmark, bootstrap, evidence, judge, learning, request_log, retention
 from app.broker import JUDGE, OPTIMIZE, PROBE
 from app.domain.rounds import ProbeKey
 from app.errors import TooLooError
@@ -81,6 +81,7 @@ def ingest() -> None:
 @_said_plainly
 def reap() -> None:
     benchmark.reap(_services())
+    request_log.purge(_services())
 
 
 def register(app: Celery) -> None:

@@ -6,7 +6,23 @@ import uuid
 
 from flask import Flask, Response, g, request
 
-from app.api import auth, chat, current, envelope, feedback, health, keys, round_events, runtime_config, system, web
+from app.api import (
+    auth,
+    chat,
+    current,
+    envelope,
+    feedback,
+    health,
+    keys,
+    openai_routes,
+    openapi,
+    prometheus,
+    requests,
+    round_events,
+    runtime_config,
+    system,
+    web,
+)
 from app.api.auth import Guard
 from app.bootstrap import Running
 
@@ -32,6 +48,10 @@ def create_app(running: Running) -> Flask:
         round_events.round_events,
         chat.chat,
         feedback.feedback,
+        openai_routes.openai,
+        requests.requests,
+        prometheus.metrics,
+        openapi.openapi,
     ):
         app.register_blueprint(blueprint)
     return app

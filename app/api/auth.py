@@ -25,8 +25,8 @@ from app.limits import Limits
 from app.published import Published
 from app.settings import Settings
 
-#: probes of an orchestrator, and the dashboard's files, which hold no data
-OPEN = {"/healthz", "/readyz", "/", "/web/style.css", "/web/dashboard.js"}
+#: probes of an orchestrator, the dashboard's files and the reference, which hold no data
+OPEN = {"/healthz", "/readyz", "/", "/web/style.css", "/web/dashboard.js", "/web/docs.js", "/docs", "/openapi.json"}
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 #: requests that cost money, or belong to one that did
 CHAT_PATHS = ("/api/v1/chat", "/api/v1/feedback", "/v1/")

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 
 from flask import Blueprint, Response
 from pydantic import Field, model_validator
 
-from app.api.current import gateway
+from app.api.current import asked_by, gateway
 from app.api.envelope import Body, body, ok
+from app.api.streaming import event_stream
+from app.calls import Call, Reply
+from app.domain import tasktype
 from app.domain.catalog import TaskType
 from app.domain.runtime_config import ModelOverride
-from app.gateway import Attempt, Call, Reply
+from app.errors import ProviderError
+from app.gateway import ReplyStream
 from app.providers.base import Message
+from app.trip import attempt_json
 
 
 class MessageBody(Body):
@@ -23,9 +30,10 @@ class MessageBody(Body):
 class ChatBody(Body):
     message: Annotated[str, Field(min_length=1)] | None = None
     messages: Annotated[list[MessageBody], Field(min_length=1, max_length=1000)] | None = None
-    task_type: TaskType = TaskType.DEFAULT
+    task_type: TaskType | None = None
     segment: Annotated[str, Field(min_length=1, max_length=100)] | None = None
     provider: str | None = None
+    stream: bool = False
     #: named by alias only: pydantic keeps `model_config` for itself
     model_parameters: Annotated[ModelOverride, Field(alias="modelConfig")] = ModelOverride()
 
@@ -36,11 +44,15 @@ class ChatBody(Body):
         return self
 
     def call(self) -> Call:
+        segment, key = asked_by(self.segment)
         turns = self.messages or [MessageBody(role="user", content=self.message or "")]
+        messages = tuple(Message(turn.role, turn.content) for turn in turns)
         return Call(
-            messages=tuple(Message(turn.role, turn.content) for turn in turns),
-            task_type=self.task_type,
-            segment=self.segment,
+            messages=messages,
+            task_type=self.task_type or tasktype.detect(messages),
+            detected=self.task_type is None,
+            segment=segment,
+            key=key,
             provider=self.provider,
             parameters=self.model_parameters.model_dump(exclude_none=True),
         )
@@ -51,8 +63,31 @@ chat = Blueprint("chat", __name__)
 
 @chat.post("/api/v1/chat")
 def answer() -> Response:
+    """One question, answered by the best provider; with `"stream": true` as server-sent events."""
     wanted: ChatBody = body(ChatBody)
-    return ok(_reply_json(gateway().chat(wanted.call())))
+    call = wanted.call()
+    if wanted.stream:
+        stream = gateway().stream(call)
+        return event_stream(stream, _events(stream), {"X-Tooloo-Request-Id": call.request_id})
+    return ok(_reply_json(gateway().chat(call)))
+
+
+def _events(stream: ReplyStream) -> Iterator[bytes]:
+    """`delta` for each piece, then `done` with what the plain answer would have been, or `error`."""
+    try:
+        for delta in stream:
+            if delta.text:
+                yield _event("delta", {"content": delta.text})
+    except ProviderError as failure:
+        problem = {"code": failure.code, "message": failure.message, "requestId": stream.request_id}
+        yield _event("error", problem)
+        return
+    assert stream.reply is not None
+    yield _event("done", _reply_json(stream.reply))
+
+
+def _event(name: str, data: object) -> bytes:
+    return f"event: {name}\ndata: {json.dumps(data, separators=(',', ':'))}\n\n".encode()
 
 
 def _reply_json(reply: Reply) -> dict[str, Any]:
@@ -75,17 +110,5 @@ def _reply_json(reply: Reply) -> dict[str, Any]:
         "explored": reply.explored,
         "simulated": reply.simulated,
         "droppedParameters": list(reply.answer.dropped),
-        "attempts": [_attempt_json(attempt) for attempt in reply.attempts],
+        "attempts": [attempt_json(attempt) for attempt in reply.attempts],
     }
-
-
-def _attempt_json(attempt: Attempt) -> dict[str, Any]:
-    shown: dict[str, Any] = {
-        "provider": attempt.target.provider,
-        "model": attempt.target.model,
-        "success": attempt.success,
-        "latency": round(attempt.latency_ms, 1),
-    }
-    if attempt.error is not None:
-        shown["error"] = {"code": attempt.error.code, "message": attempt.error.message}
-    return shown

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import cast
 
-from flask import Flask, current_app
+from flask import Flask, current_app, request
 
+from app.api.auth import caller
 from app.gateway import Gateway
 from app.watch import Watch
 
@@ -18,6 +19,16 @@ def attach(app: Flask, gateway: Gateway, watch: Watch) -> None:
 
 def gateway() -> Gateway:
     return cast(Gateway, current_app.extensions[_GATEWAY])
+
+
+def asked_by(segment: str | None) -> tuple[str | None, str | None]:
+    """Segment and name of the key of who asks. The key's segment goes before the body's, that before the header's.
+
+    A key of the environment has no name.
+    """
+    who = caller()
+    named = None if who.id is None else who.name
+    return who.segment or segment or request.headers.get("X-Tooloo-Segment") or None, named
 
 
 def watch() -> Watch:

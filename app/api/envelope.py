@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import structlog
@@ -28,19 +28,21 @@ class Body(BaseModel):
 
 
 def ok(data: object, status: int = 200, **headers: str) -> Response:
-    return _json({"success": True, "data": data}, status, headers)
+    return json_response({"success": True, "data": data}, status, headers)
 
 
 def failed(code: str, message: str, status: int, field: str | None = None) -> Response:
     error = {"code": code, "message": message[:MESSAGE_LIMIT], "requestId": g.get("request_id", "")}
     if field is not None:
         error["field"] = field[:MESSAGE_LIMIT]
-    return _json({"success": False, "error": error}, status, {})
+    return json_response({"success": False, "error": error}, status)
 
 
-def _json(document: object, status: int, headers: dict[str, str]) -> Response:
+def json_response(document: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     body = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
-    return Response(body, status, {name.replace("_", "-"): v for name, v in headers.items()}, "application/json")
+    return Response(
+        body, status, {name.replace("_", "-"): v for name, v in (headers or {}).items()}, "application/json"
+    )
 
 
 def body(kind: type[Body] | None = None) -> Any:
@@ -84,7 +86,15 @@ def _texts(document: object) -> Iterator[str]:
 
 def _storable(text: str) -> bool:
     """JSON can spell what neither UTF-8 nor PostgreSQL can hold."""
-    return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+    if "\x00" in text:
+        return False
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def handle_errors(app: Flask) -> None:

@@ -6,6 +6,7 @@ from flask import Blueprint, Response
 
 from app.api.current import gateway, watch
 from app.api.envelope import ok
+from app.live_config import utc_now
 from app.services import Services
 from app.watch import OK
 
@@ -21,12 +22,17 @@ def alive() -> Response:
 
 @health.get("/readyz")
 def ready() -> Response:
-    """503 only where no request could be answered: chat goes on without Postgres and without Redis."""
+    """503 only where no request could be answered: chat goes on without Postgres and without Redis.
+
+    `breakers` names the targets whose breaker is not closed.
+    """
     services = gateway().services
     dependencies = {name: state for name, state in watch().states().items() if name != "benchmark"}
     checks = {**dependencies, "providers": _providers(services)}
     status = "ok" if set(checks.values()) == {OK} else "degraded"
-    return ok({"status": status, "checks": checks}, 200 if checks["providers"] == OK else 503)
+    open_ones = {str(target): state for target, state in gateway().breakers.states(utc_now()).items()}
+    facts = {"status": status, "checks": checks, "breakers": open_ones}
+    return ok(facts, 200 if checks["providers"] == OK else 503)
 
 
 def _providers(services: Services) -> str:

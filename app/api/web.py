@@ -1,4 +1,4 @@
-"""The dashboard: three static files that show what the API says."""
+"""The dashboard and the reference: static files that show what the API says."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from flask import Blueprint, Response, send_from_directory
 
 FOLDER = Path(__file__).parents[1] / "web"
-FILES = {"style.css", "dashboard.js"}
+FILES = {"style.css", "dashboard.js", "docs.js"}
 #: nothing but our own files runs in the page, and nobody frames it
 POLICY = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
@@ -16,15 +16,17 @@ web = Blueprint("web", __name__)
 
 @web.get("/")
 def index() -> Response:
-    return _file("index.html")
+    """The dashboard."""
+    return static_file("index.html")
 
 
 @web.get("/web/<name>")
 def part(name: str) -> Response:
-    return _file(name) if name in FILES else Response(status=404)
+    """A part of a page."""
+    return static_file(name) if name in FILES else Response(status=404)
 
 
-def _file(name: str) -> Response:
+def static_file(name: str) -> Response:
     response = send_from_directory(FOLDER, name)
     response.headers["Content-Security-Policy"] = POLICY
     response.headers["Cache-Control"] = "no-cache"

@@ -10,7 +10,7 @@ from app import bootstrap, logs, settings
 from app.api import create_app
 
 #: requests in flight per process
-THREADS = 64
+THREADS = 256
 #: an API request must not wait longer for a frozen Redis
 PUBLISH_TIMEOUT_S = 2.0
 

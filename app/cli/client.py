@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -19,39 +22,70 @@ class Unreachable(click.ClickException):
 
 def call(method: str, path: str, body: dict[str, Any] | None = None, *, timeout_s: float = 60) -> Any:
     """`data` of the answer; a ClickException with the API's own message else."""
-    return _checked(*_answer(method, path, body, timeout_s))["data"]
+    with _opened(method, path, body, timeout_s) as response:
+        return _data(response)
 
 
 def fetch(path: str, *, timeout_s: float = 60) -> str:
-    """The body of an answer that has no envelope; a ClickException as `call` where it is a refusal."""
-    response, answer = _answer("GET", path, None, timeout_s)
-    if not response.ok:
-        _checked(response, answer)
-    return response.text
+    """The body of an answer that has no envelope; raises as `call` does where it is a refusal."""
+    with _opened("GET", path, None, timeout_s) as response:
+        if not response.ok:
+            _data(response)
+        return response.text
 
 
-def _answer(method: str, path: str, body: dict[str, Any] | None, timeout_s: float) -> tuple[requests.Response, Any]:
+def events(method: str, path: str, body: dict[str, Any], *, timeout_s: float = 60) -> Iterator[tuple[str, Any]]:
+    """The answer's server-sent events, name and data, as they come; raises as `call` does."""
+    with _opened(method, path, body, timeout_s, stream=True) as response:
+        if not response.headers.get("Content-Type", "").startswith("text/event-stream"):
+            _data(response)
+        name = ""
+        with _reachable():
+            # lines of bytes: a character may stand on both sides of a piece's end
+            for line in response.iter_lines(chunk_size=None):
+                if line.startswith(b"event: "):
+                    name = line.removeprefix(b"event: ").decode()
+                elif line.startswith(b"data: "):
+                    yield name, json.loads(line.removeprefix(b"data: "))
+
+
+def _opened(
+    method: str, path: str, body: dict[str, Any] | None, timeout_s: float, *, stream: bool = False
+) -> requests.Response:
     configured = settings.load()
-    base = configured.url or f"http://127.0.0.1:{configured.port}"
     key = configured.admin_key or configured.api_key
-    try:
-        response = requests.request(
+    with _reachable():
+        return requests.request(
             method,
-            base + path,
+            _base() + path,
             json=body,
             headers={"Authorization": f"Bearer {key}"} if key else {},
             timeout=(3, timeout_s),
+            stream=stream,
         )
-        return response, response.json()
+
+
+def _base() -> str:
+    configured = settings.load()
+    return configured.url or f"http://127.0.0.1:{configured.port}"
+
+
+@contextmanager
+def _reachable() -> Iterator[None]:
+    base = _base()
+    try:
+        yield
     except requests.ConnectionError:
         raise Unreachable(f"nothing answers at {base}: is `make up` running? (TOOLOO_URL names another one)") from None
     except requests.RequestException as error:
         raise Unreachable(f"{base} did not answer as it should: {error}") from None
 
 
-def _checked(response: requests.Response, answer: Any) -> dict[str, Any]:
+def _data(response: requests.Response) -> Any:
+    with _reachable():
+        answer = response.json()
     if not isinstance(answer, dict) or not answer.get("success"):
         problem = answer.get("error", {}) if isinstance(answer, dict) else {}
         code = problem.get("code", response.status_code)
         raise click.ClickException(f"{problem.get('message', response.reason)} [{code}]")
-    return answer
+    return answer["data"]

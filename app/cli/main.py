@@ -25,6 +25,7 @@ COMMANDS = {
     "insights": "app.cli.reports:insights",
     "config": "app.cli.config_history:config",
     "chat": "app.cli.chat:chat",
+    "explain": "app.cli.explain:explain",
     "replay": "app.cli.replay:replay",
     "rebuild": "app.cli.history:rebuild",
     "lab": "app.cli.lab:lab",

@@ -6,6 +6,7 @@ Each imports what it needs when it is called: seven of them start at once with `
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 
 import click
@@ -69,21 +70,24 @@ def api() -> None:
 
     configured = settings.load()
     bootstrap.check_exposure(configured)
-    Server(
-        "app.api.wsgi:create",
-        factory=True,
-        address=configured.host,
-        port=configured.port,
-        interface=Interfaces.WSGI,
-        workers=configured.api_processes,
-        blocking_threads=THREADS,
-        backlog=1024,
-        respawn_failed_workers=True,
-        workers_kill_timeout=5,
-        log_access=False,
-        log_level=LogLevels.error,  # it warns of the very number of threads that was measured to be right
-        websockets=False,
-    ).serve()
+    # prometheus_client looks for it at import: each process counts in a file of its own there (app.metrics)
+    with tempfile.TemporaryDirectory(prefix="tooloo-metrics-", ignore_cleanup_errors=True) as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        Server(
+            "app.api.wsgi:create",
+            factory=True,
+            address=configured.host,
+            port=configured.port,
+            interface=Interfaces.WSGI,
+            workers=configured.api_processes,
+            blocking_threads=THREADS,
+            backlog=1024,
+            respawn_failed_workers=True,
+            workers_kill_timeout=5,
+            log_access=False,
+            log_level=LogLevels.error,  # it warns of the very number of threads that was measured to be right
+            websockets=False,
+        ).serve()
 
 
 @click.command()

@@ -150,6 +150,9 @@ class GatewayPolicy:
     first_token_ms: int = 20_000
     outcome_buffer: int = 10_000
     outcome_stream: int = 100_000
+    log_share: float = 1.0
+    log_per_s: int = 50
+    log_days: int = 14
 
 
 @dataclass(frozen=True, slots=True)

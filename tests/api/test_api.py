@@ -149,7 +149,7 @@ def test_a_round_is_accepted_while_the_broker_is_away(client: FlaskClient, syste
         ("GET", f"{SYSTEM}/benchmark-results?limit=many", None, 400),
         ("POST", "/api/v1/chat", {}, 400),
         ("POST", "/api/v1/chat", {"message": "a", "messages": [{"role": "user", "content": "a"}]}, 400),
-        ("POST", "/api/v1/chat", {"message": "a", "stream": True}, 400),
+        ("POST", "/api/v1/chat", {"message": "a", "stream": "often"}, 400),
         ("POST", "/api/v1/chat", {"message": "a", "modelConfig": {"temperature": 9}}, 400),
         ("POST", "/api/v1/chat", {"messages": [{"role": "robot", "content": "a"}]}, 400),
     ],
@@ -242,6 +242,7 @@ def test_readiness_names_every_dependency(client: FlaskClient) -> None:
     assert client.get("/readyz").get_json()["data"] == {
         "status": "ok",
         "checks": {"postgres": "ok", "redis": "ok", "providers": "ok"},
+        "breakers": {},
     }
 
 
@@ -265,6 +266,12 @@ def test_liveness_tells_whether_rounds_come(client: FlaskClient, system: System)
         ("POST", f"{SYSTEM}/runtime-config", "admin-kez", 401),
         ("POST", "/api/v1/chat", None, 401),
         ("POST", "/api/v1/chat", "chat-key", 400),  # let in, and refused for its body
+        ("POST", "/v1/chat/completions", None, 401),
+        ("POST", "/v1/chat/completions", "chat-key", 400),
+        ("GET", "/v1/models", None, 401),
+        ("GET", "/metrics", None, 401),
+        ("GET", "/docs", None, 200),
+        ("GET", "/openapi.json", None, 200),
     ],
 )
 def test_with_keys_set_each_route_needs_its_own(
@@ -282,6 +289,9 @@ def test_with_keys_set_each_route_needs_its_own(
     )
 
     assert response.status_code == status
+    if path.startswith("/v1") and status == 401:
+        assert response.get_json()["error"]["code"] == "invalid_api_key"
+    response.close()
     running.stop()
     system.close()
 

@@ -4,6 +4,7 @@ lab      how well the lab keeps its times, at 100 calls at once
 client   what a provider call costs over a raw pooled urllib3 request
 rounds   wall time, task overhead and measurement error of rounds; --large adds one of 10,000 probes
 routing  what one routing decision costs, beside LiteLLM's strategies (installed into build/ for it)
+gateway  requests/s, added latency and streams, beside a bare pass-through and LiteLLM (installed into build/ for it)
 trace    the whole stack on a recorded trace
 """
 
@@ -17,6 +18,7 @@ BENCHES = {
     "client": "tests.bench.client_overhead",
     "rounds": "tests.bench.rounds",
     "routing": "tests.bench.routing",
+    "gateway": "tests.bench.gateway",
     "trace": "tests.bench.trace_stack",
 }
 SHORT = ("lab", "client", "routing")

@@ -1,0 +1,71 @@
+"""The names that `model` may have under /v1, and what they stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from app.domain.catalog import TaskType
+from app.errors import UnknownModel
+from app.services import Services
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """None: not chosen by the request, but by the router, or by what the request says."""
+
+    provider: str | None = None
+    model: str | None = None
+    task_type: TaskType | None = None
+
+
+Choice = Callable[[str], Chosen]
+
+
+def choose(services: Services, name: str) -> Chosen:
+    """`auto`, `auto:TASK`, `PROVIDER`, `PROVIDER/MODEL`, or a MODEL that one provider alone has.
+
+    The last is what makes an existing script run unchanged. Raises UnknownModel, which says what there is.
+    """
+    kind, colon, task = name.partition(":")
+    if kind == AUTO and (not colon or task in set(TaskType)):
+        return Chosen(task_type=TaskType(task) if colon else None)
+    names = {provider.name for provider in services.providers}
+    provider, slash, model = name.partition("/")
+    if name in names:
+        return _callable(services, Chosen(name))
+    if slash and provider in names and model in _models(services, provider):
+        return _callable(services, Chosen(provider, model))
+    owners = [each.name for each in services.providers if name in each.models]
+    if len(owners) == 1:
+        return _callable(services, Chosen(owners[0], name))
+    known = ", ".join(each["id"] for each in listed(services))
+    several = f"; {name!r} is a model of {' and '.join(owners)}: name one of them" if owners else ""
+    raise UnknownModel(f"there is no model {name!r} here; there are: {known}{several}", field="model")
+
+
+def _callable(services: Services, chosen: Chosen) -> Chosen:
+    provider = chosen.provider or ""
+    why = services.left_out(services.config.value).get(provider)
+    if why is not None:
+        raise UnknownModel(f"{provider} cannot be called at the moment: {why}", field="model")
+    return chosen
+
+
+def _models(services: Services, provider: str) -> tuple[str, ...]:
+    return next(each.models for each in services.providers if each.name == provider)
+
+
+def listed(services: Services) -> list[dict[str, Any]]:
+    """GET /v1/models: everything that can be asked for now."""
+    left_out = services.left_out(services.config.value)
+    targets = [target for target in services.targets if target.provider not in left_out]
+    providers = dict.fromkeys(target.provider for target in targets)
+    automatic = [AUTO, *(f"{AUTO}:{task}" for task in TaskType if task is not TaskType.DEFAULT)]
+    owned = [(name, "tooloo") for name in automatic]
+    owned += [(name, name) for name in providers]
+    owned += [(str(target), target.provider) for target in targets]
+    return [{"id": name, "object": "model", "created": 0, "owned_by": owner} for name, owner in owned]

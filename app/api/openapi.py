@@ -1,0 +1,129 @@
+"""GET /openapi.json and GET /docs: the reference of every route of this app, made from the routes themselves."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from flask import Blueprint, Flask, Response, current_app
+from pydantic import BaseModel
+from werkzeug.routing import Rule
+
+from app.api.chat import ChatBody
+from app.api.envelope import json_response
+from app.api.openai_request import ChatCompletionRequest
+from app.api.system import BenchmarkBody
+from app.api.web import static_file
+
+#: request bodies by endpoint, where there is a model of it
+BODIES: Mapping[str, type[BaseModel]] = {
+    "chat.answer": ChatBody,
+    "openai.chat_completions": ChatCompletionRequest,
+    "system.start_benchmark": BenchmarkBody,
+}
+#: query parameters by endpoint
+QUERIES: Mapping[str, Mapping[str, str]] = {
+    "system.benchmark_results": {"limit": "how many rounds, 1 to 100"},
+    "system.insights": {"limit": "of how many rounds, 1 to 100"},
+    "system.scorecard": {"segment": "whose weights to rank by"},
+    "requests.usage": {"days": "1 to 366", "by": "day, key, segment, provider, model: separated by commas"},
+}
+#: endpoints that stream where the request asks for it
+STREAMS = {"chat.answer", "openai.chat_completions"}
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+#: the page of the dashboard and its parts, and the catch-all: no part of the API
+UNLISTED = {"openai.nothing"}
+
+openapi = Blueprint("openapi", __name__)
+
+
+@openapi.get("/openapi.json")
+def reference() -> Response:
+    """This reference, for machines."""
+    return json_response(describe(current_app))
+
+
+@openapi.get("/docs")
+def page() -> Response:
+    """This reference, for people."""
+    return static_file("docs.html")
+
+
+def describe(app: Flask) -> dict[str, Any]:
+    """The OpenAPI document of everything `app` serves."""
+    paths: dict[str, dict[str, Any]] = {}
+    schemas: dict[str, Any] = {}
+    for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule):
+        if rule.endpoint not in UNLISTED:
+            for method in _methods(rule):
+                paths.setdefault(path_of(rule), {})[method.lower()] = _operation(app, rule, method, schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "TooLoo",
+            "version": "1",
+            "description": "Times are epoch milliseconds. Under /api/v1 answers are {success, data} and errors "
+            "{success, error: {code, message, field?, requestId}}; under /v1 both are OpenAI's.",
+        },
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+        },
+        "security": [{}, {"key": []}],
+    }
+
+
+def path_of(rule: Rule) -> str:
+    """`/x/<path:name>` → `/x/{name}`."""
+    return re.sub(r"<(?:[^:<>]+:)?([^<>]+)>", r"{\1}", rule.rule)
+
+
+def _methods(rule: Rule) -> Iterator[str]:
+    return (method for method in METHODS if method in (rule.methods or ()))
+
+
+def _operation(app: Flask, rule: Rule, method: str, schemas: dict[str, Any]) -> dict[str, Any]:
+    summary, _, more = inspect.cleandoc(app.view_functions[rule.endpoint].__doc__ or "").partition("\n")
+    operation: dict[str, Any] = {
+        "operationId": f"{rule.endpoint}.{method.lower()}",
+        "tags": [rule.endpoint.partition(".")[0]],
+        "summary": summary or rule.endpoint.rpartition(".")[2].replace("_", " "),
+        "responses": {
+            "200": {"description": "done", "content": _answers(rule)},
+            "default": {"description": "an error, with its code and what to do", "content": {"application/json": {}}},
+        },
+    }
+    if more.strip():
+        operation["description"] = more.strip()
+    if parameters := [*_in_path(rule), *_in_query(rule)]:
+        operation["parameters"] = parameters
+    if method in {"POST", "PUT", "PATCH"}:
+        operation["requestBody"] = {"content": {"application/json": {"schema": _schema(rule, schemas)}}}
+    return operation
+
+
+def _answers(rule: Rule) -> dict[str, Any]:
+    return {"application/json": {}, **({"text/event-stream": {}} if rule.endpoint in STREAMS else {})}
+
+
+def _in_path(rule: Rule) -> Iterator[dict[str, Any]]:
+    for name in sorted(rule.arguments):
+        yield {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+
+
+def _in_query(rule: Rule) -> Iterator[dict[str, Any]]:
+    for name, meaning in QUERIES.get(rule.endpoint, {}).items():
+        yield {"name": name, "in": "query", "description": meaning, "schema": {"type": "string"}}
+
+
+def _schema(rule: Rule, schemas: dict[str, Any]) -> dict[str, Any]:
+    model = BODIES.get(rule.endpoint)
+    if model is None:
+        return {"type": "object"}
+    schema = model.model_json_schema(by_alias=True, ref_template="#/components/schemas/{model}")
+    schemas.update(schema.pop("$defs", {}))
+    schemas[model.__name__] = schema
+    return {"$ref": f"#/components/schemas/{model.__name__}"}

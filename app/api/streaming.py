@@ -1,0 +1,21 @@
+"""Server-sent events over a ReplyStream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from flask import Response
+
+from app.gateway import ReplyStream
+
+
+def event_stream(stream: ReplyStream, events: Iterator[bytes], headers: Mapping[str, str]) -> Response:
+    """Each event leaves as soon as it is made, and is made when the client has room for it.
+
+    A client that goes away is noticed at the next event; the call to the provider is stopped then.
+    """
+    response = Response(events, mimetype="text/event-stream", headers=dict(headers))
+    response.headers["Cache-Control"] = "no-cache"
+    response.headers["X-Accel-Buffering"] = "no"  # nginx would collect events else
+    response.call_on_close(stream.close)
+    return response

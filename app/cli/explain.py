@@ -1,0 +1,51 @@
+"""tooloo explain: why a request went where it went."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from app.cli.client import call
+from app.cli.main import print_json
+
+
+@click.command()
+@click.argument("request_id")
+@click.option("--json", "as_json", is_flag=True, help="The whole entry, with the evidence behind every score.")
+def explain(request_id: str, as_json: bool) -> None:
+    """Show the route of a request: who could have answered, who did, and why.
+
+    \b
+    Example:  tooloo explain req-0f1e2d3c4b5a69788796a5b4c3d2e1f0
+    """
+    data = call("GET", f"/api/v1/requests/{request_id}")
+    if as_json:
+        print_json(data)
+        return
+    for line in lines(data):
+        click.echo(line)
+
+
+def lines(data: dict[str, Any]) -> list[str]:
+    when = datetime.fromtimestamp(data["timestamp"] / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    served = f"{data['provider']}/{data['model']}" if data["provider"] else "nobody"
+    cost = "cost unknown" if data["cost"] is None else f"${data['cost']:.6f}"
+    notes = [data["asked"], data["status"], f"{data['latency']:.0f} ms", cost, f"config {data['configVersion']}"]
+    notes += ["streamed"] if data["stream"] else []
+    notes += [f"segment {data['segment']}"] if data["segment"] else []
+    notes += ["SIMULATED"] if data["simulated"] else []
+    why = data["explanation"]
+    told = [f"{when}Z  {' · '.join(notes)}", f"answered by {served}: {why['reason']}"]
+    told += ["", "attempts"] if data["attempts"] else []
+    for number, attempt in enumerate(data["attempts"], 1):
+        error = attempt.get("error")
+        end = "answered" if attempt["success"] else f"{error['code']}: {error['message']}" if error else "client gone"
+        told.append(f"  {number}. {attempt['provider']}/{attempt['model']}  {attempt['latency']:.0f} ms  {end}")
+    told += ["", "candidates, in the order of the ranking"]
+    for number, candidate in enumerate(why["candidates"], 1):
+        score = "–" if candidate.get("score") is None else f"{candidate['score']:.3f}"
+        reasons = "; ".join(candidate.get("reasons", []))
+        told.append(f"  {number}. {candidate['provider']}/{candidate['model']}  {score}  {reasons}".rstrip())
+    return told

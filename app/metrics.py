@@ -1,0 +1,124 @@
+"""What Prometheus is told, at GET /metrics.
+
+Counters and histograms are those of all processes of one `tooloo api` together, whichever of them answers: it names a
+folder (FOLDER_VARIABLE) in which each process keeps its numbers in a file, and a scrape adds the files up. They go on
+counting over the death of a process. Gauges are read from what the answering process holds
+in memory, which is the same in all of them within a second.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from typing import TypeVar
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from app.domain.catalog import Target
+from app.errors import ProviderError
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+#: names the folder; prometheus_client reads it at import
+FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+#: s; from a cached answer to the longest reasoning
+LATENCIES_S = (0.05, 0.1, 0.2, 0.4, 0.8, 1.5, 3.0, 6.0, 12.0, 30.0, 60.0)
+OK = "ok"
+
+Family = TypeVar("Family", Counter, Histogram)
+Gauges = Callable[[], Iterator[Metric]]
+
+
+class Metrics:
+    """The numbers of this process."""
+
+    def __init__(self) -> None:
+        self._own = CollectorRegistry()
+        self._requests = Counter(
+            "tooloo_requests", "Chat requests, by how they ended.", ("outcome", "stream"), registry=self._own
+        )
+        self._latency = Histogram(
+            "tooloo_request_seconds",
+            "Chat requests that were answered, from arrival to the last token.",
+            ("provider",),
+            buckets=LATENCIES_S,
+            registry=self._own,
+        )
+        self._first_token = Histogram(
+            "tooloo_first_token_seconds",
+            "Streamed requests, from arrival to the first token.",
+            ("provider",),
+            buckets=LATENCIES_S,
+            registry=self._own,
+        )
+        self._attempts = Counter(
+            "tooloo_attempts",
+            "Calls to providers on behalf of chat requests.",
+            ("provider", "model", "outcome"),
+            registry=self._own,
+        )
+        self._cost = Counter(
+            "tooloo_cost_usd", "USD spent on chat requests, where a price is known.", ("provider",), registry=self._own
+        )
+        self._tokens = Counter("tooloo_tokens", "Tokens of chat requests.", ("provider", "kind"), registry=self._own)
+        self._dropped = Counter(
+            "tooloo_outcomes_dropped", "Outcomes lost to a full buffer while Redis was away.", registry=self._own
+        )
+
+    def request(self, outcome: str, *, stream: bool) -> None:
+        """`outcome`: ok, or the code of the error."""
+        _of(self._requests, outcome, "true" if stream else "false").inc()
+
+    def answered(self, provider: str, latency_ms: float, cost_usd: float | None, prompt: int, completion: int) -> None:
+        _of(self._latency, provider).observe(latency_ms / 1000)
+        _of(self._tokens, provider, "prompt").inc(prompt)
+        _of(self._tokens, provider, "completion").inc(completion)
+        if cost_usd is not None:
+            _of(self._cost, provider).inc(cost_usd)
+
+    def began(self, provider: str, after_ms: float) -> None:
+        _of(self._first_token, provider).observe(after_ms / 1000)
+
+    def attempt(self, target: Target, error: ProviderError | None) -> None:
+        _of(self._attempts, target.provider, target.model, OK if error is None else error.code).inc()
+
+    def dropped(self) -> None:
+        self._dropped.inc()
+
+    def render(self, gauges: Gauges) -> bytes:
+        """The text a scrape gets."""
+        if os.environ.get(FOLDER_VARIABLE):
+            counted = CollectorRegistry()
+            MultiProcessCollector(counted)  # type: ignore[no-untyped-call]  # the library does not say
+        else:
+            counted = self._own
+        now = CollectorRegistry()
+        now.register(_Gauges(gauges))
+        return bytes(generate_latest(counted)) + bytes(generate_latest(now))
+
+
+@cache
+def _of(family: Family, *labels: str) -> Family:
+    """labels() checks and locks at every call, which is most of what counting costs."""
+    return family.labels(*labels)
+
+
+class _Gauges(Collector):
+    def __init__(self, gauges: Gauges) -> None:
+        self._gauges = gauges
+
+    def collect(self) -> Iterable[Metric]:
+        return self._gauges()
+
+
+def gauge(name: str, help_text: str, values: Iterable[tuple[dict[str, str], float]]) -> Metric:
+    """A gauge family; `values`: labels and number."""
+    rows = list(values)
+    names = list(rows[0][0]) if rows else []
+    family = GaugeMetricFamily(name, help_text, labels=names)
+    for labels, value in rows:
+        family.add_metric([labels[each] for each in names], value)
+    return family

@@ -1,0 +1,64 @@
+"""The request log and the usage per day: how they come in, and how they end.
+
+gateway → Recorder → Redis stream → take_in, in the transaction that takes in the outcomes → Postgres
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy.orm import Session
+
+from app.services import Services
+from app.store import database, requests
+
+log = structlog.get_logger()
+
+
+class Limit:
+    """So many log entries per second, from one thread; as many again for those that are urgent."""
+
+    def __init__(self, per_s: int) -> None:
+        self._per_s = per_s
+        self._second = 0
+        self._taken = 0
+
+    def takes(self, now_s: float, *, urgent: bool) -> bool:
+        if int(now_s) != self._second:
+            self._second, self._taken = int(now_s), 0
+        if self._taken >= self._per_s * (2 if urgent else 1):
+            return False
+        self._taken += 1
+        return True
+
+
+def take_in(session: Session, entries: Sequence[str]) -> None:
+    """Entries of the stream, each once: its position is kept in this same transaction."""
+    rows = [row for entry in entries if (row := _parsed(entry)) is not None]
+    requests.count(session, [requests.used(row) for row in rows])
+    requests.record(session, [row for row in rows if "explanation" in row])
+
+
+def _parsed(entry: str) -> dict[str, Any] | None:
+    """None for an entry that is not one of ours: it is reported, and passed over for good."""
+    try:
+        row: Mapping[str, Any] = json.loads(entry)
+        parsed = {**row, "at": datetime.fromisoformat(row["at"])}
+        requests.used(parsed)
+    except (ValueError, KeyError, TypeError) as error:
+        log.error("request log entry not readable, dropped", reason=repr(error))
+        return None
+    return parsed
+
+
+def purge(services: Services) -> None:
+    """Delete what is older than the policy keeps."""
+    with database.transaction(services.sessions) as session:
+        before = database.now(session) - timedelta(days=services.policy.gateway.log_days)
+        deleted = requests.delete_before(session, before)
+    if deleted:
+        log.info("request log purged", deleted=deleted)

@@ -1,0 +1,107 @@
+"""The request log, and the usage per day."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+import structlog
+from sqlalchemy import delete, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from app.models import LoggedRequest, Usage
+from app.store.outcomes import UNSTORABLE
+
+log = structlog.get_logger()
+
+#: what usage can be told apart by: the key of the `usage` table, in its order
+DIMENSIONS = ("day", "key", "segment", "provider", "model", "simulated")
+#: what is added up
+SUMS = ("requests", "failed", "unpriced", "prompt_tokens", "completion_tokens", "cost_usd")
+#: rows deleted in one transaction
+PURGE_BATCH = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What one request used."""
+
+    #: values of DIMENSIONS
+    of: tuple[date, str, str, str, str, bool]
+    #: values of SUMS
+    sums: tuple[int, int, int, int, int, float]
+
+
+def used(row: Mapping[str, Any]) -> Used:
+    """Of a row of the request log; raises KeyError or TypeError for what is none."""
+    answered = row["provider"] is not None
+    cost = row["cost_usd"]
+    names = (row["key"] or "", row["segment"] or "", row["provider"] or "", row["model"] or "")
+    return Used(
+        (row["at"].astimezone(UTC).date(), *names, bool(row["simulated"])),
+        (
+            1,
+            int(not answered),
+            int(answered and cost is None),
+            int(row["prompt_tokens"] or 0),
+            int(row["completion_tokens"] or 0),
+            float(cost or 0.0),
+        ),
+    )
+
+
+def count(session: Session, spent: Iterable[Used]) -> None:
+    """Add to the usage of the days."""
+    totals: dict[tuple[Any, ...], list[float]] = defaultdict(lambda: [0] * len(SUMS))
+    for each in spent:
+        for place, value in enumerate(each.sums):
+            totals[each.of][place] += value
+    for of, sums in sorted(totals.items()):
+        new = insert(Usage).values(**dict(zip(DIMENSIONS, of, strict=True)), **dict(zip(SUMS, sums, strict=True)))
+        added = {name: getattr(Usage, name) + new.excluded[name] for name in SUMS}
+        session.execute(new.on_conflict_do_update(index_elements=DIMENSIONS, set_=added))
+
+
+def record(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows of the request log; one that cannot be stored is reported and left out."""
+    if not rows:
+        return
+    try:
+        _insert(session, rows)
+    except UNSTORABLE as error:
+        if len(rows) > 1:
+            for row in rows:
+                record(session, [row])
+            return
+        reason = str(getattr(error, "orig", error)).strip().splitlines()[0]
+        log.error("request not storable, dropped", request_id=rows[0].get("request_id"), reason=reason)
+
+
+def _insert(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+    with session.begin_nested():
+        session.execute(insert(LoggedRequest).on_conflict_do_nothing(), [dict(row) for row in rows])
+
+
+def get(session: Session, request_id: str) -> LoggedRequest | None:
+    return session.get(LoggedRequest, request_id)
+
+
+def delete_before(session: Session, moment: datetime) -> int:
+    """The number of requests deleted: the oldest, PURGE_BATCH at most."""
+    oldest = select(LoggedRequest.request_id).where(LoggedRequest.at < moment).limit(PURGE_BATCH).scalar_subquery()
+    gone = session.execute(
+        delete(LoggedRequest).where(LoggedRequest.request_id.in_(oldest)).returning(LoggedRequest.request_id)
+    )
+    return len(gone.all())
+
+
+def usage(session: Session, since: date, by: Sequence[str]) -> list[dict[str, Any]]:
+    """Sums since a day, told apart by some of DIMENSIONS, in their order; simulated and real never in one row."""
+    kept = [getattr(Usage, name) for name in dict.fromkeys((*by, "simulated"))]
+    sums = [func.sum(getattr(Usage, name)).label(name) for name in SUMS]
+    query = select(*kept, *sums).where(Usage.day >= since).group_by(*kept).order_by(*kept)
+    return [dict(row._mapping) for row in session.execute(query)]

@@ -1,0 +1,273 @@
+"""One request on its way: its clock, its attempts, and what is written down of them.
+
+Nothing in here waits: outcomes, the request's log entry and its numbers go to memory, and from there elsewhere.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from app import live_config
+from app.breakers import Breakers
+from app.calls import Attempt, Call, Reply
+from app.domain import router
+from app.domain.catalog import Provider, Target
+from app.domain.ranking import Plan
+from app.domain.router import Route
+from app.domain.runtime_config import RuntimeConfig
+from app.errors import AllAttemptsFailed, ProviderError, Timeout, TooLooError
+from app.evidence import Entry, Recorder
+from app.metrics import OK, Metrics
+from app.providers.base import Answer, ChatRequest, Endpoint, Timing, Usage
+from app.providers.prices import answer_cost, cost_usd
+from app.request_log import Limit
+from app.services import Services
+
+#: of the outcomes table
+Row = dict[str, Any]
+#: error class of an attempt whose client went away before its end; counts for and against nobody
+CLIENT_GONE = "client_gone"
+
+
+@dataclass(slots=True)
+class Trip:
+    services: Services
+    recorder: Recorder
+    breakers: Breakers
+    metrics: Metrics
+    log_limit: Limit
+    call: Call
+    config: RuntimeConfig
+    plan: Plan
+    route: Route
+    stream: bool
+    started_s: float = field(default_factory=time.perf_counter)
+    attempts: list[Attempt] = field(default_factory=list)
+
+    def targets(self) -> Iterator[Target]:
+        """The targets to call, one after the other, while there is time; one on trial for another request last."""
+        limit = self.services.policy.gateway.max_attempts
+        waiting: list[Target] = []
+        for target in self.route.order:
+            if not self.breakers.admits(target, _now()):
+                waiting.append(target)
+            elif self._may_go_on(target, limit):
+                yield target
+        for target in waiting:
+            if self._may_go_on(target, limit):
+                yield target
+
+    def _may_go_on(self, target: Target, limit: int) -> bool:
+        if len(self.attempts) < limit and self.time_left_ms(target) > 0:
+            return True
+        self.breakers.release(target)
+        return False
+
+    def time_left_ms(self, target: Target) -> int:
+        """The request's one deadline, or the provider's own where that is nearer."""
+        left = self.services.policy.gateway.deadline_ms - self.elapsed_ms()
+        mine = self.config.providers.get(target.provider)
+        return int(min(left, self._provider(target).timeout_ms if mine is None else mine.timeout))
+
+    def elapsed_ms(self) -> float:
+        return (time.perf_counter() - self.started_s) * 1000
+
+    def endpoint(self, target: Target) -> Endpoint:
+        return self.services.endpoints[target.provider]
+
+    def request(self, target: Target) -> ChatRequest:
+        """Default < task type < provider < the request itself."""
+        parameters = {**self.config.model_parameters(self.call.task_type, target.provider), **self.call.parameters}
+        return ChatRequest(messages=self.call.messages, **parameters)
+
+    def answered(self, target: Target, answer: Answer) -> Reply:
+        """The end of a trip that went well."""
+        cost = answer_cost(self._provider(target), answer, _now())
+        self._attempted(Attempt(target, True, answer.timing.total_ms))
+        latency_ms = self.elapsed_ms()
+        self.metrics.answered(target.provider, latency_ms, cost, answer.usage.prompt, answer.usage.completion)
+        self._end(self._outcome(answer.timing, answer.usage, cost), answer.usage, cost)
+        return Reply(
+            request_id=self.call.request_id,
+            answer=answer,
+            target=target,
+            task_type=self.call.task_type,
+            explored=self.explored,
+            attempts=tuple(self.attempts),
+            latency_ms=latency_ms,
+            cost_usd=cost,
+            simulated=self.services.simulated,
+        )
+
+    def failed(self, target: Target, error: ProviderError) -> None:
+        """Count a failed attempt; raises the error where another target would fare no better."""
+        outcome = self._failure(target, error)
+        if not error.elsewhere:
+            self._end(outcome, error=error)
+            raise error
+        if outcome is not None:
+            self._hand_over({"outcome": outcome})
+
+    def broke(self, target: Target, error: ProviderError) -> None:
+        """The end of a stream that had begun: counted against the target, and nobody can take over."""
+        self._end(self._failure(target, error), error=error)
+
+    def lost(self) -> AllAttemptsFailed | Timeout:
+        """The end of a trip on which every target failed: the error to raise."""
+        causes = tuple(a.error for a in self.attempts if a.error is not None)
+        error: AllAttemptsFailed | Timeout
+        if causes:
+            tried = "; ".join(f"{a.target}: {a.error.code if a.error else ''}: {a.error}" for a in self.attempts)
+            error = AllAttemptsFailed(f"every provider on the route failed: {tried}", causes=causes)
+        else:
+            error = Timeout("the request's deadline passed before a provider could be called")
+        self._end(None, error=error)
+        return error
+
+    def abandoned(self, target: Target, usage: Usage, timing: Timing) -> None:
+        """The end of a stream whose client went away: paid for as far as it came, good or bad for nobody."""
+        self.breakers.release(target)
+        self.attempts.append(Attempt(target, False, timing.total_ms))
+        cost = cost_usd(self._provider(target), target.model, usage, at=_now())
+        outcome = self._outcome(timing, usage, cost, error_class=CLIENT_GONE, counts=False)
+        self._end(outcome, usage, cost, status=CLIENT_GONE)
+
+    @property
+    def explored(self) -> bool:
+        return self.route.explored
+
+    def _provider(self, target: Target) -> Provider:
+        return self.services.endpoints[target.provider].provider
+
+    def _failure(self, target: Target, error: ProviderError) -> Row | None:
+        self._attempted(Attempt(target, False, error.timing.total_ms if error.timing else 0.0, error))
+        return self._outcome(error.timing, None, None, error_class=error.code, counts=error.counts)
+
+    def _attempted(self, attempt: Attempt) -> None:
+        self.attempts.append(attempt)
+        self.breakers.observe(attempt.target, attempt.error, _now())
+        self.metrics.attempt(attempt.target, attempt.error)
+
+    def _outcome(
+        self,
+        timing: Timing | None,
+        usage: Usage | None,
+        cost: float | None,
+        *,
+        error_class: str | None = None,
+        counts: bool = True,
+    ) -> Row | None:
+        """The last attempt as evidence; None where the config says that none is collected."""
+        if not (self.config.global_.enabled and self.config.features.metrics_collection):
+            return None
+        attempt, first = self.attempts[-1], len(self.attempts) == 1
+        return {
+            "request_id": self.call.request_id,
+            "attempt": len(self.attempts),
+            "at": _now().isoformat(),
+            "provider": attempt.target.provider,
+            "model": attempt.target.model,
+            "task_type": self.call.task_type.value,
+            "segment": self.call.segment,
+            "success": attempt.success,
+            "latency_ms": attempt.latency_ms,
+            "ttft_ms": timing.first_token_ms if timing else None,
+            "connect_ms": timing.connect_ms if timing else None,
+            **_tokens(usage),
+            "reasoning_tokens": usage.reasoning if usage else None,
+            "cached_tokens": usage.cached if usage else None,
+            "tokens_estimated": bool(usage and usage.estimated),
+            "cost_usd": cost,
+            "error_class": error_class,
+            "counts": counts,
+            "simulated": self.services.simulated,
+            "explored": self.route.explored and first,
+            "propensity": self.route.propensity if first else None,
+            "revision": self.config.revision,
+        }
+
+    def _end(
+        self,
+        outcome: Row | None,
+        usage: Usage | None = None,
+        cost: float | None = None,
+        *,
+        error: TooLooError | None = None,
+        status: str | None = None,
+    ) -> None:
+        """Count the request, and hand its last outcome and its log entry over."""
+        ended = status or (OK if error is None else error.code)
+        self.metrics.request(ended, stream=self.stream)
+        served = self.attempts[-1].target if error is None and self.attempts else None
+        entry: dict[str, Any] = {
+            "request_id": self.call.request_id,
+            "at": _now().isoformat(),
+            "key": self.call.key,
+            "segment": self.call.segment,
+            "task_type": self.call.task_type.value,
+            "asked": self.call.asked,
+            "stream": self.stream,
+            "status": ended,
+            "provider": served.provider if served else None,
+            "model": served.model if served else None,
+            "latency_ms": round(self.elapsed_ms(), 1),
+            **_tokens(usage),
+            "cost_usd": cost,
+            "simulated": self.services.simulated,
+            "revision": self.config.revision,
+        }
+        request: Entry = {"request": lambda: {**entry, **self._explained(ended)}}
+        self._hand_over(request if outcome is None else {"outcome": outcome, **request})
+
+    def _hand_over(self, entry: Entry) -> None:
+        if not self.recorder.add(entry):
+            self.metrics.dropped()
+
+    def _explained(self, ended: str) -> dict[str, Any]:
+        """Attempts and explanation, worked out by the recorder's thread.
+
+        Empty where the policy does not keep the request: then it counts in the usage, and that is all. Those that did
+        not go straight through are not sampled, and have room of their own: it is they that people ask about.
+        """
+        straight = ended == OK and len(self.attempts) == 1
+        if straight and not _sampled(self.call.request_id, self.services.policy.gateway.log_share):
+            return {}
+        if not self.log_limit.takes(time.monotonic(), urgent=not straight):
+            return {}
+        return {
+            "attempts": [attempt_json(attempt) for attempt in self.attempts],
+            "explanation": router.explanation_json(self.plan, self.route),
+        }
+
+
+def attempt_json(attempt: Attempt) -> dict[str, Any]:
+    """An attempt as the API shows it."""
+    shown: dict[str, Any] = {
+        "provider": attempt.target.provider,
+        "model": attempt.target.model,
+        "success": attempt.success,
+        "latency": round(attempt.latency_ms, 1),
+    }
+    if attempt.error is not None:
+        shown["error"] = {"code": attempt.error.code, "message": attempt.error.message}
+    return shown
+
+
+def _tokens(usage: Usage | None) -> dict[str, int | None]:
+    return {
+        "prompt_tokens": usage.prompt if usage else None,
+        "completion_tokens": usage.completion if usage else None,
+    }
+
+
+def _sampled(request_id: str, share: float) -> bool:
+    """The same answer in every process, for the same request."""
+    return int(request_id[-8:], 16) < share * 0x1_0000_0000
+
+
+def _now() -> datetime:
+    return live_config.utc_now()
