@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -23,6 +24,14 @@ def judges_or_answers(model: str, request: ChatRequest) -> Answer:
 
 
 @pytest.fixture
+def system(system: System) -> System:
+    """… with four prompts whose graders are quick: 16 probes."""
+    quick = {"simple-qa", "maths-problem", "json-transform", "logic-puzzle"}
+    prompts = tuple(prompt for prompt in system.services.prompts if prompt.id in quick)
+    return replace(system, services=replace(system.services, prompts=prompts))
+
+
+@pytest.fixture
 def judged(system: System) -> System:
     for name in ("deepseek", "gemini", "anthropic", "openai"):
         system.client.behaviours[name] = judges_or_answers
@@ -32,7 +41,7 @@ def judged(system: System) -> System:
 def test_without_judges_nobody_is_asked(system: System) -> None:
     run_round(system)
 
-    assert len(system.client.calls) == 40
+    assert len(system.client.calls) == 16
 
 
 def test_every_answer_gets_a_verdict_from_another_provider_and_its_grade_stays(judged: System) -> None:
@@ -49,7 +58,7 @@ def test_a_judge_does_not_learn_who_answered(judged: System) -> None:
     run_round(judged)
 
     questions = [asked(r) for _, r in judged.client.calls if asked(r).startswith("You grade")]
-    assert len(questions) == 40
+    assert len(questions) == 16
     for name in ("deepseek", "gemini", "anthropic", "openai", "claude", "gpt"):
         assert not any(name in question.lower() for question in questions)
 
@@ -58,10 +67,10 @@ def test_agreement_and_cost_stand_in_the_results(judged: System) -> None:
     round_id = run_round(judged)
 
     summary = round_json(the_round(judged, round_id), probes(judged, round_id), {})["summary"]
-    assert summary["judge"]["answers"] == 40
+    assert summary["judge"]["answers"] == 16
     assert summary["judge"]["meanAbsoluteDifference"] > 0
-    assert summary["judgeCostUsd"] == pytest.approx(0.08)
-    assert summary["totalCostUsd"] == pytest.approx(40 * 0.001 + 0.08)
+    assert summary["judgeCostUsd"] == pytest.approx(0.032)
+    assert summary["totalCostUsd"] == pytest.approx(16 * 0.001 + 0.032)
 
 
 def test_a_message_that_comes_twice_is_paid_for_once(judged: System) -> None:
@@ -73,15 +82,15 @@ def test_a_message_that_comes_twice_is_paid_for_once(judged: System) -> None:
 
 
 def test_a_judge_stops_where_the_budget_does(judged: System) -> None:
-    # 0.04 for the probes themselves leave room for a few verdicts of 0.002
-    judged = with_policy(judged, budget={"round_usd": 0.05, "day_usd": 100.0})
+    # 0.016 for the probes themselves leave room for a few verdicts of 0.002
+    judged = with_policy(judged, budget={"round_usd": 0.022, "day_usd": 100.0})
     round_id = run_round(judged)
 
     found = probes(judged, round_id)
     verdicts = sum(probe.judge_score is not None for probe in found)
     spent = sum((probe.cost_usd or 0) + (probe.judge_cost_usd or 0) for probe in found)
-    assert 0 < verdicts < 40
-    assert spent < 0.05 + 0.01
+    assert 0 < verdicts < 16
+    assert spent < 0.022 + 0.01
 
 
 def test_a_judge_that_fails_leaves_the_answers_without_a_verdict(judged: System) -> None:
