@@ -1,6 +1,7 @@
 """What holds for every grader: it never raises, always gives the same, and is not fooled by form."""
 
 import dataclasses
+import random
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,23 @@ def test_length_echo_refusal_and_repetition_earn_nothing(name: str) -> None:
         assert_between(name, f"{PROMPTS[name].text}\n\n{PERFECT[name]}", 0.96, 1)
     # an answer that was thought of, but never given
     assert_between(name, f"<think>\n{PERFECT[name]}", 0, 0)
+
+
+@pytest.mark.parametrize("name", [name for name in PROMPTS if name != "summarisation"])  # too short to tell
+def test_the_words_of_a_perfect_answer_in_another_order_earn_little(name: str) -> None:
+    spoken = PERFECT[name].split()
+    scores = [grade_of(name, " ".join(random.Random(seed).sample(spoken, len(spoken)))).score for seed in range(20)]
+
+    assert_between(name, " ".join(sorted(spoken)), 0, 0.3)
+    assert sum(scores) / len(scores) <= 0.35
+
+
+@pytest.mark.parametrize("name", PROMPTS)
+def test_filler_behind_half_an_answer_takes_from_it(name: str) -> None:
+    half = PERFECT[name][: len(PERFECT[name]) // 2]
+
+    assert grade_of(name, f"{half}\n\n{FILLER * 10}").score <= grade_of(name, half).score
+    assert_between(name, f"{PROMPTS[name].text}\n\n{FILLER * 10}", 0, 0.05)
 
 
 @pytest.mark.parametrize("name", PROMPTS)

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from app.domain.grading.concepts import Concept, Concepts, claimed, covered, share
 from app.domain.grading.result import Expectation, Fault, Grade, weighed
-from app.domain.grading.text import named, repetition, without_echo, words
+from app.domain.grading.text import disorder, named, repetition, without_echo, words
 
 #: words of prose that one idea takes at least
 WORDS_EACH = 6
@@ -33,7 +33,8 @@ def grade(expected: Expected, prompt_text: str, answer: str) -> Grade:
     if errors:
         reasons.append(f"wrong: {named(errors)}")
     score = share(expected.concepts, said) - ERROR_COST * len(errors)
-    return weighed(score, reasons, [_brevity(len(words(own)), expected.max_words), repetition(answer)])
+    faults = [_brevity(len(words(own)), expected.max_words), repetition(answer), disorder(own)]
+    return weighed(score, reasons, faults)
 
 
 def _brevity(count: int, limit: int | None) -> Fault:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from app.domain.grading.result import Fault
 
@@ -16,6 +17,11 @@ FRESH_SHARE = 0.6
 PROSE_SHARE = 0.12
 #: shortest sentence that can be told to be an echo of the prompt
 ECHO_WORDS = 4
+#: shares of articles and prepositions with an impossible word behind them: up to the first it is prose, from the second
+#: on it is a heap of words
+DISORDER_SHARE = (0.15, 0.3)
+#: articles and prepositions below which nothing is told from their share
+FEWEST_LED = 6
 
 _SUPERSCRIPTS = {ord(sign): f"^{digit}" for digit, sign in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")}
 _PUNCTUATION = str.maketrans(
@@ -58,6 +64,43 @@ _GRAMMAR = {
     "es": """al como con del el ellos esta este lo los las más muy para pero por según si sin su sus también una y""",
     "it": """che da degli dei della di e gli i ma nel nella non per più sono suo tra""",
     "pt": """ao com dos das em foi mais na nas no nos não o os pela pelo seu sua uma""",
+}
+_ARTICLES = frozenset({"a", "an", "the"})
+_VERBS_AND_LINKS = frozenset(
+    [
+        "and",
+        "are",
+        "be",
+        "because",
+        "been",
+        "but",
+        "can",
+        "could",
+        "did",
+        "does",
+        "has",
+        "have",
+        "if",
+        "is",
+        "of",
+        "or",
+        "than",
+        "was",
+        "were",
+        "will",
+        "would",
+    ]
+)
+#: what no article leads to, and what none of these prepositions does
+_NEVER_LED = {
+    **dict.fromkeys(
+        _ARTICLES,
+        _VERBS_AND_LINKS
+        | _ARTICLES
+        | {"at", "from", "in", "into", "it", "its", "not", "so", "that"}
+        | {"their", "then", "these", "they", "this", "to", "until", "we", "with", "you"},
+    ),
+    **dict.fromkeys(("of", "from", "with", "at", "into"), _VERBS_AND_LINKS | {"so", "then", "until"}),
 }
 #: words that carry grammar, not content: a third of prose is made of them, next to nothing of a heap of keywords
 _FUNCTION_WORDS = frozenset(word for text in _GRAMMAR.values() for word in text.split())
@@ -131,6 +174,27 @@ def freshness(text: str) -> float:
     spoken = words(text)
     runs = [tuple(spoken[i : i + 4]) for i in range(len(spoken) - 3)]
     return min(1.0, len(set(runs)) / len(runs) / FRESH_SHARE) if len(runs) >= 6 else 1.0
+
+
+def disorder(text: str) -> Fault:
+    """1 for sentences, whatever they say; falls to 0 for their words in another order.
+
+    In English an article or a preposition is followed by what it belongs to. Of the words of a text shuffled or sorted,
+    two in five are followed by something that cannot be: another article, a verb, a conjunction.
+    """
+    checked = wrong = 0
+    for part in sentences(text):
+        spoken = words(part)
+        for word, following in pairwise(spoken):
+            if (never := _NEVER_LED.get(word)) is not None:
+                checked += 1
+                wrong += following in never
+        if spoken and spoken[-1] in _ARTICLES:
+            checked, wrong = checked + 1, wrong + 1
+    share = wrong / checked if checked >= FEWEST_LED else 0.0
+    return min(
+        1.0, max(0.0, (DISORDER_SHARE[1] - share) / (DISORDER_SHARE[1] - DISORDER_SHARE[0]))
+    ), "words in disorder"
 
 
 def repetition(text: str) -> Fault:
