@@ -1,6 +1,7 @@
 """Measurements. `make bench` runs the short ones; `make bench ARGS="trace TRACE"` the long one.
 
 lab      how well the lab keeps its times, at 100 calls at once
+config   how fast the runtime config is read, and reaches ten processes
 client   what a provider call costs over a raw pooled urllib3 request
 rounds   wall time, task overhead and measurement error of rounds; --large adds one of 10,000 probes
 routing  what one routing decision costs, beside LiteLLM's strategies (installed into build/ for it)
@@ -16,12 +17,13 @@ import sys
 BENCHES = {
     "lab": "tests.bench.lab_timing",
     "client": "tests.bench.client_overhead",
+    "config": "tests.bench.config_propagation",
     "rounds": "tests.bench.rounds",
     "routing": "tests.bench.routing",
     "gateway": "tests.bench.gateway",
     "trace": "tests.bench.trace_stack",
 }
-SHORT = ("lab", "client", "routing")
+SHORT = ("lab", "client", "config", "routing")
 
 
 def main(arguments: list[str]) -> None:

@@ -1,0 +1,73 @@
+"""`tooloo config` and `tooloo keys` against a served API."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from structlog.testing import capture_logs
+
+from app.cli.main import cli
+from tests.support.served import served
+from tests.support.system import System
+
+Tooloo = Callable[..., Result]
+
+
+@pytest.fixture
+def tooloo(system: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tooloo]:
+    monkeypatch.chdir(tmp_path)
+    with served(system) as url, capture_logs():  # the server logs here: not into what a command prints
+
+        def run(*arguments: str, stdin: str | None = None, key: str = "", code: int = 0) -> Result:
+            variables = {"TOOLOO_URL": url, "TOOLOO_ADMIN_KEY": key, "TOOLOO_API_KEY": ""}
+            result = CliRunner().invoke(cli, arguments, env=variables, input=stdin)
+            assert result.exit_code == code, result.output
+            return result
+
+        yield run
+
+
+def test_a_config_goes_out_and_back_in_and_its_history_can_be_read(tooloo: Tooloo, tmp_path: Path) -> None:
+    tooloo("config", "set", "explorationRate=0.2", "pins.explorationRate=true", "--reason", "quiet", "--by", "anna")
+
+    history = tooloo("config", "history", "--last", "1").stdout
+    assert "2  anna: quiet" in history
+    assert "global.explorationRate: 0.1 → 0.2" in history
+    assert "pins.explorationRate: false → true" in tooloo("config", "diff", "1").stdout
+
+    tooloo("config", "export", "--output", "kept.json")
+    assert json.loads((tmp_path / "kept.json").read_text()) == json.loads(tooloo("config", "export").stdout)
+    assert tooloo("config", "reset", "--yes").stdout == "version 3\n"
+    assert tooloo("config", "get", "global.explorationRate").stdout == "0.1\n"
+    tooloo("config", "import", "kept.json")
+    assert tooloo("config", "get", "global.explorationRate").stdout == "0.2\n"
+    assert "imported from kept.json" in tooloo("config", "history", "--last", "1").stdout
+    document = json.loads(tooloo("config", "rollback", "1", "--json").stdout)
+    assert (document["version"], document["global"]["explorationRate"]) == ("5", 0.1)
+
+
+def test_what_cannot_be_done_is_said_in_one_line(tooloo: Tooloo) -> None:
+    assert "there is no version 99" in tooloo("config", "rollback", "99", code=1).output
+    assert "is not JSON" in tooloo("config", "import", "-", stdin="{", code=1).output
+    assert "features.x" in tooloo("config", "import", "-", stdin='{"features": {"x": 1}}', code=1).output
+    assert "Aborted" in tooloo("config", "reset", stdin="n\n", code=1).output
+    assert "there is no key" in tooloo("keys", "revoke", "nobody", code=1).output
+
+
+def test_keys_are_made_listed_and_revoked(tooloo: Tooloo) -> None:
+    admin = json.loads(tooloo("keys", "create", "ops", "--scope", "admin", "--json").stdout)
+    assert "this needs an admin key" in tooloo("keys", "list", code=1).output
+
+    made = tooloo("keys", "create", "app", "--segment", "free", "--rate", "60", key=admin["key"])
+    secret = made.stdout.strip()
+    key_id = secret.split("_")[1]
+    assert key_id in made.stderr
+    listed = tooloo("keys", "list", key=admin["key"]).stdout
+    assert all(word in listed for word in (key_id, "free", "60", "active", "ops"))
+    assert secret not in listed
+    assert "is revoked" in tooloo("keys", "revoke", key_id, key=admin["key"]).stdout
+    assert "revoked" in tooloo("keys", "list", key=admin["key"]).stdout
