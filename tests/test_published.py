@@ -120,6 +120,29 @@ def test_a_listener_that_fails_hurts_nobody_else() -> None:
     assert heard == ["ONE"]
 
 
+def test_a_notification_that_was_lost_is_made_up_for_by_the_poll(connection: redis.Redis, redis_url: str) -> None:
+    reader = document()
+    subscription = Subscription(connect(redis_url), [reader])
+    subscription.start()
+    published.publish(connection, "test", 1, "one")
+    wait_until(lambda: reader.value == "ONE")
+
+    connection.hset(published.key("test"), mapping={"version": 2, "body": "two"})  # and nobody is told
+
+    wait_until(lambda: reader.value == "TWO")
+    subscription.stop()
+
+
+def test_a_fallback_serves_until_any_version_is_found() -> None:
+    reader = document()
+
+    reader.fall_back("of the file")
+    assert reader.value == "of the file"
+    assert reader.offer(0, "of a server")
+    reader.fall_back("of the file")
+    assert reader.value == "OF A SERVER"
+
+
 def test_subscription_survives_a_listener_that_fails(connection: redis.Redis, redis_url: str) -> None:
     reader = document()
     reader.on_change(lambda value: (_ for _ in ()).throw(RuntimeError(value)))
