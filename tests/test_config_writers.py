@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from app import benchmark, bootstrap, live_config
 from app.benchmark import Selection
@@ -121,18 +121,21 @@ def test_a_change_made_while_the_optimizer_computes_stands_beside_its_own(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The person's write comes in the middle: after the optimizer read the config, before it wrote its own."""
-    computing, compute = threading.Event(), benchmark.optimizer.optimize
-    pool = ThreadPoolExecutor(1)
-    writes = []
+    compute, pool, writes = benchmark.optimizer.optimize, ThreadPoolExecutor(1), []
+
+    def waits_for_its_turn() -> bool:
+        with system.services.engine.connect() as connection:
+            return bool(
+                connection.scalar(text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"))
+            )
 
     def slowly(*arguments: object, **named: object) -> object:
         writes.append(pool.submit(change, system, features={"explorationMode": True}, explorationRate=0.77))
-        computing.set()
+        wait_until(lambda: writes[0].done() or waits_for_its_turn())
         return compute(*arguments, **named)  # type: ignore[arg-type]  # handed on as they are
 
     monkeypatch.setattr(benchmark.optimizer, "optimize", slowly)
     run_round(system)
-    assert computing.is_set()
     writes[0].result(timeout=30)
 
     config = newest(system)

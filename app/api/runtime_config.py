@@ -129,7 +129,9 @@ def reset() -> Response:
 def events() -> Response:
     """Server-sent events: every revision from now on, or from the one after `Last-Event-ID` on."""
     given = request.headers.get("Last-Event-ID") or request.args.get("lastEventId")
-    return config_events.response(gateway().services, None if given is None else _number(given, "Last-Event-ID"))
+    return config_events.response(
+        gateway().services, None if given is None else _number(given, "Last-Event-ID", least=0)
+    )
 
 
 def revision_json(revision: Revision, earlier: dict[int, dict[str, Any]]) -> dict[str, Any]:
@@ -177,9 +179,9 @@ def _tag(config: RuntimeConfig) -> str:
     return f'"{config.version}"'
 
 
-def _number(value: object, field: str, most: int = 10**VERSION_DIGITS) -> int:
+def _number(value: object, field: str, most: int = 10**VERSION_DIGITS, least: int = 1) -> int:
     text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
-    if not text.isascii() or not text.isdigit() or len(text) > VERSION_DIGITS + 1 or not 1 <= int(text) <= most:
+    if not text.isascii() or not text.isdigit() or len(text) > VERSION_DIGITS + 1 or not least <= int(text) <= most:
         limit = "" if most == 10**VERSION_DIGITS else f" of at most {most}"
         raise InvalidRequest(f"{field} must be a positive number{limit}: got {value!r}", field=field)
     return int(text)

@@ -230,6 +230,9 @@ def test_without_postgres_history_is_a_503_and_the_stream_goes_on(redis_url: str
         live_config.publish(system.services.redis, newer)
 
         assert stream.next()["document"]["version"] == "7"
+        from_the_start = Events(url, last_seen=0)
+        assert from_the_start.next()["id"] == 7
+        from_the_start.close()
         assert requests.get(f"{url}{CONFIG}/history", timeout=10).status_code == 503
         assert requests.post(f"{url}{CONFIG}/rollback", json={"version": 1}, timeout=10).status_code == 503
         assert requests.get(f"{url}{CONFIG}/export", timeout=10).status_code == 200
