@@ -50,6 +50,8 @@ def measure(
     system: System, redis_url: str, database_url: str, folder: Path, change: Callable[[int], int]
 ) -> list[float]:
     """ms from each change to its arrival, over all processes; `change` gives the version it made."""
+    from tests.bench.config_propagation import follow  # by the name under which a new process finds it
+
     context = multiprocessing.get_context("spawn")
     pipes, processes = [], []
     for number in range(PROCESSES):
