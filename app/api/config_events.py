@@ -16,6 +16,7 @@ import structlog
 from flask import Response
 
 from app import live_config
+from app.api.stopping import is_stopping
 from app.domain import config_history
 from app.domain.runtime_config import RuntimeConfig
 from app.errors import DependencyUnavailable, TooManyRequests
@@ -71,7 +72,7 @@ class _Stream:
     def _run(self) -> Iterator[str]:
         yield "retry: 1000\n\n"
         ends_at = time.monotonic() + LIFE_S
-        while time.monotonic() < ends_at:
+        while time.monotonic() < ends_at and not is_stopping():
             self._changed.clear()
             yield from self._news()
             if not self._changed.wait(BEAT_S):

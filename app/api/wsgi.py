@@ -7,7 +7,7 @@ from multiprocessing.util import Finalize
 from flask import Flask
 
 from app import bootstrap, logs, settings
-from app.api import create_app
+from app.api import create_app, stopping
 
 #: requests in flight per process
 THREADS = 256
@@ -22,6 +22,7 @@ def create() -> Flask:
     services = bootstrap.build(configured, threads=THREADS, publish_timeout_s=PUBLISH_TIMEOUT_S)
     bootstrap.wait_for(services)
     running = bootstrap.start(services)
+    stopping.watch()
     # atexit is not called in a child of multiprocessing, which is what granian's workers are
     Finalize(None, running.stop, exitpriority=10)
     return create_app(running)
