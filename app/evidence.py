@@ -81,11 +81,17 @@ def held(row: Learned) -> Scorecard:
 def held_or_rebuilt(session: Session, row: Learned, policy: Policy) -> Scorecard:
     """The scorecard in the locked row; where there is none, or an unreadable one, what is recorded."""
     card = held(row)
-    return card if card.evidence else rebuilding.rebuilt(session, policy)
+    if card.evidence:
+        return card
+    try:
+        return rebuilding.rebuilt(session, policy)
+    except ValueError as error:  # rows of another release, say: what comes from now on must count all the same
+        log.error("scorecard not rebuilt, starting from none", reason=str(error))
+        return card
 
 
 def rebuild(services: Services) -> Scorecard:
-    """Replace what was learned by what is recorded, and publish it."""
+    """Replace what was learned by what is recorded, and publish it; ValueError for rows that say nothing we know."""
     with database.transaction(services.sessions) as session:
         row = outcomes.learned(session)
         card = rebuilding.rebuilt(session, services.policy)
@@ -115,14 +121,22 @@ def recover(services: Services) -> None:
     if found is None or not found[1].evidence:
         with database.transaction(services.sessions) as session:
             recorded = bool(history.recent_rounds(session, 1))
-        if recorded:
-            rebuild(services)
+        if recorded and _rebuilds(services):
             return
     if found is not None and told > found[0]:
         log.warning("scorecard in redis is ahead of postgres, replaced", redis=told, postgres=found[0])
         found = _numbered_past(services.sessions, told)
     if found is not None:
         publish(services.redis, *found)
+
+
+def _rebuilds(services: Services) -> bool:
+    try:
+        rebuild(services)
+    except ValueError as error:
+        log.error("scorecard not rebuilt", reason=str(error))
+        return False
+    return True
 
 
 def _published_generation(connection: redis.Redis) -> int:

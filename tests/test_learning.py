@@ -275,6 +275,17 @@ def test_a_lost_scorecard_is_rebuilt_before_the_next_outcome_counts(system: Syst
     assert known(system, "gemini").live_count == 4  # three recorded, and the new one, once
 
 
+def test_rows_that_say_nothing_we_know_hold_nothing_up(system: System) -> None:
+    with database.transaction(system.services.sessions) as session:
+        session.execute(update(Learned).values(scorecard={}))
+        session.execute(text("UPDATE probes SET task_type = 'of a later release'"))
+
+    evidence.recover(system.services)
+    live(system, "gemini", 3, 350)
+
+    assert known(system, "gemini").live_count == 3
+
+
 def test_what_is_known_at_a_task_decides_where_its_requests_go(system: System) -> None:
     change(system, explorationRate=0)
     for _ in range(3):  # deepseek's other traffic goes on as ever

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import NamedTuple
 
 from sqlalchemy import func, select, update
@@ -14,6 +15,8 @@ from app.models import Feedback, LiveOutcome
 
 #: scores joined in one transaction
 BATCH = 500
+#: a request whose outcome has not come in by then is none that we know of
+PATIENCE = timedelta(days=1)
 
 
 class Heard(NamedTuple):
@@ -36,6 +39,7 @@ def waiting(session: Session) -> Sequence[Heard]:
         select(Feedback, LiveOutcome.provider, LiveOutcome.model)
         .join(LiveOutcome, LiveOutcome.request_id == Feedback.request_id)
         .where(Feedback.counted_score.is_distinct_from(Feedback.score), LiveOutcome.success)
+        .where(Feedback.at > func.now() - PATIENCE)
         .order_by(Feedback.at)
         .limit(BATCH)
     )
