@@ -21,6 +21,8 @@ from app.domain.ranking import Candidate, Plan, Ranking, said
 from app.domain.runtime_config import RuntimeConfig
 from app.domain.scorecard import Scorecard
 
+__all__ = ["Candidate", "Plan", "Route", "candidates_json", "explanation_json", "plan", "route"]
+
 _CLOSED: State = "closed"
 
 
