@@ -13,9 +13,8 @@ from dataclasses import dataclass
 import pytest
 
 from tests.support.lab import SENTENCE
-from tests.support.served import Served, served
+from tests.support.served import PROVIDERS, Served, served
 
-PROVIDERS = ("deepseek", "gemini", "anthropic", "openai")
 STREAMS = 200
 
 
