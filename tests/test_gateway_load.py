@@ -12,10 +12,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.support.front import Served, served
+from tests.support.front import PROVIDERS, Served, served
 from tests.support.lab import SENTENCE
 
-PROVIDERS = ("deepseek", "gemini", "anthropic", "openai")
 STREAMS = 200
 
 

@@ -13,6 +13,7 @@ import click
 
 from app import config_files, logs, settings
 from app.errors import DependencyUnavailable
+from app.settings import Settings
 
 #: what `--queues probes` stands for: the queue of every provider
 ALL_PROBES = "probes"
@@ -61,6 +62,14 @@ def api() -> None:
     \b
     Example:  TOOLOO_PORT=4000 tooloo api
     """
+    # prometheus_client looks for it when it is imported, which the imports of _serve do: each process counts in a file
+    # of its own there (app.metrics)
+    with tempfile.TemporaryDirectory(prefix="tooloo-metrics-", ignore_cleanup_errors=True) as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        _serve(settings.load())
+
+
+def _serve(configured: Settings) -> None:
     from granian.constants import Interfaces
     from granian.log import LogLevels
     from granian.server import Server
@@ -68,26 +77,22 @@ def api() -> None:
     from app import bootstrap
     from app.api.wsgi import THREADS
 
-    configured = settings.load()
     bootstrap.check_exposure(configured)
-    # prometheus_client looks for it at import: each process counts in a file of its own there (app.metrics)
-    with tempfile.TemporaryDirectory(prefix="tooloo-metrics-", ignore_cleanup_errors=True) as folder:
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-        Server(
-            "app.api.wsgi:create",
-            factory=True,
-            address=configured.host,
-            port=configured.port,
-            interface=Interfaces.WSGI,
-            workers=configured.api_processes,
-            blocking_threads=THREADS,
-            backlog=1024,
-            respawn_failed_workers=True,
-            workers_kill_timeout=5,
-            log_access=False,
-            log_level=LogLevels.error,  # it warns of the very number of threads that was measured to be right
-            websockets=False,
-        ).serve()
+    Server(
+        "app.api.wsgi:create",
+        factory=True,
+        address=configured.host,
+        port=configured.port,
+        interface=Interfaces.WSGI,
+        workers=configured.api_processes,
+        blocking_threads=THREADS,
+        backlog=1024,
+        respawn_failed_workers=True,
+        workers_kill_timeout=5,
+        log_access=False,
+        log_level=LogLevels.error,  # it warns of the very number of threads that was measured to be right
+        websockets=False,
+    ).serve()
 
 
 @click.command()

@@ -57,6 +57,7 @@ def test_the_loop_closes(tmp_path: Path) -> None:
         assert Counter(running.chat_targets(40))["deepseek"] >= CLEAR_MAJORITY
 
         flower_lists_workers_and_tasks(running)
+        a_scrape_counts_the_requests_of_all_processes(running, 120)
         snapshot_file_is_the_live_document(running)
     assert running.process.returncode == 0
     assert not running.pids("")
@@ -72,6 +73,14 @@ def flower_lists_workers_and_tasks(running: Stack) -> None:
         f"{running.flower}/tasks/datatable", params={**table, "columns[0][data]": "name"}, timeout=10
     ).json()["data"]
     assert {"tooloo.probe", "tooloo.optimize"} <= {task["name"] for task in shown}
+
+
+def a_scrape_counts_the_requests_of_all_processes(running: Stack, count: int) -> None:
+    scraped = requests.get(f"{running.url}/metrics", timeout=10).text
+    assert (
+        sum(float(line.split()[-1]) for line in scraped.splitlines() if line.startswith("tooloo_requests_total{"))
+        == count
+    )
 
 
 def snapshot_file_is_the_live_document(running: Stack) -> None:

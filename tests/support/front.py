@@ -21,6 +21,8 @@ from app.providers.client import Client, new_pool
 from tests.support.lab import RunningLab, running_lab
 from tests.support.system import build
 
+PROVIDERS = ("deepseek", "gemini", "anthropic", "openai")
+
 
 class _Handler(WSGIRequestHandler):
     """HTTP/1.1, so that streams are chunked as granian chunks them."""

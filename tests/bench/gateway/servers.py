@@ -21,7 +21,7 @@ from tests.support.system import ROOT
 LITELLM = "litellm[proxy]==1.106.0"
 LITELLM_VENV = ROOT / "build" / "litellm"
 PROCESSES = 2
-READY_S = 120
+READY_S = 300
 
 
 @dataclass(frozen=True)
