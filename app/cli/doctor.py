@@ -1,126 +1,196 @@
-"""tooloo doctor: is everything there that TooLoo needs, and what to do where it is not."""
+"""tooloo doctor: what is wrong here, and how to mend it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
 
 import click
+import redis
 import requests
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
+from sqlalchemy.exc import DBAPIError
 
 from app import bootstrap, config_files, settings
-from app.cli.examine import Finding, State, examine
 from app.cli.main import print_json
 from app.domain.catalog import Provider
 from app.errors import ConfigError
+from app.providers.base import Endpoint
+from app.providers.checkup import Finding, Status, check
 from app.providers.client import Client, new_pool
 from app.settings import Settings
+from app.store import database
 
-API_S = 3.0
-MARKS = {State.OK: "[green]ok[/]", State.NOTE: "[yellow]note[/]", State.FAIL: "[red]fail[/]"}
+#: how a status is written: sign and colour
+SIGNS = {
+    Status.OK: ("✓", "green"),
+    Status.WARNING: ("!", "yellow"),
+    Status.FAILED: ("✗", "red"),
+    Status.SKIPPED: ("·", "dim"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    findings: Sequence[Finding]
+    simulated: bool
+
+    @property
+    def ok(self) -> bool:
+        return all(finding.status is not Status.FAILED for finding in self.findings)
 
 
 @click.command()
-@click.option("--provider", "-p", "wanted", multiple=True, help="Only this provider (may be repeated).")
-@click.option("--call", is_flag=True, help="Make one tiny call per model: a fraction of a cent.")
+@click.option("--provider", "only", default=None, help="Only this provider.")
+@click.option("--call", "call", is_flag=True, help="Also ask each provider one tiny question, which costs a little.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 @click.pass_context
-def doctor(ctx: click.Context, wanted: tuple[str, ...], call: bool, as_json: bool) -> None:
-    """Look at config files, keys, providers, models, prices and clock, and say how to mend what is wrong.
+def doctor(ctx: click.Context, only: str | None, call: bool, as_json: bool) -> None:
+    """Check configuration, keys, network, models, prices and clock; say how to mend what is wrong.
+
+    Costs nothing without --call. A key is never printed. Without any key it looks at the lab, where one runs.
 
     \b
     Example:  tooloo doctor
-              tooloo doctor --call --provider gemini
-    Exit code: 0 nothing is wrong, 1 something is, 2 wrong usage.
+              tooloo doctor --provider openai --call
+    Exit codes: 0 nothing failed (warnings do not count), 1 something did, 2 wrong usage.
     """
-    configured, findings = settings.load(), []
-    try:
-        providers = _chosen(configured, wanted)
-        findings += [Finding("config", "files", State.OK, str(configured.config_dir))]
-        findings += _stack(configured)
-        findings += _providers(configured, providers, call=call)
-    except ConfigError as error:
-        findings += [Finding("config", "files", State.FAIL, str(error), "correct it; nothing starts before that")]
+    examined = examine(settings.load(), only, call=call)
     if as_json:
-        print_json({"healthy": _healthy(findings), "findings": [asdict(finding) for finding in findings]})
+        print_json(
+            {"ok": examined.ok, "simulated": examined.simulated, "checks": [asdict(each) for each in examined.findings]}
+        )
     else:
-        _print(findings)
-    ctx.exit(0 if _healthy(findings) else 1)
+        _print(examined)
+    ctx.exit(0 if examined.ok else 1)
 
 
-def _chosen(configured: Settings, wanted: tuple[str, ...]) -> tuple[Provider, ...]:
-    providers = config_files.load_providers(configured.config_dir)
-    config_files.load_prompts(configured.config_dir)
-    config_files.load_policy(configured.config_dir)
-    known = {provider.name for provider in providers}
-    for name in wanted:
-        if name not in known:
-            raise click.BadParameter(f"{name!r} is not in providers.toml: {', '.join(sorted(known))}")
-    return tuple(provider for provider in providers if not wanted or provider.name in wanted)
+def examine(configured: Settings, only: str | None, *, call: bool) -> Examined:
+    findings, providers = _files(configured)
+    if only is not None and only not in {provider.name for provider in providers}:
+        known = ", ".join(provider.name for provider in providers) or "none"
+        raise click.UsageError(f"there is no provider {only!r}; there are: {known}")
+    findings += [_postgres(configured), _redis(configured)]
+    missing, endpoints, simulated = _endpoints(configured, providers)
+    findings += [each for each in missing if only in (None, each.subject)]
+    chosen = [endpoint for name, endpoint in endpoints.items() if only in (None, name)]
+    if chosen:
+        client = Client(new_pool(len(chosen)))
+        look = partial(check, client, call=call, now=datetime.now(UTC))
+        with client.pool, ThreadPoolExecutor(len(chosen)) as threads:
+            findings += [each for found in threads.map(look, chosen) for each in found]
+    return Examined(findings, simulated)
 
 
-def _stack(configured: Settings) -> Iterator[Finding]:
-    """What a running stack says of its dependencies; that none runs is no illness."""
-    base = configured.url or f"http://127.0.0.1:{configured.port}"
+def _files(configured: Settings) -> tuple[list[Finding], tuple[Provider, ...]]:
+    findings: list[Finding] = []
+    providers: tuple[Provider, ...] = ()
+    folder = configured.config_dir
+    for name, load in (("prompts", config_files.load_prompts), ("policy", config_files.load_policy)):
+        try:
+            load(folder)
+        except ConfigError as error:
+            findings.append(_wrong_file(name, error))
+        else:
+            findings.append(Finding("config", name, Status.OK, f"{name}.toml"))
     try:
-        checks = requests.get(f"{base}/readyz", timeout=API_S).json()["data"]["checks"]
-    except (requests.RequestException, ValueError, KeyError, TypeError):
-        yield Finding("stack", "api", State.NOTE, f"nothing answers at {base}", "`make up` starts everything")
-        return
-    yield Finding("stack", "api", State.OK, base)
-    for name, said in checks.items():
-        fix = "" if said == "ok" else "its log says why; chat and routing go on meanwhile"
-        yield Finding("stack", str(name), State.OK if said == "ok" else State.FAIL, str(said), fix)
+        providers = config_files.load_providers(folder)
+    except ConfigError as error:
+        findings.append(_wrong_file("providers", error))
+    else:
+        names = ", ".join(provider.name for provider in providers)
+        findings.append(Finding("config", "providers", Status.OK, f"providers.toml: {names}"))
+    return findings, providers
 
 
-def _providers(configured: Settings, providers: tuple[Provider, ...], *, call: bool) -> Iterator[Finding]:
-    usable = tuple(provider for provider in providers if _has_no_bad_key(configured, provider))
-    endpoints, _ = bootstrap.endpoints(replace(configured, lab_url=_lab(configured)), usable)
-    shown = tuple(endpoints[each.name].provider if each.name in endpoints else each for each in providers)
-    with new_pool(len(providers) or 1) as pool:
-        yield from examine(Client(pool), configured, shown, endpoints, call=call)
+def _wrong_file(name: str, error: ConfigError) -> Finding:
+    return Finding("config", name, Status.FAILED, str(error), "correct the file; TOOLOO_CONFIG_DIR names its folder")
 
 
-def _has_no_bad_key(configured: Settings, provider: Provider) -> bool:
-    """A value that cannot be a key is a finding of its own; the other providers are looked at all the same."""
+def _postgres(configured: Settings) -> Finding:
+    if not configured.database_url:
+        return Finding("servers", "postgres", Status.SKIPPED, "DATABASE_URL is not set: `make up` starts its own")
+    engine = database.create(configured.database_url, pool_size=1)
     try:
-        if provider.key_env:
-            configured.provider_key(provider.key_env)
-    except ConfigError:
-        return False
-    return True
+        current = database.is_current(engine)
+    except DBAPIError as error:
+        reason = str(error.orig).strip().splitlines()[0]
+        return Finding("servers", "postgres", Status.FAILED, reason, "start it, or correct DATABASE_URL")
+    finally:
+        engine.dispose()
+    if current:
+        return Finding("servers", "postgres", Status.OK, "reachable, schema up to date")
+    return Finding("servers", "postgres", Status.FAILED, "reachable, its schema is older", "run `tooloo migrate`")
 
 
-def _lab(configured: Settings) -> str | None:
-    """The lab that a running stack uses, which this terminal's environment does not name."""
-    if configured.lab_url:
-        return configured.lab_url
+def _redis(configured: Settings) -> Finding:
+    if not configured.redis_url:
+        return Finding("servers", "redis", Status.SKIPPED, "REDIS_URL is not set: `make up` starts its own")
+    try:
+        with bootstrap.connect(configured.redis_url) as connection:
+            connection.ping()
+    except redis.RedisError as error:
+        return Finding("servers", "redis", Status.FAILED, str(error), "start it, or correct REDIS_URL")
+    return Finding("servers", "redis", Status.OK, "reachable")
+
+
+def _endpoints(configured: Settings, providers: Sequence[Provider]) -> tuple[list[Finding], dict[str, Endpoint], bool]:
+    """What cannot be called and why, what can, and whether it is simulated."""
+    wrong: dict[str, Finding] = {}
+    keys: dict[str, str | None] = {}
+    for provider in providers:
+        try:
+            keys[provider.name] = configured.provider_key(provider.key_env) if provider.key_env else None
+        except ConfigError as error:
+            advice = f"put the key itself into {provider.key_env}, in the environment or in .env"
+            wrong[provider.name] = Finding(provider.name, "key", Status.FAILED, str(error), advice)
+    usable = tuple(provider for provider in providers if provider.name not in wrong)
+    nothing_set = not wrong and not any(keys.values()) and all(provider.key_env for provider in usable)
+    if nothing_set and usable and not configured.lab_url:
+        configured = _beside_a_lab(configured)
+    endpoints, simulated = bootstrap.endpoints(configured, usable)
+    left_out = [
+        Finding(
+            provider.name,
+            "key",
+            Status.WARNING,
+            f"{provider.key_env} is not set: left out" if not nothing_set else f"{provider.key_env} is not set",
+            f"set {provider.key_env} in the environment or in .env; with no key at all, `make up` simulates all",
+        )
+        for provider in usable
+        if provider.name not in endpoints
+    ]
+    return [*wrong.values(), *left_out], endpoints, simulated
+
+
+def _beside_a_lab(configured: Settings) -> Settings:
+    """With the lab of `make up` named, where one answers."""
     url = f"http://127.0.0.1:{configured.lab_port}"
     try:
-        simulated = requests.get(f"{url}/healthz", timeout=API_S).json().get("simulated")
-    except (requests.RequestException, ValueError, AttributeError):
-        return None
-    return url if simulated else None
+        health = requests.get(f"{url}/healthz", timeout=(1, 3)).json()
+    except requests.RequestException:
+        return configured
+    is_lab = isinstance(health, dict) and health.get("simulated") is True
+    return replace(configured, lab_url=url) if is_lab else configured
 
 
-def _healthy(findings: list[Finding]) -> bool:
-    return all(finding.state is not State.FAIL for finding in findings)
-
-
-def _print(findings: list[Finding]) -> None:
-    table = Table(box=None, pad_edge=False, show_header=False)
-    for style in ("bold", "", "", ""):
-        table.add_column(style=style or None, overflow="fold")
-    last = ""
-    for finding in findings:
-        told = finding.detail + (f"\n→ {finding.fix}" if finding.fix else "")
-        name = "" if finding.subject == last else finding.subject
-        # as Text: a fix may hold [brackets], which are markup in a plain string
-        table.add_row(name, finding.check, MARKS[finding.state], Text(told))
-        last = finding.subject
-    Console().print(table, highlight=False)
-    failed = sum(finding.state is State.FAIL for finding in findings)
-    click.echo("nothing is wrong" if not failed else f"{failed} to mend")
+def _print(examined: Examined) -> None:
+    table = Table(box=None, pad_edge=False, collapse_padding=True, show_header=False)
+    for name in ("sign", "subject", "check", "detail"):
+        table.add_column(name, no_wrap=name != "detail", overflow="fold")
+    before = None
+    for finding in examined.findings:
+        sign, style = SIGNS[finding.status]
+        text = finding.detail + (f"\n→ {finding.fix}" if finding.fix else "")
+        table.add_row(sign, "" if finding.subject == before else finding.subject, finding.check, text, style=style)
+        before = finding.subject
+    console = Console(highlight=False, markup=False)
+    if examined.simulated:
+        console.print("SIMULATED: no key is set, these are the lab's providers\n")
+    console.print(table)
+    counted = {status: sum(each.status is status for each in examined.findings) for status in Status}
+    console.print("\n" + ", ".join(f"{count} {status}" for status, count in counted.items() if count))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 import random
+from dataclasses import replace
 from typing import Protocol
 
 from app.lab import reply
 from app.lab.course import Course
-from app.lab.faults import WITHIN_ANSWER, Fault, Refused
+from app.lab.faults import Fault, Refused
 from app.lab.reply import End, Reply
 from app.lab.text import example, tokens
 from app.lab.wire.base import Call, Content, Finish, Stamp, Wire
@@ -18,8 +18,9 @@ from app.lab.wire.base import Call, Content, Finish, Stamp, Wire
 _CHUNK_S = 0.01
 #: … or, where everything is due at once, this many tokens in a piece
 _CHUNK_TOKENS = 8
-#: what a simulated model thinks, as often as it takes
-THOUGHT = "This is a simulated thought: nothing is computed in it, but it takes time and costs tokens. "
+
+
+_THOUGHT = "This is a simulated thought, which leads nowhere. "
 
 
 class AnswerFunction(Protocol):
@@ -34,9 +35,9 @@ def reply_to(wire: Wire, call: Call, course: Course, answer: AnswerFunction, rng
     headers = wire.headers(stamp)
     if course.fault is Fault.TIMEOUT:
         return Reply(status=0, content_type="", frames=(), end=End.HANG, fault=Fault.TIMEOUT)
-    if course.fault is not None and course.fault not in WITHIN_ANSWER:
+    if course.fault is not None and not course.fault.within_answer:
         return reply.refusal(wire.reject(Refused(course.fault), call.model), course.fault, course.begin_ms, headers)
-    content = _content(call, course, answer, rng, visible=wire.shows_reasoning(call))
+    content = _content(_with_tool(call, course), course, answer, rng)
     cost_usd = course.cost_usd(content.prompt_tokens, content.completion_tokens)
     frames = _frames(wire, call, content, course, stamp)
     return Reply(
@@ -53,45 +54,47 @@ def reply_to(wire: Wire, call: Call, course: Course, answer: AnswerFunction, rng
 
 
 def _frames(wire: Wire, call: Call, content: Content, course: Course, stamp: Stamp) -> tuple[reply.Frame, ...]:
-    token_ms = 1000 / course.tokens_per_s if course.tokens_per_s else 0.0
-    end_ms = course.begin_ms + content.completion_tokens * token_ms
+    takes_ms = 1000 * content.completion_tokens / course.tokens_per_s if course.tokens_per_s else 0.0
+    end_ms = course.begin_ms + takes_ms
+    error = wire.reject(Refused(Fault.OVERLOADED), call.model).body if course.fault is Fault.ERROR_INSIDE else None
     if not call.stream:
-        return reply.plain(wire.plain(call, content, stamp), end_ms)
-    # thoughts that are not shown pass in silence
-    silent = 0 if content.thoughts else content.reasoning_tokens
-    return reply.paced(wire.stream(call, content, stamp), course.begin_ms + silent * token_ms, end_ms, wire.keep_alive)
+        return reply.plain(error or wire.plain(call, content, stamp), end_ms)
+    events = wire.stream(call, content, stamp)
+    if error is not None:
+        events = [*events[: (len(events) + 1) // 2], (1.0, wire.inside(call, error))]
+    return reply.paced(events, course.begin_ms, end_ms, wire.keep_alive)
 
 
-def _content(call: Call, course: Course, answer: AnswerFunction, rng: random.Random, *, visible: bool) -> Content:
+def _with_tool(call: Call, course: Course) -> Call:
+    """A model that is free to choose a tool takes the first."""
+    chooses = course.calls_tool and call.may_call and not call.must_call
+    return replace(call, must_call=call.may_call[0]) if chooses else call
+
+
+def _content(call: Call, course: Course, answer: AnswerFunction, rng: random.Random) -> Content:
     prompt_tokens = len(tokens(call.conversation))
-    if course.fault in (Fault.EMPTY, Fault.FILTERED):
-        finish = Finish.FILTER if course.fault is Fault.FILTERED else Finish.STOP
+    if course.fault in (Fault.EMPTY, Fault.BLOCKED):
+        finish = Finish.STOP if course.fault is Fault.EMPTY else Finish.FILTER
         return Content(chunks=(), finish=finish, prompt_tokens=prompt_tokens, completion_tokens=0)
-    limit = math.inf if call.max_tokens is None else call.max_tokens
-    thoughts = _thoughts(int(min(course.reasoning_tokens, limit)))
     text, stopped_by = _until_stop(_text(call, course, answer, rng), call.stop)
-    pieces = tokens(text)
+    pieces, thoughts = tokens(text), _thoughts(course.reasoning_tokens)
     finish = Finish.TOOL if call.must_call else Finish.STOP
+    if course.fault is Fault.FILTER and not call.must_call:
+        pieces, finish, stopped_by = pieces[: (len(pieces) + 1) // 2], Finish.FILTER, None
     # a tool call is never cut: half of its arguments would be no JSON
-    room = limit - len(thoughts)
-    if len(pieces) > room and (not call.must_call or room <= 0):
-        pieces, finish, stopped_by = pieces[: int(room)], Finish.LENGTH, None
+    if call.max_tokens is not None and len(thoughts) + len(pieces) > call.max_tokens and not call.must_call:
+        thoughts = thoughts[: call.max_tokens]
+        pieces, finish, stopped_by = pieces[: call.max_tokens - len(thoughts)], Finish.LENGTH, None
     return Content(
         chunks=_grouped(pieces, course.tokens_per_s),
         finish=finish,
         prompt_tokens=prompt_tokens,
         completion_tokens=course.sample.tokens if course.sample else len(thoughts) + len(pieces),
+        thoughts=_grouped(thoughts, course.tokens_per_s),
         reasoning_tokens=len(thoughts),
-        thoughts=_grouped(thoughts, course.tokens_per_s) if visible else (),
-        tool_name=call.must_call.name if call.must_call and pieces else None,
+        tool_name=call.must_call.name if call.must_call else None,
         stop_sequence=stopped_by,
     )
-
-
-def _thoughts(count: int) -> list[str]:
-    """As many tokens of simulated thought."""
-    once = tokens(THOUGHT)
-    return [once[place % len(once)] for place in range(count)]
 
 
 def _text(call: Call, course: Course, answer: AnswerFunction, rng: random.Random) -> str:
@@ -101,6 +104,10 @@ def _text(call: Call, course: Course, answer: AnswerFunction, rng: random.Random
         return json.dumps(example(call.json_schema))
     text = answer(call.prompt, course.quality, rng, temperature=call.temperature)
     return text if call.json_schema is None or _is_json(text) else json.dumps({"answer": text}, ensure_ascii=False)
+
+
+def _thoughts(count: int) -> list[str]:
+    return tokens(_THOUGHT * (count // len(tokens(_THOUGHT)) + 1))[:count]
 
 
 def _is_json(text: str) -> bool:

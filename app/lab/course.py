@@ -6,7 +6,7 @@ import math
 import random
 from dataclasses import dataclass
 
-from app.lab.faults import WITHIN_ANSWER, Fault
+from app.lab.faults import Fault
 from app.lab.profiles import Profile
 from app.lab.trace import Sample
 
@@ -19,8 +19,10 @@ class Course:
     tokens_per_s: float | None
     quality: float
     fault: Fault | None = None
-    #: tokens of thought before the answer
+    #: of thought before the answer
     reasoning_tokens: int = 0
+    #: the answer is a tool call, where tools are offered
+    calls_tool: bool = False
     #: prices come from here …
     profile: Profile | None = None
     #: … or, in a trace, the whole cost and the number of tokens
@@ -39,13 +41,14 @@ def drawn(profile: Profile, prompt_id: str | None, rng: random.Random) -> Course
     """
     fault = profile.error_kind if rng.random() < profile.error_rate else None
     latency_ms = profile.latency * math.exp(profile.sigma * rng.gauss(0, 1))
-    answers = fault is None or fault in WITHIN_ANSWER
+    within_answer = fault is None or fault.within_answer
     return Course(
-        begin_ms=latency_ms if answers else profile.fail_latency,
+        begin_ms=latency_ms if within_answer else profile.fail_latency,
         tokens_per_s=profile.tokens_per_s,
         quality=profile.quality_of(prompt_id),
         fault=fault,
         reasoning_tokens=profile.reasoning_tokens,
+        calls_tool=profile.tool_rate > 0 and rng.random() < profile.tool_rate,
         profile=profile,
     )
 

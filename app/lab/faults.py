@@ -16,12 +16,17 @@ class Fault(StrEnum):
     OUT_OF_CREDIT = "out_of_credit"
     BAD_KEY = "bad_key"
     EMPTY = "empty"  # HTTP 200 without any text
-    FILTERED = "filtered"  # HTTP 200, stopped by the content filter before the first word
+    FILTER = "filter"  # its safety filter stops the answer half-way
+    BLOCKED = "blocked"  # … or before the first word
+    ERROR_INSIDE = "error_inside"  # HTTP 200, and an error in it
+    MODEL_UNKNOWN = "model_unknown"  # the model is gone
     CONTEXT_TOO_LONG = "context_too_long"
+    BAD_REQUEST = "bad_request"
 
-
-#: faults that come with HTTP 200, at the pace of an answer
-WITHIN_ANSWER = {Fault.CUT, Fault.EMPTY, Fault.FILTERED}
+    @property
+    def within_answer(self) -> bool:
+        """Does it come with HTTP 200, when an answer would?"""
+        return self in (Fault.CUT, Fault.EMPTY, Fault.FILTER, Fault.BLOCKED, Fault.ERROR_INSIDE)
 
 
 class Mistake(StrEnum):

@@ -35,8 +35,9 @@ class Profile:
     input_price: UsdPerMillion
     output_price: UsdPerMillion
     quality: Share
-    reasoning_tokens: Annotated[int, Field(ge=0, le=100_000)] = 0
     prompt_quality: Mapping[str, Share] = field(default_factory=dict)
+    reasoning_tokens: Annotated[int, Field(ge=0, le=100_000)] = 0
+    tool_rate: Share = 0.0
 
     def quality_of(self, prompt_id: str | None) -> float:
         return self.prompt_quality.get(prompt_id or "", self.quality)

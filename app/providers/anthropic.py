@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -21,10 +21,10 @@ from app.errors import (
 )
 from app.providers import content
 from app.providers.base import ChatRequest, Delta, Endpoint, Finish, Message, Usage
-from app.providers.content import Image, Listing, Outgoing
+from app.providers.content import Image, Outgoing
 from app.providers.draft import Draft
 from app.providers.lenient import Count, Maybe, Reply, error_inside, reply
-from app.providers.problem import Problem, by_status
+from app.providers.problem import Meanings, Problem, by_status
 from app.providers.sse import Event
 
 VERSION = "2023-06-01"
@@ -67,18 +67,18 @@ def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) ->
         document["stream"] = True
     return Outgoing(
         url=f"{endpoint.provider.base_url}/v1/messages",
-        headers={"content-type": "application/json", **_headers(endpoint)},
+        headers={"content-type": "application/json", **auth(endpoint)},
         body=content.body(document),
         dropped=dropped,
     )
 
 
-def listing(endpoint: Endpoint) -> Listing:
-    return Listing(f"{endpoint.provider.base_url}/v1/models?limit=1000", _headers(endpoint), entries="data", name="id")
+def auth(endpoint: Endpoint) -> dict[str, str]:
+    return {"anthropic-version": VERSION} | ({"x-api-key": endpoint.key} if endpoint.key else {})
 
 
-def _headers(endpoint: Endpoint) -> dict[str, str]:
-    return {"anthropic-version": VERSION, **({"x-api-key": endpoint.key} if endpoint.key else {})}
+def models_url(endpoint: Endpoint) -> str:
+    return f"{endpoint.provider.base_url}/v1/models?limit=1000"
 
 
 def _sampling(model: str, request: ChatRequest) -> tuple[dict[str, float], tuple[str, ...]]:
@@ -156,11 +156,16 @@ class _Piece(Reply):
     stop_reason: Maybe[str] = None
 
 
+class _OutputDetails(Reply):
+    thinking_tokens: Count = None
+
+
 class _Usage(Reply):
     input_tokens: Count = None
     output_tokens: Count = None
     cache_read_input_tokens: Count = None
     cache_creation_input_tokens: Count = None
+    output_tokens_details: Maybe[_OutputDetails] = None  # newer models; part of output_tokens
 
 
 class _Body(Reply):
@@ -262,33 +267,27 @@ def _usage(usage: _Usage, before: Usage | None) -> Usage | None:
     completion = known.completion if usage.output_tokens is None else usage.output_tokens
     if before is None and (usage.input_tokens is None or usage.output_tokens is None):
         return None
-    return Usage(fresh + read + written, completion, cached=read, cache_written=written)
+    thought = (usage.output_tokens_details or _OutputDetails()).thinking_tokens
+    reasoning = known.reasoning if thought is None else thought
+    return Usage(fresh + read + written, completion, reasoning, cached=read, cache_written=written)
 
 
 #: what the provider's own name for an error means, whatever the HTTP status a proxy made of it
-NAMED: Mapping[str, type[ProviderError]] = {
-    "authentication_error": BadKey,
-    "permission_error": BadKey,
-    "billing_error": OutOfCredit,
-    "not_found_error": ModelUnknown,
-    "request_too_large": ContextTooLong,
-    "rate_limit_error": RateLimited,
-    "overloaded_error": Overloaded,
+NAMED: Meanings = {
+    BadKey: ("authentication_error", "permission_error"),
+    OutOfCredit: ("billing_error",),
+    ModelUnknown: ("not_found_error",),
+    ContextTooLong: ("request_too_large",),
+    RateLimited: ("rate_limit_error",),
+    Overloaded: ("overloaded_error",),
 }
 #: what has no name of its own: all of these come as invalid_request_error
-SAID: Mapping[str, type[ProviderError]] = {
-    "credit balance is too low": OutOfCredit,
-    "reached your specified api usage limits": OutOfCredit,
-    "organization has been disabled": BadKey,
-    "content filtering policy": ContentFiltered,
+SAID: Meanings = {
+    OutOfCredit: ("credit balance is too low", "reached your specified api usage limits"),
+    BadKey: ("organization has been disabled",),
+    ContentFiltered: ("content filtering policy",),
 }
 
 
 def error_class(status: int, problem: Problem) -> type[ProviderError]:
-    for phrase, kind in SAID.items():
-        if problem.says(phrase):
-            return kind
-    for name in problem.names:
-        if name in NAMED:
-            return NAMED[name]
-    return by_status(status, problem)
+    return problem.meaning(NAMED, SAID) or by_status(status, problem)

@@ -27,18 +27,6 @@ class Outgoing:
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
-    """Where a provider lists its models."""
-
-    url: str
-    #: one of them is the key
-    headers: Mapping[str, str] = field(repr=False)
-    #: key of the list in the answer, and of a model's name in each of its entries
-    entries: str
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
 class Image:
     """Either `data` (base64) with its type, or a URL."""
 

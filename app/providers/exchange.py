@@ -157,7 +157,7 @@ class Exchange:
     def blame(self, error: ProviderError) -> None:
         """Give the error its timing, and take the key out of it: some providers repeat it."""
         error.timing = self.call.timing()
-        blank(error, self._endpoint.key)
+        error.args = tuple(without_key(str(part), self._endpoint.key) for part in error.args)
 
     def close(self) -> None:
         """End the exchange, in the thread that reads it; before its end, its connection is not used again."""
@@ -167,10 +167,8 @@ class Exchange:
             response.release_conn()
 
 
-def blank(error: ProviderError, key: str) -> None:
-    """Take the key out of what an error says."""
-    if len(key) >= SHORTEST_KEY:
-        error.args = tuple(str(part).replace(key, "[key]") for part in error.args)
+def without_key(text: str, key: str) -> str:
+    return text.replace(key, "[key]") if len(key) >= SHORTEST_KEY else text
 
 
 def _without_keep_alives(body: bytes) -> bytes:

@@ -9,7 +9,7 @@ from app.domain.catalog import WireFormat
 from app.errors import ProviderError
 from app.providers import anthropic, gemini, openai
 from app.providers.base import ChatRequest, Delta, Endpoint
-from app.providers.content import Listing, Outgoing
+from app.providers.content import Outgoing
 from app.providers.draft import Draft
 from app.providers.problem import Problem
 from app.providers.sse import Event
@@ -21,8 +21,11 @@ class Wire(Protocol):
     def build(self, endpoint: Endpoint, model: str, request: ChatRequest, stream: bool, /) -> Outgoing:
         """Raises BadRequest for what the format cannot say."""
 
-    def listing(self, endpoint: Endpoint, /) -> Listing:
-        """Where the provider lists its models."""
+    def auth(self, endpoint: Endpoint, /) -> dict[str, str]:
+        """The headers that every request needs, the key among them."""
+
+    def models_url(self, endpoint: Endpoint, /) -> str:
+        """Where the provider lists its models, as many as it gives at once."""
 
     def read_answer(self, data: bytes, draft: Draft, /) -> None:
         """A whole answer into the draft. Raises UnusableAnswer or ContentFiltered, nothing else, for any bytes."""

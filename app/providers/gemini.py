@@ -15,7 +15,7 @@ from pydantic.alias_generators import to_camel
 from app.errors import BadKey, ContentFiltered, ModelUnknown, OutOfCredit, ProviderError
 from app.providers import content
 from app.providers.base import ChatRequest, Delta, Endpoint, Finish, Message, Usage
-from app.providers.content import Image, Listing, Outgoing
+from app.providers.content import Image, Outgoing
 from app.providers.draft import Draft
 from app.providers.lenient import Count, Maybe, Reply, error_inside, reply
 from app.providers.problem import Problem, by_status
@@ -43,6 +43,9 @@ FINISH = {
     "IMAGE_SAFETY": Finish.FILTER,
     "IMAGE_PROHIBITED_CONTENT": Finish.FILTER,
     "IMAGE_RECITATION": Finish.FILTER,
+    "ESCALATION": Finish.FILTER,
+    "MODEL_ARMOR": Finish.FILTER,
+    "CONTINUATION": Finish.LENGTH,
 }
 #: the model produced something that is no answer
 BROKEN = {
@@ -54,6 +57,7 @@ BROKEN = {
     "MALFORMED_RESPONSE",
     "IMAGE_OTHER",
     "NO_IMAGE",
+    "PUP_LIMITED_DISABLED",
 }
 #: the field's default: no reason at all
 NO_REASON = "FINISH_REASON_UNSPECIFIED"
@@ -71,19 +75,18 @@ def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) ->
     name = quote(model.removeprefix("models/"), safe="")
     return Outgoing(
         url=f"{endpoint.provider.base_url}/v1beta/models/{name}:{method}",
-        headers={"content-type": "application/json", **_auth(endpoint)},
+        headers={"content-type": "application/json", **auth(endpoint)},
         body=content.body(document),
         dropped=dropped,
     )
 
 
-def listing(endpoint: Endpoint) -> Listing:
-    url = f"{endpoint.provider.base_url}/v1beta/models?pageSize=1000"
-    return Listing(url, _auth(endpoint), entries="models", name="name")
-
-
-def _auth(endpoint: Endpoint) -> dict[str, str]:
+def auth(endpoint: Endpoint) -> dict[str, str]:
     return {"x-goog-api-key": endpoint.key} if endpoint.key else {}
+
+
+def models_url(endpoint: Endpoint) -> str:
+    return f"{endpoint.provider.base_url}/v1beta/models?pageSize=1000"
 
 
 def _settings(model: str, request: ChatRequest) -> tuple[dict[str, Any], tuple[str, ...]]:

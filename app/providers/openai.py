@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -15,10 +15,10 @@ from pydantic import TypeAdapter
 from app.errors import BadKey, ContentFiltered, ContextTooLong, ModelUnknown, OutOfCredit, Overloaded, ProviderError
 from app.providers import content
 from app.providers.base import ChatRequest, Delta, Endpoint, Finish, Message, Usage
-from app.providers.content import Listing, Outgoing
+from app.providers.content import Outgoing
 from app.providers.draft import Draft
 from app.providers.lenient import Count, Maybe, Reply, error_inside, reply
-from app.providers.problem import Problem, by_status
+from app.providers.problem import Meanings, Problem, by_status
 from app.providers.sse import Event
 
 #: models that think before they answer: they name the token limit otherwise and refuse sampling parameters
@@ -38,7 +38,7 @@ FINISH = {
 BROKEN = {"insufficient_system_resource", "error", "abort", "network_error"}
 
 #: what the provider's own name for an error means, whatever the HTTP status
-NAMED: Mapping[type[ProviderError], tuple[str, ...]] = {
+NAMED: Meanings = {
     OutOfCredit: ("insufficient_quota", "insufficient_balance", "billing_hard_limit_reached", "billing_not_active"),
     ModelUnknown: ("model_not_found", "invalid_model", "model_decommissioned"),  # OpenAI, Mistral, Groq
     BadKey: ("invalid_api_key", "account_deactivated"),
@@ -47,10 +47,9 @@ NAMED: Mapping[type[ProviderError], tuple[str, ...]] = {
     Overloaded: ("engine_overloaded", "engine_overloaded_error"),
 }
 #: … and what has no name of its own
-SAID: Mapping[str, type[ProviderError]] = {
-    "content exists risk": ContentFiltered,  # DeepSeek
-    "model not exist": ModelUnknown,  # DeepSeek, with status 400
-    "is not a valid model id": ModelUnknown,  # OpenRouter, with status 400
+SAID: Meanings = {
+    ContentFiltered: ("content exists risk",),  # DeepSeek
+    ModelUnknown: ("model not exist", "is not a valid model id"),  # DeepSeek and OpenRouter, with status 400
 }
 
 
@@ -66,18 +65,18 @@ def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) ->
         document |= {"stream": True, "stream_options": {"include_usage": True}}
     return Outgoing(
         url=f"{endpoint.provider.base_url}/chat/completions",
-        headers={"content-type": "application/json", **_auth(endpoint)},
+        headers={"content-type": "application/json", **auth(endpoint)},
         body=content.body(document),
         dropped=tuple(dropped),
     )
 
 
-def listing(endpoint: Endpoint) -> Listing:
-    return Listing(f"{endpoint.provider.base_url}/models", _auth(endpoint), entries="data", name="id")
-
-
-def _auth(endpoint: Endpoint) -> dict[str, str]:
+def auth(endpoint: Endpoint) -> dict[str, str]:
     return {"authorization": f"Bearer {endpoint.key}"} if endpoint.key else {}
+
+
+def models_url(endpoint: Endpoint) -> str:
+    return f"{endpoint.provider.base_url}/models"
 
 
 def _parameters(request: ChatRequest) -> dict[str, Any]:
@@ -143,6 +142,7 @@ class _Said(Reply):
 
 class _PromptDetails(Reply):
     cached_tokens: Count = None
+    cache_write_tokens: Count = None
 
 
 class _CompletionDetails(Reply):
@@ -268,19 +268,16 @@ def _usage(usage: _Usage) -> Usage | None:
     if prompt is None or completion is None:
         return None
     reasoning = (usage.completion_tokens_details and usage.completion_tokens_details.reasoning_tokens) or 0
-    cached = usage.prompt_tokens_details and usage.prompt_tokens_details.cached_tokens
+    parts = usage.prompt_tokens_details or _PromptDetails()
+    cached = parts.cached_tokens or usage.prompt_cache_hit_tokens or 0
     if reasoning and usage.total_tokens == prompt + completion + reasoning:
         completion += reasoning  # xAI counts reasoning apart
-    return Usage(prompt, completion, reasoning=reasoning, cached=cached or usage.prompt_cache_hit_tokens or 0)
+    return Usage(prompt, completion, reasoning, cached, cache_written=parts.cache_write_tokens or 0)
 
 
 def error_class(status: int, problem: Problem) -> type[ProviderError]:
-    for kind, names in NAMED.items():
-        if problem.named(*names):
-            return kind
-    for phrase, kind in SAID.items():
-        if problem.says(phrase):
-            return kind
+    if kind := problem.meaning(NAMED, SAID):
+        return kind
     if status == 403 and problem.says("flagged"):  # OpenRouter's moderation
         return ContentFiltered
     if status == 429 and problem.says("currently overloaded"):

@@ -47,12 +47,17 @@ STATUS: Mapping[int, type[ProviderError]] = {
     529: Overloaded,  # Anthropic
 }
 
-#: how OpenAI, Anthropic, Gemini, DeepSeek, Groq, Mistral, vLLM and Ollama say that a request is too long
+#: how OpenAI, Anthropic, Gemini, DeepSeek, Groq, Mistral, xAI, Bedrock, vLLM, llama.cpp and Ollama say that a request
+#: is too long
 TOO_LONG = re.compile(
-    r"context.?(length|window)|maximum.{0,20}context|prompt is too long|exceeds? (the )?context"
-    r"|token count.{0,40}exceeds|reduce the length",
+    r"context.?(length|window)|maximum.{0,20}context|(prompt|input) is too long|exceeds? (the )?(available )?context"
+    r"|maximum prompt length|token count.{0,40}(exceeds|only supports)|reduce the length",
     re.IGNORECASE,
 )
+
+
+#: what names or phrases mean
+Meanings = Mapping[type[ProviderError], tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,11 @@ class Problem:
     def says(self, *phrases: str) -> bool:
         message = self.message.lower()
         return any(phrase in message for phrase in phrases)
+
+    def meaning(self, named: Meanings, said: Meanings) -> type[ProviderError] | None:
+        """By its words, which say more than a name that many problems share, else by its names."""
+        by_words = next((kind for kind, phrases in said.items() if self.says(*phrases)), None)
+        return by_words or next((kind for kind, names in named.items() if self.named(*names)), None)
 
 
 def read(body: bytes) -> Problem:
@@ -139,13 +149,17 @@ def _delay_asked_for_s(headers: Mapping[str, str], problem: Problem, now: dateti
 
 
 def _until(date: str, now: datetime) -> float | None:
+    moment = moment_of(date)
+    return None if moment is None else max(0.0, (moment - now).total_seconds())
+
+
+def moment_of(date: str) -> datetime | None:
+    """An HTTP date, aware; None for anything else."""
     try:
         moment = parsedate_to_datetime(date)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter: a year of twenty digits
         return None
-    if moment.tzinfo is None:  # RFC 5322 "-0000"
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - now).total_seconds())
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment  # RFC 5322 "-0000"
 
 
 def _number(text: str | None) -> float | None:

@@ -1,4 +1,4 @@
-"""What a call through the client costs over a raw pooled urllib3 request: `python -m tests.bench.client_overhead`.
+"""What a call through the client costs over a raw pooled urllib3 request: `python -m tests.bench client`.
 
 Both talk to the same server in a process of its own, taking turns, so that the host's speed cancels out.
 """

@@ -135,6 +135,14 @@ def test_later_counts_replace_earlier_ones_one_by_one(
     assert not usage.estimated
 
 
+def test_thoughts_are_counted_where_the_provider_tells(client: Client, server: Server) -> None:
+    told = end(output_tokens_details={"thinking_tokens": 5})
+    usage = streamed(client, server, start(), text(0, "Hi"), told)[0].usage
+    assert (usage.completion, usage.reasoning) == (7, 5)
+    usage = streamed(client, server, start(), text(0, "Hi"), end(output_tokens_details=None))[0].usage
+    assert (usage.completion, usage.reasoning) == (7, 0)
+
+
 THOUGHTS = [
     {"type": "thinking", "thinking": "Six ", "signature": ""},
     {"type": "redacted_thinking", "data": "ZW5jcnlwdGVk"},

@@ -16,6 +16,7 @@ from app.providers.base import Answer
 from app.providers.client import Client
 from app.providers.draft import Draft
 from app.providers.formats import FORMATS
+from app.providers.listing import list_models
 from app.providers.sse import Event, EventParser
 from tests.providers.calls import HELLO, ask, endpoint
 from tests.providers.server import Hangup, Server, chunked, whole
@@ -243,3 +244,31 @@ def test_any_bytes_at_all_end_in_a_value_or_an_error_of_ours(
 
     server.answer = answer
     assert isinstance(outcome(client, server, WireFormat.OPENAI, stream=stream), Answer | ProviderError)
+
+
+DATE = st.tuples(*(st.integers(0, 10**22) | st.integers(1, 30) for _ in range(6))).map(
+    lambda n: f"Sun, {n[0]:02} Nov {n[1]} {n[2]}:{n[3]}:{n[4]} +{n[5]}"
+)
+
+
+@given(date=DATE | st.text())
+@THOROUGH
+def test_any_date_is_a_moment_or_none(date: str) -> None:
+    moment = problem.moment_of(date)
+    assert moment is None or moment.tzinfo is not None
+
+
+@FORMAT
+@given(data=st.data())
+@OVER_A_SOCKET
+def test_any_list_of_models_is_read_or_refused(
+    wire: WireFormat, client: Client, server: Server, data: st.DataObject
+) -> None:
+    body = data.draw(NONSENSE[wire])
+    status = data.draw(st.sampled_from([200, 401, 500]))
+    server.answer = lambda _: whole(status, {}, body)
+    try:
+        listing = list_models(client.pool, endpoint(server.url, wire), timeout_ms=20_000)
+    except ProviderError:
+        return
+    assert not listing.knows("m") or "m" in str(listing.models)

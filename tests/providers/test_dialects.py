@@ -143,6 +143,14 @@ def test_tool_calls_are_told_apart_in_every_dialect(events: list[bytes], client:
         ),
         ({"prompt_tokens": 5, "completion_tokens": 3, "prompt_cache_hit_tokens": 2}, (5, 3, 0, 2)),  # DeepSeek
         ({"prompt_tokens": 5, "completion_tokens": 3, "prompt_tokens_details": None}, (5, 3, 0, 0)),
+        (
+            {
+                "prompt_tokens": 5,
+                "completion_tokens": 3,
+                "prompt_tokens_details": {"cached_tokens": 1, "cache_write_tokens": 2},
+            },
+            (5, 3, 0, 1),
+        ),
     ],
 )
 def test_usage_is_read_in_every_dialect(
@@ -375,6 +383,9 @@ def test_error_event_needs_no_known_shape(client: Client, server: Server) -> Non
             },
             ContentFiltered,
         ),
+        (400, {"message": "the request exceeds the available context size", "code": 400}, ContextTooLong),  # llama.cpp
+        (400, {"message": "This model's maximum prompt length is 131072", "code": "x"}, ContextTooLong),  # xAI
+        (400, {"message": "Input is too long for requested model."}, ContextTooLong),  # Bedrock
         (400, {"message": "string too long", "code": "string_above_max_length"}, ContextTooLong),
         (
             413,

@@ -53,6 +53,8 @@ def told(client: Client, server: Server, *pieces: Any, stream: bool) -> Answer:
         ("PROHIBITED_CONTENT", Finish.FILTER),
         ("SPII", Finish.FILTER),
         ("IMAGE_SAFETY", Finish.FILTER),
+        ("MODEL_ARMOR", Finish.FILTER),
+        ("CONTINUATION", Finish.LENGTH),
         ("SOMETHING_NEW", Finish.STOP),
     ],
 )

@@ -25,6 +25,8 @@ NOTHING = problem.Problem("")
         ({"retry-after-ms": "250", "retry-after": "1"}, 0.25),
         ({"retry-after-ms": "soon", "retry-after": "1"}, 1.0),
         ({"retry-after": "soon"}, None),
+        ({"retry-after": "Sun, 01 Nov 99999999999999999999 12:00:00 GMT"}, None),
+        ({"retry-after": "Sun, 01 Nov 2026 12:00:00 +99999999999999"}, None),
         ({"retry-after": ""}, None),
         ({"retry-after": "-1"}, None),
         ({"retry-after": "inf"}, None),

@@ -41,31 +41,41 @@ class AnthropicWire:
     def read(self, place: Place, headers: Mapping[str, str], raw: bytes) -> Call:
         return anthropic_request.read(headers, raw)
 
-    def shows_reasoning(self, call: Call) -> bool:
-        return call.show_reasoning
-
     def plain(self, call: Call, content: Content, stamp: Stamp) -> bytes:
         blocks: list[dict[str, Any]] = [{"type": "text", "text": content.text}] if content.chunks else []
         if content.tool_name:
             blocks = [_tool_use(content, stamp, json.loads(content.text))]
         if content.thoughts:
-            signed = {"type": "thinking", "thinking": "".join(content.thoughts), "signature": stamp.letters(64)}
-            blocks.insert(0, signed)
+            blocks.insert(0, {"type": "thinking", "thinking": "".join(content.thoughts), "signature": _SIGNATURE})
         message = _message(call, content, stamp, content.completion_tokens)
         return to_json({**message, "content": blocks, **_stopped(content)})
 
     def stream(self, call: Call, content: Content, stamp: Stamp) -> list[Event]:
-        started = _event("message_start", message=_message(call, content, stamp, min(1, content.completion_tokens)))
-        blocks = _streamed_blocks(content, stamp)
+        begin = [_event("message_start", message=_message(call, content, stamp, min(1, content.completion_tokens)))]
+        blocks: list[list[bytes]] = []
+        if content.thoughts:
+            thinking = {"type": "thinking", "thinking": "", "signature": ""}
+            pieces = [{"type": "thinking_delta", "thinking": chunk} for chunk in content.thoughts]
+            blocks.append(_block(0, thinking, [*pieces, {"type": "signature_delta", "signature": _SIGNATURE}]))
+        if content.chunks:
+            block = _tool_use(content, stamp, {}) if content.tool_name else {"type": "text", "text": ""}
+            kind, key = ("input_json_delta", "partial_json") if content.tool_name else ("text_delta", "text")
+            blocks.append(_block(len(blocks), block, [{"type": kind, key: chunk} for chunk in content.chunks]))
+        # a block begins with what comes before it and ends with the message, so that no event stands between pieces
+        deltas = [event for block in blocks for event in block]
+        if deltas:
+            begin.append(deltas.pop(0))
+        end = [deltas.pop()] if deltas else []
         usage = {"input_tokens": content.prompt_tokens, "output_tokens": content.completion_tokens}
-        ended = _event("message_delta", delta=_stopped(content), usage=usage) + _event("message_stop")
-        first = blocks[0][0] if blocks else b""
-        pieces = [piece for block in blocks for piece in block][1:]
+        end += [_event("message_delta", delta=_stopped(content), usage=usage), _event("message_stop")]
         return [
-            (0.0, started + first + b'event: ping\ndata: {"type": "ping"}\n\n'),
-            *spread(pieces),
-            (1.0, ended),
+            (0.0, b"".join([*begin, b'event: ping\ndata: {"type": "ping"}\n\n'])),
+            *spread(deltas),
+            (1.0, b"".join(end)),
         ]
+
+    def inside(self, call: Call, error: bytes) -> bytes:
+        return b"event: error\ndata: " + error + b"\n\n"
 
     def headers(self, stamp: Stamp) -> dict[str, str]:
         return {"request-id": f"req_{stamp.letters(24)}"}
@@ -85,27 +95,15 @@ _STOP_REASON = {
     Finish.TOOL: "tool_use",
     Finish.FILTER: "refusal",
 }
+#: of a thought; a real one is longer and means something
+_SIGNATURE = "bGFi"
 
 
-def _streamed_blocks(content: Content, stamp: Stamp) -> list[list[bytes]]:
-    """Per content block its events: how it starts, its pieces, its end."""
-    blocks: list[tuple[dict[str, Any], list[dict[str, Any]]]] = []
-    if content.thoughts:
-        thoughts = [{"type": "thinking_delta", "thinking": chunk} for chunk in content.thoughts]
-        signature = {"type": "signature_delta", "signature": stamp.letters(64)}
-        blocks.append(({"type": "thinking", "thinking": "", "signature": ""}, [*thoughts, signature]))
-    if content.tool_name:
-        pieces = [{"type": "input_json_delta", "partial_json": chunk} for chunk in content.chunks]
-        blocks.append((_tool_use(content, stamp, {}), pieces))
-    elif content.chunks:
-        blocks.append(({"type": "text", "text": ""}, [{"type": "text_delta", "text": c} for c in content.chunks]))
+def _block(index: int, begins: dict[str, Any], deltas: list[dict[str, Any]]) -> list[bytes]:
     return [
-        [
-            _event("content_block_start", index=index, content_block=block),
-            *(_event("content_block_delta", index=index, delta=delta) for delta in deltas),
-            _event("content_block_stop", index=index),
-        ]
-        for index, (block, deltas) in enumerate(blocks)
+        _event("content_block_start", index=index, content_block=begins),
+        *(_event("content_block_delta", index=index, delta=delta) for delta in deltas),
+        _event("content_block_stop", index=index),
     ]
 
 

@@ -29,8 +29,10 @@ _ERRORS = {
         "Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing to upgrade or "
         "purchase credits.",
     ),
-    Fault.CONTEXT_TOO_LONG: _Shape(400, _INVALID, "prompt is too long: 250000 tokens > 200000 maximum"),
     Fault.BAD_KEY: _Shape(401, "authentication_error", "invalid x-api-key"),
+    Fault.MODEL_UNKNOWN: _Shape(404, "not_found_error", "model: {model}"),
+    Fault.CONTEXT_TOO_LONG: _Shape(400, _INVALID, "prompt is too long: 210000 tokens > 200000 maximum"),
+    Fault.BAD_REQUEST: _Shape(400, _INVALID, "metadata.user_id: Input should be a valid string"),
     Mistake.MISSING_KEY: _Shape(401, "authentication_error", "x-api-key header is required"),
     Mistake.UNKNOWN_MODEL: _Shape(404, "not_found_error", "model: {model}"),
     Mistake.UNKNOWN_PATH: _Shape(404, "not_found_error", "Not Found"),

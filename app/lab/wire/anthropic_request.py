@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.lab.faults import Mistake, Refused
-from app.lab.wire.base import Call, Tool, parameters, validated
+from app.lab.wire.base import Call, Tool, offered, parameters, validated
 
 _MODEL = re.compile(r"claude-[a-z]+-(?P<major>\d+)(?:-(?P<minor>\d{1,2})(?!\d))?")
 #: generations of models: from the first on temperature and top_p exclude each other, from the second on both are gone
@@ -34,6 +34,10 @@ class _Message(BaseModel):
     @property
     def text(self) -> str:
         return _text(self.content)
+
+    @property
+    def holds_result(self) -> bool:
+        return isinstance(self.content, list) and any(block.type == "tool_result" for block in self.content)
 
 
 class _Tool(BaseModel):
@@ -94,11 +98,15 @@ def read(headers: Mapping[str, str], raw: bytes) -> Call:
         conversation="\n".join([_text(body.system or ""), *(message.text for message in body.messages)]),
         parameters=parameters(raw, without=("messages", "tools", "system")),
         stream=body.stream,
-        show_reasoning=isinstance(body.thinking, dict) and body.thinking.get("type") in ("enabled", "adaptive"),
         max_tokens=body.max_tokens,
         temperature=body.temperature,
         stop=tuple(body.stop_sequences or ()),
         must_call=_must_call(body),
+        may_call=offered(
+            _tools(body),
+            free=body.tool_choice is None or body.tool_choice.type == "auto",
+            answered=body.messages[-1].holds_result,
+        ),
     )
 
 
@@ -106,8 +114,12 @@ def _text(content: str | list[_Block]) -> str:
     return content if isinstance(content, str) else "\n".join(block.text for block in content if block.text)
 
 
+def _tools(body: _Body) -> dict[str, Tool]:
+    return {tool.name: Tool(tool.name, tool.input_schema) for tool in body.tools or ()}
+
+
 def _must_call(body: _Body) -> Tool | None:
-    tools = {tool.name: Tool(tool.name, tool.input_schema) for tool in body.tools or ()}
+    tools = _tools(body)
     choice = body.tool_choice
     if choice is None or choice.type in ("auto", "none"):
         return None

@@ -59,13 +59,13 @@ class Call:
     stream: bool = False
     sse: bool = True
     include_usage: bool = False
-    #: the request asks to see the model's thoughts
-    show_reasoning: bool = False
     max_tokens: int | None = None
     temperature: float | None = None
     stop: tuple[str, ...] = ()
     #: the answer has to be a call of this tool
     must_call: Tool | None = None
+    #: the answer may be a call of one of these
+    may_call: tuple[Tool, ...] = ()
     #: the answer has to be JSON of this schema; empty: any object
     json_schema: Mapping[str, Any] | None = None
 
@@ -87,11 +87,11 @@ class Content:
     chunks: tuple[str, ...]
     finish: Finish
     prompt_tokens: int
-    #: all that was written, thoughts included
+    #: reasoning included
     completion_tokens: int
-    reasoning_tokens: int = 0
-    #: the thoughts, where the caller may see them, in the pieces a stream sends them in
+    #: thoughts before the answer, in pieces; whether a caller gets to see them is the provider's way
     thoughts: tuple[str, ...] = ()
+    reasoning_tokens: int = 0
     tool_name: str | None = None
     stop_sequence: str | None = None
 
@@ -141,12 +141,12 @@ class Wire(Protocol):
 
     def read(self, place: Place, headers: Mapping[str, str], raw: bytes) -> Call: ...
 
-    def shows_reasoning(self, call: Call) -> bool:
-        """May the caller see the thoughts, or only their number?"""
-
     def plain(self, call: Call, content: Content, stamp: Stamp) -> bytes: ...
 
     def stream(self, call: Call, content: Content, stamp: Stamp) -> list[Event]: ...
+
+    def inside(self, call: Call, error: bytes) -> bytes:
+        """An error's body as the last piece of a stream that had begun."""
 
     def headers(self, stamp: Stamp) -> dict[str, str]: ...
 
@@ -173,6 +173,11 @@ def validated(kind: type[Body], raw: bytes) -> Body:
 def parameters(raw: bytes, without: Sequence[str]) -> dict[str, Any]:
     """The keys of a valid body, but for those that hold the conversation."""
     return {name: value for name, value in json.loads(raw).items() if name not in without}
+
+
+def offered(tools: Mapping[str, Tool], *, free: bool, answered: bool) -> tuple[Tool, ...]:
+    """Those a model may call: none where the caller decides, or after the result of a call."""
+    return tuple(tools.values()) if free and not answered else ()
 
 
 def spread(pieces: Sequence[bytes]) -> list[Event]:

@@ -47,25 +47,25 @@ class GeminiWire:
     def read(self, place: Place, headers: Mapping[str, str], raw: bytes) -> Call:
         return gemini_request.read(place, raw)
 
-    def shows_reasoning(self, call: Call) -> bool:
-        return call.show_reasoning
-
     def plain(self, call: Call, content: Content, stamp: Stamp) -> bytes:
-        parts = [*_thoughts(["".join(content.thoughts)] if content.thoughts else []), *_parts(content)]
-        return to_json(_piece(call, content, stamp, parts, _written(content), last=True))
+        parts = [*_thoughts(call, "".join(content.thoughts)), *_parts(content)]
+        return to_json(_piece(call, content, stamp, parts, _said_tokens(content), last=True))
 
     def stream(self, call: Call, content: Content, stamp: Stamp) -> list[Event]:
-        pieces = [_piece(call, content, stamp, [part], 0) for part in _thoughts(content.thoughts)]
         if content.tool_name:  # a function call comes whole
-            pieces.append(_piece(call, content, stamp, _parts(content), _written(content)))
+            pieces = [_piece(call, content, stamp, _parts(content), _said_tokens(content))]
         else:
             sums = accumulate(len(tokens(chunk)) for chunk in content.chunks)
             steps = zip(content.chunks, sums, strict=True)
-            pieces += [_piece(call, content, stamp, [{"text": chunk}], count) for chunk, count in steps]
-        empty = [] if content.finish is Finish.FILTER else [{"text": ""}]
-        last = _piece(call, content, stamp, empty, _written(content), last=True)
+            pieces = [_piece(call, content, stamp, [{"text": chunk}], count) for chunk, count in steps]
+        thoughts = [_thoughts(call, chunk) for chunk in content.thoughts]
+        pieces = [_piece(call, content, stamp, parts, 0) for parts in thoughts if parts] + pieces
+        last = _piece(call, content, stamp, [{"text": ""}], _said_tokens(content), last=True)
         events = [*spread([to_json(piece) for piece in pieces]), (1.0, to_json(last))]
         return [(share, b"data: " + piece + b"\r\n\r\n") for share, piece in events] if call.sse else _array(events)
+
+    def inside(self, call: Call, error: bytes) -> bytes:
+        return b"data: " + error + b"\r\n\r\n" if call.sse else b",\r\n" + error + b"\n]\n"
 
     def headers(self, stamp: Stamp) -> dict[str, str]:
         return {}
@@ -80,16 +80,25 @@ class GeminiWire:
         return gemini_errors.rejection(refused, model)
 
 
-_FINISH = {Finish.STOP: "STOP", Finish.LENGTH: "MAX_TOKENS", Finish.TOOL: "STOP", Finish.FILTER: "SAFETY"}
+_FINISH = {
+    Finish.STOP: "STOP",
+    Finish.LENGTH: "MAX_TOKENS",
+    Finish.TOOL: "STOP",
+    Finish.FILTER: "SAFETY",
+}
 
 
-def _written(content: Content) -> int:
-    """candidatesTokenCount is without the thoughts, which stand beside it."""
+def _said_tokens(content: Content) -> int:
+    """Gemini counts its thoughts apart."""
     return content.completion_tokens - content.reasoning_tokens
 
 
-def _thoughts(chunks: Sequence[str]) -> list[dict[str, Any]]:
-    return [{"text": chunk, "thought": True} for chunk in chunks]
+def _thoughts(call: Call, text: str) -> list[dict[str, Any]]:
+    """Shown to those who ask for them."""
+    config = call.parameters.get("generationConfig") or call.parameters.get("generation_config") or {}
+    thinking = config.get("thinkingConfig") or config.get("thinking_config") or {}
+    wanted = thinking.get("includeThoughts") or thinking.get("include_thoughts")
+    return [{"text": text, "thought": True}] if text and wanted else []
 
 
 def _parts(content: Content) -> list[dict[str, Any]]:
@@ -105,11 +114,18 @@ def _piece(
     if last:
         candidate["finishReason"] = _FINISH[content.finish]
     prompt = content.prompt_tokens
-    thoughts = content.reasoning_tokens
-    usage = {"promptTokenCount": prompt, "candidatesTokenCount": count, "totalTokenCount": prompt + count + thoughts}
-    if thoughts:
-        usage["thoughtsTokenCount"] = thoughts
+    usage = {"promptTokenCount": prompt, "candidatesTokenCount": count, "totalTokenCount": prompt + count}
     details = [{"modality": "TEXT", "tokenCount": prompt}]
+    if content.reasoning_tokens:
+        thought = content.reasoning_tokens
+        usage |= {"thoughtsTokenCount": thought, "totalTokenCount": prompt + count + thought}
+    if content.finish is Finish.FILTER and not content.chunks:
+        return {
+            "promptFeedback": {"blockReason": "SAFETY"},
+            "usageMetadata": {"promptTokenCount": prompt, "totalTokenCount": prompt, "promptTokensDetails": details},
+            "modelVersion": call.model,
+            "responseId": stamp.letters(23),
+        }
     return {
         "candidates": [{**candidate, "index": 0}],
         "usageMetadata": {**usage, "promptTokensDetails": details},

@@ -19,6 +19,12 @@ class _Shape(NamedTuple):
 
 _RPC = "type.googleapis.com/google.rpc."
 _QUOTA = "generativelanguage.googleapis.com/generate_content_free_tier_requests"
+_UNKNOWN_MODEL = _Shape(
+    404,
+    "NOT_FOUND",
+    "models/{model} is not found for API version v1beta, or is not supported for generateContent. Call "
+    "ListModels to see the list of available models and their supported methods.",
+)
 
 _ERRORS = {
     Fault.SERVER_ERROR: _Shape(
@@ -51,11 +57,6 @@ _ERRORS = {
         "Your prepayment credits are depleted. Please go to AI Studio at https://ai.studio/projects to manage your "
         "project and billing.",
     ),
-    Fault.CONTEXT_TOO_LONG: _Shape(
-        400,
-        "INVALID_ARGUMENT",
-        "The input token count (1500000) exceeds the maximum number of tokens allowed (1048576).",
-    ),
     Fault.BAD_KEY: _Shape(
         400,
         "INVALID_ARGUMENT",
@@ -69,18 +70,20 @@ _ERRORS = {
             },
         ),
     ),
+    Fault.MODEL_UNKNOWN: _UNKNOWN_MODEL,
+    Fault.CONTEXT_TOO_LONG: _Shape(
+        400,
+        "INVALID_ARGUMENT",
+        "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).",
+    ),
+    Fault.BAD_REQUEST: _Shape(400, "INVALID_ARGUMENT", "Request contains an invalid argument."),
     Mistake.MISSING_KEY: _Shape(
         403,
         "PERMISSION_DENIED",
         "Method doesn't allow unregistered callers (callers without established identity). Please use API Key or "
         "other form of API consumer identity to call this API.",
     ),
-    Mistake.UNKNOWN_MODEL: _Shape(
-        404,
-        "NOT_FOUND",
-        "models/{model} is not found for API version v1beta, or is not supported for generateContent. Call "
-        "ListModels to see the list of available models and their supported methods.",
-    ),
+    Mistake.UNKNOWN_MODEL: _UNKNOWN_MODEL,
     Mistake.UNKNOWN_PATH: _Shape(404, "NOT_FOUND", "Method not found: {detail}"),
     Mistake.MISSING_FIELD: _Shape(
         400, "INVALID_ARGUMENT", "* GenerateContentRequest.{field}: {field} is not specified\n"

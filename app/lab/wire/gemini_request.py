@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from app.lab.faults import Mistake, Refused
-from app.lab.wire.base import Call, Place, Tool, parameters, validated
+from app.lab.wire.base import Call, Place, Tool, offered, parameters, validated
 
 
 class _Camel(BaseModel):
@@ -31,6 +31,11 @@ class _Content(_Camel):
     @property
     def text(self) -> str:
         return "\n".join(part.text for part in self.parts if part.text)
+
+    @property
+    def holds_result(self) -> bool:
+        names = {name for part in self.parts for name in part.model_extra or ()}
+        return not names.isdisjoint({"functionResponse", "function_response"})
 
 
 class _GenerationConfig(_Camel):
@@ -104,28 +109,36 @@ def read(place: Place, raw: bytes) -> Call:
         parameters=parameters(raw, without=("contents", "tools", "systemInstruction", "system_instruction")),
         stream=place.stream,
         sse=place.sse,
-        show_reasoning=_includes_thoughts(config.thinking_config),
         max_tokens=config.max_output_tokens,
         temperature=config.temperature,
         stop=tuple(config.stop_sequences),
         must_call=_must_call(body),
+        may_call=offered(
+            {tool.name: tool for tool in _tools(body)},
+            free=body.tool_config.function_calling_config.mode.upper() in ("AUTO", "MODE_UNSPECIFIED"),
+            answered=body.contents[-1].holds_result,
+        ),
         json_schema=_json_schema(config),
     )
+
+
+def _tools(body: _Body) -> list[Tool]:
+    return [
+        Tool(function.name, function.parameters or function.parameters_json_schema or {"type": "object"})
+        for tool in body.tools
+        for function in tool.function_declarations
+    ]
 
 
 def _must_call(body: _Body) -> Tool | None:
     wanted = body.tool_config.function_calling_config
     if wanted.mode.upper() != "ANY":
         return None
-    for function in [function for tool in body.tools for function in tool.function_declarations]:
-        if not wanted.allowed_function_names or function.name in wanted.allowed_function_names:
-            return Tool(function.name, function.parameters or function.parameters_json_schema or {"type": "object"})
+    for tool in _tools(body):
+        if not wanted.allowed_function_names or tool.name in wanted.allowed_function_names:
+            return tool
     why = "Function calling mode is ANY, but no function declaration is allowed"
     raise Refused(Mistake.INVALID_VALUE, why, field="tool_config.function_calling_config")
-
-
-def _includes_thoughts(config: Any) -> bool:
-    return isinstance(config, dict) and bool(config.get("includeThoughts") or config.get("include_thoughts"))
 
 
 def _json_schema(config: _GenerationConfig) -> Mapping[str, Any] | None:

@@ -48,17 +48,14 @@ class OpenAIWire:
     def read(self, place: Place, headers: Mapping[str, str], raw: bytes) -> Call:
         return openai_request.read(raw, strict=self.dialect == "openai")
 
-    def shows_reasoning(self, call: Call) -> bool:
-        return self.dialect != "openai"
-
     def plain(self, call: Call, content: Content, stamp: Stamp) -> bytes:
         message: dict[str, Any] = {"role": "assistant", "content": content.text}
-        if content.thoughts:
-            message["reasoning_content"] = "".join(content.thoughts)
         if content.tool_name:
             message |= {"content": None, "tool_calls": [self._tool_call(content, stamp, content.text)]}
         if self.dialect == "openai":
             message["refusal"] = None
+        elif content.thoughts:
+            message["reasoning_content"] = "".join(content.thoughts)
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": _FINISH[content.finish]}
         head = self._head(call, stamp, "chat.completion")
         return to_json({**head, "choices": [choice], "usage": self._usage(content)})
@@ -82,15 +79,15 @@ class OpenAIWire:
         return [*events, (1.0, b"data: [DONE]\n\n")]
 
     def _deltas(self, content: Content, stamp: Stamp) -> list[dict[str, Any]]:
-        thoughts = [{"content": None, "reasoning_content": chunk} for chunk in content.thoughts]
+        # OpenAI counts its thoughts and shows none
+        thoughts = [{"reasoning_content": chunk} for chunk in content.thoughts] if self.dialect != "openai" else []
+        begin: dict[str, Any] = {"role": "assistant", "content": ""}
         if content.tool_name is None:
-            chunks = [{"content": chunk} for chunk in content.chunks]
-            return [{"role": "assistant", "content": ""}, *thoughts, *chunks]
-        calls = {"tool_calls": [self._tool_call(content, stamp, "", index=0)]}
+            return [begin, *thoughts, *({"content": chunk} for chunk in content.chunks)]
+        call = {"tool_calls": [self._tool_call(content, stamp, "", index=0)]}
+        first = [begin, *thoughts, call] if thoughts else [{**begin, "content": None, **call}]
         more = [{"tool_calls": [{"index": 0, "function": {"arguments": chunk}}]} for chunk in content.chunks]
-        if not thoughts:
-            return [{"role": "assistant", "content": None, **calls}, *more]
-        return [{"role": "assistant", "content": None}, *thoughts, calls, *more]
+        return [*first, *more]
 
     def _tool_call(self, content: Content, stamp: Stamp, arguments: str, **more: int) -> dict[str, Any]:
         name = f"call_00_{stamp.letters(24)}" if self.dialect == "deepseek" else f"call_{stamp.letters(24)}"
@@ -107,15 +104,22 @@ class OpenAIWire:
         usage = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
         if self.dialect == "deepseek":
             cache = {"prompt_cache_hit_tokens": 0, "prompt_cache_miss_tokens": prompt}
-            thinks = {"completion_tokens_details": {"reasoning_tokens": content.reasoning_tokens}}
-            thought = thinks if content.reasoning_tokens else {}
-            return {**usage, "prompt_tokens_details": {"cached_tokens": 0}, **thought, **cache}
+            thought = {"completion_tokens_details": {"reasoning_tokens": content.reasoning_tokens}}
+            return {
+                **usage,
+                "prompt_tokens_details": {"cached_tokens": 0},
+                **(thought if content.thoughts else {}),
+                **cache,
+            }
         details = {"reasoning_tokens": content.reasoning_tokens, "audio_tokens": 0, "accepted_prediction_tokens": 0}
         return {
             **usage,
             "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
             "completion_tokens_details": {**details, "rejected_prediction_tokens": 0},
         }
+
+    def inside(self, call: Call, error: bytes) -> bytes:
+        return b"data: " + error + b"\n\n"
 
     def headers(self, stamp: Stamp) -> dict[str, str]:
         return {"x-request-id": f"req_{stamp.nonce:032x}"} if self.dialect == "openai" else {}
@@ -128,4 +132,9 @@ class OpenAIWire:
         return openai_errors.rejection(self.dialect, refused, model)
 
 
-_FINISH = {Finish.STOP: "stop", Finish.LENGTH: "length", Finish.TOOL: "tool_calls", Finish.FILTER: "content_filter"}
+_FINISH = {
+    Finish.STOP: "stop",
+    Finish.LENGTH: "length",
+    Finish.TOOL: "tool_calls",
+    Finish.FILTER: "content_filter",
+}

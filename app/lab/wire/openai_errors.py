@@ -18,6 +18,9 @@ class _Shape(NamedTuple):
 
 
 _INVALID = "invalid_request_error"
+_UNKNOWN_MODEL = _Shape(
+    404, _INVALID, "model_not_found", "The model `{model}` does not exist or you do not have access to it."
+)
 
 _OPENAI = {
     Fault.SERVER_ERROR: _Shape(
@@ -44,12 +47,16 @@ _OPENAI = {
         "invalid_api_key",
         "Incorrect API key provided: ****. You can find your API key at https://platform.openai.com/account/api-keys.",
     ),
+    Fault.MODEL_UNKNOWN: _UNKNOWN_MODEL,
     Fault.CONTEXT_TOO_LONG: _Shape(
         400,
         _INVALID,
         "context_length_exceeded",
-        "This model's maximum context length is 128000 tokens. However, your messages resulted in 200000 tokens. "
+        "This model's maximum context length is 128000 tokens. However, your messages resulted in 140000 tokens. "
         "Please reduce the length of the messages.",
+    ),
+    Fault.BAD_REQUEST: _Shape(
+        400, _INVALID, "invalid_value", "Invalid value: 'lab'. Supported values are: 'auto' and 'default'."
     ),
     Mistake.MISSING_KEY: _Shape(
         401,
@@ -59,9 +66,7 @@ _OPENAI = {
         "(i.e. Authorization: Bearer YOUR_KEY). You can obtain an API key from "
         "https://platform.openai.com/account/api-keys.",
     ),
-    Mistake.UNKNOWN_MODEL: _Shape(
-        404, _INVALID, "model_not_found", "The model `{model}` does not exist or you do not have access to it."
-    ),
+    Mistake.UNKNOWN_MODEL: _UNKNOWN_MODEL,
     Mistake.UNKNOWN_PATH: _Shape(404, _INVALID, None, "Invalid URL ({detail})"),
     Mistake.MISSING_FIELD: _Shape(
         400, _INVALID, "missing_required_parameter", "Missing required parameter: '{field}'."
@@ -82,14 +87,18 @@ _DEEPSEEK = _OPENAI | {
     ),
     Fault.OUT_OF_CREDIT: _Shape(402, "unknown_error", _INVALID, "Insufficient Balance"),
     Fault.BAD_KEY: _Shape(401, "authentication_error", _INVALID, "Authentication Fails, Your api key: **** is invalid"),
+    Mistake.MISSING_KEY: _Shape(401, "authentication_error", _INVALID, "Authentication Fails (auth header is empty)"),
+    Fault.MODEL_UNKNOWN: _Shape(400, _INVALID, _INVALID, "Model Not Exist"),
     Fault.CONTEXT_TOO_LONG: _Shape(
         400,
         _INVALID,
         _INVALID,
-        "This model's maximum context length is 131072 tokens. However, you requested 200000 tokens (196000 in the "
-        "messages, 4000 in the completion). Please reduce the length of the messages or completion.",
+        "This model's maximum context length is 131072 tokens. However, you requested 140000 tokens. Please reduce the "
+        "length of the messages or completion.",
     ),
-    Mistake.MISSING_KEY: _Shape(401, "authentication_error", _INVALID, "Authentication Fails (auth header is empty)"),
+    Fault.BAD_REQUEST: _Shape(
+        422, _INVALID, _INVALID, "Failed to deserialize the JSON body into the target type: invalid value"
+    ),
     Mistake.UNKNOWN_MODEL: _Shape(400, _INVALID, _INVALID, "Model Not Exist"),
     Mistake.MISSING_FIELD: _Shape(
         400, _INVALID, _INVALID, "Failed to deserialize the JSON body into the target type: missing field `{field}`"

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.lab.faults import Mistake, Refused
-from app.lab.wire.base import Call, Tool, parameters, validated
+from app.lab.wire.base import Call, Tool, offered, parameters, validated
 
 _NAMES = """
     audio frequency_penalty function_call functions logit_bias logprobs max_completion_tokens max_tokens messages
@@ -90,12 +90,21 @@ def read(raw: bytes, *, strict: bool) -> Call:
         temperature=body.temperature,
         stop=(body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ()),
         must_call=_must_call(body),
+        may_call=offered(
+            _tools(body),
+            free=body.tool_choice in (None, "auto"),
+            answered=body.messages[-1].role in ("tool", "function"),
+        ),
         json_schema=_json_schema(body.response_format),
     )
 
 
+def _tools(body: _Body) -> dict[str, Tool]:
+    return {tool.function.name: Tool(tool.function.name, tool.function.parameters) for tool in body.tools or ()}
+
+
 def _must_call(body: _Body) -> Tool | None:
-    tools = {tool.function.name: Tool(tool.function.name, tool.function.parameters) for tool in body.tools or ()}
+    tools = _tools(body)
     if isinstance(body.tool_choice, _Tool):
         name = body.tool_choice.function.name
         if name not in tools:
