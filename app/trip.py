@@ -53,19 +53,18 @@ class Trip:
         limit = self.services.policy.gateway.max_attempts
         waiting: list[Target] = []
         for target in self.route.order:
-            if not self.breakers.admits(target, _now()):
-                waiting.append(target)
-            elif self._may_go_on(target, limit):
+            if not self._may_go_on(target, limit):
+                continue
+            if self.breakers.admits(target, _now()):
                 yield target
+            else:
+                waiting.append(target)
         for target in waiting:
             if self._may_go_on(target, limit):
                 yield target
 
     def _may_go_on(self, target: Target, limit: int) -> bool:
-        if len(self.attempts) < limit and self.time_left_ms(target) > 0:
-            return True
-        self.breakers.release(target)
-        return False
+        return len(self.attempts) < limit and self.time_left_ms(target) > 0
 
     def time_left_ms(self, target: Target) -> int:
         """The request's one deadline, or the provider's own where that is nearer."""
