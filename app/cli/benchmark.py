@@ -106,9 +106,10 @@ def show_round(shown: dict[str, Any]) -> None:
         " · SIMULATED" if shown["simulated"] else ""
     )
     title += " · MEASUREMENT DEGRADED" if shown["degraded"] else ""
-    table = Table(title=title, title_justify="left")
+    # without lines, and with no number ever cut, it fits a terminal of 80 columns
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, collapse_padding=True)
     for name in ("provider", "ok", "latency ms", "first token ms", "tokens/s", "quality", "cost USD", "errors"):
-        table.add_column(name, justify="left" if name in {"provider", "errors"} else "right")
+        table.add_column(name, justify="left" if name in {"provider", "errors"} else "right", no_wrap=name != "errors")
     by_provider: dict[str, list[dict[str, Any]]] = {}
     for result in shown["results"]:
         by_provider.setdefault(result["provider"], []).append(result)

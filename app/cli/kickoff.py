@@ -31,9 +31,10 @@ def kickoff() -> None:
     _wait_for_page(f"http://127.0.0.1:{configured.port}/readyz")
     bootstrap.wait_for(services)
     services.config.refresh(services.redis)
-    round_id = first_round(services)
     # where TOOLOO_FLOWER_AUTH is set, a refusal is how it serves us
     _wait_for_page(f"http://127.0.0.1:{configured.flower_port}/", requests.codes.ok, requests.codes.unauthorized)
+    # last, because a round beside processes that are still starting would measure them too
+    round_id = first_round(services)
     for line in summary(configured, services, round_id):
         click.echo(line)
 
