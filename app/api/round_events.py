@@ -13,6 +13,7 @@ from flask import Blueprint, Response
 from app import live_config
 from app.api.current import gateway
 from app.api.shapes import progress_json
+from app.api.stopping import is_stopping
 from app.errors import DependencyUnavailable, NotFound, TooLooError
 from app.services import Services
 from app.store import database, rounds
@@ -67,7 +68,7 @@ def _stream(services: Services, round_id: str, state: dict[str, Any]) -> Iterato
         elif time.monotonic() - spoke_s > BEAT_S:
             yield ": still there\n\n"
             spoke_s = time.monotonic()
-        if live_config.epoch_ms() > give_up_ms:
+        if live_config.epoch_ms() > give_up_ms or is_stopping():
             return
         time.sleep(LOOK_S)
         try:
