@@ -27,6 +27,7 @@ def test_a_key_is_found_by_itself_alone() -> None:
         f"x{SECRET}",
         "\ud800",  # half a surrogate pair, which UTF-8 does not hold
     ],
+    ids=["nothing", "id", "no secret", "hash", "cut", "longer", "prefixed", "surrogate"],  # the key is drawn anew
 )
 def test_what_only_looks_like_a_key_is_nobodys(presented: str) -> None:
     assert HELD.find(presented) is None
