@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from app.domain import comparison
 from app.domain.insights import Insight
-from app.domain.measurement import degraded, measurement_error
+from app.domain.measurement import degraded, measurement_error, tolerance_ms
 from app.services import Services
 from app.store import database, measured, rounds
 
@@ -23,8 +23,9 @@ def review(services: Services, round_id: str) -> None:
             return
         policy = services.policy.rounds
         error = measurement_error(measured.canary_errors(session, round_id))
-        doubt = degraded(error, policy.measurement_error_ms) if policy.canaries else None
         now = measured.samples(session, round_id)
+        limit_ms = tolerance_ms(now, policy.measurement_error_ms, policy.measurement_error_share)
+        doubt = degraded(error, limit_ms) if policy.canaries else None
         said = [doubt]
         before = measured.round_before(session, record)
         if before is not None:

@@ -39,7 +39,7 @@ def test_a_round_that_measured_well_says_how_well_and_moves_weights(system: Syst
     assert weights(system).latency > 0.4
 
 
-@pytest.mark.parametrize(("off_ms", "says"), [(12.5, "off by 12.5 ms at p95"), (None, "no canary call came back")])
+@pytest.mark.parametrize(("off_ms", "says"), [(62.5, "off by 62.5 ms at p95"), (None, "no canary call came back")])
 def test_a_degraded_round_is_marked_says_why_and_moves_no_weights(
     system: System, off_ms: float | None, says: str
 ) -> None:

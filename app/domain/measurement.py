@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from app.domain.catalog import Target
+from app.domain.comparison import Sample
 from app.domain.insights import Insight
 
 
@@ -41,6 +43,16 @@ def quantile(ordered: Sequence[float], share: float) -> float:
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
+def tolerance_ms(samples: Iterable[Sample], least_ms: float, share: float) -> float:
+    """The error that a round may have: `least_ms`, or `share` of the fastest target's mean latency if that is more."""
+    by_target: dict[Target, list[float]] = {}
+    for sample in samples:
+        if sample.ln_latency is not None:
+            by_target.setdefault(sample.target, []).append(math.exp(sample.ln_latency))
+    means_ms = [sum(latencies) / len(latencies) for latencies in by_target.values()]
+    return max(least_ms, share * min(means_ms, default=0.0))
+
+
 def degraded(error: MeasurementError | None, limit_ms: float) -> Insight | None:
     """Why the round must not be steered by; None: it measured well enough."""
     if error is None:
@@ -49,7 +61,7 @@ def degraded(error: MeasurementError | None, limit_ms: float) -> Insight | None:
     if error.p95_ms <= limit_ms:
         return None
     text = (
-        f"measurement degraded: latencies are off by {error.p95_ms:.1f} ms at p95, more than {limit_ms:g} ms "
+        f"measurement degraded: latencies are off by {error.p95_ms:.1f} ms at p95, more than {limit_ms:.3g} ms "
         f"({error.calls} canary calls): nothing moves"
     )
     return Insight("degraded", text, error.to_json())

@@ -117,6 +117,7 @@ class RoundPolicy:
     answer_chars: int = 4000
     history: int = 24
     measurement_error_ms: float = 10.0
+    measurement_error_share: float = 0.1
     canaries: int = 40
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
-from app.domain.measurement import degraded, measurement_error
+from app.domain.catalog import Target
+from app.domain.comparison import Sample
+from app.domain.measurement import degraded, measurement_error, tolerance_ms
 
 
 def test_the_error_is_told_by_its_size_whichever_way_it_goes() -> None:
@@ -35,3 +39,18 @@ def test_a_round_is_degraded_by_an_error_that_is_large_or_unknown(errors_ms: lis
     found = degraded(measurement_error(errors_ms), 10.0)
 
     assert (found is None) if says is None else (found is not None and says in found.text)
+
+
+def sample(provider: str, *latencies_ms: float | None) -> list[Sample]:
+    return [
+        Sample(Target(provider, "m"), f"p{n}", 1, 1, None if ms is None else math.log(ms), None, None)
+        for n, ms in enumerate(latencies_ms)
+    ]
+
+
+def test_the_fastest_target_says_how_exact_a_round_has_to_be() -> None:
+    round_ = [*sample("slow", 900.0, 1100.0), *sample("fast", 200.0, 400.0, None)]
+
+    assert tolerance_ms(round_, 10.0, 0.1) == pytest.approx(30.0)
+    assert tolerance_ms(sample("local", 20.0), 10.0, 0.1) == 10.0
+    assert tolerance_ms(sample("dead", None), 10.0, 0.1) == 10.0
