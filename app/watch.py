@@ -19,6 +19,9 @@ SILENT_S = 5.0
 #: s that the first question waits for the first look
 FIRST_S = 2.0
 
+#: s that stopping waits for each present look
+STOP_S = 0.5
+
 #: a benchmark that has been silent for this many intervals is not alive, whatever its processes say
 SILENT_INTERVALS = 1.25
 
@@ -37,15 +40,21 @@ class Watch:
         first_s: float = FIRST_S,
     ) -> None:
         self._watches = {name: _Watched(check, every_s, silent_s, first_s) for name, check in checks.items()}
+        self._threads = [
+            threading.Thread(target=watched.run, name=f"watch-{name}", daemon=True)
+            for name, watched in self._watches.items()
+        ]
 
     def start(self) -> None:
-        for name, watched in self._watches.items():
-            threading.Thread(target=watched.run, name=f"watch-{name}", daemon=True).start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
-        """The threads end after their present look; one that hangs ends with the process."""
+        """The threads end after their present look, before what they look at is closed; one that hangs is left."""
         for watched in self._watches.values():
             watched.stopping.set()
+        for thread in self._threads:
+            thread.join(timeout=STOP_S)
 
     def states(self) -> dict[str, str]:
         return {name: watched.state() for name, watched in self._watches.items()}
