@@ -16,6 +16,7 @@ from app.domain.evidence import Evidence
 from app.domain.policy import Policy
 from app.domain.runtime_config import RuntimeConfig, Weights
 from app.domain.scorecard import Scorecard
+from app.domain.scoring import Figures
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,24 +159,29 @@ class Ranking:
         due = known.good_looks > 0 or self.card.calls - known.seen_at_call >= self.policy.breaker.trial_calls
         if not due or self.states[target] == "open" or known.usual_success is None:
             return False
-        usual = replace(
-            known,
-            success=max(known.success, known.usual_success),
-            latency_ms=min(filter(None, (known.latency_ms, known.baseline_ms)), default=None),
+        figures = self.figures[target]
+        success = max(known.success, known.usual_success)
+        usual = figures._replace(
+            latency_ms=min(filter(None, (known.latency_ms, known.baseline_ms)), default=figures.latency_ms),
+            good=success * (figures.good / known.success if known.success > 0 else known.quality or 1.0),
         )
-        pair = {self.ties[0]: self.evidence[self.ties[0]], target: usual}
-        if target in scoring.gate(pair, self.policy):
+        if not self._would_lead(target, usual):  # first, because it is the cheaper question and mostly the answer
             return False
-        shares = scoring.features(scoring.figures(pair, self.policy.objective), pair, self.policy.objective)
-        scores = {each: scoring.score(self._own(each), shares[each]) for each in pair}
-        return scores[target] > scores[self.ties[0]]
+        leader = self.ties[0]
+        pair = {leader: self.evidence[leader], target: replace(known, success=success)}
+        return target not in scoring.gate(pair, self.policy)
 
     def _would_lead_if_back(self, target: Target) -> bool:
         """Would a target that became slow lead if it were as fast as it formerly was?"""
-        formerly_ms, leader = self.evidence[target].formerly_ms, self.ties[0]
+        formerly_ms = self.evidence[target].formerly_ms
         if formerly_ms is None:
             return False
-        pair = {leader: self.figures[leader], target: self.figures[target]._replace(latency_ms=formerly_ms)}
+        return self._would_lead(target, self.figures[target]._replace(latency_ms=formerly_ms))
+
+    def _would_lead(self, target: Target, figures: Figures) -> bool:
+        """Would a target of these figures be ahead of the present leader?"""
+        leader = self.ties[0]
+        pair = {leader: self.figures[leader], target: figures}
         shares = scoring.features(pair, pair, self.policy.objective)
         return scoring.score(self._own(target), shares[target]) > scoring.score(self._own(leader), shares[leader])
 
