@@ -65,6 +65,7 @@ def judge_round(round_id: str) -> None:
 @_said_plainly
 def retain() -> None:
     retention.retain(_services())
+    request_log.purge(_services())
 
 
 @_said_plainly
@@ -81,7 +82,6 @@ def ingest() -> None:
 @_said_plainly
 def reap() -> None:
     benchmark.reap(_services())
-    request_log.purge(_services())
 
 
 def register(app: Celery) -> None:
