@@ -26,7 +26,7 @@ def test_a_failure_before_the_first_token_is_invisible(client: OpenAI, api: Serv
     assert raw.headers["x-tooloo-attempts"] == "2"
     assert raw.headers["x-tooloo-target"].startswith("gemini/")
     if stream:
-        said = "".join(chunk.choices[0].delta.content or "" for chunk in raw.parse())  # type: ignore[union-attr]
+        said = "".join(chunk.choices[0].delta.content or "" for chunk in raw.parse())  # type: ignore[union-attr]  # it is the stream that was asked for
         assert said == SENTENCE
 
 

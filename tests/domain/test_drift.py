@@ -9,7 +9,7 @@ from app.domain.outcome import Outcome, Source
 from tests.domain.routing import DEEPSEEK, GEMINI, POLICY, outcome
 
 
-def answers(count: int, ms: float, seed: int, target=DEEPSEEK) -> list[Outcome]:  # type: ignore[no-untyped-def]
+def answers(count: int, ms: float, seed: int, target=DEEPSEEK) -> list[Outcome]:  # type: ignore[no-untyped-def]  # a Target, by its default
     rng = random.Random(seed)
     return [outcome(target, ms * rng.lognormvariate(0, 0.25), source=Source.LIVE) for _ in range(count)]
 

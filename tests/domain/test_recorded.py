@@ -16,7 +16,7 @@ from tests.domain.routing import DEEPSEEK, GEMINI, OPENAI, POLICY, later, outcom
 from tests.domain.trace_lines import lines
 
 
-def call(target, ms: float, first: bool = True, **at: float) -> LiveCall:  # type: ignore[no-untyped-def]
+def call(target, ms: float, first: bool = True, **at: float) -> LiveCall:  # type: ignore[no-untyped-def]  # a Target
     return LiveCall(outcome(target, ms, source=Source.LIVE, at=later(**at)), first)
 
 
