@@ -172,6 +172,19 @@ def test_a_body_that_is_not_json_is_said_to_be(client: FlaskClient) -> None:
     assert "not JSON" in response.get_json()["error"]["message"]
 
 
+@pytest.mark.parametrize(
+    ("named", "becomes"),
+    [({}, "code"), ({"taskType": "default"}, "default"), ({"taskType": "creative"}, "creative")],
+    ids=["none", "default", "another"],
+)
+def test_the_task_type_is_read_off_the_words_where_none_is_named(
+    client: FlaskClient, named: dict[str, str], becomes: str
+) -> None:
+    asked = {"message": "Write a Python function that reverses a list", **named}
+
+    assert client.post("/api/v1/chat", json=asked).get_json()["data"]["taskType"] == becomes
+
+
 def test_chat_answers_with_the_specified_keys(client: FlaskClient, system: System) -> None:
     client.post(f"{SYSTEM}/runtime-config", json={"explorationRate": 0})
     system.client.behaviours["deepseek"] = fails_with(Overloaded)
