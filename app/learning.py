@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.orm import Session
 
-from app import benchmark, breakers, evidence, live_config
+from app import benchmark, breakers, evidence, live_config, steering
 from app.domain import review
 from app.domain.breaker import Breaker
 from app.domain.catalog import Target
@@ -46,7 +46,7 @@ def check(services: Services) -> bool:
         watched = Watched.from_json(row.drift)
         row.drift = Watched(watched.detectors).to_json()
         result = review.review(
-            benchmark.state_of(row),
+            steering.state_of(row),
             evidence.held(row),
             current.global_.provider_weights,
             current.global_.exploration_rate,
@@ -66,7 +66,7 @@ def check(services: Services) -> bool:
 
 def _applied(session: Session, current: RuntimeConfig, result: Optimization, now: datetime) -> RuntimeConfig | None:
     """The next revision; None where what a person pinned leaves nothing to change."""
-    wanted = benchmark.applied(current, result, live_config.to_ms(now))
+    wanted = steering.applied(current, result, live_config.to_ms(now))
     if wanted.global_ == current.global_:
         return None
     return revisions.add(
