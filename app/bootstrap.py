@@ -18,6 +18,7 @@ from app import config_files, evidence, judge, keys, live_config, snapshot_file
 from app.breakers import Breakers
 from app.broker import Messages, make_celery
 from app.domain.catalog import Provider, nothing_real
+from app.domain.policy import RoundPolicy
 from app.errors import ConfigError, DependencyUnavailable, TooLooError
 from app.evidence import Recorder
 from app.gateway import Gateway
@@ -34,6 +35,9 @@ from app.store import database
 from app.watch import Watch, checks
 
 log = structlog.get_logger()
+
+#: between two scheduled rounds
+SHORTEST_INTERVAL_S, LONGEST_INTERVAL_S = 300, 86_400
 
 #: key that is sent where a provider needs none, or is simulated
 NO_KEY = "none"
@@ -66,6 +70,7 @@ def build(settings: Settings, *, threads: int = 16, publish_timeout_s: float = 5
     policy = config_files.load_policy(settings.config_dir)
     judge.check(policy.judge.targets, providers)
     reachable, simulated = endpoints(settings, providers)
+    check_interval(policy.rounds, simulated=simulated)
     providers = tuple(reachable[p.name].provider if p.name in reachable else p for p in providers)
     engine = database.create(settings.require_database_url(), pool_size=min(threads, 10))
     sessions = sessionmaker(engine, expire_on_commit=False)
@@ -89,6 +94,17 @@ def build(settings: Settings, *, threads: int = 16, publish_timeout_s: float = 5
         scorecard=evidence.live(sessions),
         keys=keys.live(sessions),
     )
+
+
+def check_interval(policy: RoundPolicy, *, simulated: bool) -> None:
+    """Raises ConfigError for rounds too often for a bill, or too seldom to steer by; in the lab they cost nothing."""
+    shortest_s = 1 if simulated else SHORTEST_INTERVAL_S
+    if not shortest_s <= policy.interval_s <= LONGEST_INTERVAL_S:
+        raise ConfigError(
+            f"policy.toml: rounds.interval_s: must be from {SHORTEST_INTERVAL_S} (five minutes) "
+            f"to {LONGEST_INTERVAL_S} (a day), less only where every provider is simulated: got {policy.interval_s}",
+            field="rounds.interval_s",
+        )
 
 
 def connect(redis_url: str) -> redis.Redis:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from app import bootstrap, broker, config_files, settings
 from app.domain.catalog import Provider, WireFormat
+from app.domain.policy import RoundPolicy
 from app.errors import ConfigError
 from tests.support.system import ROOT
 
@@ -121,6 +123,18 @@ def test_a_wrong_policy_file_is_refused_by_file_key_and_reason(tmp_path: Path, t
 
     with pytest.raises(ConfigError, match=reason):
         config_files.load_policy(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("interval_s", "simulated", "allowed"),
+    [(300, False, True), (86_400, False, True), (299, False, False), (86_401, False, False), (86_401, True, False),
+     (4, True, True)],
+)  # fmt: skip
+def test_rounds_come_every_five_minutes_to_a_day(interval_s: int, simulated: bool, allowed: bool) -> None:
+    policy = RoundPolicy(interval_s=interval_s)
+
+    with nullcontext() if allowed else pytest.raises(ConfigError, match=r"rounds\.interval_s: must be from 300"):
+        bootstrap.check_interval(policy, simulated=simulated)
 
 
 def test_a_provider_may_have_several_models() -> None:
