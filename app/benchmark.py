@@ -6,10 +6,7 @@ or repeated by the reaper, and the round still ends once.
 
 from __future__ import annotations
 
-import json
-import threading
 import time
-import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -18,23 +15,20 @@ from typing import TypeVar
 import structlog
 from sqlalchemy.orm import Session
 
-from app import evidence, judge, live_config
+from app import evidence, judge, live_config, probing, steering
 from app import keys as api_keys
-from app.domain import grading, optimizer
-from app.domain.catalog import Prompt, Provider, Target
-from app.domain.optimizer import Insight, Optimization, OptimizerState
+from app.domain import optimizer
+from app.domain.catalog import Provider, Target
 from app.domain.policy import RoundPolicy
 from app.domain.rounds import ProbeKey
 from app.domain.runtime_config import RuntimeConfig
-from app.errors import DependencyUnavailable, LocalFailure, NoTarget, OverBudget, ProviderError, Timeout
-from app.models import Learned, Probe, ProbeStatus, RoundStatus
+from app.errors import DependencyUnavailable, NoTarget, OverBudget
+from app.models import Probe, RoundStatus
 from app.planning import Selection, affordable, selected_prompts, selected_targets
-from app.providers.base import Answer, ChatRequest, Message
-from app.providers.prices import answer_cost
 from app.review import insight_json, review
 from app.services import Services
 from app.store import claims, database, history, outcomes, revisions, rounds
-from app.store.claims import ProbeResult
+from app.store.claims import Claimed, Place, ProbeResult
 from app.store.rounds import NOT_RUN, WORKER_LOST
 
 log = structlog.get_logger()
@@ -47,8 +41,6 @@ OPTIMIZE_PATIENCE = timedelta(seconds=45)
 #: longer than the task's own time limit: an optimizer that dies is replaced when this is over
 OPTIMIZE_LEASE = timedelta(seconds=75)
 MAX_OPTIMIZE_ATTEMPTS = 3
-#: a connection that was idle for longer is no longer trusted by the pool (connections.IDLE_S)
-WARM_S = 50.0
 #: triggers that are in turn; whatever else starts a round has a cooldown
 IN_TURN = ("schedule", "manual", "startup")
 
@@ -136,8 +128,8 @@ def _plan_and_publish(
 
 
 def _hints(services: Services, keys: Sequence[ProbeKey]) -> list[ProbeKey]:
-    """Enough to fill every place twice: each probe that ends hints at the next, and more would find no place."""
-    places = {provider.name: 2 * provider.concurrency for provider in services.providers}
+    """Enough to fill every place: whoever has one goes on with the next probe, and more would find no place."""
+    places = {provider.name: provider.concurrency for provider in services.providers}
     sent: Counter[str] = Counter()
     hints = []
     for key in keys:
@@ -155,21 +147,39 @@ def _answered_already(session: Session, policy: RoundPolicy) -> bool:
 # ── run_probe ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def run_probe(services: Services, hint: ProbeKey) -> bool:
-    """Claim, call, grade, write. False where there was nothing to do: all claimed or final, or the provider is busy.
+def run_probe(services: Services, hint: ProbeKey, goes_on: Callable[[], bool] = lambda: True) -> int:
+    """Claim, call, grade, write; then the same with the provider's next probe, in the place that is free now.
 
-    A provider's failure is a result. One attempt is made; no database connection is held during the call.
+    How many were run: 0 where all are claimed or final, or the provider is busy. After `probes_per_message`, or where
+    `goes_on` says no (the worker is about to end), a message hands the place to whoever is free. A provider's failure
+    is a result. One attempt is made; no database connection is held during the call.
     """
     provider = next((p for p in services.providers if p.name == hint.provider), None)
     if provider is None:
         log.warning("probe of a provider that this worker does not know", provider=hint.provider)
-        return False
-    claimed = _claim(services, hint, provider)
-    if claimed is None:
-        return False
-    key, attempt = claimed
-    result = _measure(services, key, attempt, provider)
-    written, following = _write(services, key, attempt, result)
+        return 0
+    place = _place(services, provider)
+    with database.transaction(services.sessions) as session:
+        claimed = claims.claim(session, place, hint)
+    ran = 0
+    while claimed is not None:
+        ran += 1
+        stays = ran < services.policy.rounds.probes_per_message and goes_on()
+        claimed = _run(services, claimed, provider, place, stays=stays)
+    return ran
+
+
+def _run(services: Services, claimed: Claimed, provider: Provider, place: Place, *, stays: bool) -> Claimed | None:
+    """One probe, from its call to its result; then the next one where this message stays at it."""
+    key = claimed.key
+    result = probing.run(
+        services,
+        key,
+        provider,
+        timeout_ms=_timeout_ms(services, provider),
+        answered=lambda: _free_place(services, claimed, place),
+    )
+    written, following, waits = _write(services, claimed, result, place, stays=stays)
     log.info(
         "probe done" if written else "probe result came too late",
         round=key.round_id,
@@ -180,25 +190,22 @@ def run_probe(services: Services, hint: ProbeKey) -> bool:
         quality=result.quality,
         error=result.error_class,
     )
-    if following is not None:
-        services.messages.probes([following])
-    if written:
-        _canary(services, key, attempt)
-    finish_round(services, key.round_id)
-    return written
+    if waits is not None:
+        services.messages.probes([waits])
+    upcoming = following.key if following else waits
+    if upcoming is None or upcoming.round_id != key.round_id:  # else the round is not over
+        finish_round(services, key.round_id)
+    return following
 
 
-def _claim(services: Services, hint: ProbeKey, provider: Provider) -> tuple[ProbeKey, int] | None:
+def _place(services: Services, provider: Provider) -> Place:
     policy = services.policy.rounds
-    timeout_ms = _timeout_ms(services, provider)
-    with database.transaction(services.sessions) as session:
-        return claims.claim(
-            session,
-            hint,
-            lease=timedelta(milliseconds=timeout_ms, seconds=policy.lease_margin_s),
-            concurrency=provider.concurrency,
-            max_attempts=policy.max_attempts,
-        )
+    return Place(
+        provider=provider.name,
+        concurrency=provider.concurrency,
+        lease=timedelta(milliseconds=_timeout_ms(services, provider), seconds=policy.lease_margin_s),
+        max_attempts=policy.max_attempts,
+    )
 
 
 def _timeout_ms(services: Services, provider: Provider) -> int:
@@ -206,118 +213,31 @@ def _timeout_ms(services: Services, provider: Provider) -> int:
     return provider.timeout_ms if mine is None else mine.timeout
 
 
-def _measure(services: Services, key: ProbeKey, attempt: int, provider: Provider) -> ProbeResult:
-    endpoint = services.endpoints.get(key.provider)
-    prompt = next((p for p in services.prompts if p.id == key.prompt_id), None)
-    if endpoint is None or prompt is None:
-        missing = f"key for {key.provider}" if endpoint is None else f"prompt {key.prompt_id}"
-        return ProbeResult(
-            ProbeStatus.ERROR, error_class=NOT_RUN, error_message=f"this worker has no {missing}", counts=False
-        )
-    _warm_up(services, key.provider)
-    request = _request(services.config.value, prompt, key.provider)
-    try:
-        stream = services.client.stream(endpoint, key.model, request, timeout_ms=_timeout_ms(services, provider))
-        for _ in stream:
-            pass
-        answer = stream.answer
-    except ProviderError as error:
-        return _failed(error)
-    if grading.is_slow(prompt):
-        _free_place(services, key, attempt)
-    return _graded(services, provider, prompt, answer)
-
-
-def _request(config: RuntimeConfig, prompt: Prompt, provider: str) -> ChatRequest:
-    parameters = config.model_parameters(prompt.task_type, provider) | {"max_tokens": prompt.max_tokens}
-    return ChatRequest(messages=(Message("user", prompt.text),), **parameters)  # type: ignore[arg-type]  # by name
-
-
-_warm: dict[str, float] = {}
-_warming = threading.Lock()
-
-
-def _warm_up(services: Services, provider: str) -> None:
-    """A call before the first measurement, and after a pause in which idle connections were given up."""
-    now_s = time.monotonic()
-    with _warming:
-        cold = now_s - _warm.get(provider, -WARM_S) >= WARM_S
-        _warm[provider] = now_s
-    if cold:
-        services.client.warm_up(services.endpoints[provider])
-
-
-def _free_place(services: Services, key: ProbeKey, attempt: int) -> None:
+def _free_place(services: Services, claimed: Claimed, place: Place) -> None:
     """Let the provider's next probe begin while this one's answer is graded."""
     try:
         with database.transaction(services.sessions) as session:
-            claims.answered(session, key, attempt)
-            following = claims.next_waiting(session, key.provider, services.policy.rounds.max_attempts)
+            claims.answered(session, claimed)
+            waits = claims.next_waiting(session, place)
     except DependencyUnavailable:  # the result, which waits for Postgres, frees it too
         return
-    if following is not None:
-        services.messages.probes([following])
+    if waits is not None:
+        services.messages.probes([waits])
 
 
-def _failed(error: ProviderError) -> ProbeResult:
-    timing = error.timing
-    return ProbeResult(
-        status=ProbeStatus.TIMEOUT if isinstance(error, Timeout) else ProbeStatus.ERROR,
-        latency_ms=timing.total_ms if timing else None,
-        connect_ms=timing.connect_ms if timing else None,
-        error_class=error.code,
-        error_message=_storable(error.message[:1000]),
-        counts=error.counts,
-    )
-
-
-def _graded(services: Services, provider: Provider, prompt: Prompt, answer: Answer) -> ProbeResult:
-    score, reasons = _grade(prompt, answer.text)
-    timing = answer.timing
-    # connection set-up is a number of its own: a cold call must not be compared with a warm one
-    return ProbeResult(
-        status=ProbeStatus.OK,
-        latency_ms=timing.total_ms - timing.connect_ms,
-        ttft_ms=None if timing.first_token_ms is None else timing.first_token_ms - timing.connect_ms,
-        connect_ms=timing.connect_ms,
-        prompt_tokens=answer.usage.prompt,
-        completion_tokens=answer.usage.completion,
-        reasoning_tokens=answer.usage.reasoning,
-        cached_tokens=answer.usage.cached,
-        tokens_estimated=answer.usage.estimated,
-        cost_usd=answer_cost(provider, answer, live_config.utc_now()),
-        quality=score,
-        grade_reasons=reasons,
-        answer=_storable(answer.text[: services.policy.rounds.answer_chars]),
-        answered_model=answer.model,
-    )
-
-
-def _grade(prompt: Prompt, answer: str) -> tuple[float | None, tuple[str, ...]]:
-    """None where the grader could not run, which is our failure: an ungraded answer is still an answer."""
-    try:
-        grade = grading.grade(prompt, answer)
-    except LocalFailure as error:
-        log.error("answer not graded", prompt=prompt.id, reason=str(error))
-        return None, (f"not graded: {error}",)
-    return grade.score, grade.reasons
-
-
-def _storable(text: str) -> str:
-    """A provider may send anything; Postgres stores neither NUL nor half a surrogate pair."""
-    return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
-
-
-def _write(services: Services, key: ProbeKey, attempt: int, result: ProbeResult) -> tuple[bool, ProbeKey | None]:
-    """Was it written, and which probe waits for the place that is free now; its own message may have found it taken.
+def _write(
+    services: Services, claimed: Claimed, result: ProbeResult, place: Place, *, stays: bool
+) -> tuple[bool, Claimed | None, ProbeKey | None]:
+    """Was it written; the next probe, claimed in the same transaction; or the one that somebody else should take.
 
     The call is paid for: its result outlasts a short loss of Postgres.
     """
 
-    def write() -> tuple[bool, ProbeKey | None]:
+    def write() -> tuple[bool, Claimed | None, ProbeKey | None]:
         with database.transaction(services.sessions) as session:
-            written = claims.finish(session, key, attempt, result)
-            return written, claims.next_waiting(session, key.provider, services.policy.rounds.max_attempts)
+            written = claims.finish(session, claimed, result)
+            following = claims.claim(session, place) if stays else None
+            return written, following, None if stays else claims.next_waiting(session, place)
 
     return _patiently(write, RESULT_PATIENCE_S)
 
@@ -331,18 +251,6 @@ def _patiently(step: Callable[[], T], patience_s: float) -> T:
             if time.monotonic() > give_up_at:
                 raise
             time.sleep(1.0)
-
-
-def _canary(services: Services, key: ProbeKey, attempt: int) -> None:
-    """How far off is what this process measures at the moment? In the provider's place the next probe is under way."""
-    wanted = services.policy.rounds.canaries
-    probes_n = len(services.targets) * len(services.prompts)
-    if not wanted or zlib.crc32(repr(key).encode()) % max(1, round(probes_n / wanted)):
-        return
-    error_ms = services.canary.error_ms()
-    if error_ms is not None:
-        with database.transaction(services.sessions) as session:
-            claims.add_canary(session, key, attempt, error_ms)
 
 
 # ── finish_round ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -400,7 +308,7 @@ def _digest(services: Services, round_id: str) -> bool:
         card = before.close_round(measured, services.policy)
         now = database.now(session)
         result = optimizer.optimize(
-            state_of(learned),
+            steering.state_of(learned),
             before,
             card,
             measured,
@@ -413,13 +321,13 @@ def _digest(services: Services, round_id: str) -> bool:
         status = RoundStatus.DONE if complete else RoundStatus.PARTIAL
         applies = current.features.auto_optimization and current.global_.enabled
         said = [each for each in result.insights if not (degraded and each.kind == "partial")]  # it says why itself
-        insights = [*said, *(_pinned(current, result) if applies else [_proposal(current, result)])]
+        insights = [*said, *(steering.pinned(current, result) if applies else [steering.proposal(current, result)])]
         rounds.close(session, round_id, status, [insight_json(insight) for insight in insights])
         config = current
         if applies:
             config = revisions.add(
                 session,
-                applied(current, result, live_config.to_ms(now)),
+                steering.applied(current, result, live_config.to_ms(now)),
                 now_ms=live_config.to_ms(now),
                 author="optimizer",
                 reason="; ".join(insight.text for insight in insights)[:2000] or f"round {round_id}",
@@ -444,55 +352,6 @@ def _is_whole(services: Services, config: RuntimeConfig, probes: Sequence[Probe]
     prompts = {prompt.id for prompt in services.prompts if prompt.enabled}
     measured = {(Target(probe.provider, probe.model), probe.prompt_id) for probe in probes}
     return measured >= {(target, prompt) for target in targets for prompt in prompts}
-
-
-def state_of(learned: Learned) -> OptimizerState:
-    """What the optimizer remembers; unreadable memories are reported, and gathered anew from here on."""
-    try:
-        return OptimizerState.from_json(learned.optimizer) if learned.optimizer else OptimizerState.empty()
-    except ValueError as error:
-        log.error("optimizer state not readable, starting from none", reason=str(error))
-        return OptimizerState.empty()
-
-
-def applied(current: RuntimeConfig, result: Optimization, now_ms: int) -> RuntimeConfig:
-    """The config as the optimizer wants it; what a person pinned stays."""
-    wanted: dict[str, object] = {}
-    if not current.pins.weights:
-        wanted["provider_weights"] = result.weights
-    if not current.pins.exploration_rate:
-        wanted["exploration_rate"] = result.exploration_rate
-    metadata: dict[str, object] = {"optimized_by": "optimizer", "last_optimization_time": now_ms}
-    if result.score is not None:
-        metadata |= {
-            "optimization_score": round(result.score, 4),
-            "optimization_score_samples": result.score_samples,
-            "iteration_count": current.metadata.iteration_count + 1,
-        }
-    return current.model_copy(
-        update={
-            "global_": current.global_.model_copy(update=wanted),
-            "metadata": current.metadata.model_copy(update=metadata),
-        }
-    )
-
-
-def _proposal(current: RuntimeConfig, result: Optimization) -> Insight:
-    off = "autoOptimization" if current.global_.enabled else "enabled"
-    data = {"weights": result.weights.model_dump(), "explorationRate": result.exploration_rate}
-    return Insight("proposal", f"{off} is off: proposed, not applied: {json.dumps(data)}", data)
-
-
-def _pinned(current: RuntimeConfig, result: Optimization) -> list[Insight]:
-    """What the optimizer would have set, had no person pinned it."""
-    found = []
-    if current.pins.weights and result.weights != current.global_.provider_weights:
-        data = {"weights": result.weights.model_dump()}
-        found.append(Insight("pinned", f"weights are pinned: not set to {json.dumps(data['weights'])}", data))
-    if current.pins.exploration_rate and result.exploration_rate != current.global_.exploration_rate:
-        rate = result.exploration_rate
-        found.append(Insight("pinned", f"explorationRate is pinned: not set to {rate}", {"explorationRate": rate}))
-    return found
 
 
 # ── reap ─────────────────────────────────────────────────────────────────────────────────────────────────────────────

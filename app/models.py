@@ -154,7 +154,7 @@ class Probe(Measured, Base):
     answer: Mapped[str | None]
     answered_model: Mapped[str | None]
     error_message: Mapped[str | None]
-    #: measured minus true time of the canary call that its worker made right after it; NULL: it made none
+    #: measured minus true time of the canary call that its worker made beside it; NULL: it made none
     canary_error_ms: Mapped[float | None]
     #: second opinion, 0..1, of an LLM that is not this provider's
     judge_score: Mapped[float | None]

@@ -118,6 +118,29 @@ def test_worked_example_2_a_slower_provider_raises_exploration_and_says_why(syst
     assert "deepseek latency 450 ms, was 240 ms (×1.88)" in texts(system, round_id)
 
 
+def test_one_message_runs_some_probes_and_leaves_the_rest_to_whoever_is_free(system: System) -> None:
+    policy = system.services.policy.rounds
+    benchmark.start_round(system.services, "manual", Selection(("gemini",), ()))
+    first, *_ = system.celery.take_probes()
+
+    assert benchmark.run_probe(system.services, first) == policy.probes_per_message
+
+    assert len(system.client.calls) == policy.probes_per_message
+    following, *_ = system.celery.take_probes()  # one more where an answer is slow to grade
+    assert following.provider == "gemini"
+    assert benchmark.run_probe(system.services, following) == 10 - policy.probes_per_message
+
+
+def test_a_worker_that_is_about_to_end_begins_nothing_new_and_leaves_a_hint(system: System) -> None:
+    benchmark.start_round(system.services, "manual", Selection(("gemini",), ()))
+    first, *_ = system.celery.take_probes()
+
+    assert benchmark.run_probe(system.services, first, goes_on=lambda: False) == 1
+
+    assert len(system.client.calls) == 1
+    assert system.celery.take_probes()
+
+
 def test_every_message_delivered_twice_at_once_calls_each_provider_once_per_probe(system: System) -> None:
     round_id = benchmark.start_round(system.services)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from celery.signals import setup_logging, worker_init, worker_process_init
+from celery.signals import setup_logging, worker_init, worker_process_init, worker_shutting_down
 
 from app import config_files, logs, settings
 from app.broker import make_celery
@@ -47,3 +47,10 @@ def _in_the_child(**_: Any) -> None:
     from workers import tasks
 
     tasks.start(_settings, threads=1)
+
+
+@worker_shutting_down.connect
+def _at_the_end(**_: Any) -> None:
+    from workers import tasks
+
+    tasks.ending.set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec
@@ -18,6 +19,9 @@ from app.settings import Settings
 
 log = structlog.get_logger()
 P = ParamSpec("P")
+
+#: the worker is about to end, and waits for its tasks: none of them begins something new
+ending = threading.Event()
 
 _received: list[Services] = []
 
@@ -49,7 +53,10 @@ def _said_plainly(step: Callable[P, None]) -> Callable[P, None]:
 
 @_said_plainly
 def probe(round_id: str, provider: str, model: str, prompt_id: str) -> None:
-    benchmark.run_probe(_services(), ProbeKey(round_id, provider, model, prompt_id))
+    """A hint at this probe, or at another of its provider: it runs some of them, one after the other."""
+    benchmark.run_probe(
+        _services(), ProbeKey(round_id, provider, model, prompt_id), goes_on=lambda: not ending.is_set()
+    )
 
 
 @_said_plainly

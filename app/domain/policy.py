@@ -112,6 +112,7 @@ class RoundPolicy:
     deadline_s: int = 600
     lease_margin_s: int = 15
     max_attempts: int = 2
+    probes_per_message: int = 5
     reap_every_s: int = 60
     drift_cooldown_s: int = 900
     answer_chars: int = 4000

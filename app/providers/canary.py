@@ -1,4 +1,4 @@
-"""Canary calls: to a stub of known delay, through the same client and pool and among the same threads as the probes.
+"""Canary calls: to a stub of known delay, by the same client, pool and process, while the probes' calls are in flight.
 
 What they are off by, probes are off by. The stub is a process of its own (canary_stub.py), started with the first call:
 in this one it would share the interpreter's lock with what it is to judge.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import structlog
@@ -23,6 +24,8 @@ log = structlog.get_logger()
 #: of the stub, within the range of a fast provider's first token
 DELAY_MS = 50.0
 TIMEOUT_MS = 5_000
+#: in a round of 40 probes, each of which has a canary, as many as are in flight
+CALLS_AT_ONCE = 8
 
 _STUB = Path(__file__).with_name("canary_stub.py")
 _REQUEST = ChatRequest(messages=(Message("user", "?"),), max_tokens=1)
@@ -37,6 +40,11 @@ class Canary:
         self._starting = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._endpoint: Endpoint | None = None
+        self._beside = ThreadPoolExecutor(CALLS_AT_ONCE, thread_name_prefix="canary")
+
+    def begin(self) -> Future[float | None]:
+        """`error_ms` of a call that is made meanwhile."""
+        return self._beside.submit(self.error_ms)
 
     def error_ms(self) -> float | None:
         """Measured minus true latency of one call; None where none came back."""
@@ -54,6 +62,7 @@ class Canary:
         return timing.total_ms - timing.connect_ms - float(stream.answer.text)
 
     def close(self) -> None:
+        self._beside.shutdown()
         with self._starting:
             if self._process is not None:
                 self._process.communicate()

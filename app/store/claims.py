@@ -1,21 +1,22 @@
 """Claiming and finishing probes: what every probe asks of Postgres, and nothing else moves their states but the reaper.
 
-The statements are built once. Building one with SQLAlchemy costs more than Postgres takes to run it, and with hundreds
-of probes per second the difference was a whole core.
+SQL by hand, sent as it stands: building and compiling a statement costs more than Postgres takes to run it, and with
+hundreds of probes per second the difference was a whole core.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import CursorResult, Interval, Table, and_, bindparam, exists, func, or_, select, update
+from sqlalchemy import CursorResult, Row
 from sqlalchemy.orm import Session
 
 from app.domain.rounds import ProbeKey
-from app.models import Probe, ProbeStatus, Round, RoundStatus
+from app.models import ProbeStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,149 +40,101 @@ class ProbeResult:
     error_class: str | None = None
     error_message: str | None = None
     counts: bool = True
+    canary_error_ms: float | None = None
 
 
-# tables, not classes: an UPDATE of a class would look for objects in the session that it changes
-_PROBES, _ROUNDS = cast(Table, Probe.__table__), cast(Table, Round.__table__)
-_P, _R = _PROBES.c, _ROUNDS.c
-_KEY = (_P.round_id, _P.provider, _P.model, _P.prompt_id)
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What may be taken at a provider: a probe for `lease`, while fewer than `concurrency` are in flight."""
 
-_IS_KEY = and_(
-    _P.round_id == bindparam("of_round"),
-    _P.provider == bindparam("of_provider"),
-    _P.model == bindparam("of_model"),
-    _P.prompt_id == bindparam("of_prompt"),
-)
-_CLAIMABLE = and_(
-    _P.attempt < bindparam("max_attempts"),
-    or_(
-        _P.status == ProbeStatus.PENDING,
-        and_(_P.status == ProbeStatus.RUNNING, _P.lease_until < func.now()),
-    ),
-)
-_LOCK = select(func.pg_advisory_xact_lock(func.hashtext(bindparam("name"))))
-_IN_FLIGHT = (
-    select(func.count())
-    .select_from(_PROBES)
-    .where(
-        _P.provider == bindparam("of_provider"),
-        _P.status == ProbeStatus.RUNNING,
-        _P.lease_until > func.now(),
-        _P.answered_at.is_(None),
-    )
-)
-_TAKE = (
-    update(_PROBES)
-    .where(
-        _IS_KEY,
-        _CLAIMABLE,
-        exists().where(_R.id == bindparam("of_round"), _R.status == RoundStatus.RUNNING),
-    )
-    .values(
-        status=ProbeStatus.RUNNING,
-        attempt=_P.attempt + 1,
-        claimed_at=func.now(),
-        answered_at=None,
-        lease_until=func.now() + bindparam("lease", type_=Interval()),
-        queue_delay_ms=select(func.extract("epoch", func.now() - _R.planned_at) * 1000)
-        .where(_R.id == bindparam("of_round"))
-        .scalar_subquery(),
-    )
-    .returning(_P.attempt)
-)
-_IS_MINE = and_(_IS_KEY, _P.attempt == bindparam("mine"))
-_FINISH = (
-    update(_PROBES)
-    .where(_IS_MINE, _P.status == ProbeStatus.RUNNING)
-    .values(
-        {each.name: bindparam(f"new_{each.name}") for each in fields(ProbeResult)}
-        | {"finished_at": func.now(), "lease_until": None}
-    )
-)
-_ANSWERED = update(_PROBES).where(_IS_MINE, _P.status == ProbeStatus.RUNNING).values(answered_at=func.now())
-_ADD_CANARY = update(_PROBES).where(_IS_MINE).values(canary_error_ms=bindparam("error_ms"))
-_WAITING = select(*_KEY).where(_P.round_id == bindparam("of_round"), _CLAIMABLE).order_by(_P.place)
-_NEXT = (
-    select(*_KEY)
-    .join(_ROUNDS, _R.id == _P.round_id)
-    .where(_P.provider == bindparam("of_provider"), _R.status == RoundStatus.RUNNING, _CLAIMABLE)
-    .order_by(_P.round_id, _P.place)  # ids of rounds sort by age
-    .limit(1)
-)
-_BEGIN = (
-    update(_ROUNDS)
-    .where(
-        _R.id == bindparam("of_round"),
-        _R.status == RoundStatus.RUNNING,
-        ~exists().where(
-            _P.round_id == bindparam("of_round"), _P.status.in_([ProbeStatus.PENDING, ProbeStatus.RUNNING])
-        ),
-    )
-    .values(status=RoundStatus.OPTIMIZING, optimize_sent_at=func.now())
-)
+    provider: str
+    #: calls at once, over all workers together
+    concurrency: int
+    lease: timedelta
+    #: claims of one probe
+    max_attempts: int
 
 
-def _of(key: ProbeKey) -> dict[str, Any]:
-    return {
-        "of_round": key.round_id,
-        "of_provider": key.provider,
-        "of_model": key.model,
-        "of_prompt": key.prompt_id,
-    }
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    key: ProbeKey
+    #: the fencing token of its result
+    attempt: int
 
 
-def claim(
-    session: Session, hint: ProbeKey, *, lease: timedelta, concurrency: int, max_attempts: int
-) -> tuple[ProbeKey, int] | None:
-    """Take a probe for `lease`: the one hinted at, or the next of its provider where that one is taken.
+_CLAIMABLE = """p.attempt < %(max_attempts)s
+    AND (p.status = 'pending' OR p.status = 'running' AND p.lease_until < now())"""
+_IS_KEY = """p.round_id = %(round_id)s AND p.provider = %(provider)s
+    AND p.model = %(model)s AND p.prompt_id = %(prompt_id)s"""
+_KEYS = "SELECT p.round_id, p.provider, p.model, p.prompt_id"
+_OF_OPEN_ROUNDS = "FROM probes p JOIN rounds r ON r.id = p.round_id AND r.status = 'running'"
+_WAITING = f"{_KEYS} FROM probes p WHERE p.round_id = %(round_id)s AND {_CLAIMABLE} ORDER BY p.place"
+#: ids of rounds sort by age
+_IN_TURN = f"""{_OF_OPEN_ROUNDS} WHERE p.provider = %(provider)s AND {_CLAIMABLE}
+ORDER BY p.round_id, p.place LIMIT 1"""
+_NEXT = f"{_KEYS} {_IN_TURN}"
+#: rows that the reaper holds are left to it: who waits for nobody is in no deadlock
+_NEXT_ROW = f"(SELECT p.ctid {_IN_TURN} FOR UPDATE OF p SKIP LOCKED)"
+_HINTED_ROW = f"(SELECT p.ctid {_OF_OPEN_ROUNDS} WHERE {_IS_KEY} AND {_CLAIMABLE} FOR UPDATE OF p SKIP LOCKED)"
+#: a statement of its own, so that the next one sees what the holder before has done: counting and claiming are one step
+_LOCK = "SELECT pg_advisory_xact_lock(hashtext('probe:' || %(provider)s));"
+_TAKE = """
+UPDATE probes p SET
+    status = 'running', attempt = p.attempt + 1, claimed_at = now(), answered_at = NULL,
+    lease_until = now() + %(lease)s, queue_delay_ms = extract(epoch FROM now() - r.planned_at) * 1000
+FROM rounds r
+WHERE r.id = p.round_id AND p.ctid = {}
+    AND %(concurrency)s > (
+        SELECT count(*) FROM probes
+        WHERE provider = %(provider)s AND status = 'running' AND lease_until > now() AND answered_at IS NULL)
+RETURNING p.round_id, p.provider, p.model, p.prompt_id, p.attempt"""
+_TAKE_NEXT = _LOCK + _TAKE.format(_NEXT_ROW)
+_TAKE_HINTED = _LOCK + _TAKE.format(f"coalesce({_HINTED_ROW}, {_NEXT_ROW})")
+_IS_MINE = f"{_IS_KEY} AND p.attempt = %(mine)s AND p.status = 'running'"
+_COLUMNS = tuple(each.name for each in fields(ProbeResult))
+_RESULT = ", ".join(f"{name} = %({name})s" for name in _COLUMNS)
+#: the lock comes first, as in a claim: the two orders would wait for each other
+_FINISH = f"{_LOCK} UPDATE probes p SET {_RESULT}, finished_at = now(), lease_until = NULL WHERE {_IS_MINE}"
+_ANSWERED = f"UPDATE probes p SET answered_at = now() WHERE {_IS_MINE}"
+_BEGIN = """
+UPDATE rounds SET status = 'optimizing', optimize_sent_at = now()
+WHERE id = %(round_id)s AND status = 'running' AND NOT EXISTS (
+    SELECT FROM probes WHERE round_id = %(round_id)s AND status IN ('pending', 'running'))"""
 
-    The key with its attempt number (the fencing token); None where nothing waits, or the provider has `concurrency`
-    probes in flight, over all workers together. The advisory lock makes counting and claiming one step.
+
+def claim(session: Session, place: Place, hint: ProbeKey | None = None) -> Claimed | None:
+    """Take a probe of the provider: the one hinted at, or else the one whose turn it is.
+
+    None where nothing waits, or the provider is busy.
     """
-    session.execute(_LOCK, {"name": f"probe:{hint.provider}"})
-    in_flight = session.execute(_IN_FLIGHT, {"of_provider": hint.provider}).scalar_one()
-    if in_flight >= concurrency:
-        return None
-    attempt = _take(session, hint, lease, max_attempts)
-    if attempt is not None:
-        return hint, attempt
-    key = next_waiting(session, hint.provider, max_attempts)
-    attempt = None if key is None else _take(session, key, lease, max_attempts)
-    return None if key is None or attempt is None else (key, attempt)
+    values = {**asdict(place), **({} if hint is None else asdict(hint))}
+    row = _execute(session, _TAKE_NEXT if hint is None else _TAKE_HINTED, values).one_or_none()
+    return None if row is None else Claimed(_key(row), row.attempt)
 
 
-def _take(session: Session, key: ProbeKey, lease: timedelta, max_attempts: int) -> int | None:
-    values = {**_of(key), "lease": lease, "max_attempts": max_attempts}
-    return session.execute(_TAKE, values).scalar_one_or_none()
-
-
-def finish(session: Session, key: ProbeKey, attempt: int, result: ProbeResult) -> bool:
+def finish(session: Session, claimed: Claimed, result: ProbeResult) -> bool:
     """Write a result, fenced: False where a later attempt has the row, or it is final already."""
-    values = asdict(result) | {"grade_reasons": list(result.grade_reasons)}
-    new = {f"new_{name}": value for name, value in values.items()}
-    return _count(session.execute(_FINISH, {**_of(key), "mine": attempt, **new})) == 1
+    reasons = json.dumps(list(result.grade_reasons))
+    values = {name: getattr(result, name) for name in _COLUMNS}  # not asdict, which copies in depth
+    values |= {"status": result.status.value, "grade_reasons": reasons}
+    return _execute(session, _FINISH, values | _of(claimed)).rowcount == 1
 
 
-def answered(session: Session, key: ProbeKey, attempt: int) -> None:
+def answered(session: Session, claimed: Claimed) -> None:
     """The call is over: its place at the provider is free before its result is written."""
-    session.execute(_ANSWERED, {**_of(key), "mine": attempt})
-
-
-def add_canary(session: Session, key: ProbeKey, attempt: int, error_ms: float) -> None:
-    """The canary call that the worker of this attempt made after it."""
-    session.execute(_ADD_CANARY, {**_of(key), "mine": attempt, "error_ms": error_ms})
+    _execute(session, _ANSWERED, _of(claimed))
 
 
 def waiting(session: Session, round_id: str, max_attempts: int) -> list[ProbeKey]:
     """Probes of a round that somebody could claim now: pending, or with a lease that ran out."""
-    rows = session.execute(_WAITING, {"of_round": round_id, "max_attempts": max_attempts})
-    return [ProbeKey(*row) for row in rows]
+    rows = _execute(session, _WAITING, {"round_id": round_id, "max_attempts": max_attempts})
+    return [_key(row) for row in rows]
 
 
-def next_waiting(session: Session, provider: str, max_attempts: int) -> ProbeKey | None:
+def next_waiting(session: Session, place: Place) -> ProbeKey | None:
     """The probe of a provider whose turn it is, over all open rounds, the oldest round first."""
-    row = session.execute(_NEXT, {"of_provider": provider, "max_attempts": max_attempts}).one_or_none()
-    return None if row is None else ProbeKey(*row)
+    row = _execute(session, _NEXT, asdict(place)).one_or_none()
+    return None if row is None else _key(row)
 
 
 def begin_optimizing(session: Session, round_id: str) -> bool:
@@ -190,9 +143,16 @@ def begin_optimizing(session: Session, round_id: str) -> bool:
     Call it in a new transaction after the own result is committed: two last probes that check before they commit
     would each miss the other's.
     """
-    return _count(session.execute(_BEGIN, {"of_round": round_id})) == 1
+    return _execute(session, _BEGIN, {"round_id": round_id}).rowcount == 1
 
 
-def _count(result: Any) -> int:
-    assert isinstance(result, CursorResult)
-    return result.rowcount
+def _key(row: Row[Any]) -> ProbeKey:
+    return ProbeKey(row.round_id, row.provider, row.model, row.prompt_id)
+
+
+def _of(claimed: Claimed) -> dict[str, Any]:
+    return {**asdict(claimed.key), "mine": claimed.attempt}
+
+
+def _execute(session: Session, sql: str, values: Mapping[str, Any]) -> CursorResult[Any]:
+    return session.connection().exec_driver_sql(sql, dict(values))

@@ -14,7 +14,7 @@ from app.domain.catalog import Prompt, Target, TaskType
 from app.domain.rounds import ProbeKey
 from app.models import Probe, ProbeStatus, Round, RoundStatus
 from app.store import claims, database, rounds
-from app.store.claims import ProbeResult
+from app.store.claims import Claimed, Place, ProbeResult
 from app.store.database import Sessions
 
 T = TypeVar("T")
@@ -51,12 +51,13 @@ def claim(
     sessions: Sessions, key: ProbeKey, *, lease: timedelta = LEASE, concurrency: int = 99
 ) -> tuple[ProbeKey, int] | None:
     with database.transaction(sessions) as session:
-        return claims.claim(session, key, lease=lease, concurrency=concurrency, max_attempts=2)
+        claimed = claims.claim(session, Place(key.provider, concurrency, lease, max_attempts=2), key)
+        return None if claimed is None else (claimed.key, claimed.attempt)
 
 
 def finish(sessions: Sessions, key: ProbeKey, attempt: int, result: ProbeResult = OK) -> bool:
     with database.transaction(sessions) as session:
-        return claims.finish(session, key, attempt, result)
+        return claims.finish(session, Claimed(key, attempt), result)
 
 
 def begin_optimizing(sessions: Sessions, round_id: str) -> bool:
@@ -231,6 +232,32 @@ def test_stuck_round_is_sent_to_the_optimizer_once_per_patience(sessions: Sessio
     assert stuck() == []
 
 
+def test_who_finishes_a_probe_may_go_on_with_the_next_in_the_same_transaction(sessions: Sessions) -> None:
+    hint = waiting(sessions, planned(sessions))[0]
+    claim(sessions, hint)
+    place = Place(hint.provider, concurrency=1, lease=LEASE, max_attempts=2)
+
+    with database.transaction(sessions) as session:
+        assert claims.finish(session, Claimed(hint, 1), OK)
+        following = claims.claim(session, place)
+
+    assert following is not None
+    assert following.key.provider == hint.provider
+    assert following.key != hint
+    assert stored(sessions, following.key).status == ProbeStatus.RUNNING
+
+
+def test_a_row_that_another_transaction_holds_is_passed_over(sessions: Sessions) -> None:
+    hint = waiting(sessions, planned(sessions))[0]
+
+    with database.transaction(sessions) as session:
+        session.get_one(Probe, (hint.round_id, hint.provider, hint.model, hint.prompt_id), with_for_update=True)
+        claimed = claim(sessions, hint)
+
+    assert claimed is not None
+    assert claimed[0] != hint
+
+
 def test_an_answered_probe_takes_no_place_while_it_is_graded(sessions: Sessions) -> None:
     round_id = planned(sessions)
     first, second = (ProbeKey(round_id, "slow", "m2", f"p{n}") for n in range(2))
@@ -238,7 +265,7 @@ def test_an_answered_probe_takes_no_place_while_it_is_graded(sessions: Sessions)
     assert claim(sessions, second, concurrency=1) is None
 
     with database.transaction(sessions) as session:
-        claims.answered(session, first, 1)
+        claims.answered(session, Claimed(first, 1))
 
     assert claim(sessions, second, concurrency=1) == (second, 1)
     assert finish(sessions, first, 1)
@@ -249,7 +276,7 @@ def test_a_probe_that_is_claimed_again_takes_its_place_again(sessions: Sessions)
     first, second = (ProbeKey(round_id, "slow", "m2", f"p{n}") for n in range(2))
     assert claim(sessions, first, concurrency=1, lease=SPENT) == (first, 1)
     with database.transaction(sessions) as session:
-        claims.answered(session, first, 1)
+        claims.answered(session, Claimed(first, 1))
 
     assert claim(sessions, first, concurrency=1) == (first, 2)
 

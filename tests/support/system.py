@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -70,8 +71,10 @@ class FakeCanary:
 
     off_ms: float | None = 0.5
 
-    def error_ms(self) -> float | None:
-        return self.off_ms
+    def begin(self) -> Future[float | None]:
+        done: Future[float | None] = Future()
+        done.set_result(self.off_ms)
+        return done
 
 
 @dataclass
