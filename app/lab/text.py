@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 _TOKEN = re.compile(r"\s?\w{1,6}|\s?[^\w\s]|\s+")
+#: schemas within schemas, where one that holds itself has to come to an end
+_DEEP = 20
 _PLAIN = {"integer": 1, "number": 1.5, "boolean": True, "null": None, "string": "example"}
 
 
@@ -17,23 +19,38 @@ def tokens(text: str) -> list[str]:
 
 def example(schema: Mapping[str, Any]) -> Any:
     """A small value that fits a JSON schema (also Gemini's, whose types are in capitals)."""
+    return _example(schema, schema, 0)
+
+
+def _example(schema: Mapping[str, Any], root: Mapping[str, Any], depth: int) -> Any:
+    """`root` holds what a $ref names; deeper than any sensible schema, a list is empty and an alternative the last."""
     for given in ("const", "default"):
         if given in schema:
             return schema[given]
     if schema.get("enum"):
         return schema["enum"][0]
-    if schema.get("anyOf"):
-        return example(schema["anyOf"][0])
+    if "$ref" in schema:
+        return _example(_named(schema["$ref"], root), root, depth + 1)
+    if alternatives := schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf"):
+        return _example(alternatives[-1 if depth > _DEEP else 0], root, depth + 1)
     match _kind(schema):
         case "object":
             properties = schema.get("properties") or {}
-            return {name: example(properties.get(name, {})) for name in schema.get("required") or properties}
+            names = schema.get("required") or properties
+            return {name: _example(properties.get(name, {}), root, depth + 1) for name in names}
         case "array":
-            return [example(schema.get("items") or {})]
+            return [] if depth > _DEEP else [_example(schema.get("items") or {}, root, depth + 1)]
         case "integer" | "number" as kind if "minimum" in schema:
             return max(_PLAIN[kind], schema["minimum"])
         case kind:
             return _PLAIN.get(kind, "example")
+
+
+def _named(reference: str, root: Mapping[str, Any]) -> Mapping[str, Any]:
+    found: Any = root
+    for step in reference.removeprefix("#").strip("/").split("/"):
+        found = found[step] if step else found
+    return dict(found)
 
 
 def _kind(schema: Mapping[str, Any]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import requests
 
@@ -57,6 +59,18 @@ def test_a_required_tool_is_called(lab: RunningLab, choice: object) -> None:
     (use,) = body["content"]
     assert (use["type"], use["name"], use["input"]) == ("tool_use", "weather", {"city": "example"})
     assert body["stop_reason"] == "tool_use"
+
+
+def test_the_newest_models_refuse_a_forced_tool(lab: RunningLab) -> None:
+    refused = ANTHROPIC.call(lab, model="claude-opus-5-5", tools=[WEATHER], tool_choice={"type": "any"})
+    assert (refused.status_code, refused.json()["error"]["type"]) == (400, "invalid_request_error")
+    assert "tool_choice" in refused.json()["error"]["message"]
+
+
+def test_a_json_schema_gives_json(lab: RunningLab) -> None:
+    wanted = {"format": {"type": "json_schema", "schema": WEATHER["input_schema"]}}
+    (block,) = ANTHROPIC.call(lab, output_config=wanted).json()["content"]
+    assert (block["type"], json.loads(block["text"])) == ("text", {"city": "example"})
 
 
 def test_a_streamed_tool_call_gives_its_input_in_pieces(lab: RunningLab) -> None:

@@ -122,6 +122,12 @@ def test_json_mode_gives_json(lab: RunningLab) -> None:
     assert json.loads(strict) == {"ok": True}
 
 
+def test_deepseek_has_no_json_schema(lab: RunningLab) -> None:
+    refused = DEEPSEEK.call(lab, response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": {}}})
+    assert refused.status_code == 400
+    assert "This response_format type is unavailable now" in refused.json()["error"]["message"]
+
+
 @BOTH
 def test_models_are_listed(lab: RunningLab, api: Api) -> None:
     listed = requests.get(f"{lab.url}/{api.name}/models", headers=dict(api.headers), timeout=5).json()

@@ -34,8 +34,22 @@ def test_english_has_about_four_characters_in_a_token() -> None:
         # only what is required
         ({"properties": {"a": {"type": "null"}, "b": {"type": "string"}}, "required": ["a"]}, {"a": None}),
         ({"type": "object"}, {}),
+        # named elsewhere in the schema, as pydantic writes models within models
+        (
+            {"$ref": "#/$defs/A", "$defs": {"A": {"type": "array", "items": {"$ref": "#/$defs/B"}}, "B": {"const": 2}}},
+            [2],
+        ),
         ({}, "example"),
     ],
 )
 def test_an_example_fits_its_schema(schema: dict[str, Any], value: Any) -> None:
     assert example(schema) == value
+
+
+def test_an_example_of_a_schema_that_holds_itself_comes_to_an_end() -> None:
+    node = {"type": "object", "properties": {"next": {"$ref": "#"}, "all": {"type": "array", "items": {"$ref": "#"}}}}
+    tree = example(node | {"properties": {"next": {"anyOf": [{"$ref": "#"}, {"type": "null"}]}}})
+    depth = 0
+    while tree is not None:
+        tree, depth = tree["next"], depth + 1
+    assert depth > 1

@@ -14,6 +14,8 @@ from app.lab.wire.base import Call, Tool, offered, parameters, validated
 _MODEL = re.compile(r"claude-[a-z]+-(?P<major>\d+)(?:-(?P<minor>\d{1,2})(?!\d))?")
 #: generations of models: from the first on temperature and top_p exclude each other, from the second on both are gone
 _ONE_SAMPLER, _NO_SAMPLER = (4, 1), (4, 7)
+#: … and from this one on nobody can force a tool
+_NO_FORCED_TOOL = (5, 1)
 #: version of the API that knows no samplers, whatever the model
 _WITHOUT_SAMPLERS = "2026-10-21"
 
@@ -54,6 +56,20 @@ class _ToolChoice(BaseModel):
     name: str = ""
 
 
+class _Format(BaseModel):
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    type: Literal["json_schema"]
+    json_schema: Annotated[dict[str, Any], Field(alias="schema")]
+
+
+class _OutputConfig(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    effort: Literal["low", "medium", "high", "xhigh", "max"] | None = None
+    format: _Format | None = None
+
+
 class _Body(BaseModel):
     """Anthropic refuses every key it does not know."""
 
@@ -77,7 +93,7 @@ class _Body(BaseModel):
     cache_control: Any = None
     context_management: Any = None
     mcp_servers: Any = None
-    output_config: Any = None
+    output_config: _OutputConfig | None = None
     output_format: Any = None
     inference_geo: Any = None
     diagnostics: Any = None
@@ -107,6 +123,7 @@ def read(headers: Mapping[str, str], raw: bytes) -> Call:
             free=body.tool_choice is None or body.tool_choice.type == "auto",
             answered=body.messages[-1].holds_result,
         ),
+        json_schema=body.output_config.format.json_schema if body.output_config and body.output_config.format else None,
     )
 
 
@@ -123,6 +140,8 @@ def _must_call(body: _Body) -> Tool | None:
     choice = body.tool_choice
     if choice is None or choice.type in ("auto", "none"):
         return None
+    if _generation(body.model) >= _NO_FORCED_TOOL:
+        raise Refused(Mistake.INVALID_VALUE, f'"{choice.type}" is not supported for this model', field="tool_choice")
     if not tools or (choice.type == "tool" and choice.name not in tools):
         raise Refused(Mistake.INVALID_VALUE, f"Tool '{choice.name}' not found in provided tools", field="tool_choice")
     return tools[choice.name] if choice.type == "tool" else next(iter(tools.values()))

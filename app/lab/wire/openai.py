@@ -46,7 +46,7 @@ class OpenAIWire:
         return scheme.lower() == "bearer" and bool(key.strip())
 
     def read(self, place: Place, headers: Mapping[str, str], raw: bytes) -> Call:
-        return openai_request.read(raw, strict=self.dialect == "openai")
+        return openai_request.read(raw, dialect=self.dialect)
 
     def plain(self, call: Call, content: Content, stamp: Stamp) -> bytes:
         message: dict[str, Any] = {"role": "assistant", "content": content.text}

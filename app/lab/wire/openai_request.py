@@ -72,12 +72,14 @@ class _Body(_Open):
     response_format: dict[str, Any] | None = None
 
 
-def read(raw: bytes, *, strict: bool) -> Call:
-    """The body as a Call; `strict` refuses unknown keys, as OpenAI does. Raises Refused."""
+def read(raw: bytes, *, dialect: str) -> Call:
+    """The body as a Call. Raises Refused: OpenAI for unknown keys, DeepSeek for a JSON schema."""
     body = validated(_Body, raw)
     unknown = sorted(set(body.model_extra or ()) - _KNOWN)
-    if unknown and strict:
+    if unknown and dialect == "openai":
         raise Refused(Mistake.UNKNOWN_FIELD, field=unknown[0])
+    if dialect == "deepseek" and (body.response_format or {}).get("type") == "json_schema":
+        raise Refused(Mistake.INVALID_VALUE, "This response_format type is unavailable now", field="response_format")
     users = [message.text for message in body.messages if message.role == "user"]
     return Call(
         model=body.model,
