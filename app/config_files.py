@@ -9,10 +9,21 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, StringConstraints, TypeAdapter, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    HttpUrl,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from app.domain import grading
-from app.domain.catalog import Price, Prompt, Provider, TaskType, WireFormat
+from app.domain.catalog import Price, Prompt, Provider, SchemaBy, TaskType, WireFormat
 from app.domain.policy import Policy
 from app.errors import ConfigError
 
@@ -43,6 +54,14 @@ class _Provider(_Block):
     prices: dict[str, _Price] = Field(default_factory=dict)
     cost_header: str | None = None
     price_provider: str | None = None
+    json_schema: SchemaBy | None = None
+
+    @field_validator("json_schema")
+    @classmethod
+    def _only_openai(cls, value: SchemaBy | None, info: ValidationInfo) -> SchemaBy | None:
+        if value is not None and info.data.get("format") not in (None, WireFormat.OPENAI):
+            raise PydanticCustomError("format", 'only a provider of format "openai" is told how')
+        return value
 
 
 class _Prompt(_Block):
@@ -75,6 +94,7 @@ def load_providers(folder: Path) -> tuple[Provider, ...]:
             prices=tuple((model, Price(price.input, price.output)) for model, price in block.prices.items()),
             cost_header=block.cost_header,
             price_provider=block.price_provider,
+            json_schema=block.json_schema or SchemaBy.NATIVE,
         )
         for name, block in blocks.items()
     ]

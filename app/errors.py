@@ -20,7 +20,8 @@ TooLooError
     ├── OutOfCredit           no balance or quota left; a different thing from a rate limit
     ├── ModelUnknown          the provider does not have this model (for us)
     ├── BadRequest            the provider refuses the request itself; ours or the caller's mistake
-    │   └── ContextTooLong    … because it does not fit the model's context
+    │   ├── ContextTooLong    … because it does not fit the model's context
+    │   └── Unsupported       … because this target has no way to do it; known beforehand, so nobody was called
     ├── ContentFiltered       the provider's safety filter stopped the request or the answer
     ├── RateLimited           too many requests; `retry_after_s` where the provider says so
     ├── Overloaded            the provider says that it is overloaded
@@ -232,6 +233,13 @@ class ContextTooLong(BadRequest):
     """The request does not fit the model's context."""
 
     code = "context_too_long"
+    elsewhere = True
+
+
+class Unsupported(BadRequest):
+    """This provider has no way to do what the request asks for; it was not called."""
+
+    code = "unsupported"
     elsewhere = True
 
 

@@ -24,6 +24,13 @@ class WireFormat(StrEnum):
     GEMINI = "gemini"  # generateContent / streamGenerateContent
 
 
+class SchemaBy(StrEnum):
+    """How a provider of the OpenAI format is told the JSON schema of the answer."""
+
+    NATIVE = "native"  # response_format
+    TOOL = "tool"  # the one tool, which has to be called: DeepSeek has no other way
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Target:
     """The thing that is called: one model of one provider."""
@@ -76,6 +83,8 @@ class Provider:
     cost_header: str | None = None
     #: where the provider stands in the price list of genai-prices, if not under its own name
     price_provider: str | None = None
+    #: the other formats have one way each, or know by the model
+    json_schema: SchemaBy = SchemaBy.NATIVE
     #: served by the lab: what is measured is simulated, and is labelled so wherever it shows
     simulated: bool = False
 

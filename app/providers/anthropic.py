@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -19,7 +18,7 @@ from app.errors import (
     ProviderError,
     RateLimited,
 )
-from app.providers import content
+from app.providers import anthropic_settings, content
 from app.providers.base import ChatRequest, Delta, Endpoint, Finish, Message, Usage
 from app.providers.content import Image, Outgoing
 from app.providers.draft import Draft
@@ -30,12 +29,6 @@ from app.providers.sse import Event
 VERSION = "2023-06-01"
 #: the API demands a limit; every model since Claude 3 takes this one
 DEFAULT_MAX_TOKENS = 4096
-#: the highest temperature it knows, and its default
-MAX_TEMPERATURE = 1.0
-#: version of the first models that refuse sampling parameters (Opus 4.7, Sonnet 5)
-FIXED_SAMPLING = (4, 7)
-_MODEL_VERSION = re.compile(r"claude-(?:[a-z]+-)?(\d+)(?:-(\d{1,2}))?(?!\d)")
-
 FINISH = {
     "end_turn": Finish.STOP,
     "stop_sequence": Finish.STOP,
@@ -48,6 +41,10 @@ FINISH = {
 
 
 def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) -> Outgoing:
+    schema = request.json_schema
+    by_tool = schema if schema is not None and anthropic_settings.by_tool(model, request) else None
+    if by_tool is not None:
+        request = content.as_tool(request, by_tool)
     document: dict[str, Any] = {
         "model": model,
         "max_tokens": request.max_tokens or DEFAULT_MAX_TOKENS,
@@ -59,17 +56,18 @@ def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) ->
     stops = [stop for stop in request.stop if stop.strip()]
     if stops:
         document["stop_sequences"] = stops
-    sampling, dropped = _sampling(model, request)
+    settings, dropped = anthropic_settings.settings(model, request)
     if len(stops) < len(request.stop):
         dropped = ("stop", *dropped)
-    document |= sampling | _tools(request)
+    document |= settings | _tools(request)
     if stream:
         document["stream"] = True
     return Outgoing(
         url=f"{endpoint.provider.base_url}/v1/messages",
         headers={"content-type": "application/json", **auth(endpoint)},
         body=content.body(document),
-        dropped=dropped,
+        dropped=(*dropped, *content.unheld(by_tool)),
+        answer_tool=None if by_tool is None else by_tool.name,
     )
 
 
@@ -81,31 +79,6 @@ def models_url(endpoint: Endpoint) -> str:
     return f"{endpoint.provider.base_url}/v1/models?limit=1000"
 
 
-def _sampling(model: str, request: ChatRequest) -> tuple[dict[str, float], tuple[str, ...]]:
-    """What is sent, and what is not: newer models refuse top_p beside temperature, the newest both."""
-    lacking = {
-        "frequency_penalty": request.frequency_penalty,
-        "presence_penalty": request.presence_penalty,
-        "seed": request.seed is not None,
-        "json_mode": request.json_mode,
-    }
-    dropped = [name for name, asked in lacking.items() if asked]
-    wanted = {"temperature": request.temperature, "top_p": request.top_p}
-    sent = {name: value for name, value in wanted.items() if value is not None}
-    if _fixed_sampling(model):
-        refused = list(sent)
-    elif sent.get("temperature", 0) > MAX_TEMPERATURE:
-        refused = ["temperature"]  # its default is the maximum, so leaving it out comes closest
-    else:
-        refused = ["top_p"] if len(sent) == 2 else []
-    return {name: value for name, value in sent.items() if name not in refused}, (*refused, *dropped)
-
-
-def _fixed_sampling(model: str) -> bool:
-    version = _MODEL_VERSION.search(model)
-    return version is not None and (int(version[1]), int(version[2] or 0)) >= FIXED_SAMPLING
-
-
 def _tools(request: ChatRequest) -> dict[str, Any]:
     if not request.tools:
         return {}
@@ -114,10 +87,13 @@ def _tools(request: ChatRequest) -> dict[str, Any]:
         for tool in content.tools(request)
     ]
     choice = request.tool_choice
-    if choice is None:
+    if choice is None and request.parallel_tool_calls:
         return {"tools": written}
-    named = {"auto": {"type": "auto"}, "none": {"type": "none"}, "required": {"type": "any"}}
-    return {"tools": written, "tool_choice": named.get(choice, {"type": "tool", "name": choice})}
+    named = {None: {"type": "auto"}, "auto": {"type": "auto"}, "none": {"type": "none"}, "required": {"type": "any"}}
+    told: dict[str, Any] = named.get(choice, {"type": "tool", "name": choice})
+    if not request.parallel_tool_calls and choice != "none":
+        told = told | {"disable_parallel_tool_use": True}
+    return {"tools": written, "tool_choice": told}
 
 
 def _blocks(message: Message) -> list[dict[str, Any]]:

@@ -48,6 +48,19 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class JsonSchema:
+    """What the answer has to be: JSON of this schema."""
+
+    name: str
+    #: JSON Schema
+    schema: Mapping[str, Any]
+    #: for the model
+    description: str | None = None
+    #: held to it letter by letter, within the part of JSON Schema that the provider has for that
+    strict: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ChatRequest:
     """A request in the one vocabulary all wire formats are mapped from. None: not sent, the provider decides."""
 
@@ -60,10 +73,15 @@ class ChatRequest:
     stop: tuple[str, ...] = ()
     seed: int | None = None
     json_mode: bool = False
+    json_schema: JsonSchema | None = None
+    #: none, minimal, low, medium, high, xhigh
+    reasoning_effort: str | None = None
     #: OpenAI-style tool definitions
     tools: tuple[Mapping[str, Any], ...] = ()
     #: "auto", "none", "required", or the name of one tool
     tool_choice: str | None = None
+    #: False: one tool call at most, whether the provider can be held to that or not
+    parallel_tool_calls: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
-from app.errors import BadRequest
-from app.providers.base import ChatRequest, Message, ToolCall
+from app.errors import BadRequest, Unsupported
+from app.providers.base import ChatRequest, JsonSchema, Message, ToolCall
 
 #: roles whose text instructs the model
 SYSTEM = {"system", "developer"}
@@ -24,6 +24,8 @@ class Outgoing:
     body: bytes = field(repr=False)
     #: fields of ChatRequest that the provider has not, and that are not in the body
     dropped: tuple[str, ...]
+    #: the tool whose arguments are the answer's text: see as_tool
+    answer_tool: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,34 @@ def tools(request: ChatRequest) -> list[Tool]:
             raise BadRequest('a tool must be {"type": "function", "function": {"name": …}}')
         found.append(Tool(function["name"], str(function.get("description") or ""), function.get("parameters") or {}))
     return found
+
+
+def as_tool(request: ChatRequest, wanted: JsonSchema) -> ChatRequest:
+    """The same question with the schema as its one tool, which has to be called: its arguments are the answer.
+
+    Raises Unsupported where that cannot be: beside other tools, and where the answer is no object.
+    """
+    if request.tools:
+        raise Unsupported("this model takes no response_format of type json_schema beside tools")
+    if wanted.schema.get("type", "object") != "object":
+        raise Unsupported("this model takes a response_format of type json_schema only where the answer is an object")
+    function = {
+        "name": wanted.name,
+        "description": wanted.description or "Takes the whole answer.",
+        "parameters": {"type": "object", **wanted.schema},
+    }
+    tool = {"type": "function", "function": function}
+    return replace(request, json_schema=None, tools=(tool,), tool_choice=wanted.name, parallel_tool_calls=False)
+
+
+def unheld(by_tool: JsonSchema | None) -> tuple[str, ...]:
+    """Names for Outgoing.dropped: a tool's arguments mostly fit its schema, and nothing holds them to it."""
+    return ("json_schema.strict",) if by_tool is not None and by_tool.strict else ()
+
+
+def described_schema(wanted: JsonSchema) -> dict[str, Any]:
+    """The schema with its description in it, for a format that has no other place for one."""
+    return ({"description": wanted.description} if wanted.description else {}) | dict(wanted.schema)
 
 
 def described(tool: Tool) -> dict[str, Any]:

@@ -37,6 +37,10 @@ class Draft:
     complete: bool = False
     #: index of a tool call on the wire → its place in `tools`
     places: dict[int, int] = field(default_factory=dict)
+    #: the tool whose arguments are the answer's text; what else the model says is no part of it
+    answer_tool: str | None = None
+    #: the first tool call is the only one
+    one_call: bool = False
 
     def say(self, text: str) -> Delta:
         self.text.append(text)
@@ -60,11 +64,33 @@ class Draft:
         self.tools[place].arguments.append(arguments)
         return Delta(tool_index=place, tool_arguments=arguments)
 
+    @property
+    def hides(self) -> bool:
+        """Is there anything that a reader may not get as it was read?"""
+        return self.one_call or self.answer_tool is not None
+
+    def shown(self, delta: Delta) -> Delta | None:
+        """What a reader gets of a piece; None: nothing."""
+        if self.answer_tool is not None:
+            answers = delta.tool_index is not None and delta.tool_index == self._answer_place()
+            seen = Delta(text=delta.tool_arguments if answers else "", reasoning=delta.reasoning)
+            return seen if seen.text or seen.reasoning else None
+        return None if self.one_call and delta.tool_index else delta
+
+    def answer_text(self) -> str:
+        if self.answer_tool is None:
+            return "".join(self.text)
+        place = self._answer_place()
+        return "" if place is None else self.calls()[place].arguments
+
+    def _answer_place(self) -> int | None:
+        return next((place for place, tool in enumerate(self.tools) if tool.name == self.answer_tool), None)
+
     def check(self) -> None:
         """Raise ContentFiltered or UnusableAnswer where a complete draft holds nothing a caller can use."""
         if self.broken is not None:
             raise UnusableAnswer(f"the provider broke off: {self.broken}", provider_code=self.broken)
-        if self.tools or any(part.strip() for part in self.text):
+        if self.tool_calls() or self.answer_text().strip():
             return
         raise self._empty()
 
@@ -73,16 +99,25 @@ class Draft:
             return ContentFiltered("the provider's content filter stopped the answer")
         if self.finish is Finish.LENGTH:
             return UnusableAnswer("the token limit was spent before the first word of the answer: raise max_tokens")
+        if self.answer_tool is not None:
+            return UnusableAnswer("the model did not answer in the JSON that was asked for")
         return UnusableAnswer("the answer is empty")
 
     def tool_calls(self) -> tuple[ToolCall, ...]:
+        if self.answer_tool is not None:
+            return ()
+        return self.calls()[:1] if self.one_call else self.calls()
+
+    def calls(self) -> tuple[ToolCall, ...]:
+        """All that were read, whoever gets to see them."""
         return tuple(ToolCall(tool.id, tool.name, "".join(tool.arguments) or "{}") for tool in self.tools)
 
     def finish_class(self) -> Finish:
         """What the provider says, where the answer agrees: Gemini says STOP where it calls a tool."""
-        if self.tools and self.finish in (Finish.STOP, None):
+        calls = bool(self.tools) and self.answer_tool is None
+        if calls and self.finish in (Finish.STOP, None):
             return Finish.TOOL
-        if not self.tools and self.finish is Finish.TOOL:
+        if not calls and self.finish is Finish.TOOL:
             return Finish.STOP
         return self.finish or Finish.STOP
 
@@ -110,3 +145,5 @@ def _written(request: ChatRequest) -> Iterable[str]:
             yield from (str(part.get("text", "")) for part in message.content)
         yield from (call.arguments for call in message.tool_calls)
     yield from (json.dumps(dict(tool)) for tool in request.tools)
+    if request.json_schema is not None:
+        yield json.dumps(dict(request.json_schema.schema))

@@ -43,7 +43,7 @@ class Exchange:
         self._request = request
         self._stream = stream
         self._wire: Wire = FORMATS[endpoint.provider.format]
-        self._draft = Draft()
+        self._draft = Draft(one_call=not request.parallel_tool_calls)
         self._dropped: tuple[str, ...] = ()
         self._headers: Mapping[str, str] = {}
         self._response: urllib3.HTTPResponse | None = None
@@ -52,6 +52,7 @@ class Exchange:
         """Send the request and read the head of the response. Raises a ProviderError for one that is no success."""
         outgoing = self._wire.build(self._endpoint, self._model, self._request, self._stream)
         self._dropped = outgoing.dropped
+        self._draft.answer_tool = outgoing.answer_tool
         response = http.send(pool, self.call, "POST", outgoing.url, outgoing.headers, outgoing.body)
         self._response, self._headers = response, response.headers
         if not 200 <= response.status < 300:
@@ -68,10 +69,18 @@ class Exchange:
     def deltas(self) -> Iterator[Delta]:
         """The body of the response, read to its end."""
         assert self._response is not None
-        if self._stream:
-            yield from self._events(self._response)
-        else:
-            yield from self._whole(self._response)
+        read = self._events(self._response) if self._stream else self._whole(self._response)
+        return self._shown(read) if self._draft.hides else read
+
+    def _shown(self, read: Iterator[Delta]) -> Iterator[Delta]:
+        draft, said = self._draft, False
+        for delta in read:
+            if (seen := draft.shown(delta)) is not None:
+                said = said or bool(seen.text)
+                yield seen
+        # a tool that is called without arguments has nothing to stream, and yet they are an answer
+        if self._stream and not said and draft.answer_tool is not None and (text := draft.answer_text()):
+            yield Delta(text=text)
 
     def _whole(self, response: urllib3.HTTPResponse) -> Iterator[Delta]:
         yield from self._at_once(b"".join(http.pieces(response, self.call)))
@@ -82,7 +91,7 @@ class Exchange:
         self._wire.read_answer(_without_keep_alives(body), self._draft)
         if self._stream:  # the provider ignored that it was asked for one
             yield Delta(text="".join(self._draft.text), reasoning="".join(self._draft.reasoning))
-            for place, tool in enumerate(self._draft.tool_calls()):
+            for place, tool in enumerate(self._draft.calls()):
                 yield Delta(tool_index=place, tool_id=tool.id, tool_name=tool.name, tool_arguments=tool.arguments)
 
     def _events(self, response: urllib3.HTTPResponse) -> Iterator[Delta]:
@@ -140,7 +149,7 @@ class Exchange:
         draft.check()
         headers = {name.lower(): value for name, value in self._headers.items()}
         return Answer(
-            text="".join(draft.text),
+            text=draft.answer_text(),
             finish=draft.finish_class(),
             usage=draft.usage_of(self._request),
             timing=self.call.timing(),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +12,7 @@ from pydantic import ConfigDict, TypeAdapter
 from pydantic.alias_generators import to_camel
 
 from app.errors import BadKey, ContentFiltered, ModelUnknown, OutOfCredit, ProviderError
-from app.providers import content
+from app.providers import content, gemini_settings
 from app.providers.base import ChatRequest, Delta, Endpoint, Finish, Message, Usage
 from app.providers.content import Image, Outgoing
 from app.providers.draft import Draft
@@ -21,14 +20,8 @@ from app.providers.lenient import Count, Maybe, Reply, error_inside, reply
 from app.providers.problem import Problem, by_status
 from app.providers.sse import Event
 
-#: the only models that take penalties; all others answer 400 "Penalty is not enabled for this model"
-PENALTIES = re.compile(r"gemini-(1|2\.0)")
-#: from version 3 on an earlier tool call needs the signature the model gave it, or this word, documented for
-#: conversations that come from elsewhere: https://ai.google.dev/gemini-api/docs/thought-signatures
-SIGNED = re.compile(r"gemini-([3-9]|\d\d)")
-#: before version 3, tools and JSON mode exclude each other: "Function calling with a response mime type:
-#: 'application/json' is unsupported"
-JSON_BESIDE_TOOLS = SIGNED
+#: stands for a signature, documented for conversations that come from elsewhere:
+#: https://ai.google.dev/gemini-api/docs/thought-signatures
 NO_SIGNATURE = "skip_thought_signature_validator"
 
 FINISH = {
@@ -67,7 +60,7 @@ def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) ->
     document: dict[str, Any] = {"contents": _contents(model, request)}
     if system := content.system_text(request):
         document["systemInstruction"] = {"parts": [{"text": system}]}
-    settings, dropped = _settings(model, request)
+    settings, dropped = gemini_settings.settings(model, request)
     if settings:
         document["generationConfig"] = settings
     document |= _tools(request)
@@ -87,29 +80,6 @@ def auth(endpoint: Endpoint) -> dict[str, str]:
 
 def models_url(endpoint: Endpoint) -> str:
     return f"{endpoint.provider.base_url}/v1beta/models?pageSize=1000"
-
-
-def _settings(model: str, request: ChatRequest) -> tuple[dict[str, Any], tuple[str, ...]]:
-    takes_json = request.json_mode and (not request.tools or JSON_BESIDE_TOOLS.search(model) is not None)
-    wanted = {
-        "maxOutputTokens": request.max_tokens,
-        "temperature": request.temperature,
-        "topP": request.top_p,
-        "stopSequences": list(request.stop) or None,
-        "seed": request.seed,
-        "responseMimeType": "application/json" if takes_json else None,
-    }
-    penalties = {
-        "frequency_penalty": ("frequencyPenalty", request.frequency_penalty),
-        "presence_penalty": ("presencePenalty", request.presence_penalty),
-    }
-    asked = {name: value for name, value in penalties.items() if value[1]}
-    takes_them = PENALTIES.search(model) is not None
-    if takes_them:
-        wanted |= dict(asked.values())
-    sent = {name: value for name, value in wanted.items() if value is not None}
-    refused = () if takes_them else tuple(asked)
-    return sent, refused if takes_json == request.json_mode else (*refused, "json_mode")
 
 
 def _tools(request: ChatRequest) -> dict[str, Any]:
@@ -144,7 +114,7 @@ def _parts(model: str, message: Message) -> list[dict[str, Any]]:
     parts = [_part(part) for part in content.parts(message)]
     for position, call in enumerate(message.tool_calls):
         part: dict[str, Any] = {"functionCall": {"name": call.name, "args": content.arguments(call)}}
-        if position == 0 and SIGNED.search(model):  # of parallel calls only the first is signed
+        if position == 0 and gemini_settings.SIGNED.search(model):  # of parallel calls only the first is signed
             part["thoughtSignature"] = NO_SIGNATURE
         parts.append(part)
     return parts

@@ -6,24 +6,20 @@ https://platform.openai.com/docs/api-reference/chat · https://api-docs.deepseek
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from typing import Any
 
 from pydantic import TypeAdapter
 
+from app.domain.catalog import SchemaBy
 from app.errors import BadKey, ContentFiltered, ContextTooLong, ModelUnknown, OutOfCredit, Overloaded, ProviderError
-from app.providers import content
+from app.providers import content, openai_settings
 from app.providers.base import ChatRequest, Delta, Endpoint, Finish, Message, Usage
 from app.providers.content import Outgoing
 from app.providers.draft import Draft
 from app.providers.lenient import Count, Maybe, Reply, error_inside, reply
 from app.providers.problem import Meanings, Problem, by_status
 from app.providers.sse import Event
-
-#: models that think before they answer: they name the token limit otherwise and refuse sampling parameters
-REASONING = re.compile(r"(^|/)(o[1-9](-|$)|gpt-([5-9]|\d\d)(?!.*-chat))")
-REFUSED_BY_REASONING = ("temperature", "top_p", "frequency_penalty", "presence_penalty", "stop")
 
 FINISH = {
     "stop": Finish.STOP,
@@ -54,20 +50,21 @@ SAID: Meanings = {
 
 
 def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) -> Outgoing:
+    schema = request.json_schema
+    by_tool = schema if endpoint.provider.json_schema is SchemaBy.TOOL else None
+    if by_tool is not None:
+        request = content.as_tool(request, by_tool)
     document: dict[str, Any] = {"model": model, "messages": [_message(message) for message in request.messages]}
-    document |= _parameters(request)
-    dropped: list[str] = []
-    if REASONING.search(model):
-        dropped = [name for name in REFUSED_BY_REASONING if document.pop(name, None) is not None]
-        if "max_tokens" in document:
-            document["max_completion_tokens"] = document.pop("max_tokens")
+    settings, dropped = openai_settings.settings(model, request, tell_one_call=by_tool is None)
+    document |= settings
     if stream:
         document |= {"stream": True, "stream_options": {"include_usage": True}}
     return Outgoing(
         url=f"{endpoint.provider.base_url}/chat/completions",
         headers={"content-type": "application/json", **auth(endpoint)},
         body=content.body(document),
-        dropped=tuple(dropped),
+        dropped=(*dropped, *content.unheld(by_tool)),
+        answer_tool=None if by_tool is None else by_tool.name,
     )
 
 
@@ -77,29 +74,6 @@ def auth(endpoint: Endpoint) -> dict[str, str]:
 
 def models_url(endpoint: Endpoint) -> str:
     return f"{endpoint.provider.base_url}/models"
-
-
-def _parameters(request: ChatRequest) -> dict[str, Any]:
-    given: dict[str, Any] = {
-        "max_tokens": request.max_tokens,
-        "temperature": request.temperature,
-        "top_p": request.top_p,
-        "frequency_penalty": request.frequency_penalty or None,
-        "presence_penalty": request.presence_penalty or None,
-        "stop": list(request.stop) or None,
-        "seed": request.seed,
-        "response_format": {"type": "json_object"} if request.json_mode else None,
-    }
-    if request.tools:
-        given["tools"] = [dict(tool) for tool in request.tools]
-        given["tool_choice"] = _tool_choice(request.tool_choice)
-    return {name: value for name, value in given.items() if value is not None}
-
-
-def _tool_choice(choice: str | None) -> object:
-    if choice in (None, "auto", "none", "required"):
-        return choice
-    return {"type": "function", "function": {"name": choice}}
 
 
 def _message(message: Message) -> dict[str, Any]:

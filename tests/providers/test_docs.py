@@ -16,7 +16,7 @@ from app.config_files import load_providers
 from app.domain.catalog import WireFormat
 from app.errors import ProviderError
 from app.providers import anthropic, gemini, openai
-from app.providers.base import ChatRequest, Message, ToolCall
+from app.providers.base import ChatRequest, JsonSchema, Message, ToolCall
 from app.providers.formats import FORMATS
 from tests.providers.calls import endpoint
 
@@ -53,6 +53,9 @@ SAID: dict[str, tuple[dict[str, Any], str]] = {
     "stop": ({"stop": ("END",)}, "stop"),
     "seed": ({"seed": 7}, "seed"),
     "json_mode": ({"json_mode": True}, "json_mode"),
+    "json_schema": ({"json_schema": JsonSchema("place", {"type": "object"})}, "json_schema"),
+    "reasoning_effort": ({"reasoning_effort": "low"}, "reasoning_effort"),
+    "parallel_tool_calls": ({"tools": (TOOL,), "parallel_tool_calls": False}, "parallel_tool_calls"),
 }
 
 
@@ -95,9 +98,11 @@ def test_parameter_goes_where_the_table_says(row: str, wire: WireFormat) -> None
         assert outgoing.dropped == (field,)
         return
     assert outgoing.dropped == ()
+    if cell.startswith("(held to"):  # after the answer: nothing is sent for it
+        return
     values = list(found(json.loads(outgoing.body), cell.strip("`")))
     assert values, cell
-    if field != "messages" and not isinstance(said[field], bool | tuple | str):
+    if field != "messages" and not isinstance(said[field], bool | tuple | str | JsonSchema):
         assert values == [said[field]]
 
 
