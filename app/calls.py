@@ -45,7 +45,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One call on a route."""
+    """One target on a route; not called where its error is Unsupported."""
 
     target: Target
     success: bool

@@ -148,7 +148,7 @@ class ReplyStream:
     ) -> None:
         self.target = target
         #: the failed ones before this
-        self.attempts = tuple(trip.attempts)
+        self.attempts = trip.calls
         self.request_id = trip.call.request_id
         #: set when the stream has been read to its end
         self.reply: Reply | None = None

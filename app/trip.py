@@ -19,7 +19,7 @@ from app.domain.catalog import Provider, Target
 from app.domain.ranking import Plan
 from app.domain.router import Route
 from app.domain.runtime_config import RuntimeConfig
-from app.errors import AllAttemptsFailed, ProviderError, Timeout, TooLooError
+from app.errors import AllAttemptsFailed, ProviderError, Timeout, TooLooError, Unsupported
 from app.evidence import Entry, Recorder
 from app.metrics import OK, Metrics
 from app.providers.base import Answer, ChatRequest, Endpoint, Timing, Usage
@@ -64,7 +64,7 @@ class Trip:
                 yield target
 
     def _may_go_on(self, target: Target, limit: int) -> bool:
-        return len(self.attempts) < limit and self.time_left_ms(target) > 0
+        return len(self.calls) < limit and self.time_left_ms(target) > 0
 
     def time_left_ms(self, target: Target) -> int:
         """The request's one deadline, or the provider's own where that is nearer."""
@@ -96,14 +96,23 @@ class Trip:
             target=target,
             task_type=self.call.task_type,
             explored=self.explored,
-            attempts=tuple(self.attempts),
+            attempts=self.calls,
             latency_ms=latency_ms,
             cost_usd=cost,
             simulated=self.services.simulated,
         )
 
+    @property
+    def calls(self) -> tuple[Attempt, ...]:
+        """The attempts that called a provider."""
+        return tuple(attempt for attempt in self.attempts if not isinstance(attempt.error, Unsupported))
+
     def failed(self, target: Target, error: ProviderError) -> None:
         """Count a failed attempt; raises the error where another target would fare no better."""
+        if isinstance(error, Unsupported):  # nobody was called, so there is nothing to count
+            self.breakers.release(target)
+            self.attempts.append(Attempt(target, False, 0.0, error))
+            return
         outcome = self._failure(target, error)
         if not error.elsewhere:
             self._end(outcome, error=error)
@@ -117,7 +126,8 @@ class Trip:
 
     def lost(self) -> AllAttemptsFailed | Timeout:
         """The end of a trip on which every target failed: the error to raise."""
-        causes = tuple(a.error for a in self.attempts if a.error is not None)
+        # what a target cannot do matters to the caller where no other was called
+        causes = tuple(a.error for a in self.calls or self.attempts if a.error is not None)
         error: AllAttemptsFailed | Timeout
         if causes:
             tried = "; ".join(f"{a.target}: {a.error.code if a.error else ''}: {a.error}" for a in self.attempts)
@@ -166,7 +176,7 @@ class Trip:
         attempt, first = self.attempts[-1], len(self.attempts) == 1
         return {
             "request_id": self.call.request_id,
-            "attempt": len(self.attempts),
+            "attempt": len(self.calls),
             "at": _now().isoformat(),
             "provider": attempt.target.provider,
             "model": attempt.target.model,

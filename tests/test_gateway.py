@@ -21,6 +21,7 @@ from app.errors import (
     NoTarget,
     Overloaded,
     ProviderError,
+    Unsupported,
 )
 from app.gateway import Call
 from app.models import LiveOutcome
@@ -166,6 +167,20 @@ def test_live_outcomes_reach_postgres_and_the_scorecard_once(system: System, run
     assert (rows[0].propensity, rows[1].propensity) == (1.0, None)
     wait_until(lambda: len(system.services.scorecard.value.evidence) == 2)
     assert len(recorded(system)) == 2
+
+
+def test_a_target_that_was_passed_over_leaves_nothing_behind_but_its_reason(system: System, running: Running) -> None:
+    change(system, explorationRate=0)
+    system.client.behaviours["deepseek"] = fails_with(Unsupported)
+    reply = running.gateway.chat(Call(QUESTION))
+
+    (row,) = ingested(system, 1)
+
+    assert [attempt.target.provider for attempt in reply.attempts] == ["gemini"]
+    assert (row.attempt, row.provider, row.success) == (1, "gemini", True)
+    # the draw was of the one that was passed over
+    assert row.propensity is None
+    assert not running.gateway.breakers.value
 
 
 def test_concurrent_ingests_count_each_outcome_once(system: System, running: Running) -> None:

@@ -17,6 +17,7 @@ from app.errors import (
     Timeout,
     TooLooError,
     Unauthorized,
+    Unsupported,
 )
 from app.gateway import ReplyStream
 from app.providers.base import Delta, Finish, ToolCall, Usage
@@ -30,6 +31,7 @@ DONE = b"data: [DONE]\n\n"
 KNOWN_CAUSES: dict[type[ProviderError], tuple[int, str]] = {
     ContextTooLong: (400, "context_length_exceeded"),
     BadRequest: (400, "invalid_request"),
+    Unsupported: (400, "unsupported"),
     ContentFiltered: (400, "content_filter"),
     RateLimited: (429, "rate_limit_exceeded"),
     Timeout: (504, "timeout"),
