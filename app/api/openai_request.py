@@ -18,7 +18,7 @@ from app.api.openai_models import Choice
 from app.calls import Call
 from app.domain import tasktype
 from app.errors import InvalidRequest
-from app.providers.base import Message, ToolCall
+from app.providers.base import JsonSchema, Message, ToolCall
 
 #: fields that change nothing of the answer: bookkeeping of the vendor's own platform, and hints for its speed
 IGNORED = frozenset(
@@ -33,7 +33,6 @@ NEUTRAL: Mapping[str, tuple[object, ...]] = {
     "top_logprobs": (0,),
     "logit_bias": ({},),
     "modalities": (["text"],),
-    "parallel_tool_calls": (True,),
     "service_tier": ("auto", "default"),
     "store": (False,),
     "functions": ([],),
@@ -47,12 +46,10 @@ REFUSED: Mapping[str, str] = {
     "logit_bias": "tokens differ from provider to provider: leave it out",
     "modalities": 'only text is answered here: send ["text"], or leave it out',
     "audio": "only text is answered here: leave it out",
-    "parallel_tool_calls": "not every provider can be held to one tool call at a time: leave it out",
     "service_tier": "providers are chosen by measurement here: leave it out, or send auto",
     "store": "answers are not stored here: leave it out, or send false",
     "functions": "the older form of tools: send `tools`",
     "function_call": "the older form of tool_choice: send `tool_choice`",
-    "reasoning_effort": "not every provider has it: name it in the model's own configuration, or leave it out",
     "verbosity": "not every provider has it: say it in the prompt",
     "web_search_options": "there is no web search here: leave it out",
 }
@@ -97,8 +94,18 @@ class _StreamOptions(Part):
     include_usage: bool | None = None
 
 
+class _Schema(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
+    schema_: Annotated[dict[str, Any], Field(alias="schema")]
+    description: str | None = None
+    strict: bool | None = None
+
+
 class _ResponseFormat(Part):
     type: Literal["text", "json_object", "json_schema"]
+    json_schema: _Schema | None = None
 
 
 class _Tool(BaseModel):
@@ -136,6 +143,8 @@ class ChatCompletionRequest(BaseModel):
     response_format: _ResponseFormat | None = None
     tools: Annotated[list[_Tool], Field(max_length=128)] | None = None
     tool_choice: Literal["none", "auto", "required"] | _ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
     segment: Annotated[str, Field(min_length=1, max_length=100)] | None = None
 
 
@@ -151,12 +160,6 @@ class Asked:
 def read(document: Mapping[str, Any], choose: Choice) -> Asked:
     """Raises InvalidRequest that names the field, or UnknownModel. `choose` knows the models."""
     wanted = _validated({name: value for name, value in document.items() if not _is_neutral(name, value)})
-    if wanted.response_format is not None and wanted.response_format.type == "json_schema":
-        raise InvalidRequest(
-            "response_format: not every provider can be held to a json_schema: send {'type': 'json_object'} and "
-            "describe the schema in the prompt, or make it the parameters of a tool that tool_choice names",
-            field="response_format",
-        )
     chosen = choose(wanted.model)
     segment, key = asked_by(wanted.segment)
     messages = tuple(_message(turn, place) for place, turn in enumerate(wanted.messages))
@@ -209,10 +212,26 @@ def _parameters(wanted: ChatCompletionRequest) -> dict[str, Any]:
         "seed": wanted.seed,
         "stop": _stop(wanted.stop) or None,
         "json_mode": True if wanted.response_format and wanted.response_format.type == "json_object" else None,
+        "json_schema": _json_schema(wanted.response_format),
+        "reasoning_effort": wanted.reasoning_effort,
         "tools": tuple(tool.model_dump() for tool in wanted.tools or ()) or None,
         "tool_choice": _tool_choice(wanted),
+        # without tools there are no calls to be parallel
+        "parallel_tool_calls": wanted.parallel_tool_calls if wanted.tools else None,
     }
     return {name: value for name, value in given.items() if value is not None}
+
+
+def _json_schema(wanted: _ResponseFormat | None) -> JsonSchema | None:
+    if wanted is None:
+        return None
+    given = wanted.json_schema
+    if (wanted.type == "json_schema") != (given is not None):
+        why = "needs json_schema" if given is None else f"has json_schema, and yet its type is {wanted.type}"
+        raise InvalidRequest(f"response_format {why}", field="response_format.json_schema")
+    if given is None:
+        return None
+    return JsonSchema(given.name, given.schema_, given.description, given.strict)
 
 
 def _stop(stop: str | Iterable[str] | None) -> tuple[str, ...]:
