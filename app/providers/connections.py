@@ -88,6 +88,9 @@ class DeadlineTlsSocket(DeadlineSocket, ssl.SSLSocket):
 class Connection(HTTPConnection):
     """Runs the current call (clock.CURRENT)."""
 
+    #: pieces of a request that is being written
+    _held: list[bytes] | None = None
+
     def connect(self) -> None:
         call = CURRENT.get()
         started_s = perf_counter()
@@ -101,7 +104,19 @@ class Connection(HTTPConnection):
     def request(self, *args: Any, **options: Any) -> None:
         if isinstance(self.sock, DeadlineSocket):
             CURRENT.get().run_on(self.sock)
-        super().request(*args, **options)
+        self._held = []
+        try:
+            super().request(*args, **options)
+        finally:
+            held, self._held = self._held, None
+        self.send(b"".join(held))
+
+    def send(self, data: Any) -> None:
+        """Head and body leave together: http.client would send them apart, two system calls and two TLS records."""
+        if self._held is None:
+            super().send(data)
+        else:
+            self._held.append(data)
 
     @property
     def is_connected(self) -> bool:
