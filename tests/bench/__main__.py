@@ -6,6 +6,7 @@ client   what a provider call costs over a raw pooled urllib3 request
 rounds   wall time, task overhead and measurement error of rounds; --large adds one of 10,000 probes
 routing  what one routing decision costs, beside LiteLLM's strategies (installed into build/ for it)
 gateway  requests/s, added latency and streams, beside a bare pass-through and LiteLLM (installed into build/ for it)
+failover the best provider dies under load: failed requests, and what the others wait
 trace    the whole stack on a recorded trace
 """
 
@@ -21,6 +22,7 @@ BENCHES = {
     "rounds": "tests.bench.rounds",
     "routing": "tests.bench.routing",
     "gateway": "tests.bench.gateway",
+    "failover": "tests.bench.failover",
     "trace": "tests.bench.trace_stack",
 }
 SHORT = ("lab", "client", "config", "routing")

@@ -1,0 +1,114 @@
+"""SIGHUP to `tooloo api`: new processes take over, the old ones end what they have begun."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from threading import Event
+
+import psutil
+import pytest
+import requests
+
+from tests.support.lab import SENTENCE, running_lab
+from tests.support.ports import free_port
+from tests.support.stack import TOOLOO
+from tests.support.system import ROOT
+from tests.support.waiting import wait_until
+
+CALLERS = 6
+
+
+@pytest.fixture
+def api(database_url: str, redis_url: str, tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """`tooloo api` with two processes, in front of a lab whose answers take a while."""
+    clean = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
+    with running_lab() as lab:
+        for name in ("deepseek", "gemini", "anthropic", "openai"):
+            lab.set(name, latency=200, tokens_per_s=100)
+        environment = {
+            **clean,
+            "DATABASE_URL": database_url,
+            "REDIS_URL": redis_url,
+            "TOOLOO_LAB_URL": lab.url,
+            "TOOLOO_CONFIG_DIR": str(ROOT / "config"),
+            "TOOLOO_DATA_DIR": str(tmp_path / "data"),
+            "TOOLOO_PORT": str(free_port()),
+            "TOOLOO_API_PROCESSES": "2",
+        }
+        url = f"http://127.0.0.1:{environment['TOOLOO_PORT']}"
+        process = subprocess.Popen([*TOOLOO, "api"], env=environment, cwd=tmp_path)
+        try:
+            wait_until(lambda: _answers(url), 60, "the API answers")
+            yield url, process
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def test_a_reload_under_load_loses_no_request(api: tuple[str, subprocess.Popen[bytes]]) -> None:
+    url, process = api
+    before = _children(process)
+    over = Event()
+
+    def caller(number: int) -> list[str]:
+        """Every second one streams; each request has a connection of its own."""
+        got = []
+        while not over.is_set():
+            got.append(_ask(url, stream=number % 2 == 0))
+        return got
+
+    with ThreadPoolExecutor(CALLERS) as pool:
+        asked = [pool.submit(caller, number) for number in range(CALLERS)]
+        try:
+            process.send_signal(signal.SIGHUP)
+            wait_until(
+                lambda: len(_children(process) - before) == 2 and not _children(process) & before, 60, "reloaded"
+            )
+            said = {_ask(url, stream=stream) for stream in (False, True)}
+        finally:
+            over.set()
+        got = [text for each in asked for text in each.result()]
+
+    assert said == {SENTENCE}
+    assert len(got) >= CALLERS
+    assert set(got) == {SENTENCE}
+
+
+def _children(process: subprocess.Popen[bytes]) -> set[int]:
+    """The processes that serve."""
+    found = set()
+    for each in psutil.Process(process.pid).children():
+        with suppress(psutil.NoSuchProcess):  # it has just ended
+            if "resource_tracker" not in " ".join(each.cmdline()):
+                found.add(each.pid)
+    return found
+
+
+def _answers(url: str) -> bool:
+    try:
+        return requests.get(f"{url}/healthz", timeout=5).ok
+    except requests.ConnectionError:
+        return False
+
+
+def _ask(url: str, *, stream: bool) -> str:
+    """The answer's text, or what went wrong."""
+    body = {"model": "auto", "stream": stream, "messages": [{"role": "user", "content": "What is a mutex?"}]}
+    try:
+        response = requests.post(f"{url}/v1/chat/completions", json=body, timeout=30)
+    except requests.RequestException as error:
+        return repr(error)
+    if not response.ok:
+        return response.text
+    if not stream:
+        return str(response.json()["choices"][0]["message"]["content"])
+    *events, last = [event.removeprefix("data: ") for event in response.content.decode().strip().split("\n\n")]
+    text = "".join(json.loads(event)["choices"][0]["delta"].get("content") or "" for event in events)
+    return text if last == "[DONE]" else f"{text} without its end"
