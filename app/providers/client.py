@@ -15,7 +15,7 @@ import urllib3
 from app.errors import ProviderError
 from app.providers import http
 from app.providers.base import Answer, ChatRequest, Delta, Endpoint
-from app.providers.clock import Call
+from app.providers.clock import Call, CancelToken
 from app.providers.connections import new_pool as new_pool
 from app.providers.exchange import Exchange
 
@@ -34,13 +34,15 @@ class Client:
         *,
         timeout_ms: int,
         first_token_ms: int | None = None,
+        cancel: CancelToken | None = None,
     ) -> Answer:
         """A whole answer at once.
 
         Raises a ProviderError whose `timing` says how long it took. `timeout_ms` bounds everything; `first_token_ms`
         too, because the first token of a plain answer arrives with the last: leave it out where answers may be long.
+        `cancel` ends it with ConnectionLost.
         """
-        exchange = Exchange(endpoint, model, request, Call(timeout_ms, first_token_ms), stream=False)
+        exchange = Exchange(endpoint, model, request, _call(timeout_ms, first_token_ms, cancel), stream=False)
         try:
             exchange.send(self.pool)
             for _ in exchange.deltas():
@@ -60,12 +62,14 @@ class Client:
         *,
         timeout_ms: int,
         first_token_ms: int | None = None,
+        cancel: CancelToken | None = None,
     ) -> AnswerStream:
         """An answer as it comes. Raises as `complete` does, here or while it is read.
 
         `timeout_ms` bounds everything; `first_token_ms` the time until the answer begins, if only with reasoning.
+        `cancel` ends it with ConnectionLost, or StreamCut where it has begun.
         """
-        exchange = Exchange(endpoint, model, request, Call(timeout_ms, first_token_ms), stream=True)
+        exchange = Exchange(endpoint, model, request, _call(timeout_ms, first_token_ms, cancel), stream=True)
         try:
             exchange.send(self.pool)
         except ProviderError as error:
@@ -88,6 +92,13 @@ class Client:
             error.timing = call.timing()
             return error
         return None
+
+
+def _call(timeout_ms: int, first_token_ms: int | None, cancel: CancelToken | None) -> Call:
+    call = Call(timeout_ms, first_token_ms)
+    if cancel is not None:
+        cancel.bind(call)
+    return call
 
 
 class AnswerStream:

@@ -35,6 +35,9 @@ class Call:
     total_ms: float | None = None
     #: the socket it runs on; set by the connection as soon as there is one
     sock: Limited | None = None
+    interrupted: bool = False
+    #: its connection is in the pool again, and may be another call's
+    released: bool = False
     _ending: Lock = field(default_factory=Lock, repr=False)
 
     @property
@@ -59,6 +62,8 @@ class Call:
 
     def run_on(self, sock: Limited) -> None:
         self.sock = sock
+        if self.interrupted:  # looked at after `sock` is set, as interrupt() looks at `sock` after it has set this
+            raise ConnectionAbortedError("the call was interrupted before it was sent")
         sock.deadline_s = self.deadline_s
 
     def begin(self) -> None:
@@ -79,10 +84,19 @@ class Call:
             if self.total_ms is None:
                 self.total_ms = self.elapsed_ms()
 
-    def interrupt(self) -> None:
-        """Wake the thread that waits for this call. Once it has ended, its connection may be another call's."""
+    def release(self) -> None:
+        """The connection is about to be given to whoever wants it."""
         with self._ending:
-            if self.sock is not None and self.total_ms is None:
+            self.released = True
+
+    def interrupt(self) -> None:
+        """Wake the thread that waits for this call, or keep it from sending; a set-up of the connection is waited for.
+
+        Once the call has ended or its body is read, its connection may be another call's, and is left alone.
+        """
+        self.interrupted = True
+        with self._ending:
+            if self.sock is not None and self.total_ms is None and not self.released:
                 self.sock.interrupt()
 
     def check_reader(self) -> None:
@@ -101,6 +115,27 @@ class Call:
         if self.begun or self.first_token_limit_ms is None or self.first_token_limit_ms >= self.timeout_ms:
             return Timeout(f"no complete answer within {self.timeout_ms:.0f} ms", phase="total")
         return Timeout(f"no first token within {self.first_token_limit_ms:.0f} ms", phase="first_token")
+
+
+class CancelToken:
+    """Stops a call from another thread, whether it has begun or not."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._call: Call | None = None
+        self._cancelled = False
+
+    def bind(self, call: Call) -> None:
+        with self._lock:
+            self._call = call
+            if self._cancelled:
+                call.interrupt()
+
+    def cancel(self) -> None:
+        with self._lock:
+            self._cancelled = True
+            if self._call is not None:
+                self._call.interrupt()
 
 
 #: the call this thread is making. urllib3 offers no other way from urlopen() to the connection it picks.

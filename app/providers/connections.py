@@ -20,7 +20,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, LocationParseError, NameResolutionError, NewConnectionError
 from urllib3.util import Timeout, create_urllib3_context
 
-from app.providers.clock import CURRENT
+from app.providers.clock import CURRENT, Call
 
 #: for all addresses of a name and the TLS handshake together
 CONNECT_S = 5.0
@@ -88,6 +88,8 @@ class DeadlineTlsSocket(DeadlineSocket, ssl.SSLSocket):
 class Connection(HTTPConnection):
     """Runs the current call (clock.CURRENT)."""
 
+    #: the one it runs; None in the pool
+    call: Call | None = None
     #: pieces of a request that is being written
     _held: list[bytes] | None = None
 
@@ -102,8 +104,9 @@ class Connection(HTTPConnection):
         call.run_on(self.sock)
 
     def request(self, *args: Any, **options: Any) -> None:
+        self.call = CURRENT.get()
         if isinstance(self.sock, DeadlineSocket):
-            CURRENT.get().run_on(self.sock)
+            self.call.run_on(self.sock)
         self._held = []
         try:
             super().request(*args, **options)
@@ -117,6 +120,12 @@ class Connection(HTTPConnection):
             super().send(data)
         else:
             self._held.append(data)
+
+    def release(self) -> None:
+        """Out of its call's reach, before another can have it."""
+        if self.call is not None:
+            self.call.release()
+            self.call = None
 
     @property
     def is_connected(self) -> bool:
@@ -175,9 +184,22 @@ class TlsConnection(Connection, HTTPSConnection):
 class Pool(HTTPConnectionPool):
     ConnectionCls = Connection
 
+    def _put_conn(self, conn: Any) -> None:
+        _release(conn)
+        super()._put_conn(conn)
+
 
 class TlsPool(HTTPSConnectionPool):
     ConnectionCls = TlsConnection
+
+    def _put_conn(self, conn: Any) -> None:
+        _release(conn)
+        super()._put_conn(conn)
+
+
+def _release(connection: object) -> None:
+    if isinstance(connection, Connection):  # urllib3 puts None in the place of one that never came about
+        connection.release()
 
 
 def new_pool(size: int) -> urllib3.PoolManager:
