@@ -160,6 +160,8 @@ def _out_of_range(key: str, value: object) -> str | None:
         return None if whole else "must be three shares that sum to 1"
     if not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
         return "must be a number from 0 up"
+    if key.endswith("_share") and value > 1:
+        return "must be a share from 0 to 1"
     counts_or_divides = isinstance(value, int) or key.endswith(("_s", "_ms", "_usd", "_cap"))
     return "must be greater than 0" if value == 0 and counts_or_divides and key not in _MAY_BE_ZERO else None
 

@@ -155,6 +155,8 @@ class GatewayPolicy:
     log_share: float = 1.0
     log_per_s: int = 50
     log_days: int = 14
+    hedge_share: float = 0.0
+    hedge_least: int = 20
 
 
 @dataclass(frozen=True, slots=True)
