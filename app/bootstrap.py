@@ -22,6 +22,7 @@ from app.domain.policy import RoundPolicy
 from app.errors import ConfigError, DependencyUnavailable, TooLooError
 from app.evidence import Recorder
 from app.gateway import Gateway
+from app.hedging import Hedging
 from app.limits import Limits
 from app.metrics import Metrics
 from app.providers.base import Endpoint
@@ -162,6 +163,8 @@ class Running:
     def stop(self) -> None:
         self.watch.stop()
         self.limits.stop()
+        if self.gateway.hedging is not None:
+            self.gateway.hedging.stop()
         self.gateway.recorder.stop()
         self.subscription.stop()
         self.snapshot.stop()
@@ -201,7 +204,9 @@ def start(services: Services, *, seed: int | None = None) -> Running:
     subscription.start()
     watch = Watch(checks(services))
     watch.start()
-    gateway = Gateway(services, recorder, breakers, random.Random(seed), Metrics())
+    metrics = Metrics()
+    hedging = Hedging(limits, metrics) if limits.hedge_share > 0 else None
+    gateway = Gateway(services, recorder, breakers, random.Random(seed), metrics, hedging)
     return Running(gateway, subscription, snapshot, watch, rates)
 
 

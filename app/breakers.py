@@ -51,6 +51,10 @@ class Breakers:
             self._trials[target] = now + timedelta(seconds=self._policy.open_s)
         return True
 
+    def is_open(self, target: Target, now: datetime) -> bool:
+        breaker = self.value.get(target)
+        return breaker is not None and breaker.allows(now) == "open"
+
     def release(self, target: Target) -> None:
         """The trial came to no end: its caller went away."""
         with self._lock:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from app.domain.catalog import Target, TaskType
 from app.errors import ProviderError
-from app.providers.base import Answer, Message
+from app.providers.base import Answer, Delta, Message
+from app.providers.client import AnswerStream
 
 
 def new_request_id() -> str:
@@ -53,9 +54,32 @@ class Attempt:
     error: ProviderError | None = None
 
 
+def attempt_json(attempt: Attempt) -> dict[str, Any]:
+    """An attempt as the API shows it."""
+    shown: dict[str, Any] = {
+        "provider": attempt.target.provider,
+        "model": attempt.target.model,
+        "success": attempt.success,
+        "latency": round(attempt.latency_ms, 1),
+    }
+    if attempt.error is not None:
+        shown["error"] = {"code": attempt.error.code, "message": attempt.error.message}
+    return shown
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A stream whose first token is there."""
+
+    upstream: AnswerStream
+    first: Delta
+    #: those after it
+    deltas: Iterator[Delta]
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a chat request gave; `attempts` ends with the one that answered."""
+    """What a chat request gave; `attempts` in the order in which they began, one of them a success."""
 
     request_id: str
     answer: Answer

@@ -30,7 +30,8 @@ TooLooError
     ├── ConnectionLost        refused, reset or closed before an answer was complete
     │   └── StreamCut         … in the middle of a stream
     ├── UnusableAnswer        HTTP 200 that holds no usable answer: empty, malformed, error event inside
-    └── LocalFailure          our own network or machine failed, not the provider
+    ├── LocalFailure          our own network or machine failed, not the provider
+    └── Hedged                we stopped it: another target, asked beside it, answered first
 """
 
 from __future__ import annotations
@@ -309,4 +310,11 @@ class LocalFailure(ProviderError):
 
     code = "local_failure"
     retryable = True
+    counts = False
+
+
+class Hedged(ProviderError):
+    """Another target answered first."""
+
+    code = "hedged"
     counts = False

@@ -6,13 +6,13 @@ A request waits for providers only, never for Postgres or Redis.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Self
 
 from app import live_config
 from app.breakers import Breakers
 from app.calls import Attempt as Attempt
+from app.calls import Begun
 from app.calls import Call as Call
 from app.calls import Reply as Reply
 from app.domain import router
@@ -22,10 +22,10 @@ from app.domain.router import Route
 from app.domain.runtime_config import RuntimeConfig
 from app.errors import InvalidRequest, NoTarget, ProviderError, UnknownModel
 from app.evidence import Recorder
+from app.hedging import Hedging
 from app.metrics import Metrics
-from app.providers.base import Delta, Timing, Usage
-from app.providers.client import AnswerStream
-from app.providers.draft import CHARACTERS_PER_TOKEN, Draft
+from app.providers.base import Answer, Delta, Timing
+from app.providers.clock import CancelToken
 from app.request_log import Limit
 from app.services import Services
 from app.trip import Trip
@@ -35,12 +35,20 @@ class Gateway:
     """The gateway of one process: services, and what lives as long as it does."""
 
     def __init__(
-        self, services: Services, recorder: Recorder, breakers: Breakers, rng: random.Random, metrics: Metrics
+        self,
+        services: Services,
+        recorder: Recorder,
+        breakers: Breakers,
+        rng: random.Random,
+        metrics: Metrics,
+        hedging: Hedging | None = None,
     ) -> None:
         self.services = services
         self.recorder = recorder
         self.breakers = breakers
         self.metrics = metrics
+        #: None: off
+        self.hedging = hedging
         self._rng = rng
         self._log_limit = Limit(services.policy.gateway.log_per_s)
         self._plans: tuple[object, dict[tuple[str | None, TaskType], Plan]] = (None, {})
@@ -52,11 +60,11 @@ class Gateway:
         AllAttemptsFailed (whose message says why, target by target) else.
         """
         trip = self._depart(call, stream=False)
+        if self.hedging is not None and (hedged := self.hedging.first(trip, self._complete)) is not None:
+            return trip.answered(*hedged)
         for target in trip.targets():
             try:
-                answer = self.services.client.complete(
-                    trip.endpoint(target), target.model, trip.request(target), timeout_ms=trip.time_left_ms(target)
-                )
+                answer = self._complete(trip, target)
             except ProviderError as failure:
                 trip.failed(target, failure)
             else:
@@ -69,24 +77,37 @@ class Gateway:
         Raises as `chat` does. After the first token, reading raises the ProviderError that ended the stream.
         """
         trip = self._depart(call, stream=True)
-        first_token_ms = self.services.policy.gateway.first_token_ms
+        if self.hedging is not None and (hedged := self.hedging.first(trip, self._begin)) is not None:
+            return ReplyStream(trip, *hedged)
         for target in trip.targets():
             try:
-                upstream = self.services.client.stream(
-                    trip.endpoint(target),
-                    target.model,
-                    trip.request(target),
-                    timeout_ms=trip.time_left_ms(target),
-                    first_token_ms=first_token_ms,
-                )
-                deltas = iter(upstream)
-                first = next(deltas, Delta())
+                begun = self._begin(trip, target)
             except ProviderError as failure:
                 trip.failed(target, failure)
             else:
-                self.metrics.began(target.provider, trip.elapsed_ms())
-                return ReplyStream(trip, target, upstream, deltas, first)
+                return ReplyStream(trip, target, begun)
         raise trip.lost()
+
+    def _complete(self, trip: Trip, target: Target, cancel: CancelToken | None = None) -> Answer:
+        return self.services.client.complete(
+            trip.endpoint(target),
+            target.model,
+            trip.request(target),
+            timeout_ms=trip.time_left_ms(target),
+            cancel=cancel,
+        )
+
+    def _begin(self, trip: Trip, target: Target, cancel: CancelToken | None = None) -> Begun:
+        upstream = self.services.client.stream(
+            trip.endpoint(target),
+            target.model,
+            trip.request(target),
+            timeout_ms=trip.time_left_ms(target),
+            first_token_ms=self.services.policy.gateway.first_token_ms,
+            cancel=cancel,
+        )
+        deltas = iter(upstream)
+        return Begun(upstream, next(deltas, Delta()), deltas)
 
     def plan(self, segment: str | None, now: datetime, task: TaskType = TaskType.DEFAULT) -> Plan:
         """The ranking of all targets; computed anew when config, evidence or breakers changed, else once a second."""
@@ -143,20 +164,19 @@ class ReplyStream:
     `close` stops the call where it is: to be called in any case, harmless at the end.
     """
 
-    def __init__(
-        self, trip: Trip, target: Target, upstream: AnswerStream, deltas: Iterator[Delta], first: Delta
-    ) -> None:
+    def __init__(self, trip: Trip, target: Target, begun: Begun) -> None:
         self.target = target
-        #: the failed ones before this
-        self.attempts = trip.calls
+        #: the failed ones beside this
+        self.attempts = tuple(trip.attempts)
         self.request_id = trip.call.request_id
         #: set when the stream has been read to its end
         self.reply: Reply | None = None
         self._trip = trip
-        self._upstream = upstream
-        self._deltas = deltas
-        self._first: Delta | None = first
+        self._upstream = begun.upstream
+        self._deltas = begun.deltas
+        self._first: Delta | None = begun.first
         self._began_ms = trip.elapsed_ms()
+        trip.metrics.began(target.provider, self._began_ms)
         self._characters = 0
         self._over = False
 
@@ -187,7 +207,5 @@ class ReplyStream:
             return
         self._over = True
         self._upstream.close()
-        prompt = Draft().usage_of(self._trip.request(self.target)).prompt
-        usage = Usage(prompt, -(-self._characters // CHARACTERS_PER_TOKEN), estimated=True)
         timing = Timing(connect_ms=0.0, first_token_ms=self._began_ms, total_ms=self._trip.elapsed_ms())
-        self._trip.abandoned(self.target, usage, timing)
+        self._trip.abandoned(self.target, self._trip.used(self.target, self._characters), timing)

@@ -64,6 +64,12 @@ class Metrics:
             "tooloo_cost_usd", "USD spent on chat requests, where a price is known.", ("provider",), registry=self._own
         )
         self._tokens = Counter("tooloo_tokens", "Tokens of chat requests.", ("provider", "kind"), registry=self._own)
+        self._hedges = Counter(
+            "tooloo_hedges",
+            "Second calls beside a first one that was late: won where the second answered first.",
+            ("outcome",),
+            registry=self._own,
+        )
         self._dropped = Counter(
             "tooloo_outcomes_dropped", "Outcomes lost to a full buffer while Redis was away.", registry=self._own
         )
@@ -84,6 +90,14 @@ class Metrics:
 
     def attempt(self, target: Target, error: ProviderError | None) -> None:
         _of(self._attempts, target.provider, target.model, OK if error is None else error.code).inc()
+
+    def hedge(self, *, won: bool) -> None:
+        """A request that had two calls at once: did the second serve it?"""
+        _of(self._hedges, "won" if won else "lost").inc()
+
+    def spent(self, provider: str, cost_usd: float) -> None:
+        """On a call that gave no answer."""
+        _of(self._cost, provider).inc(cost_usd)
 
     def dropped(self) -> None:
         self._dropped.inc()

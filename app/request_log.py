@@ -36,6 +36,11 @@ class Limit:
         return True
 
 
+def sampled(request_id: str, share: float) -> bool:
+    """The same answer in every process, for the same request."""
+    return int(request_id[-8:], 16) < share * 0x1_0000_0000
+
+
 def take_in(session: Session, entries: Sequence[str]) -> None:
     """Entries of the stream, each once: its position is kept in this same transaction."""
     rows = [row for entry in entries if (row := _parsed(entry)) is not None]

@@ -6,6 +6,7 @@ Nothing in here waits: outcomes, the request's log entry and its numbers go to m
 from __future__ import annotations
 
 import time
+from bisect import insort
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,18 +14,19 @@ from typing import Any
 
 from app import live_config
 from app.breakers import Breakers
-from app.calls import Attempt, Call, Reply
+from app.calls import Attempt, Call, Reply, attempt_json
 from app.domain import router
 from app.domain.catalog import Provider, Target
 from app.domain.ranking import Plan
 from app.domain.router import Route
 from app.domain.runtime_config import RuntimeConfig
-from app.errors import AllAttemptsFailed, ProviderError, Timeout, TooLooError, Unsupported
+from app.errors import AllAttemptsFailed, Hedged, ProviderError, Timeout, TooLooError, Unsupported
 from app.evidence import Entry, Recorder
 from app.metrics import OK, Metrics
 from app.providers.base import Answer, ChatRequest, Endpoint, Timing, Usage
+from app.providers.draft import CHARACTERS_PER_TOKEN, Draft
 from app.providers.prices import answer_cost, cost_usd
-from app.request_log import Limit
+from app.request_log import Limit, sampled
 from app.services import Services
 
 #: of the outcomes table
@@ -46,25 +48,44 @@ class Trip:
     route: Route
     stream: bool
     started_s: float = field(default_factory=time.perf_counter)
+    #: in the order in which they were called; the last, or the last two, may not have ended
+    called: list[Target] = field(default_factory=list)
+    #: those that have ended, in the order of `called`
     attempts: list[Attempt] = field(default_factory=list)
+    #: those that have no way to do what is asked: no call was made
+    passed_over: list[Attempt] = field(default_factory=list)
+    #: spent beside the answer, on calls that a hedge made needless
+    hedged_usd: float = 0.0
 
     def targets(self) -> Iterator[Target]:
         """The targets to call, one after the other, while there is time; one on trial for another request last."""
-        limit = self.services.policy.gateway.max_attempts
         waiting: list[Target] = []
         for target in self.route.order:
-            if not self._may_go_on(target, limit):
+            if not self._may_call(target):
                 continue
             if self.breakers.admits(target, _now()):
+                self.called.append(target)
                 yield target
             else:
                 waiting.append(target)
         for target in waiting:
-            if self._may_go_on(target, limit):
+            if self._may_call(target):
+                self.called.append(target)
                 yield target
 
-    def _may_go_on(self, target: Target, limit: int) -> bool:
-        return len(self.calls) < limit and self.time_left_ms(target) > 0
+    def spare(self) -> Target | None:
+        """One to call beside the target that is being called, where there is one in good health."""
+        for target in self.route.order:
+            now = _now()
+            if self._may_call(target) and not self.breakers.is_open(target, now) and self.breakers.admits(target, now):
+                self.called.append(target)
+                return target
+        return None
+
+    def _may_call(self, target: Target) -> bool:
+        had = target in self.called or any(target == each.target for each in self.passed_over)
+        limit = self.services.policy.gateway.max_attempts
+        return not had and len(self.called) < limit and self.time_left_ms(target) > 0
 
     def time_left_ms(self, target: Target) -> int:
         """The request's one deadline, or the provider's own where that is nearer."""
@@ -86,37 +107,51 @@ class Trip:
     def answered(self, target: Target, answer: Answer) -> Reply:
         """The end of a trip that went well."""
         cost = answer_cost(self._provider(target), answer, _now())
-        self._attempted(Attempt(target, True, answer.timing.total_ms))
+        attempt = Attempt(target, True, answer.timing.total_ms)
+        self._attempted(attempt)
         latency_ms = self.elapsed_ms()
         self.metrics.answered(target.provider, latency_ms, cost, answer.usage.prompt, answer.usage.completion)
-        self._end(self._outcome(answer.timing, answer.usage, cost), answer.usage, cost)
+        self._end(self._outcome(attempt, answer.timing, answer.usage, cost), answer.usage, cost, served=target)
         return Reply(
             request_id=self.call.request_id,
             answer=answer,
             target=target,
             task_type=self.call.task_type,
-            explored=self.explored,
-            attempts=self.calls,
+            explored=self.route.explored,
+            attempts=tuple(self.attempts),
             latency_ms=latency_ms,
             cost_usd=cost,
             simulated=self.services.simulated,
         )
 
-    @property
-    def calls(self) -> tuple[Attempt, ...]:
-        """The attempts that called a provider."""
-        return tuple(attempt for attempt in self.attempts if not isinstance(attempt.error, Unsupported))
-
     def failed(self, target: Target, error: ProviderError) -> None:
         """Count a failed attempt; raises the error where another target would fare no better."""
         if isinstance(error, Unsupported):  # nobody was called, so there is nothing to count
             self.breakers.release(target)
-            self.attempts.append(Attempt(target, False, 0.0, error))
+            self.called.remove(target)
+            self.passed_over.append(Attempt(target, False, 0.0, error))
             return
         outcome = self._failure(target, error)
         if not error.elsewhere:
             self._end(outcome, error=error)
             raise error
+        if outcome is not None:
+            self._hand_over({"outcome": outcome})
+
+    def hedged(self, target: Target, after_ms: float, used: Usage | None) -> None:
+        """Count a call that another one's answer made needless: paid for as far as is known, good or bad for nobody.
+
+        `after_ms` is what it took at least. It is over then as far as the request is concerned.
+        """
+        error = Hedged()
+        attempt = Attempt(target, False, after_ms, error)
+        self._attempted(attempt)
+        usage = used or self.used(target)
+        cost = cost_usd(self._provider(target), target.model, usage, at=_now())
+        if cost is not None:
+            self.hedged_usd += cost
+            self.metrics.spent(target.provider, cost)
+        outcome = self._outcome(attempt, None, usage, cost, error_class=error.code, counts=error.counts)
         if outcome is not None:
             self._hand_over({"outcome": outcome})
 
@@ -127,10 +162,11 @@ class Trip:
     def lost(self) -> AllAttemptsFailed | Timeout:
         """The end of a trip on which every target failed: the error to raise."""
         # what a target cannot do matters to the caller where no other was called
-        causes = tuple(a.error for a in self.calls or self.attempts if a.error is not None)
+        causes = tuple(a.error for a in self.attempts or self.passed_over if a.error is not None)
         error: AllAttemptsFailed | Timeout
         if causes:
-            tried = "; ".join(f"{a.target}: {a.error.code if a.error else ''}: {a.error}" for a in self.attempts)
+            asked = [*self.passed_over, *self.attempts]
+            tried = "; ".join(f"{a.target}: {a.error.code if a.error else ''}: {a.error}" for a in asked)
             error = AllAttemptsFailed(f"every provider on the route failed: {tried}", causes=causes)
         else:
             error = Timeout("the request's deadline passed before a provider could be called")
@@ -140,29 +176,36 @@ class Trip:
     def abandoned(self, target: Target, usage: Usage, timing: Timing) -> None:
         """The end of a stream whose client went away: paid for as far as it came, good or bad for nobody."""
         self.breakers.release(target)
-        self.attempts.append(Attempt(target, False, timing.total_ms))
+        attempt = Attempt(target, False, timing.total_ms)
+        insort(self.attempts, attempt, key=self._place)
         cost = cost_usd(self._provider(target), target.model, usage, at=_now())
-        outcome = self._outcome(timing, usage, cost, error_class=CLIENT_GONE, counts=False)
-        self._end(outcome, usage, cost, status=CLIENT_GONE)
+        outcome = self._outcome(attempt, timing, usage, cost, error_class=CLIENT_GONE, counts=False)
+        self._end(outcome, usage, cost, served=target, status=CLIENT_GONE)
 
-    @property
-    def explored(self) -> bool:
-        return self.route.explored
+    def used(self, target: Target, characters: int = 0) -> Usage:
+        """An estimate for a call that came to no end: its prompt, and what had come of the answer."""
+        prompt = Draft().usage_of(self.request(target)).prompt
+        return Usage(prompt, -(-characters // CHARACTERS_PER_TOKEN), estimated=True)
 
     def _provider(self, target: Target) -> Provider:
         return self.services.endpoints[target.provider].provider
 
     def _failure(self, target: Target, error: ProviderError) -> Row | None:
-        self._attempted(Attempt(target, False, error.timing.total_ms if error.timing else 0.0, error))
-        return self._outcome(error.timing, None, None, error_class=error.code, counts=error.counts)
+        attempt = Attempt(target, False, error.timing.total_ms if error.timing else 0.0, error)
+        self._attempted(attempt)
+        return self._outcome(attempt, error.timing, None, None, error_class=error.code, counts=error.counts)
+
+    def _place(self, attempt: Attempt) -> int:
+        return self.called.index(attempt.target)
 
     def _attempted(self, attempt: Attempt) -> None:
-        self.attempts.append(attempt)
+        insort(self.attempts, attempt, key=self._place)
         self.breakers.observe(attempt.target, attempt.error, _now())
         self.metrics.attempt(attempt.target, attempt.error)
 
     def _outcome(
         self,
+        attempt: Attempt,
         timing: Timing | None,
         usage: Usage | None,
         cost: float | None,
@@ -170,13 +213,14 @@ class Trip:
         error_class: str | None = None,
         counts: bool = True,
     ) -> Row | None:
-        """The last attempt as evidence; None where the config says that none is collected."""
+        """An attempt as evidence; None where the config says that none is collected."""
         if not (self.config.global_.enabled and self.config.features.metrics_collection):
             return None
-        attempt, first = self.attempts[-1], len(self.attempts) == 1
+        number = self._place(attempt) + 1
+        first = number == 1 and not self.passed_over
         return {
             "request_id": self.call.request_id,
-            "attempt": len(self.calls),
+            "attempt": number,
             "at": _now().isoformat(),
             "provider": attempt.target.provider,
             "model": attempt.target.model,
@@ -205,13 +249,13 @@ class Trip:
         usage: Usage | None = None,
         cost: float | None = None,
         *,
+        served: Target | None = None,
         error: TooLooError | None = None,
         status: str | None = None,
     ) -> None:
-        """Count the request, and hand its last outcome and its log entry over."""
+        """Count the request, and hand its last outcome and its log entry over: with all it cost, by who served it."""
         ended = status or (OK if error is None else error.code)
         self.metrics.request(ended, stream=self.stream)
-        served = self.attempts[-1].target if error is None and self.attempts else None
         entry: dict[str, Any] = {
             "request_id": self.call.request_id,
             "at": _now().isoformat(),
@@ -225,7 +269,7 @@ class Trip:
             "model": served.model if served else None,
             "latency_ms": round(self.elapsed_ms(), 1),
             **_tokens(usage),
-            "cost_usd": cost,
+            "cost_usd": self.hedged_usd + (cost or 0.0) if self.hedged_usd else cost,
             "simulated": self.services.simulated,
             "revision": self.config.revision,
         }
@@ -242,28 +286,15 @@ class Trip:
         Empty where the policy does not keep the request: then it counts in the usage, and that is all. Those that did
         not go straight through are not sampled, and have room of their own: it is they that people ask about.
         """
-        straight = ended == OK and len(self.attempts) == 1
-        if straight and not _sampled(self.call.request_id, self.services.policy.gateway.log_share):
+        straight = ended == OK and len(self.attempts) == 1 and not self.passed_over
+        if straight and not sampled(self.call.request_id, self.services.policy.gateway.log_share):
             return {}
         if not self.log_limit.takes(time.monotonic(), urgent=not straight):
             return {}
         return {
-            "attempts": [attempt_json(attempt) for attempt in self.attempts],
+            "attempts": [attempt_json(attempt) for attempt in (*self.passed_over, *self.attempts)],
             "explanation": router.explanation_json(self.plan, self.route),
         }
-
-
-def attempt_json(attempt: Attempt) -> dict[str, Any]:
-    """An attempt as the API shows it."""
-    shown: dict[str, Any] = {
-        "provider": attempt.target.provider,
-        "model": attempt.target.model,
-        "success": attempt.success,
-        "latency": round(attempt.latency_ms, 1),
-    }
-    if attempt.error is not None:
-        shown["error"] = {"code": attempt.error.code, "message": attempt.error.message}
-    return shown
 
 
 def _tokens(usage: Usage | None) -> dict[str, int | None]:
@@ -271,11 +302,6 @@ def _tokens(usage: Usage | None) -> dict[str, int | None]:
         "prompt_tokens": usage.prompt if usage else None,
         "completion_tokens": usage.completion if usage else None,
     }
-
-
-def _sampled(request_id: str, share: float) -> bool:
-    """The same answer in every process, for the same request."""
-    return int(request_id[-8:], 16) < share * 0x1_0000_0000
 
 
 def _now() -> datetime:

@@ -12,14 +12,13 @@ from pydantic import Field, model_validator
 from app.api.current import asked_by, gateway
 from app.api.envelope import Body, body, ok
 from app.api.streaming import event_stream
-from app.calls import Call, Reply
+from app.calls import Call, Reply, attempt_json
 from app.domain import tasktype
 from app.domain.catalog import TaskType
 from app.domain.runtime_config import ModelOverride
 from app.errors import ProviderError
 from app.gateway import ReplyStream
 from app.providers.base import Message
-from app.trip import attempt_json
 
 
 class MessageBody(Body):

@@ -17,6 +17,7 @@ from app.errors import (
     BadRequest,
     ConnectionLost,
     ContentFiltered,
+    Hedged,
     LocalFailure,
     ModelUnknown,
     OutOfCredit,
@@ -71,6 +72,7 @@ FIXES: Mapping[type[ProviderError], str] = {
     ConnectionLost: "check that something listens at {base_url} (base_url of [{name}] in config/providers.toml)",
     UnusableAnswer: "check that {base_url} is the API, and format of [{name}] fits it, in config/providers.toml",
     LocalFailure: "check this machine's network and DNS; base_url of [{name}] is {base_url}",
+    Hedged: "nothing to do here: another provider was asked too, and answered first",
 }
 
 

@@ -91,9 +91,9 @@ def _table(best: str, kind: str, killed_s: float, seconds: float, asked: Sequenc
     ):
         mine = [each for each in asked if since <= each.at_s - killed_s < until]
         ms = [each.ms for each in mine]
+        failed, over = sum(not each.ok for each in mine), sum(each.attempts > 1 for each in mine)
         print(
-            f"| {label} | {len(mine)} | {sum(not each.ok for each in mine)} | {sum(each.attempts > 1 for each in mine)} "
-            f"| {sum(each.provider == best for each in mine)} "
+            f"| {label} | {len(mine)} | {failed} | {over} | {sum(each.provider == best for each in mine)} "
             f"| {percentile(ms, 0.5):.0f} | {percentile(ms, 0.95):.0f} | {percentile(ms, 0.99):.0f} |"
         )
 
