@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class TaskType(StrEnum):
@@ -31,9 +32,8 @@ class SchemaBy(StrEnum):
     TOOL = "tool"  # the one tool, which has to be called: DeepSeek has no other way
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Target:
-    """The thing that is called: one model of one provider."""
+class Target(NamedTuple):
+    """The thing that is called: one model of one provider. A tuple, as it is the key of every table in a decision."""
 
     provider: str
     model: str
