@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.domain import scoring
 from app.domain.breaker import State
@@ -19,8 +19,7 @@ from app.domain.scorecard import Scorecard
 from app.domain.scoring import Figures
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A target's place in the ranking, with what put it there."""
 
     target: Target
@@ -144,7 +143,7 @@ class Ranking:
             margin = limits.margin + limits.age_margin * math.sqrt(min(1.0, age / interval_s))
             if best - self.utilities[target] < stake * margin * reach or self._would_lead_if_back(target):
                 ages[target] = age
-        again = [*self.ranked[len(self.ties) :], *self.refused]
+        again = [t for t in (*self.ranked[len(self.ties) :], *self.refused) if t not in ages]
         ages |= {target: self._age_s(target, now) for target in again if self._is_due_for_a_look(target)}
         return sorted(ages, key=lambda target: (not self.evidence[target].good_looks, -ages[target]))
 
@@ -159,11 +158,12 @@ class Ranking:
         due = known.good_looks > 0 or self.card.calls - known.seen_at_call >= self.policy.breaker.trial_calls
         if not due or self.states[target] == "open" or known.usual_success is None:
             return False
-        figures = self.figures[target]
+        latency_ms, cost_usd, good = self.figures[target]
         success = max(known.success, known.usual_success)
-        usual = figures._replace(
-            latency_ms=min(filter(None, (known.latency_ms, known.baseline_ms)), default=figures.latency_ms),
-            good=success * (figures.good / known.success if known.success > 0 else known.quality or 1.0),
+        usual = Figures(
+            min(filter(None, (known.latency_ms, known.baseline_ms)), default=latency_ms),
+            cost_usd,
+            success * (good / known.success if known.success > 0 else known.quality or 1.0),
         )
         if not self._would_lead(target, usual):  # first, because it is the cheaper question and mostly the answer
             return False
@@ -181,9 +181,8 @@ class Ranking:
     def _would_lead(self, target: Target, figures: Figures) -> bool:
         """Would a target of these figures be ahead of the present leader?"""
         leader = self.ties[0]
-        pair = {leader: self.figures[leader], target: figures}
-        shares = scoring.features(pair, pair, self.policy.objective)
-        return scoring.score(self._own(target), shares[target]) > scoring.score(self._own(leader), shares[leader])
+        mine, its = scoring.compared((figures, self.figures[leader]), self.policy.objective)
+        return scoring.score(self._own(target), mine) > scoring.score(self._own(leader), its)
 
 
 def _weights(config: RuntimeConfig, segment: str | None) -> Weights:
@@ -192,4 +191,6 @@ def _weights(config: RuntimeConfig, segment: str | None) -> Weights:
 
 
 def said(why: str, state: State) -> tuple[str, ...]:
+    if not why and state == "closed":
+        return ()
     return tuple(filter(None, (why, "" if state == "closed" else f"breaker {state}")))

@@ -12,7 +12,7 @@ dearest one known, an unknown speed the slowest.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from app.domain.catalog import Target
@@ -78,11 +78,16 @@ def features(
     known: Mapping[Target, Figures], among: Collection[Target], objective: Objective
 ) -> dict[Target, Features]:
     """min L / L, min C / C and S·Q of the targets `among`, which also set the minima."""
+    return dict(zip(among, compared([known[target] for target in among], objective), strict=True))
+
+
+def compared(all_: Sequence[Figures], objective: Objective) -> list[Features]:
+    """Features of targets among themselves, in their order."""
     least_ms, least_usd = NOTHING * objective.latency_ref_ms, NOTHING * objective.cost_ref_usd
-    latencies = {target: max(known[target].latency_ms, least_ms) for target in among}
-    costs = {target: max(known[target].cost_usd, least_usd) for target in among}
-    fastest, cheapest = min(latencies.values(), default=1.0), min(costs.values(), default=1.0)
-    return {t: (fastest / latencies[t], cheapest / costs[t], known[t].good) for t in among}
+    latencies = [max(each.latency_ms, least_ms) for each in all_]
+    costs = [max(each.cost_usd, least_usd) for each in all_]
+    fastest, cheapest = min(latencies, default=1.0), min(costs, default=1.0)
+    return [(fastest / ms, cheapest / usd, each.good) for each, ms, usd in zip(all_, latencies, costs, strict=True)]
 
 
 def score(weights: Weights, shares: Features) -> float:
