@@ -22,7 +22,6 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from app.domain import grading
 from app.domain.catalog import Price, Prompt, Provider, SchemaBy, TaskType, WireFormat
 from app.domain.policy import Policy
 from app.errors import ConfigError
@@ -114,6 +113,8 @@ def load_prompts(folder: Path) -> tuple[Prompt, ...]:
 
 
 def _check(path: Path, prompt: Prompt) -> None:
+    from app.domain import grading  # slow to import, and nothing to those who read the policy alone
+
     try:
         grading.check(prompt)
     except ConfigError as error:

@@ -10,30 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
 from app import settings
 from app.cli.main import print_json
 from app.config_files import load_policy
-from app.domain.bars import missed
+from app.domain.bars import BAR_SEEDS, BASELINES, missed
 from app.domain.policy import Policy
 from app.domain.replay import POLICIES, Replay
 from app.domain.replay import replay as run
 
-#: column of the table → key and form of the figure
-COLUMNS = {
-    "captured": ("captured", "{:.3f}"),
-    "failed": ("failRate", "{:.2%}"),
-    "p95 ms": ("p95Ms", "{:.0f}"),
-    "USD/call": ("costUsd", "{:.6f}"),
-    "best share": ("bestShare", "{:.1%}"),
-}
-#: of a recorded history, where nobody says otherwise; and beside the bars
+#: of a recorded history, where nobody says otherwise
 HISTORY_POLICIES = ("tooloo", "static", "random")
-BASELINES = ("static", "epsilon-greedy", "ucb1", "thompson", "random")
-BAR_SEEDS = (0, 1, 2)
 
 
 @click.command()
@@ -99,17 +86,19 @@ def replay(
     if as_json:
         print_json({"results": [_shown(each) for each in replays]})
     else:
-        _print(replays)
+        from app.cli.replay_tables import print_replays  # rich: what --json does not need
+
+        print_replays(replays)
 
 
 def _replay(path: Path, policy_name: str, constants: Policy, seed: int) -> Replay:
     try:
-        return run(_lines(path), policy_name, constants, seed)
+        return run(read_lines(path), policy_name, constants, seed)
     except (ValueError, OSError, EOFError, zlib.error) as error:
         raise click.ClickException(f"{path}: {error}") from None
 
 
-def _lines(path: Path) -> Iterator[str]:
+def read_lines(path: Path) -> Iterator[str]:
     with path.open("rb") as file:
         gzipped = file.read(2) == b"\x1f\x8b"
     with gzip.open(path, "rt", encoding="utf-8") if gzipped else path.open(encoding="utf-8") as file:
@@ -131,27 +120,11 @@ def _hold_to_bars(traces: tuple[Path, ...], constants: Policy, as_json: bool) ->
             }
         )
     else:
-        _print_bars(rows)
+        from app.cli.replay_tables import print_bars  # rich: what --json does not need
+
+        print_bars(rows)
     if any(failed for _, _, failed in rows):
         sys.exit(1)
-
-
-def _print_bars(rows: list[tuple[list[Replay], dict[str, Replay], list[str]]]) -> None:
-    table = Table(box=box.SIMPLE, padding=(0, 1), title="captured; first attempts", title_justify="left")
-    for name in ("trace", *(f"tooloo {seed}" for seed in BAR_SEEDS), *BASELINES, "failed", "adapt", "bars"):
-        table.add_column(name, justify="left" if name in {"trace", "bars"} else "right", no_wrap=name != "bars")
-    for ours, others, failed in rows:
-        adapt = [count for each in ours for count in each.figures["adapt"]]
-        slowest = "never" if None in adapt else str(max(adapt, default="–"))
-        cells = [_cell(each.figures["captured"], "{:.3f}") for each in (*ours, *others.values())]
-        failures = f"{max(each.figures['failRate'] for each in ours):.2%}"
-        verdict = f"missed: {'; '.join(failed)}" if failed else "met"
-        table.add_row(_named(ours[0]), *cells, failures, slowest, verdict)
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
-
-
-def _named(done: Replay) -> str:
-    return f"{done.header.name} (simulated)" if done.header.simulated else done.header.name
 
 
 def _write(path: Path, done: Replay) -> None:
@@ -173,22 +146,3 @@ def _shown(done: Replay) -> dict[str, Any]:
         "seed": done.seed,
         **done.figures,
     }
-
-
-def _print(replays: list[Replay]) -> None:
-    table = Table(box=box.SIMPLE, padding=(0, 1))
-    for name in ("trace", "policy", "requests", *COLUMNS, "U", "adapt"):
-        table.add_column(name, justify="left" if name in {"trace", "policy"} else "right", no_wrap=True)
-    for done in replays:
-        figures = done.figures
-        cells = [_cell(figures[key], form) for key, form in COLUMNS.values()]
-        worth = figures["utility"] or {}
-        cells.append(_cell(worth.get("policy", worth.get("observed")), "{:.3f}"))
-        adapt = " ".join("never" if count is None else str(count) for count in figures["adapt"])
-        table.add_row(_named(done), done.policy_name, str(figures["requests"]), *cells, adapt)
-    # into a pipe a table is as wide as it is
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
-
-
-def _cell(value: float | None, form: str) -> str:
-    return "–" if value is None else form.format(value)

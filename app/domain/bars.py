@@ -7,6 +7,9 @@ from typing import Any
 
 from app.domain.trace import Header
 
+#: seeds that are held to the bars, and what is shown beside them
+BAR_SEEDS = (0, 1, 2)
+BASELINES = ("static", "epsilon-greedy", "ucb1", "thompson", "random")
 #: captured: on scripted scenarios, on recorded time, and where neither can be reached
 SCRIPTED, RECORDED = 0.95, 0.92
 EXCEPTIONS: Mapping[str, float] = {"quality_regression": 0.85, "flapping": 0.91}

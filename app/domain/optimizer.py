@@ -61,12 +61,10 @@ class OptimizerState:
     def from_json(cls, document: object) -> OptimizerState:
         """Raises ValueError for what `to_json` did not write; unknown keys of a later release are passed over."""
         try:
-            return _STATE.validate_python(document)
+            # made here, as it takes milliseconds to make: this is asked once a round, and never by a replay
+            return TypeAdapter(OptimizerState).validate_python(document)
         except ValidationError as error:
             raise ValueError(f"not an optimizer state: {error}") from None
-
-
-_STATE = TypeAdapter(OptimizerState)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -98,11 +99,11 @@ class Scorecard:
     def to_json(self) -> dict[str, Any]:
         return {
             "version": 1,
-            "targets": _dumped(self.evidence, _EVIDENCE),
+            "targets": _dumped(self.evidence, Evidence),
             "calls": self.calls,
             "marks": list(self.marks),
-            "tasks": {task.value: _dumped(targets, _TASK) for task, targets in self.tasks.items()},
-            "feedback": _dumped(self.feedback, _FEEDBACK),
+            "tasks": {task.value: _dumped(targets, TaskEvidence) for task, targets in self.tasks.items()},
+            "feedback": _dumped(self.feedback, Feedback),
         }
 
     @classmethod
@@ -110,19 +111,20 @@ class Scorecard:
         """Raises ValueError for what `to_json` did not write; unknown keys of a later release are passed over."""
         try:
             return cls(
-                evidence=_read(document["targets"], _EVIDENCE),
+                evidence=_read(document["targets"], Evidence),
                 calls=int(document.get("calls", 0)),
                 marks=tuple(int(calls) for calls in document.get("marks", ()))[-2:],
-                tasks={TaskType(task): _read(known, _TASK) for task, known in document.get("tasks", {}).items()},
-                feedback=_read(document.get("feedback", {}), _FEEDBACK),
+                tasks={TaskType(task): _read(known, TaskEvidence) for task, known in document.get("tasks", {}).items()},
+                feedback=_read(document.get("feedback", {}), Feedback),
             )
         except (AttributeError, KeyError, TypeError, ValidationError) as error:
             raise ValueError(f"not a scorecard: {error!r}") from None
 
 
-_EVIDENCE = TypeAdapter(Evidence)
-_TASK = TypeAdapter(TaskEvidence)
-_FEEDBACK = TypeAdapter(Feedback)
+@cache
+def _adapter(kind: type) -> TypeAdapter[Any]:
+    """Made at the first use, as it takes milliseconds, and a replay has none."""
+    return TypeAdapter(kind)
 
 
 def _open(tasks: Tasks) -> dict[TaskType, dict[Target, TaskEvidence]]:
@@ -143,9 +145,11 @@ def _note(
     targets[outcome.target] = known.with_outcome(outcome, whole, mean_quality, policy.evidence)
 
 
-def _dumped(known: Mapping[Target, Any], adapter: TypeAdapter[Any]) -> dict[str, Any]:
+def _dumped(known: Mapping[Target, Any], kind: type) -> dict[str, Any]:
+    adapter = _adapter(kind)
     return {str(target): adapter.dump_python(each, mode="json") for target, each in known.items()}
 
 
-def _read(document: Mapping[str, Any], adapter: TypeAdapter[Any]) -> dict[Target, Any]:
+def _read(document: Mapping[str, Any], kind: type) -> dict[Target, Any]:
+    adapter = _adapter(kind)
     return {Target.parse(name): adapter.validate_python(each) for name, each in document.items()}
