@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,20 @@ def test_json_holds_one_result_per_trace_and_policy(trace: Path) -> None:
     assert [(each["policy"], each["seed"]) for each in shown["results"]] == [("tooloo", 3), ("random", 3)] * 2
     assert shown["results"][0]["captured"] == 1
     assert shown["results"][0]["trace"] == "made"
+
+
+def test_a_replay_for_machines_loads_nothing_that_it_does_not_use(trace: Path) -> None:
+    loaded = (
+        "import sys; from app.cli.main import cli; cli(standalone_mode=False); print(*sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", loaded, "replay", trace, "--json"], capture_output=True, text=True, check=True
+    )
+
+    unused = {"app.domain.grading", "celery", "flask", "kombu", "redis", "requests", "rich", "sqlalchemy", "urllib3"}
+    assert json.loads(done.stdout)["results"][0]["captured"] == 1
+    assert "app.domain.replay" in done.stderr.split()
+    assert unused.isdisjoint(done.stderr.split())
 
 
 def test_decisions_are_written_one_provider_per_line(trace: Path, tmp_path: Path) -> None:
