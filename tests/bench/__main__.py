@@ -4,7 +4,8 @@ lab      how well the lab keeps its times, at 100 calls at once
 config   how fast the runtime config is read, and reaches ten processes
 client   what a provider call costs over a raw pooled urllib3 request
 rounds   wall time, task overhead and measurement error of rounds; --large adds one of 10,000 probes
-routing  what one routing decision costs, beside LiteLLM's strategies (installed into build/ for it)
+routing  what one routing decision costs, and what decisions are worth on traces, beside LiteLLM's strategies (installed
+         into build/ for it); --without-traces leaves out the latter, which takes minutes, --all adds strategies to it
 gateway  requests/s, added latency and streams, beside a bare pass-through and LiteLLM (installed into build/ for it)
 failover the best provider dies under load: failed requests, and what the others wait
 trace    the whole stack on a recorded trace

@@ -1,8 +1,9 @@
-"""What one routing decision costs, explanation data included, beside LiteLLM's own strategies in the same run.
+"""What one routing decision costs, explanation data included, beside LiteLLM's own strategies in the same run; and what
+the decisions of both are worth on traces (routing_traces.py).
 
-    python -m tests.bench.routing [--without-litellm]
+    python -m tests.bench.routing [--without-litellm] [--without-traces] [--all]
 
-LiteLLM is nobody's dependency here: it is installed, pinned, into build/litellm for this measurement alone, the first
+LiteLLM is nobody's dependency here: it is installed, pinned, into build/litellm-router for this bench alone, the first
 time. CPU time, as the machine is shared; medians of seven interleaved runs. Compare the ratios: its speed drifts.
 """
 
@@ -15,7 +16,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from app.domain import router, runtime_config
 from app.domain.catalog import Target
@@ -24,10 +24,9 @@ from app.domain.policy import Policy
 from app.domain.ranking import Plan
 from app.domain.runtime_config import ProviderConfig
 from app.domain.scorecard import Scorecard
+from tests.bench import litellm_env, routing_traces
 from tests.domain.routing import START
 
-VERSION = "1.110.2"
-VENV = Path("build/litellm")
 RUNS = 7
 SIZES = (4, 100)
 #: µs; and how many times cheaper than LiteLLM's latency-based routing
@@ -96,20 +95,13 @@ class LiteLLM:
     """Its process, which measures itself when it is told to."""
 
     def __init__(self) -> None:
-        python = VENV / "bin" / "python"
-        if not (VENV / f".{VERSION}").exists():
-            print(f"installing litellm {VERSION} into {VENV}, for this bench alone", flush=True)
-            subprocess.run([sys.executable, "-m", "venv", "--clear", VENV], check=True)
-            pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", f"litellm=={VERSION}"]
-            subprocess.run(pip, check=True, stderr=subprocess.DEVNULL)
-            (VENV / f".{VERSION}").touch()
         self.process = subprocess.Popen(
-            [python, "-c", _THEIRS],
+            [litellm_env.python(), "-c", _THEIRS],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
-            env={"LITELLM_LOCAL_MODEL_COST_MAP": "True", "PATH": "/usr/bin:/bin"},
+            env=litellm_env.ENVIRONMENT,
         )
 
     def cost_us(self, strategy: str, size: int) -> float | None:
@@ -137,6 +129,8 @@ def main(arguments: list[str]) -> None:
         _measure(size, theirs)
     if theirs is not None:
         theirs.close()
+        if "--without-traces" not in arguments:
+            routing_traces.main(arguments)
 
 
 def _measure(size: int, theirs: LiteLLM | None) -> None:
