@@ -41,7 +41,7 @@ function showScorecard(card, config) {
         String(place + 1), `${candidate.provider}/${candidate.model}`, number(candidate.score, 3),
         number(known.latencyMs, 0, " ms"), number(known.success, 2), number(known.quality, 2),
         known.costUsd == null ? "–" : "$" + known.costUsd.toFixed(6), number(calls, 0),
-        (candidate.reasons ?? []).join("; "),
+        candidate.breaker.replace("_", " "), (candidate.reasons ?? []).join("; "),
       ]);
     }),
   );
