@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import redis
@@ -208,13 +208,3 @@ def start(services: Services, *, seed: int | None = None) -> Running:
     hedging = Hedging(limits, metrics) if limits.hedge_share > 0 else None
     gateway = Gateway(services, recorder, breakers, random.Random(seed), metrics, hedging)
     return Running(gateway, subscription, snapshot, watch, rates)
-
-
-def check_exposure(settings: Settings) -> None:
-    """Beyond loopback, writes need an admin key and chat an API key; raises ConfigError naming what is missing."""
-    if settings.loopback:
-        return
-    needed: Mapping[str, str | None] = {"TOOLOO_ADMIN_KEY": settings.admin_key, "TOOLOO_API_KEY": settings.api_key}
-    for name, value in needed.items():
-        if not value:
-            raise ConfigError(f"listening on {settings.host} needs {name}: set it, or listen on 127.0.0.1", field=name)

@@ -38,6 +38,9 @@ KNOWN = {
     "TOOLOO_ALIVE_FILE": "file that a worker or beat touches while it makes progress, for a health check to look at",
 }
 
+#: requests in flight per API process
+API_THREADS = 256
+
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 _PLACEHOLDER = re.compile(r"^(<.*>|your[-_ ].*|.*change[-_ ]?me.*|sk-\.\.\.|x{3,}|\.\.\.|todo)$", re.IGNORECASE)
@@ -76,6 +79,14 @@ class Settings:
     @property
     def loopback(self) -> bool:
         return self.host in LOOPBACK
+
+    def check_exposure(self) -> None:
+        """Beyond loopback, writes need an admin key and chat an API key; raises ConfigError naming what is missing."""
+        if self.loopback:
+            return
+        for name, value in {"TOOLOO_ADMIN_KEY": self.admin_key, "TOOLOO_API_KEY": self.api_key}.items():
+            if not value:
+                raise ConfigError(f"listening on {self.host} needs {name}: set it, or listen on 127.0.0.1", field=name)
 
     def require_database_url(self) -> str:
         if not self.database_url:

@@ -9,8 +9,6 @@ from flask import Flask
 from app import bootstrap, logs, settings
 from app.api import create_app, stopping
 
-#: requests in flight per process
-THREADS = 256
 #: an API request must not wait longer for a frozen Redis
 PUBLISH_TIMEOUT_S = 2.0
 
@@ -18,8 +16,8 @@ PUBLISH_TIMEOUT_S = 2.0
 def create() -> Flask:
     configured = settings.load()
     logs.configure(configured.log_format, configured.log_level)
-    bootstrap.check_exposure(configured)
-    services = bootstrap.build(configured, threads=THREADS, publish_timeout_s=PUBLISH_TIMEOUT_S)
+    configured.check_exposure()
+    services = bootstrap.build(configured, threads=settings.API_THREADS, publish_timeout_s=PUBLISH_TIMEOUT_S)
     bootstrap.wait_for(services)
     running = bootstrap.start(services)
     stopping.watch()

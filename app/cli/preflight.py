@@ -37,10 +37,7 @@ class Port:
 
 def check_config(settings: Settings) -> bool:
     """Read all that the processes will read; True if no provider can really be called, so that all are simulated."""
-    if not settings.loopback:
-        from app.bootstrap import check_exposure  # it imports every service, which costs a second
-
-        check_exposure(settings)
+    settings.check_exposure()
     config_files.load_prompts(settings.config_dir)
     config_files.load_policy(settings.config_dir)
     providers = config_files.load_providers(settings.config_dir)

@@ -62,8 +62,7 @@ def api() -> None:
     \b
     Example:  TOOLOO_PORT=4000 tooloo api
     """
-    # prometheus_client looks for it when it is imported, which the imports of _serve do: each process counts in a file
-    # of its own there (app.metrics)
+    # prometheus_client looks for it when it is imported: each process counts in a file of its own there (app.metrics)
     with tempfile.TemporaryDirectory(prefix="tooloo-metrics-", ignore_cleanup_errors=True) as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         _serve(settings.load())
@@ -74,10 +73,7 @@ def _serve(configured: Settings) -> None:
     from granian.log import LogLevels
     from granian.server import Server
 
-    from app import bootstrap
-    from app.api.wsgi import THREADS
-
-    bootstrap.check_exposure(configured)
+    configured.check_exposure()
     Server(
         "app.api.wsgi:create",
         factory=True,
@@ -85,7 +81,7 @@ def _serve(configured: Settings) -> None:
         port=configured.port,
         interface=Interfaces.WSGI,
         workers=configured.api_processes,
-        blocking_threads=THREADS,
+        blocking_threads=settings.API_THREADS,
         backlog=1024,
         respawn_failed_workers=True,
         workers_kill_timeout=5,

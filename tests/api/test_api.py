@@ -316,4 +316,4 @@ def test_beyond_loopback_a_process_without_keys_refuses_to_start(tmp_path: Path,
     system = build("postgresql://nowhere/x", "redis://127.0.0.1:1", tmp_path, {**keys, missing: ""})
 
     with pytest.raises(ConfigError, match=missing):
-        bootstrap.check_exposure(system.services.settings)
+        system.services.settings.check_exposure()

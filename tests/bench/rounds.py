@@ -44,6 +44,8 @@ LATENCY_MS = 300
 SIZES = [(40, 2), (1_000, 10)]
 LARGE = (10_000, 20)
 CONCURRENCY = (8, 40, 100)
+#: of one worker process, at most
+THREADS = 50
 
 
 def main() -> None:
@@ -86,7 +88,9 @@ def measured_rounds(probes: int, concurrency: int, *, repeat: int) -> list[Any]:
     with tempfile.TemporaryDirectory(prefix="tooloo-bench-") as name:
         folder = Path(name)
         make_config(folder / "config", probes // len(PROVIDERS), concurrency)
-        with stack(folder, policy={"interval_s": 86_400, "round_usd": 1e6, "day_usd": 1e6}) as running:
+        policy = {"interval_s": 86_400, "round_usd": 1e6, "day_usd": 1e6, "deadline_s": 3600}
+        processes = max(2, -(-len(PROVIDERS) * concurrency // THREADS))
+        with stack(folder, policy=policy, TOOLOO_WORKER_PROCESSES=str(processes)) as running:
             for provider in PROVIDERS:
                 exact = [f"latency={LATENCY_MS}", "sigma=0", "error_rate=0", "tokens_per_s=1e9"]
                 running.tooloo("lab", "set", provider, *exact)

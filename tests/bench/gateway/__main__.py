@@ -70,6 +70,7 @@ def _throughput(gateways: Sequence[Server], figures: Figures, runs: int, seconds
         taken: dict[str, list[tuple[Taken, float]]] = {server.name: [] for server in gateways}
         for _ in range(runs):
             for server in gateways:
+                servers.settle(gateways)
                 before = server.cpu_s()
                 message = request(server.path, server.model, stream=False)
                 got = asyncio.run(closed_loop(server.port, message, callers, seconds))
@@ -88,6 +89,7 @@ def _latency(everything: Sequence[Server], figures: Figures, runs: int, seconds:
         taken: dict[str, list[Taken]] = {server.name: [] for server in everything}
         for _ in range(runs):
             for server in everything:
+                servers.settle(everything)
                 message = request(server.path, server.model, stream=False)
                 taken[server.name].append(asyncio.run(open_loop(server.port, message, rate, seconds)))
         for name, several in taken.items():
@@ -101,6 +103,7 @@ def _streams(everything: Sequence[Server], figures: Figures, runs: int, seconds:
     taken: dict[str, list[tuple[Taken, float, float]]] = {server.name: [] for server in everything}
     for _ in range(runs):
         for server in everything:
+            servers.settle(everything)
             before = server.cpu_s()
             got = asyncio.run(
                 streams(server.port, request(server.path, server.model, stream=True), STREAMS, max(seconds, 4))

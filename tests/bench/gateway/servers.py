@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,8 @@ LITELLM = "litellm[proxy]==1.106.0"
 LITELLM_VENV = ROOT / "build" / "litellm"
 PROCESSES = 2
 READY_S = 300
+#: LiteLLM writes its logs and callbacks for seconds after its last answer
+SETTLE_S = 20
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,18 @@ def upstream(log: Path) -> Iterator[Server]:
         time.sleep(1)
         set_delay(port, 0)
         yield server
+
+
+def settle(everything: Sequence[Server]) -> None:
+    """Until none of them works any more: what one puts off until it has answered must not slow down the next one."""
+    end = time.monotonic() + SETTLE_S
+    before = sum(server.cpu_s() for server in everything)
+    while time.monotonic() < end:
+        time.sleep(0.5)
+        now = sum(server.cpu_s() for server in everything)
+        if now - before < 0.05:
+            return
+        before = now
 
 
 def set_delay(port: int, ms: float) -> None:
