@@ -161,16 +161,17 @@ def run_probe(services: Services, hint: ProbeKey, goes_on: Callable[[], bool] = 
     place = _place(services, provider)
     with database.transaction(services.sessions) as session:
         claimed = claims.claim(session, place, hint)
-    ran = 0
+    ran, limit = 0, services.policy.rounds.probes_per_message
     while claimed is not None:
         ran += 1
-        stays = ran < services.policy.rounds.probes_per_message and goes_on()
-        claimed = _run(services, claimed, provider, place, stays=stays)
+        claimed = _run(services, claimed, provider, place, goes_on if ran < limit else lambda: False)
     return ran
 
 
-def _run(services: Services, claimed: Claimed, provider: Provider, place: Place, *, stays: bool) -> Claimed | None:
-    """One probe, from its call to its result; then the next one where this message stays at it."""
+def _run(
+    services: Services, claimed: Claimed, provider: Provider, place: Place, goes_on: Callable[[], bool]
+) -> Claimed | None:
+    """One probe, from its call to its result; then the next one, claimed, if this message goes on after it."""
     key = claimed.key
     result = probing.run(
         services,
@@ -179,7 +180,7 @@ def _run(services: Services, claimed: Claimed, provider: Provider, place: Place,
         timeout_ms=_timeout_ms(services, provider),
         answered=lambda: _free_place(services, claimed, place),
     )
-    written, following, waits = _write(services, claimed, result, place, stays=stays)
+    written, following, waits = _write(services, claimed, result, place, goes_on=goes_on())
     log.info(
         "probe done" if written else "probe result came too late",
         round=key.round_id,
@@ -226,7 +227,7 @@ def _free_place(services: Services, claimed: Claimed, place: Place) -> None:
 
 
 def _write(
-    services: Services, claimed: Claimed, result: ProbeResult, place: Place, *, stays: bool
+    services: Services, claimed: Claimed, result: ProbeResult, place: Place, *, goes_on: bool
 ) -> tuple[bool, Claimed | None, ProbeKey | None]:
     """Was it written; the next probe, claimed in the same transaction; or the one that somebody else should take.
 
@@ -236,8 +237,8 @@ def _write(
     def write() -> tuple[bool, Claimed | None, ProbeKey | None]:
         with database.transaction(services.sessions) as session:
             written = claims.finish(session, claimed, result)
-            following = claims.claim(session, place) if stays else None
-            return written, following, None if stays else claims.next_waiting(session, place)
+            following = claims.claim(session, place) if goes_on else None
+            return written, following, None if goes_on else claims.next_waiting(session, place)
 
     return _patiently(write, RESULT_PATIENCE_S)
 
