@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from app import benchmark, breakers, evidence, live_config, steering
-from app.domain import review
+from app.domain import between_rounds
 from app.domain.breaker import Breaker
 from app.domain.catalog import Target
 from app.domain.drift import Watched
@@ -45,7 +45,7 @@ def check(services: Services) -> bool:
         since, row.checked_at = row.checked_at, now
         watched = Watched.from_json(row.drift)
         row.drift = Watched(watched.detectors).to_json()
-        result = review.review(
+        result = between_rounds.optimize(
             steering.state_of(row),
             evidence.held(row),
             current.global_.provider_weights,

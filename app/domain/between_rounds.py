@@ -13,7 +13,7 @@ from app.domain.runtime_config import Weights
 from app.domain.scorecard import Scorecard
 
 
-def review(
+def optimize(
     state: OptimizerState, card: Scorecard, weights: Weights, exploration_rate: float, policy: Policy
 ) -> Optimization | None:
     """Between rounds, on live evidence: raise exploration, move weights by the same verification; None: nothing to do.
