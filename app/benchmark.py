@@ -6,6 +6,7 @@ or repeated by the reaper, and the round still ends once.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 import structlog
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from app import evidence, judge, live_config, probing, steering
@@ -22,13 +24,13 @@ from app.domain.catalog import Provider, Target
 from app.domain.policy import RoundPolicy
 from app.domain.rounds import ProbeKey
 from app.domain.runtime_config import RuntimeConfig
-from app.errors import DependencyUnavailable, NoTarget, OverBudget
+from app.errors import DependencyUnavailable, NoTarget, OverBudget, TooLooError
 from app.models import Probe, RoundStatus
 from app.planning import Selection, affordable, selected_prompts, selected_targets
 from app.review import insight_json, review
 from app.services import Services
 from app.store import claims, database, history, outcomes, revisions, rounds
-from app.store.claims import Claimed, Place, ProbeResult
+from app.store.claims import Claimed, Finished, Place, ProbeResult
 from app.store.rounds import NOT_RUN, WORKER_LOST
 
 log = structlog.get_logger()
@@ -128,13 +130,16 @@ def _plan_and_publish(
 
 
 def _hints(services: Services, keys: Sequence[ProbeKey]) -> list[ProbeKey]:
-    """Enough to fill every place: whoever has one goes on with the next probe, and more would find no place."""
+    """Enough to fill every place, and one that may be lost: who has a place goes on with the next probe by itself.
+
+    None for providers that the config has no longer: they have no queue.
+    """
     places = {provider.name: provider.concurrency for provider in services.providers}
     sent: Counter[str] = Counter()
     hints = []
     for key in keys:
         sent[key.provider] += 1
-        if sent[key.provider] <= places.get(key.provider, 1):
+        if key.provider in places and sent[key.provider] <= places[key.provider] + 1:
             hints.append(key)
     return hints
 
@@ -147,16 +152,19 @@ def _answered_already(session: Session, policy: RoundPolicy) -> bool:
 # ── run_probe ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def run_probe(services: Services, hint: ProbeKey, goes_on: Callable[[], bool] = lambda: True) -> int:
+def run_probe(services: Services, hint: ProbeKey, is_ending: Callable[[], bool] = lambda: False) -> int:
     """Claim, call, grade, write; then the same with the provider's next probe, in the place that is free now.
 
-    How many were run: 0 where all are claimed or final, or the provider is busy. After `probes_per_message`, or where
-    `goes_on` says no (the worker is about to end), a message hands the place to whoever is free. A provider's failure
-    is a result. One attempt is made; no database connection is held during the call.
+    How many were run: 0 where all are claimed or final, or the provider is busy. After `probes_per_message`, or
+    where the worker `is_ending`, a message hands the place to whoever is free. A provider's failure is a result.
+    One attempt is made; no database connection is held during the call.
     """
     provider = next((p for p in services.providers if p.name == hint.provider), None)
-    if provider is None:
-        log.warning("probe of a provider that this worker does not know", provider=hint.provider)
+    if provider is None or provider.name not in services.endpoints:
+        log.warning("probe of a provider that this worker cannot call, left to others", provider=hint.provider)
+        return 0
+    if is_ending():
+        services.messages.probes([hint])
         return 0
     place = _place(services, provider)
     with database.transaction(services.sessions) as session:
@@ -164,25 +172,72 @@ def run_probe(services: Services, hint: ProbeKey, goes_on: Callable[[], bool] = 
     ran, limit = 0, services.policy.rounds.probes_per_message
     while claimed is not None:
         ran += 1
-        claimed = _run(services, claimed, provider, place, goes_on if ran < limit else lambda: False)
+        result = _measured(services, claimed, provider, place)
+        place = _place(services, provider)  # the config may have changed
+        claimed = _finish(services, claimed, result, place, is_ending, goes_on=ran < limit)
     return ran
 
 
-def _run(
-    services: Services, claimed: Claimed, provider: Provider, place: Place, goes_on: Callable[[], bool]
-) -> Claimed | None:
-    """One probe, from its call to its result; then the next one, claimed, if this message goes on after it."""
-    key = claimed.key
-    result = probing.run(
-        services,
-        key,
-        provider,
-        timeout_ms=_timeout_ms(services, provider),
-        answered=lambda: _free_place(services, claimed, place),
+def _place(services: Services, provider: Provider) -> Place:
+    policy, mine = services.policy.rounds, services.config.value.providers.get(provider.name)
+    timeout_ms = provider.timeout_ms if mine is None else mine.timeout
+    return Place(
+        provider=provider.name,
+        concurrency=provider.concurrency,
+        timeout_ms=timeout_ms,
+        lease=timedelta(milliseconds=timeout_ms, seconds=policy.lease_margin_s),
+        max_attempts=policy.max_attempts,
     )
-    written, following, waits = _write(services, claimed, result, place, goes_on=goes_on())
+
+
+def _measured(services: Services, claimed: Claimed, provider: Provider, place: Place) -> ProbeResult:
+    """Of one call; what fails on our side is a result too, else it would hold its place until its lease ends."""
+    if (why := services.left_out(services.config.value).get(provider.name)) is not None:
+        return probing.not_run(f"left out meanwhile: {why}")
+    try:
+        return probing.run(
+            services,
+            claimed.key,
+            provider,
+            timeout_ms=place.timeout_ms,
+            answered=lambda: _free_place(services, claimed, place),
+        )
+    except Exception as error:
+        log.exception("probe broke", round=claimed.key.round_id, prompt=claimed.key.prompt_id)
+        return probing.not_run(f"it broke here: {error!r}")
+
+
+def _free_place(services: Services, claimed: Claimed, place: Place) -> None:
+    """Let the provider's next probe begin while this one's answer is graded."""
+    try:
+        with database.transaction(services.sessions) as session:
+            claims.answered(session, claimed, place)
+            waits = claims.next_waiting(session, place)
+    except DependencyUnavailable:  # the result, which waits for Postgres, frees it too
+        return
+    if waits is not None:
+        services.messages.probes([waits])
+
+
+def _finish(
+    services: Services,
+    claimed: Claimed,
+    result: ProbeResult,
+    place: Place,
+    is_ending: Callable[[], bool],
+    *,
+    goes_on: bool,
+) -> Claimed | None:
+    """Write a result; the next probe, claimed in the same transaction, if this message goes on with one."""
+    key = claimed.key
+    try:
+        done = _write(services, claimed, result, place, lambda: goes_on and not is_ending())
+    except (DBAPIError, ValueError) as error:  # not for want of Postgres: there is something in it that it cannot hold
+        log.exception("probe result not written", round=key.round_id, prompt=key.prompt_id)
+        result = probing.not_run(f"its result could not be stored: {type(error).__name__}")
+        done = _write(services, claimed, result, place, lambda: goes_on and not is_ending())
     log.info(
-        "probe done" if written else "probe result came too late",
+        "probe done" if done.written else "probe result came too late",
         round=key.round_id,
         target=str(key.target),
         prompt=key.prompt_id,
@@ -191,54 +246,32 @@ def _run(
         quality=result.quality,
         error=result.error_class,
     )
-    if waits is not None:
-        services.messages.probes([waits])
-    upcoming = following.key if following else waits
-    if upcoming is None or upcoming.round_id != key.round_id:  # else the round is not over
-        finish_round(services, key.round_id)
+    following, upcoming = done.following, done.following.key if done.following else done.waits
+    try:
+        if done.waits is not None and not services.messages.probes([done.waits]) and not is_ending():
+            with database.transaction(services.sessions) as session:  # without Redis nobody else hears of it
+                following = claims.claim(session, place, done.waits)
+        if upcoming is None or upcoming.round_id != key.round_id:  # else the round is not over
+            finish_round(services, key.round_id)
+    except DependencyUnavailable as error:  # what is claimed goes on; the reaper sees to the rest
+        log.warning("round not looked at, the reaper will", round=key.round_id, reason=str(error))
     return following
 
 
-def _place(services: Services, provider: Provider) -> Place:
-    policy = services.policy.rounds
-    return Place(
-        provider=provider.name,
-        concurrency=provider.concurrency,
-        lease=timedelta(milliseconds=_timeout_ms(services, provider), seconds=policy.lease_margin_s),
-        max_attempts=policy.max_attempts,
-    )
-
-
-def _timeout_ms(services: Services, provider: Provider) -> int:
-    mine = services.config.value.providers.get(provider.name)
-    return provider.timeout_ms if mine is None else mine.timeout
-
-
-def _free_place(services: Services, claimed: Claimed, place: Place) -> None:
-    """Let the provider's next probe begin while this one's answer is graded."""
-    try:
-        with database.transaction(services.sessions) as session:
-            claims.answered(session, claimed)
-            waits = claims.next_waiting(session, place)
-    except DependencyUnavailable:  # the result, which waits for Postgres, frees it too
-        return
-    if waits is not None:
-        services.messages.probes([waits])
-
-
 def _write(
-    services: Services, claimed: Claimed, result: ProbeResult, place: Place, *, goes_on: bool
-) -> tuple[bool, Claimed | None, ProbeKey | None]:
-    """Was it written; the next probe, claimed in the same transaction; or the one that somebody else should take.
+    services: Services, claimed: Claimed, result: ProbeResult, place: Place, goes_on: Callable[[], bool]
+) -> Finished:
+    """The call is paid for: its result outlasts a short loss of Postgres."""
+    tries = itertools.count()
 
-    The call is paid for: its result outlasts a short loss of Postgres.
-    """
-
-    def write() -> tuple[bool, Claimed | None, ProbeKey | None]:
+    def write() -> Finished:
         with database.transaction(services.sessions) as session:
+            if next(tries) and (done := claims.finished_before(session, claimed, place)) is not None:
+                return done  # only the answer to the COMMIT was lost
             written = claims.finish(session, claimed, result)
-            following = claims.claim(session, place) if goes_on else None
-            return written, following, None if goes_on else claims.next_waiting(session, place)
+            if goes_on():
+                return Finished(written, following=claims.claim(session, place))
+            return Finished(written, waits=claims.next_waiting(session, place))
 
     return _patiently(write, RESULT_PATIENCE_S)
 
@@ -359,7 +392,18 @@ def _is_whole(services: Services, config: RuntimeConfig, probes: Sequence[Probe]
 
 
 def reap(services: Services) -> None:
-    """Every minute: send again what was lost, close what is overdue, start a missing slot, restore Redis."""
+    """Every minute: send again what was lost, close what is overdue, start a missing slot, restore Redis.
+
+    A step that fails holds up none of the others.
+    """
+    for step in (_reap_rounds, restore, start_slot):
+        try:
+            step(services)
+        except TooLooError as error:
+            log.warning("reaper: not done", step=step.__name__.strip("_"), reason=str(error))
+
+
+def _reap_rounds(services: Services) -> None:
     policy = services.policy.rounds
     with database.transaction(services.sessions) as session:
         lost = rounds.give_up_on_lost_probes(session, policy.max_attempts)
@@ -374,11 +418,6 @@ def reap(services: Services) -> None:
         finish_round(services, round_id)
     for round_id in stuck:
         services.messages.optimize(round_id)
-    restore(services)
-    try:
-        start_slot(services)
-    except NoTarget as error:
-        log.warning("no round in this slot", reason=str(error))
 
 
 def restore(services: Services) -> None:

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import structlog
 from celery import Celery
+from celery.exceptions import QueueNotFound
 from kombu.entity import Queue
 from kombu.exceptions import OperationalError
 
@@ -118,7 +119,7 @@ class Messages:
     def _send(self, task: str, args: list[str], queue: str) -> bool:
         try:
             self.celery.send_task(task, args=args, queue=queue, retry=False, ignore_result=True)
-        except OperationalError as error:
+        except (OperationalError, QueueNotFound) as error:
             log.warning("message not sent, the reaper will", task=task, queue=queue, reason=str(error))
             return False
         return True

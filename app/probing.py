@@ -28,6 +28,8 @@ log = structlog.get_logger()
 
 #: a connection that was idle for longer is no longer trusted by the pool (connections.IDLE_S)
 WARM_S = 50.0
+#: beyond the probe's own call; a canary takes 50 ms, and one that is off by more than this tells of a dead stub
+CANARY_PATIENCE_S = 1.0
 
 _warm: dict[str, float] = {}
 _warming = threading.Lock()
@@ -41,9 +43,7 @@ def run(
     prompt = next((p for p in services.prompts if p.id == key.prompt_id), None)
     if endpoint is None or prompt is None:
         missing = f"key for {key.provider}" if endpoint is None else f"prompt {key.prompt_id}"
-        return ProbeResult(
-            ProbeStatus.ERROR, error_class=NOT_RUN, error_message=f"this worker has no {missing}", counts=False
-        )
+        return not_run(f"this worker has no {missing}")
     _warm_up(services, endpoint)
     canary = _canary(services, key)
     try:
@@ -54,7 +54,13 @@ def run(
         if grading.is_slow(prompt):
             answered()
         result = _graded(services, provider, prompt, answer)
-    return result if canary is None else replace(result, canary_error_ms=canary.result())
+    return result if canary is None else replace(result, canary_error_ms=_off_by(canary))
+
+
+def not_run(reason: str) -> ProbeResult:
+    """What did not come to a call, or not to its end, through no fault of the provider's."""
+    message = _storable(reason[:1000])
+    return ProbeResult(ProbeStatus.ERROR, error_class=NOT_RUN, error_message=message, counts=False)
 
 
 def _warm_up(services: Services, endpoint: Endpoint) -> None:
@@ -74,6 +80,17 @@ def _canary(services: Services, key: ProbeKey) -> Future[float | None] | None:
     if not wanted or zlib.crc32(repr(key).encode()) % max(1, round(probes_n / wanted)):
         return None
     return services.canary.begin()
+
+
+def _off_by(canary: Future[float | None]) -> float | None:
+    """A result never waits for long for its canary, nor is it lost by one."""
+    try:
+        return canary.result(CANARY_PATIENCE_S)
+    except TimeoutError:
+        return None
+    except Exception:
+        log.exception("canary broke")
+        return None
 
 
 def _call(services: Services, endpoint: Endpoint, model: str, prompt: Prompt, timeout_ms: int) -> Answer:
@@ -119,7 +136,7 @@ def _graded(services: Services, provider: Provider, prompt: Prompt, answer: Answ
         quality=score,
         grade_reasons=reasons,
         answer=_storable(answer.text[: services.policy.rounds.answer_chars]),
-        answered_model=answer.model,
+        answered_model=_storable(answer.model[:1000]),
     )
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import func, text, update
+from sqlalchemy.orm import Session
 
 from app import benchmark, live_config, published
-from app.errors import InvalidRequest, NoTarget, Overloaded, ProviderError, Timeout
+from app.errors import DependencyUnavailable, InvalidRequest, NoTarget, Overloaded, ProviderError, Timeout
 from app.models import Learned, Probe, ProbeStatus, Revision, Round
 from app.planning import Selection
 from app.providers.base import Answer, ChatRequest, Timing
@@ -136,10 +140,104 @@ def test_a_worker_that_is_about_to_end_begins_nothing_new_and_leaves_a_hint(syst
     first, *_ = system.celery.take_probes()
 
     # told to end while its first call is under way
-    assert benchmark.run_probe(system.services, first, goes_on=lambda: not system.client.calls) == 1
+    assert benchmark.run_probe(system.services, first, is_ending=lambda: bool(system.client.calls)) == 1
 
     assert len(system.client.calls) == 1
     assert system.celery.take_probes()
+
+
+def test_a_worker_that_ends_gives_its_message_back(system: System) -> None:
+    benchmark.start_round(system.services, "manual", Selection(("gemini",), ()))
+    first, *_ = system.celery.take_probes()
+
+    assert benchmark.run_probe(system.services, first, is_ending=lambda: True) == 0
+
+    assert system.celery.take_probes() == [first]
+
+
+def test_without_a_broker_a_worker_goes_on_by_itself(system: System) -> None:
+    benchmark.start_round(system.services, "manual", Selection(("gemini",), ()))
+    first, *_ = system.celery.take_probes()
+    system.celery.away = True
+
+    benchmark.run_probe(system.services, first)
+
+    assert len(system.client.calls) == 10
+
+
+def test_a_provider_that_is_disabled_meanwhile_is_not_called_any_more(system: System) -> None:
+    def disables(model: str, request: ChatRequest) -> Answer:
+        live_config.update(
+            system.services.sessions,
+            system.services.redis,
+            {"providers": {"gemini": {"enabled": False}}},
+            author="anna",
+            reason="a test",
+        )
+        system.services.config.refresh(system.services.redis)
+        return answer()
+
+    system.client.behaviours["gemini"] = disables
+    round_id = benchmark.start_round(system.services, "manual", Selection(("gemini",), ()))
+    work_off(system)
+
+    assert len(system.client.calls) == 1
+    assert the_round(system, round_id).status == "partial"
+
+
+def test_what_breaks_on_our_side_ends_a_probe_and_not_the_chain(system: System) -> None:
+    def breaks(model: str, request: ChatRequest) -> Answer:
+        raise KeyError("a bug of ours")
+
+    system.client.behaviours["gemini"] = breaks
+    system.client.behaviours["openai"] = lambda model, request: replace(answer(), model="gpt\x00x")
+    two = tuple(prompt.id for prompt in system.services.prompts[:2])
+
+    round_id = benchmark.start_round(system.services, "manual", Selection(("gemini", "openai"), two))
+    work_off(system)
+
+    found = probes(system, round_id)
+    assert {(p.status, p.error_class, p.counts) for p in found if p.provider == "gemini"} == {
+        ("error", "not_run", False)
+    }
+    assert {(p.status, p.answered_model) for p in found if p.provider == "openai"} == {("ok", "gptx")}
+    assert the_round(system, round_id).status == "partial"
+
+
+def test_a_result_is_not_lost_where_only_the_end_of_its_transaction_is(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unheard = [True]
+    real = database.transaction
+
+    @contextmanager
+    def lossy(sessions: database.Sessions) -> Iterator[Session]:
+        with real(sessions) as session:
+            yield session
+        if system.client.calls and unheard:
+            unheard.clear()
+            raise DependencyUnavailable("the answer to the COMMIT was lost")
+
+    benchmark.start_round(system.services, "manual", Selection(("gemini",), ()))
+    first, *_ = system.celery.take_probes()
+    monkeypatch.setattr(database, "transaction", lossy)
+
+    assert benchmark.run_probe(system.services, first) == system.services.policy.rounds.probes_per_message
+
+    assert not unheard
+    assert len(system.client.calls) == system.services.policy.rounds.probes_per_message
+
+
+def test_the_reaper_goes_on_where_a_provider_is_no_longer_in_the_config(system: System) -> None:
+    round_id = benchmark.start_round(system.services)
+    system.celery.sent.clear()
+    left = tuple(p for p in system.services.providers if p.name != "openai")
+    services = replace(system.services, providers=left)
+
+    benchmark.reap(services)
+
+    assert {key.provider for key in system.celery.take_probes()} == {"deepseek", "gemini", "anthropic"}
+    assert the_round(system, round_id).status == "running"
 
 
 def test_every_message_delivered_twice_at_once_calls_each_provider_once_per_probe(system: System) -> None:

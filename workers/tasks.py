@@ -54,9 +54,7 @@ def _said_plainly(step: Callable[P, None]) -> Callable[P, None]:
 @_said_plainly
 def probe(round_id: str, provider: str, model: str, prompt_id: str) -> None:
     """A hint at this probe, or at another of its provider: it runs some of them, one after the other."""
-    benchmark.run_probe(
-        _services(), ProbeKey(round_id, provider, model, prompt_id), goes_on=lambda: not ending.is_set()
-    )
+    benchmark.run_probe(_services(), ProbeKey(round_id, provider, model, prompt_id), ending.is_set)
 
 
 @_said_plainly

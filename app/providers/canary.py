@@ -6,9 +6,11 @@ in this one it would share the interpreter's lock with what it is to judge.
 
 from __future__ import annotations
 
+import select
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -23,7 +25,9 @@ log = structlog.get_logger()
 
 #: of the stub, within the range of a fast provider's first token
 DELAY_MS = 50.0
-TIMEOUT_MS = 5_000
+TIMEOUT_MS = 2_000
+#: s for the stub to say its port, and between two tries of one that does not
+START_S, PAUSE_S = 10.0, 60.0
 #: in a round of 40 probes, each of which has a canary, as many as are in flight
 CALLS_AT_ONCE = 8
 
@@ -40,6 +44,7 @@ class Canary:
         self._starting = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._endpoint: Endpoint | None = None
+        self._not_before_s = 0.0
         self._beside = ThreadPoolExecutor(CALLS_AT_ONCE, thread_name_prefix="canary")
 
     def begin(self) -> Future[float | None]:
@@ -74,7 +79,7 @@ class Canary:
                 self._process.communicate()  # of a dead one: closes its pipes
                 self._process = None
             if self._process is None:
-                self._endpoint = self._start()
+                self._endpoint = None if time.monotonic() < self._not_before_s else self._start()
             return self._endpoint
 
     def _start(self) -> Endpoint | None:
@@ -85,10 +90,13 @@ class Canary:
             log.warning("canary stub does not start", reason=str(error))
             return None
         assert process.stdout is not None
-        port = process.stdout.readline().strip().decode()
+        said, _, _ = select.select([process.stdout], [], [], START_S)
+        port = process.stdout.readline().strip().decode() if said else ""
         if not port:
+            process.kill()
             process.communicate()
             log.warning("canary stub does not start", exit_code=process.returncode)
+            self._not_before_s = time.monotonic() + PAUSE_S
             return None
         self._process = process
         url = f"http://127.0.0.1:{port}"

@@ -50,6 +50,8 @@ class Place:
     provider: str
     #: calls at once, over all workers together
     concurrency: int
+    #: of the call; the lease outlasts it
+    timeout_ms: int
     lease: timedelta
     #: claims of one probe
     max_attempts: int
@@ -60,6 +62,18 @@ class Claimed:
     key: ProbeKey
     #: the fencing token of its result
     attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What became of a result, and what comes next."""
+
+    #: False: a later attempt has the row, or it is final already
+    written: bool
+    #: claimed in the same transaction
+    following: Claimed | None = None
+    #: for somebody else to claim
+    waits: ProbeKey | None = None
 
 
 _CLAIMABLE = """p.attempt < %(max_attempts)s
@@ -81,7 +95,7 @@ _LOCK = "SELECT pg_advisory_xact_lock(hashtext('probe:' || %(provider)s));"
 _TAKE = """
 UPDATE probes p SET
     status = 'running', attempt = p.attempt + 1, claimed_at = now(), answered_at = NULL,
-    lease_until = now() + %(lease)s, queue_delay_ms = extract(epoch FROM now() - r.planned_at) * 1000
+    lease_until = clock_timestamp() + %(lease)s, queue_delay_ms = extract(epoch FROM now() - r.planned_at) * 1000
 FROM rounds r
 WHERE r.id = p.round_id AND p.ctid = {}
     AND %(concurrency)s > (
@@ -95,7 +109,16 @@ _COLUMNS = tuple(each.name for each in fields(ProbeResult))
 _RESULT = ", ".join(f"{name} = %({name})s" for name in _COLUMNS)
 #: the lock comes first, as in a claim: the two orders would wait for each other
 _FINISH = f"{_LOCK} UPDATE probes p SET {_RESULT}, finished_at = now(), lease_until = NULL WHERE {_IS_MINE}"
-_ANSWERED = f"UPDATE probes p SET answered_at = now() WHERE {_IS_MINE}"
+#: the lease begins anew, and a minute longer: graders have their own limits
+_ANSWERED = f"""
+UPDATE probes p SET answered_at = now(), lease_until = clock_timestamp() + %(lease)s + interval '60 seconds'
+WHERE {_IS_MINE}"""
+#: the two rows of one transaction have the same time
+_FINISHED_BEFORE = f"""
+SELECT n.round_id, n.provider, n.model, n.prompt_id, n.attempt
+FROM probes p LEFT JOIN probes n
+    ON n.provider = p.provider AND n.status = 'running' AND n.claimed_at = p.finished_at
+WHERE {_IS_KEY} AND p.attempt = %(mine)s AND p.status NOT IN ('pending', 'running')"""
 _BEGIN = """
 UPDATE rounds SET status = 'optimizing', optimize_sent_at = now()
 WHERE id = %(round_id)s AND status = 'running' AND NOT EXISTS (
@@ -120,9 +143,19 @@ def finish(session: Session, claimed: Claimed, result: ProbeResult) -> bool:
     return _execute(session, _FINISH, values | _of(claimed)).rowcount == 1
 
 
-def answered(session: Session, claimed: Claimed) -> None:
+def finished_before(session: Session, claimed: Claimed, place: Place) -> Finished | None:
+    """What an earlier try to finish has done, whose end was not heard of; None: nothing."""
+    row = _execute(session, _FINISHED_BEFORE, _of(claimed)).one_or_none()
+    if row is None:
+        return None
+    if row.attempt is None:
+        return Finished(True, waits=next_waiting(session, place))
+    return Finished(True, following=Claimed(_key(row), row.attempt))
+
+
+def answered(session: Session, claimed: Claimed, place: Place) -> None:
     """The call is over: its place at the provider is free before its result is written."""
-    _execute(session, _ANSWERED, _of(claimed))
+    _execute(session, _ANSWERED, {**_of(claimed), "lease": place.lease})
 
 
 def waiting(session: Session, round_id: str, max_attempts: int) -> list[ProbeKey]:

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import Engine, create_engine, func, select, text
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -35,7 +35,8 @@ def create(url: str, *, pool_size: int = 5) -> Engine:
         pool_recycle=1800,
         connect_args={
             "connect_timeout": 3,
-            "options": "-c statement_timeout=30000 -c timezone=UTC",
+            # who is frozen within a transaction must not hold its locks for ever
+            "options": "-c statement_timeout=30000 -c idle_in_transaction_session_timeout=60000 -c timezone=UTC",
             "keepalives_idle": 10,
             "keepalives_interval": 5,
             "keepalives_count": 3,
@@ -49,9 +50,17 @@ def transaction(sessions: Sessions) -> Iterator[Session]:
     try:
         with sessions.begin() as session:
             yield session
-    except (OperationalError, InterfaceError, PoolTimeout) as error:
+    except (DBAPIError, PoolTimeout) as error:
+        if isinstance(error, DBAPIError) and not _is_lost(error):
+            raise
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()
         raise DependencyUnavailable(f"PostgreSQL is not reachable: {reason[0] if reason else error!r}") from error
+
+
+def _is_lost(error: DBAPIError) -> bool:
+    """A crash of the server is a bare DatabaseError at times, a standby that takes no writes an InternalError."""
+    lost = isinstance(error, OperationalError | InterfaceError | InternalError) or type(error) is DatabaseError
+    return lost or error.connection_invalidated
 
 
 def now(session: Session) -> datetime:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import CursorResult, and_, cast, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, CursorResult, and_, cast, exists, func, insert, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
@@ -176,9 +176,10 @@ def open_rounds(session: Session) -> list[str]:
 
 def give_up_on_lost_probes(session: Session, max_attempts: int) -> int:
     """Probes whose last allowed worker was lost become errors that do not count against the provider."""
+    lost = and_(Probe.status == ProbeStatus.RUNNING, Probe.lease_until < func.now(), Probe.attempt >= max_attempts)
     done = session.execute(
         update(Probe)
-        .where(Probe.status == ProbeStatus.RUNNING, Probe.lease_until < func.now(), Probe.attempt >= max_attempts)
+        .where(_free(lost))
         .values(
             status=ProbeStatus.ERROR,
             error_class=WORKER_LOST,
@@ -197,12 +198,16 @@ def close_overdue(session: Session) -> int:
     done = session.execute(
         update(Probe)
         .where(
-            Probe.round_id.in_(overdue),
-            or_(
-                Probe.status == ProbeStatus.PENDING,
-                # a probe in flight may still end well; its lease is shorter than anybody's patience
-                and_(Probe.status == ProbeStatus.RUNNING, Probe.lease_until < func.now()),
-            ),
+            _free(
+                and_(
+                    Probe.round_id.in_(overdue),
+                    or_(
+                        Probe.status == ProbeStatus.PENDING,
+                        # a probe in flight may still end well; its lease is shorter than anybody's patience
+                        and_(Probe.status == ProbeStatus.RUNNING, Probe.lease_until < func.now()),
+                    ),
+                )
+            )
         )
         .values(
             status=ProbeStatus.TIMEOUT,
@@ -214,6 +219,12 @@ def close_overdue(session: Session) -> int:
         )
     )
     return _count(done)
+
+
+def _free(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Of these probes, those that no other transaction holds: one that is frozen must not hold up the reaper."""
+    key = (Probe.round_id, Probe.provider, Probe.model, Probe.prompt_id)
+    return tuple_(*key).in_(select(*key).where(condition).with_for_update(skip_locked=True))
 
 
 def stuck_optimizing(session: Session, patience: timedelta) -> list[str]:

@@ -57,8 +57,23 @@ def test_the_stub_ends_with_who_started_it(bird: Canary) -> None:
 def test_a_stub_that_does_not_start_is_no_error_of_the_round(
     bird: Canary, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.setattr(canary, "PAUSE_S", 0.0)
     monkeypatch.setattr(canary, "_STUB", tmp_path / "gone.py")
     assert bird.error_ms() is None
     monkeypatch.setattr(sys, "executable", str(tmp_path / "no-python"))
     bird.close()
+    assert bird.error_ms() is None
+
+
+def test_a_stub_that_hangs_as_it_starts_is_given_up_and_let_be_for_a_while(
+    bird: Canary, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    hangs = tmp_path / "hangs.py"
+    hangs.write_text("import sys\nsys.stdin.read()\n")
+    monkeypatch.setattr(canary, "_STUB", hangs)
+    monkeypatch.setattr(canary, "START_S", 0.5)
+    assert bird.error_ms() is None
+
+    monkeypatch.setattr(canary, "_STUB", tmp_path / "gone.py")
+    monkeypatch.setattr(canary.subprocess, "Popen", lambda *_, **__: pytest.fail("tried again at once"))
     assert bird.error_ms() is None

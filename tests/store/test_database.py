@@ -4,6 +4,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
+from sqlalchemy.exc import DatabaseError, DataError, DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.orm import sessionmaker
 
 from app.errors import DependencyUnavailable
@@ -53,3 +54,14 @@ def test_a_database_that_is_away_is_said_to_be(tmp_path: object) -> None:
 def test_the_clock_is_the_databases(sessions: Sessions) -> None:
     with database.transaction(sessions) as session:
         assert database.now(session).tzinfo is not None
+
+
+@pytest.mark.parametrize("kind", [OperationalError, InterfaceError, InternalError, DatabaseError])
+def test_whatever_a_lost_server_is_called_it_is_a_lost_server(sessions: Sessions, kind: type[DBAPIError]) -> None:
+    with pytest.raises(DependencyUnavailable, match="closed the connection"), database.transaction(sessions):
+        raise kind("SELECT 1", None, Exception("server closed the connection unexpectedly"))
+
+
+def test_what_postgres_cannot_hold_is_no_lost_server(sessions: Sessions) -> None:
+    with pytest.raises(DataError), database.transaction(sessions):
+        raise DataError("SELECT 1", None, Exception("invalid byte sequence"))

@@ -14,7 +14,7 @@ from app.domain.catalog import Prompt, Target, TaskType
 from app.domain.rounds import ProbeKey
 from app.models import Probe, ProbeStatus, Round, RoundStatus
 from app.store import claims, database, rounds
-from app.store.claims import Claimed, Place, ProbeResult
+from app.store.claims import Claimed, Finished, Place, ProbeResult
 from app.store.database import Sessions
 
 T = TypeVar("T")
@@ -51,7 +51,7 @@ def claim(
     sessions: Sessions, key: ProbeKey, *, lease: timedelta = LEASE, concurrency: int = 99
 ) -> tuple[ProbeKey, int] | None:
     with database.transaction(sessions) as session:
-        claimed = claims.claim(session, Place(key.provider, concurrency, lease, max_attempts=2), key)
+        claimed = claims.claim(session, Place(key.provider, concurrency, 1000, lease, max_attempts=2), key)
         return None if claimed is None else (claimed.key, claimed.attempt)
 
 
@@ -235,7 +235,7 @@ def test_stuck_round_is_sent_to_the_optimizer_once_per_patience(sessions: Sessio
 def test_who_finishes_a_probe_may_go_on_with_the_next_in_the_same_transaction(sessions: Sessions) -> None:
     hint = waiting(sessions, planned(sessions))[0]
     claim(sessions, hint)
-    place = Place(hint.provider, concurrency=1, lease=LEASE, max_attempts=2)
+    place = Place(hint.provider, concurrency=1, timeout_ms=1000, lease=LEASE, max_attempts=2)
 
     with database.transaction(sessions) as session:
         assert claims.finish(session, Claimed(hint, 1), OK)
@@ -245,6 +245,33 @@ def test_who_finishes_a_probe_may_go_on_with_the_next_in_the_same_transaction(se
     assert following.key.provider == hint.provider
     assert following.key != hint
     assert stored(sessions, following.key).status == ProbeStatus.RUNNING
+
+
+def test_what_was_committed_unheard_is_found_with_the_probe_that_was_claimed_with_it(sessions: Sessions) -> None:
+    hint = waiting(sessions, planned(sessions))[0]
+    place = Place(hint.provider, concurrency=1, timeout_ms=1000, lease=LEASE, max_attempts=2)
+    claim(sessions, hint)
+
+    with database.transaction(sessions) as session:
+        assert claims.finished_before(session, Claimed(hint, 1), place) is None
+    with database.transaction(sessions) as session:
+        claims.finish(session, Claimed(hint, 1), OK)
+        following = claims.claim(session, place)
+    with database.transaction(sessions) as session:
+        found = claims.finished_before(session, Claimed(hint, 1), place)
+
+    assert following is not None
+    assert found == Finished(True, following=following)
+
+
+def test_the_reaper_leaves_what_another_transaction_holds(sessions: Sessions) -> None:
+    round_id = planned(sessions, deadline=SPENT)
+    held, *others = waiting(sessions, round_id)
+
+    with database.transaction(sessions) as session:
+        session.get_one(Probe, (held.round_id, held.provider, held.model, held.prompt_id), with_for_update=True)
+        with database.transaction(sessions) as reaper:
+            assert rounds.close_overdue(reaper) == len(others)
 
 
 def test_a_row_that_another_transaction_holds_is_passed_over(sessions: Sessions) -> None:
@@ -265,7 +292,7 @@ def test_an_answered_probe_takes_no_place_while_it_is_graded(sessions: Sessions)
     assert claim(sessions, second, concurrency=1) is None
 
     with database.transaction(sessions) as session:
-        claims.answered(session, Claimed(first, 1))
+        claims.answered(session, Claimed(first, 1), Place("slow", 1, 1000, LEASE, 2))
 
     assert claim(sessions, second, concurrency=1) == (second, 1)
     assert finish(sessions, first, 1)
@@ -276,7 +303,7 @@ def test_a_probe_that_is_claimed_again_takes_its_place_again(sessions: Sessions)
     first, second = (ProbeKey(round_id, "slow", "m2", f"p{n}") for n in range(2))
     assert claim(sessions, first, concurrency=1, lease=SPENT) == (first, 1)
     with database.transaction(sessions) as session:
-        claims.answered(session, Claimed(first, 1))
+        claims.answered(session, Claimed(first, 1), Place("slow", 1, 1000, timedelta(seconds=-61), 2))
 
     assert claim(sessions, first, concurrency=1) == (first, 2)
 
