@@ -52,6 +52,8 @@ class TooLooError(Exception):
     def __init__(self, message: str | None = None, *, field: str | None = None) -> None:
         super().__init__(message or (self.__doc__ or "").strip())
         self.field = field
+        #: to providers, for a chat request that ended with this; None: it ended with something else
+        self.calls: int | None = None
 
     @property
     def message(self) -> str:

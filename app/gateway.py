@@ -169,6 +169,8 @@ class ReplyStream:
         #: the failed ones beside this
         self.attempts = tuple(trip.attempts)
         self.request_id = trip.call.request_id
+        #: parameters that the target has not, and that were not sent
+        self.dropped = begun.upstream.dropped
         #: set when the stream has been read to its end
         self.reply: Reply | None = None
         self._trip = trip
@@ -199,7 +201,7 @@ class ReplyStream:
             raise
         except ProviderError as failure:
             self._over = True
-            self._trip.broke(self.target, failure)
+            self._trip.broke(self.target, failure, self._trip.used(self.target, self._characters))
             raise
 
     def close(self) -> None:

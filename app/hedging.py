@@ -168,7 +168,11 @@ def _alone(trip: Trip, target: Target, call: Caller[R]) -> tuple[Target, R] | No
 
 
 def _first_success(trip: Trip, running: list[_Leg[R]]) -> tuple[Target, R] | None:
-    """Waits for one after the other to end; None where all failed. The end of the request is the end of all."""
+    """Waits for one after the other to end; None where all failed. The end of the request is the end of all.
+
+    What the second target refuses ends nothing: without hedging it would not have been asked.
+    """
+    first = running[0]
     while running:
         wait([leg.future for leg in running], return_when=FIRST_COMPLETED)
         ended = next(leg for leg in running if leg.future.done())
@@ -176,9 +180,13 @@ def _first_success(trip: Trip, running: list[_Leg[R]]) -> tuple[Target, R] | Non
         try:
             result = ended.future.result()
         except ProviderError as failure:
-            if not failure.elsewhere:
+            if failure.elsewhere:
+                trip.failed(ended.target, failure)
+            elif ended is first:
                 _lose(trip, running)
-            trip.failed(ended.target, failure)
+                trip.failed(ended.target, failure)
+            else:
+                trip.set_aside(ended.target, failure)
         else:
             _lose(trip, running)
             return ended.target, result

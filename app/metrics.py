@@ -19,7 +19,6 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from app.domain.catalog import Target
-from app.errors import ProviderError
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 #: names the folder; prometheus_client reads it at import
@@ -80,24 +79,25 @@ class Metrics:
 
     def answered(self, provider: str, latency_ms: float, cost_usd: float | None, prompt: int, completion: int) -> None:
         _of(self._latency, provider).observe(latency_ms / 1000)
-        _of(self._tokens, provider, "prompt").inc(prompt)
-        _of(self._tokens, provider, "completion").inc(completion)
-        if cost_usd is not None:
-            _of(self._cost, provider).inc(cost_usd)
+        self.spent(provider, cost_usd, prompt, completion)
 
     def began(self, provider: str, after_ms: float) -> None:
         _of(self._first_token, provider).observe(after_ms / 1000)
 
-    def attempt(self, target: Target, error: ProviderError | None) -> None:
-        _of(self._attempts, target.provider, target.model, OK if error is None else error.code).inc()
+    def attempt(self, target: Target, outcome: str) -> None:
+        """`outcome`: ok, or the code of the error."""
+        _of(self._attempts, target.provider, target.model, outcome).inc()
 
     def hedge(self, *, won: bool) -> None:
         """A request that had two calls at once: did the second serve it?"""
         _of(self._hedges, "won" if won else "lost").inc()
 
-    def spent(self, provider: str, cost_usd: float) -> None:
-        """On a call that gave no answer."""
-        _of(self._cost, provider).inc(cost_usd)
+    def spent(self, provider: str, cost_usd: float | None, prompt: int, completion: int) -> None:
+        """On a call, whether it came to its end or not."""
+        _of(self._tokens, provider, "prompt").inc(prompt)
+        _of(self._tokens, provider, "completion").inc(completion)
+        if cost_usd is not None:
+            _of(self._cost, provider).inc(cost_usd)
 
     def dropped(self) -> None:
         self._dropped.inc()

@@ -56,6 +56,8 @@ class Trip:
     passed_over: list[Attempt] = field(default_factory=list)
     #: spent beside the answer, on calls that a hedge made needless
     hedged_usd: float = 0.0
+    #: of the prompts, and of what came back
+    hedged_tokens: tuple[int, int] = (0, 0)
 
     def targets(self) -> Iterator[Target]:
         """The targets to call, one after the other, while there is time; one on trial for another request last."""
@@ -120,7 +122,7 @@ class Trip:
             explored=self.route.explored,
             attempts=tuple(self.attempts),
             latency_ms=latency_ms,
-            cost_usd=cost,
+            cost_usd=self._with_hedged(cost),
             simulated=self.services.simulated,
         )
 
@@ -131,10 +133,16 @@ class Trip:
             self.called.remove(target)
             self.passed_over.append(Attempt(target, False, 0.0, error))
             return
+        if error.elsewhere:
+            self.set_aside(target, error)
+            return
+        self._end(self._failure(target, error), error=error)
+        error.calls = len(self.attempts)
+        raise error
+
+    def set_aside(self, target: Target, error: ProviderError) -> None:
+        """Count a failed attempt after which the request goes on, whatever the error."""
         outcome = self._failure(target, error)
-        if not error.elsewhere:
-            self._end(outcome, error=error)
-            raise error
         if outcome is not None:
             self._hand_over({"outcome": outcome})
 
@@ -147,17 +155,21 @@ class Trip:
         attempt = Attempt(target, False, after_ms, error)
         self._attempted(attempt)
         usage = used or self.used(target)
-        cost = cost_usd(self._provider(target), target.model, usage, at=_now())
-        if cost is not None:
-            self.hedged_usd += cost
-            self.metrics.spent(target.provider, cost)
+        cost = self._spent(target, usage)
+        self.hedged_usd += cost or 0.0
+        self.hedged_tokens = (self.hedged_tokens[0] + usage.prompt, self.hedged_tokens[1] + usage.completion)
         outcome = self._outcome(attempt, None, usage, cost, error_class=error.code, counts=error.counts)
         if outcome is not None:
             self._hand_over({"outcome": outcome})
 
-    def broke(self, target: Target, error: ProviderError) -> None:
-        """The end of a stream that had begun: counted against the target, and nobody can take over."""
-        self._end(self._failure(target, error), error=error)
+    def broke(self, target: Target, error: ProviderError, usage: Usage) -> None:
+        """The end of a stream that had begun: counted against the target, and nobody can take over.
+
+        Paid for as far as it came, as far as anybody knows.
+        """
+        cost = self._spent(target, usage)
+        outcome = self._failure(target, error, usage, cost)
+        self._end(outcome, usage, cost, served=target, error=error)
 
     def lost(self) -> AllAttemptsFailed | Timeout:
         """The end of a trip on which every target failed: the error to raise."""
@@ -171,6 +183,7 @@ class Trip:
         else:
             error = Timeout("the request's deadline passed before a provider could be called")
         self._end(None, error=error)
+        error.calls = len(self.attempts)
         return error
 
     def abandoned(self, target: Target, usage: Usage, timing: Timing) -> None:
@@ -178,7 +191,8 @@ class Trip:
         self.breakers.release(target)
         attempt = Attempt(target, False, timing.total_ms)
         insort(self.attempts, attempt, key=self._place)
-        cost = cost_usd(self._provider(target), target.model, usage, at=_now())
+        self.metrics.attempt(target, CLIENT_GONE)
+        cost = self._spent(target, usage)
         outcome = self._outcome(attempt, timing, usage, cost, error_class=CLIENT_GONE, counts=False)
         self._end(outcome, usage, cost, served=target, status=CLIENT_GONE)
 
@@ -190,10 +204,18 @@ class Trip:
     def _provider(self, target: Target) -> Provider:
         return self.services.endpoints[target.provider].provider
 
-    def _failure(self, target: Target, error: ProviderError) -> Row | None:
+    def _spent(self, target: Target, usage: Usage) -> float | None:
+        """USD of a call that came to no end, where a price is known."""
+        cost = cost_usd(self._provider(target), target.model, usage, at=_now())
+        self.metrics.spent(target.provider, cost, usage.prompt, usage.completion)
+        return cost
+
+    def _failure(
+        self, target: Target, error: ProviderError, usage: Usage | None = None, cost: float | None = None
+    ) -> Row | None:
         attempt = Attempt(target, False, error.timing.total_ms if error.timing else 0.0, error)
         self._attempted(attempt)
-        return self._outcome(attempt, error.timing, None, None, error_class=error.code, counts=error.counts)
+        return self._outcome(attempt, error.timing, usage, cost, error_class=error.code, counts=error.counts)
 
     def _place(self, attempt: Attempt) -> int:
         return self.called.index(attempt.target)
@@ -201,7 +223,7 @@ class Trip:
     def _attempted(self, attempt: Attempt) -> None:
         insort(self.attempts, attempt, key=self._place)
         self.breakers.observe(attempt.target, attempt.error, _now())
-        self.metrics.attempt(attempt.target, attempt.error)
+        self.metrics.attempt(attempt.target, OK if attempt.error is None else attempt.error.code)
 
     def _outcome(
         self,
@@ -268,13 +290,16 @@ class Trip:
             "provider": served.provider if served else None,
             "model": served.model if served else None,
             "latency_ms": round(self.elapsed_ms(), 1),
-            **_tokens(usage),
-            "cost_usd": self.hedged_usd + (cost or 0.0) if self.hedged_usd else cost,
+            **_tokens(usage, self.hedged_tokens),
+            "cost_usd": self._with_hedged(cost),
             "simulated": self.services.simulated,
             "revision": self.config.revision,
         }
         request: Entry = {"request": lambda: {**entry, **self._explained(ended)}}
         self._hand_over(request if outcome is None else {"outcome": outcome, **request})
+
+    def _with_hedged(self, cost: float | None) -> float | None:
+        return self.hedged_usd + (cost or 0.0) if self.hedged_usd else cost
 
     def _hand_over(self, entry: Entry) -> None:
         if not self.recorder.add(entry):
@@ -297,10 +322,10 @@ class Trip:
         }
 
 
-def _tokens(usage: Usage | None) -> dict[str, int | None]:
+def _tokens(usage: Usage | None, hedged: tuple[int, int] = (0, 0)) -> dict[str, int | None]:
     return {
-        "prompt_tokens": usage.prompt if usage else None,
-        "completion_tokens": usage.completion if usage else None,
+        "prompt_tokens": usage.prompt + hedged[0] if usage else None,
+        "completion_tokens": usage.completion + hedged[1] if usage else None,
     }
 
 

@@ -86,7 +86,8 @@ def test_a_loser_is_recorded_and_counts_neither_for_nor_against_it(up: Upstreams
     assert first.cost_usd == pytest.approx(first.prompt_tokens * INPUT_PRICE / 1e6)
     assert (first.propensity, second.propensity) == (1.0, None)
     assert (second.attempt, second.provider, second.success, second.counts) == (2, "two", True, True)
-    assert second.cost_usd == reply.cost_usd == pytest.approx(0.0008)
+    assert second.cost_usd == pytest.approx(0.0008)
+    assert reply.cost_usd == pytest.approx(first.cost_usd + second.cost_usd)
     up.system.services.scorecard.refresh(up.system.services.redis)
     assert list(up.system.services.scorecard.value.evidence) == [up.target("two")]
 
@@ -176,16 +177,45 @@ def test_where_both_fail_the_route_goes_on(up: Upstreams) -> None:
     ]
 
 
-def test_a_refused_request_ends_both(up: Upstreams) -> None:
-    up.late(refused(400))
+def test_what_the_first_refuses_ends_both(up: Upstreams) -> None:
+    up.known()
+    asked = threading.Event()
+    up.queues("two")
+    queueing = up.servers["two"].answer
 
-    with pytest.raises(BadRequest):
+    def one(_: Received) -> list[bytes]:
+        asked.wait(HANDS_OVER)
+        return refused(400)
+
+    def two(request: Received) -> Iterator[bytes]:
+        asked.set()
+        yield from queueing(request)
+
+    up.servers["one"].answer, up.servers["two"].answer = one, two
+    with pytest.raises(BadRequest) as refusal:
         up.running.gateway.chat(Call(QUESTION))
 
-    assert up.servers["one"].deserted.wait(HANDS_OVER)
+    assert refusal.value.calls == 2
+    assert up.servers["two"].deserted.wait(HANDS_OVER)
     assert up.calls()["three"] == 0
     assert up.hedges() == {"lost": 1}
-    assert {(row.attempt, row.error_class) for row in ingested(up.system, 2)} == {(1, "hedged"), (2, "bad_request")}
+    assert {(row.attempt, row.error_class) for row in ingested(up.system, 2)} == {(1, "bad_request"), (2, "hedged")}
+
+
+def test_what_the_second_refuses_ends_nothing(up: Upstreams) -> None:
+    up.known()
+
+    def one(_: Received) -> list[bytes]:
+        wait_until(lambda: up.has_ended("two", "bad_request"), HANDS_OVER)
+        return said("one says")
+
+    up.servers["one"].answer = one
+    up.servers["two"].answer = lambda _: refused(400)
+
+    reply = up.running.gateway.chat(Call(QUESTION))
+
+    assert (reply.answer.text, attempts(reply)) == ("one says", [("one", "ok"), ("two", "bad_request")])
+    assert up.calls()["three"] == 0
 
 
 def test_no_more_than_the_share_of_requests_make_a_second_call(make: Make) -> None:
@@ -256,8 +286,9 @@ def test_what_a_loser_cost_counts_in_the_usage(up: Upstreams) -> None:
     client = create_app(up.running).test_client()
     found = client.get("/api/v1/system/usage").get_json()["data"]["usage"]
 
-    assert reply.cost_usd == won.cost_usd
+    assert reply.cost_usd == pytest.approx(lost.cost_usd + won.cost_usd)
     (row,) = found
+    assert row["promptTokens"] == lost.prompt_tokens + won.prompt_tokens
     assert (row["provider"], row["requests"]) == ("two", 1)
     assert row["costUsd"] == pytest.approx(lost.cost_usd + won.cost_usd)
     explained = client.get(f"/api/v1/requests/{reply.request_id}").get_json()["data"]

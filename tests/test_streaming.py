@@ -27,6 +27,7 @@ class Pieces:
 
     answer: Answer
     breaks_after: int = 99
+    dropped: tuple[str, ...] = ()
     closed: bool = False
 
     def __iter__(self) -> Iterator[Delta]:
@@ -111,6 +112,7 @@ def test_after_the_first_token_the_failure_is_the_readers_and_counts(
 
     (row,) = ingested(system, 1)
     assert (row.success, row.error_class, row.counts) == (False, "stream_cut", True)
+    assert (row.completion_tokens, row.tokens_estimated) == (2, True)  # seven characters came, and are paid for
     assert running.gateway.breakers.value[stream.target].failures == 1
 
 

@@ -48,7 +48,7 @@ def json_response(document: object, status: int = 200, headers: Mapping[str, str
 def body(kind: type[Body] | None = None) -> Any:
     """The JSON body as a dict, or as `kind`; raises InvalidRequest naming the field."""
     try:
-        document = json.loads(request.get_data() or b"{}")
+        document = json.loads(request.get_data() or b"{}", parse_constant=_no_json)
     except ValueError as error:
         raise InvalidRequest(f"the body is not JSON: {error}") from None
     except RecursionError:
@@ -69,6 +69,10 @@ def body(kind: type[Body] | None = None) -> Any:
             known = ", ".join(f.alias or n for n, f in kind.model_fields.items())
             message = f"unknown field; known are: {known}"
         raise InvalidRequest(f"{field}: {message}" if field else message, field=field or None) from None
+
+
+def _no_json(name: str) -> None:
+    raise ValueError(f"it has no {name}")
 
 
 def _texts(document: object) -> Iterator[str]:

@@ -34,6 +34,8 @@ def chat_completions() -> Response:
         stream = gateway().stream(asked.call)
         chunks = openai_answer.events(stream, created, include_usage=asked.include_usage)
         facts = openai_answer.headers(stream.target, len(stream.attempts) + 1, stream.request_id)
+        if stream.dropped:
+            facts["x-tooloo-dropped-parameters"] = ",".join(stream.dropped)
         return event_stream(stream, chunks, facts)
     reply = gateway().chat(asked.call)
     response = _json(openai_answer.completion(reply, created), 200)
@@ -76,8 +78,8 @@ def _ours(error: TooLooError) -> Response:
     response = _json(document, status)
     if (asked := g.get("tooloo_request_id")) is not None:
         response.headers["x-tooloo-request-id"] = asked
-    if isinstance(error, AllAttemptsFailed):
-        response.headers["x-tooloo-attempts"] = str(len(error.causes))
+    if error.calls is not None:
+        response.headers["x-tooloo-attempts"] = str(error.calls)
     if isinstance(error, AllAttemptsFailed | ProviderError) and error.retry_after_s is not None:
         response.headers["Retry-After"] = str(math.ceil(error.retry_after_s))
     elif status == 503:

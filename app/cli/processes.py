@@ -6,14 +6,22 @@ Each imports what it needs when it is called: seven of them start at once with `
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import click
+import structlog
 
 from app import config_files, logs, settings
 from app.errors import DependencyUnavailable
 from app.settings import Settings
+
+log = structlog.get_logger()
 
 #: what `--queues probes` stands for: the queue of every provider
 ALL_PROBES = "probes"
@@ -68,13 +76,28 @@ def api() -> None:
         _serve(settings.load())
 
 
+#: builds what each API process builds, and starts nothing
+_TRIAL = """
+import sys
+from app import bootstrap, settings
+from app.errors import TooLooError
+try:
+    configured = settings.load()
+    configured.check_exposure()
+    bootstrap.build(configured)
+except TooLooError as error:
+    sys.exit(str(error))
+"""
+
+
 def _serve(configured: Settings) -> None:
     from granian.constants import Interfaces
     from granian.log import LogLevels
     from granian.server import Server
 
     configured.check_exposure()
-    Server(
+    logs.configure(configured.log_format, configured.log_level)
+    server = Server(
         "app.api.wsgi:create",
         factory=True,
         address=configured.host,
@@ -88,7 +111,20 @@ def _serve(configured: Settings) -> None:
         log_access=False,
         log_level=LogLevels.error,  # it warns of the very number of threads that was measured to be right
         websockets=False,
-    ).serve()
+    )
+    reload = partial(_reload, server.signal_handler_reload)
+    server.signal_handler_reload = reload  # type: ignore[method-assign]  # it has no hook that could say no
+    server.serve()
+
+
+def _reload(go_on: Callable[..., None], *args: Any) -> None:
+    """SIGHUP: new processes, unless they could not start; the server would end the old ones all the same."""
+    done = subprocess.run([sys.executable, "-c", _TRIAL], capture_output=True, text=True, check=False)  # noqa: S603  # our own program
+    if done.returncode == 0:
+        go_on(*args)
+    else:
+        said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        log.error("not reloaded, what runs goes on as it is", reason=said[-1])
 
 
 @click.command()

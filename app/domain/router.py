@@ -104,7 +104,8 @@ def route(plan: Plan, rng: random.Random, now: datetime) -> Route:
         return Route(plan.order(plan.explorable[0]), explored=True, propensity=rate, reason="explores: longest unseen")
     ties = plan.ties
     first = ties[int(rng.random() * len(ties))] if len(ties) > 1 else ties[0]
-    reason = "best score" if len(ties) == 1 else f"one of {len(ties)} near ties"
+    best = "priority order" if plan.candidates[0].score is None else "best score"
+    reason = best if len(ties) == 1 else f"one of {len(ties)} near ties"
     return Route(plan.order(first), explored=False, propensity=(1.0 - rate) / len(ties), reason=reason)
 
 

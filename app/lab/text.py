@@ -9,6 +9,8 @@ from typing import Any
 _TOKEN = re.compile(r"\s?\w{1,6}|\s?[^\w\s]|\s+")
 #: schemas within schemas, where one that holds itself has to come to an end
 _DEEP = 20
+#: where even what is required goes on for ever
+_DEEPEST = 60
 _PLAIN = {"integer": 1, "number": 1.5, "boolean": True, "null": None, "string": "example"}
 
 
@@ -24,6 +26,8 @@ def example(schema: Mapping[str, Any]) -> Any:
 
 def _example(schema: Mapping[str, Any], root: Mapping[str, Any], depth: int) -> Any:
     """`root` holds what a $ref names; deeper than any sensible schema, a list is empty and an alternative the last."""
+    if depth > _DEEPEST:
+        return {}
     for given in ("const", "default"):
         if given in schema:
             return schema[given]
@@ -49,8 +53,8 @@ def _example(schema: Mapping[str, Any], root: Mapping[str, Any], depth: int) -> 
 def _named(reference: str, root: Mapping[str, Any]) -> Mapping[str, Any]:
     found: Any = root
     for step in reference.removeprefix("#").strip("/").split("/"):
-        found = found[step] if step else found
-    return dict(found)
+        found = found.get(step, {}) if step and isinstance(found, Mapping) else found
+    return found if isinstance(found, Mapping) else {}
 
 
 def _kind(schema: Mapping[str, Any]) -> str:

@@ -113,6 +113,11 @@ class AnswerStream:
         self._deltas = self._read()
 
     @property
+    def dropped(self) -> tuple[str, ...]:
+        """Parameters of the request that were not sent."""
+        return self._exchange.dropped
+
+    @property
     def answer(self) -> Answer:
         if self._answer is None:
             raise RuntimeError("the stream has not been read to its end")

@@ -10,6 +10,8 @@ from typing import Any, cast
 from app.errors import BadRequest, Unsupported
 from app.providers.base import ChatRequest, JsonSchema, Message, ToolCall
 
+#: $ref to $ref, and alternatives in alternatives
+REFERENCES = 20
 #: roles whose text instructs the model
 SYSTEM = {"system", "developer"}
 
@@ -121,15 +123,40 @@ def as_tool(request: ChatRequest, wanted: JsonSchema) -> ChatRequest:
     """
     if request.tools:
         raise Unsupported("this model takes no response_format of type json_schema beside tools")
-    if wanted.schema.get("type", "object") != "object":
+    if not _is_of_objects(wanted.schema, wanted.schema):
         raise Unsupported("this model takes a response_format of type json_schema only where the answer is an object")
     function = {
         "name": wanted.name,
         "description": wanted.description or "Takes the whole answer.",
-        "parameters": {"type": "object", **wanted.schema},
+        "parameters": {**wanted.schema, "type": "object"},
     }
     tool = {"type": "function", "function": function}
     return replace(request, json_schema=None, tools=(tool,), tool_choice=wanted.name, parallel_tool_calls=False)
+
+
+def _is_of_objects(schema: Mapping[str, Any], root: Mapping[str, Any], depth: int = 0) -> bool:
+    """Can nothing but an object fit? A schema that says nothing of its kind counts as one of objects."""
+    if depth > REFERENCES:
+        return False
+    if "enum" in schema or "const" in schema:
+        return all(isinstance(value, dict) for value in schema.get("enum", [schema.get("const")]))
+    kinds = schema.get("type", "object")
+    if (kinds if isinstance(kinds, list) else [kinds]) != ["object"]:
+        return False
+    if "$ref" in schema:
+        named = _named(schema["$ref"], root)
+        return named is not None and _is_of_objects(named, root, depth + 1)
+    alternatives = [each for several in ("anyOf", "oneOf", "allOf") for each in schema.get(several) or ()]
+    return all(isinstance(each, Mapping) and _is_of_objects(each, root, depth + 1) for each in alternatives)
+
+
+def _named(reference: object, root: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """What a local $ref ("#/$defs/x") points at; None: nothing that could be a schema."""
+    found: object = root
+    for step in str(reference).removeprefix("#").strip("/").split("/"):
+        if step:
+            found = found.get(step) if isinstance(found, Mapping) else None
+    return found if isinstance(found, Mapping) else None
 
 
 def unheld(by_tool: JsonSchema | None) -> tuple[str, ...]:

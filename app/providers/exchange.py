@@ -44,14 +44,14 @@ class Exchange:
         self._stream = stream
         self._wire: Wire = FORMATS[endpoint.provider.format]
         self._draft = Draft(one_call=not request.parallel_tool_calls)
-        self._dropped: tuple[str, ...] = ()
+        self.dropped: tuple[str, ...] = ()
         self._headers: Mapping[str, str] = {}
         self._response: urllib3.HTTPResponse | None = None
 
     def send(self, pool: urllib3.PoolManager) -> None:
         """Send the request and read the head of the response. Raises a ProviderError for one that is no success."""
         outgoing = self._wire.build(self._endpoint, self._model, self._request, self._stream)
-        self._dropped = outgoing.dropped
+        self.dropped = outgoing.dropped
         self._draft.answer_tool = outgoing.answer_tool
         response = http.send(pool, self.call, "POST", outgoing.url, outgoing.headers, outgoing.body)
         self._response, self._headers = response, response.headers
@@ -158,7 +158,7 @@ class Exchange:
             tool_calls=draft.tool_calls(),
             provider_request_id=next((headers[name] for name in REQUEST_IDS if headers.get(name)), draft.id or None),
             rate_limits={name: value for name, value in headers.items() if name.startswith(RATE_LIMITS)},
-            dropped=self._dropped,
+            dropped=self.dropped,
             reported_cost_usd=_cost(headers, self._endpoint.provider.cost_header),
             asked_model=self._model,
         )

@@ -36,6 +36,9 @@ def client(system: System) -> Iterator[FlaskClient]:
         (CONFIG, rb'{"segments": {"a\u0000b": {}}}'),
         (CHAT, rb'{"message": "a", "segment": "a\u0000b"}'),
         (CHAT, rb'{"messages": [{"role": "user", "content": "a\u0000b"}]}'),
+        # numbers that JSON does not have
+        (CONFIG, b'{"explorationRate": NaN}'),
+        (CHAT, b'{"message": "a", "temperature": -Infinity}'),
         # deeper than anybody can follow
         (CONFIG, b'{"features": ' + b"[" * 5000 + b"]" * 5000 + b"}"),
         (CHAT, b'{"message": ' + b'{"a":' * 5000 + b"1" + b"}" * 5000 + b"}"),

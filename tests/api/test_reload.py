@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -26,8 +27,12 @@ CALLERS = 6
 
 
 @pytest.fixture
-def api(database_url: str, redis_url: str, tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """`tooloo api` with two processes, in front of a lab whose answers take a while."""
+def api(
+    request: pytest.FixtureRequest, database_url: str, redis_url: str, tmp_path: Path
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """`tooloo api` with two processes (or `param`), in front of a lab whose answers take a while."""
+    config = tmp_path / "config"
+    shutil.copytree(ROOT / "config", config, ignore=shutil.ignore_patterns("runtime.json"))
     clean = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
     with running_lab() as lab:
         for name in ("deepseek", "gemini", "anthropic", "openai"):
@@ -37,13 +42,14 @@ def api(database_url: str, redis_url: str, tmp_path: Path) -> Iterator[tuple[str
             "DATABASE_URL": database_url,
             "REDIS_URL": redis_url,
             "TOOLOO_LAB_URL": lab.url,
-            "TOOLOO_CONFIG_DIR": str(ROOT / "config"),
+            "TOOLOO_CONFIG_DIR": str(config),
             "TOOLOO_DATA_DIR": str(tmp_path / "data"),
             "TOOLOO_PORT": str(free_port()),
-            "TOOLOO_API_PROCESSES": "2",
+            "TOOLOO_API_PROCESSES": str(getattr(request, "param", 2)),
         }
         url = f"http://127.0.0.1:{environment['TOOLOO_PORT']}"
-        process = subprocess.Popen([*TOOLOO, "api"], env=environment, cwd=tmp_path)
+        with (tmp_path / "api.log").open("wb") as log:
+            process = subprocess.Popen([*TOOLOO, "api"], env=environment, cwd=tmp_path, stdout=log, stderr=log)
         try:
             wait_until(lambda: _answers(url), 60, "the API answers")
             yield url, process
@@ -79,6 +85,23 @@ def test_a_reload_under_load_loses_no_request(api: tuple[str, subprocess.Popen[b
     assert said == {SENTENCE}
     assert len(got) >= CALLERS
     assert set(got) == {SENTENCE}
+
+
+@pytest.mark.parametrize("api", [1], indirect=True)  # one that answers has read its files
+def test_a_reload_that_could_not_start_leaves_all_as_it_is(
+    api: tuple[str, subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    url, process = api
+    before = _children(process)
+    (tmp_path / "config" / "policy.toml").write_text("[gateway]\nhedge_share = 7.0\n")
+    printed = tmp_path / "api.log"
+
+    process.send_signal(signal.SIGHUP)
+    wait_until(lambda: "not reloaded" in printed.read_text(), 60, "the reload is refused")
+
+    assert "gateway.hedge_share: must be a share" in printed.read_text()
+    assert _children(process) == before
+    assert _ask(url, stream=False) == SENTENCE
 
 
 def _children(process: subprocess.Popen[bytes]) -> set[int]:

@@ -158,3 +158,24 @@ def test_a_failure_under_a_schema_falls_over_to_another_way_of_telling_it(client
 
     assert answer.choices[0].message.parsed == FITTING
     assert answer.model.startswith("gemini/")
+
+
+def test_what_a_stream_does_not_send_is_named_before_its_first_chunk(client: OpenAI) -> None:
+    raw = client.chat.completions.with_raw_response.create(
+        model="deepseek", messages=ASK, stream=True, reasoning_effort="low", temperature=0.1
+    )
+
+    assert dropped(raw.headers) == ["reasoning_effort"]
+    raw.parse().close()
+
+
+def test_errors_say_how_many_calls_were_made(client: OpenAI, api: Served) -> None:
+    api.lab.set("deepseek", error_rate=1, error_kind="bad_request")
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.chat.completions.create(model="deepseek", messages=ASK)
+    assert refused.value.response.headers["x-tooloo-attempts"] == "1"
+
+    wanted: Any = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "array"}}}
+    with pytest.raises(openai.BadRequestError, match="unsupported") as impossible:
+        client.chat.completions.create(model="deepseek", messages=ASK, response_format=wanted)
+    assert impossible.value.response.headers["x-tooloo-attempts"] == "0"

@@ -53,3 +53,10 @@ def test_an_example_of_a_schema_that_holds_itself_comes_to_an_end() -> None:
     while tree is not None:
         tree, depth = tree["next"], depth + 1
     assert depth > 1
+
+
+def test_an_example_of_a_schema_that_must_hold_itself_comes_to_an_end() -> None:
+    held = {"type": "object", "properties": {"self": {"$ref": "#"}}, "required": ["self"]}
+
+    assert set(example(held)) == {"self"}
+    assert example({"$ref": "#/$defs/nowhere"}) == "example"

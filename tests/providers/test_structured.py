@@ -115,9 +115,39 @@ def test_gemini_3_is_told_the_schema_beside_tools() -> None:
     assert sent["generationConfig"]["responseJsonSchema"]["required"] == ["city"]
 
 
-def test_schema_of_a_list_is_no_tool() -> None:
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "array", "items": CITY},
+        {"type": ["object", "null"]},
+        {"anyOf": [CITY, {"type": "string"}]},
+        {"$defs": {"l": {"type": "array"}}, "$ref": "#/$defs/l"},
+        {"$ref": "#/$defs/nowhere"},
+        {"$ref": "#"},
+        {"enum": ["a", "b"]},
+        {"const": 3},
+    ],
+)
+def test_schema_of_anything_but_objects_is_no_tool(schema: dict[str, Any]) -> None:
     with pytest.raises(Unsupported, match="object"):
-        told(ANTHROPIC, "claude-haiku-4-5", json_schema=JsonSchema("places", {"type": "array", "items": CITY}))
+        told(ANTHROPIC, "claude-haiku-4-5", json_schema=JsonSchema("places", schema))
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        CITY,
+        {"type": ["object"]},
+        {"properties": {"a": {"type": "string"}}},
+        {"anyOf": [CITY, {"type": "object"}]},
+        {"$defs": {"c": CITY}, "$ref": "#/$defs/c"},
+        {"enum": [{"a": 1}]},
+    ],
+)
+def test_schema_of_objects_is_a_tool_of_type_object(schema: dict[str, Any]) -> None:
+    sent = told(ANTHROPIC, "claude-haiku-4-5", json_schema=JsonSchema("place", schema))
+
+    assert sent["tools"][0]["input_schema"] == {**schema, "type": "object"}
 
 
 @pytest.mark.parametrize("choice", [None, "auto", "required", "weather", "none"])

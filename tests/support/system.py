@@ -35,6 +35,8 @@ def answer(text: str = "forty-two", *, latency_ms: float = 100.0, cost_usd: floa
 
 
 class FakeStream:
+    dropped: tuple[str, ...] = ()
+
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
 

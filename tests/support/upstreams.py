@@ -99,6 +99,11 @@ class Upstreams:
 
         self.servers["one"].answer, self.servers["two"].answer = one, two
 
+    def has_ended(self, name: str, outcome: str) -> bool:
+        """Was a call of this provider counted with this outcome?"""
+        text = self.running.gateway.metrics.render(lambda: iter(())).decode()
+        return re.search(rf'tooloo_attempts_total{{[^}}]*outcome="{outcome}",provider="{name}"', text) is not None
+
     def hedges(self) -> dict[str, float]:
         """How second calls ended, as Prometheus is told."""
         text = self.running.gateway.metrics.render(lambda: iter(())).decode()
