@@ -198,7 +198,8 @@ def _validated(document: Mapping[str, Any]) -> ChatCompletionRequest:
         if first["type"] == "extra_forbidden":
             message = f"unknown field {path[-1]!r}: it is not ignored, since it may change what you mean"
         else:
-            message = f"{path[0] if path and path[0] not in known else field}: {first['msg']}"
+            said = "must be an object" if first["type"] == "model_type" else first["msg"]
+            message = f"{path[0] if path and path[0] not in known else field}: {said}"
         raise InvalidRequest(message, field=field or None) from None
 
 

@@ -188,6 +188,7 @@ def test_an_unknown_model_is_openais_404(client: OpenAI) -> None:
         ("modalities", ["text", "audio"]),
         ("store", True),
         ("reasoning_effort", "extreme"),
+        ("response_format", "json_object"),
         ("response_format", {"type": "json_schema"}),
         ("response_format", {"type": "json_object", "json_schema": {"name": "x", "schema": {}}}),
         ("response_format", {"type": "json_schema", "json_schema": {"name": "x"}}),
@@ -216,6 +217,7 @@ def test_what_would_change_the_meaning_is_refused_by_name(api: Served, field: st
     error = response.json()["error"]
     assert error["type"] == "invalid_request_error"
     assert (error["param"] or "").split(".")[0] == field
+    assert "instance of" not in error["message"]  # a class of ours is nobody's business
     assert field in error["message"] or error["param"].startswith(f"{field}.")
 
 
