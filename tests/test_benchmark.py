@@ -17,7 +17,7 @@ from app import benchmark, live_config, published
 from app.errors import DependencyUnavailable, InvalidRequest, NoTarget, Overloaded, ProviderError, Timeout
 from app.models import Learned, Probe, ProbeStatus, Revision, Round
 from app.planning import Selection
-from app.providers.base import Answer, ChatRequest, Timing
+from app.providers.base import Answer, ChatRequest, Timing, Usage
 from app.store import database, revisions
 from tests.support.system import Behaviour, System, answer, build
 
@@ -202,6 +202,18 @@ def test_what_breaks_on_our_side_ends_a_probe_and_not_the_chain(system: System) 
     }
     assert {(p.status, p.answered_model) for p in found if p.provider == "openai"} == {("ok", "gptx")}
     assert the_round(system, round_id).status == "partial"
+
+
+def test_a_result_that_postgres_cannot_hold_is_said_to_be_one_and_its_place_is_free(system: System) -> None:
+    system.client.behaviours["gemini"] = lambda model, request: replace(answer(), usage=Usage(2**40, 1))
+    two = tuple(prompt.id for prompt in system.services.prompts[:2])
+
+    round_id = benchmark.start_round(system.services, "manual", Selection(("gemini",), two))
+    work_off(system)
+
+    assert len(system.client.calls) == 2
+    assert {(p.status, p.error_class) for p in probes(system, round_id)} == {("error", "not_run")}
+    assert {p.error_message for p in probes(system, round_id)} == {"its result could not be stored: DataError"}
 
 
 def test_a_result_is_not_lost_where_only_the_end_of_its_transaction_is(

@@ -31,6 +31,8 @@ SPARE = 4
 MOST_THREADS = 50
 #: s that a PostgreSQL gets to come up before a migration gives up
 MIGRATE_PATIENCE_S = 60.0
+#: s that a trial start before a reload may take
+TRIAL_S = 60.0
 
 
 @click.command()
@@ -119,12 +121,22 @@ def _serve(configured: Settings) -> None:
 
 def _reload(go_on: Callable[..., None], *args: Any) -> None:
     """SIGHUP: new processes, unless they could not start; the server would end the old ones all the same."""
-    done = subprocess.run([sys.executable, "-c", _TRIAL], capture_output=True, text=True, check=False)  # noqa: S603  # our own program
-    if done.returncode == 0:
+    problem = _tried()
+    if problem is None:
         go_on(*args)
     else:
-        said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        log.error("not reloaded, what runs goes on as it is", reason=said[-1])
+        log.error("not reloaded, what runs goes on as it is", reason=problem)
+
+
+def _tried() -> str | None:
+    """Why an API process could not start; None: it could."""
+    command = [sys.executable, "-c", _TRIAL]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=TRIAL_S, check=False)  # noqa: S603  # our own program
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+    return None if done.returncode == 0 else said[-1]
 
 
 @click.command()

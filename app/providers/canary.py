@@ -60,11 +60,11 @@ class Canary:
             stream = self._client.stream(endpoint, "canary", _REQUEST, timeout_ms=TIMEOUT_MS)
             for _ in stream:
                 pass
-        except ProviderError as error:
+            timing = stream.answer.timing
+            return timing.total_ms - timing.connect_ms - float(stream.answer.text)
+        except (ProviderError, ValueError) as error:  # no answer, or one that is no number
             log.warning("canary call failed", reason=str(error))
             return None
-        timing = stream.answer.timing
-        return timing.total_ms - timing.connect_ms - float(stream.answer.text)
 
     def close(self) -> None:
         self._beside.shutdown()

@@ -57,11 +57,11 @@ def _run(running: Stack, callers: int, seconds: float, kind: str) -> tuple[float
     threads = [threading.Thread(target=_call, args=(running.url, over.is_set, asked)) for _ in range(callers)]
     for each in threads:
         each.start()
-    time.sleep(seconds)
+    over.wait(seconds)
     best = Counter(each.provider for each in asked).most_common(1)[0][0]
     killed_s = time.perf_counter()
     running.tooloo("lab", "set", best, "error_rate=1", f"error_kind={kind}")
-    time.sleep(seconds)
+    over.wait(seconds)
     over.set()
     for each in threads:
         each.join()
