@@ -230,7 +230,7 @@ def test_a_result_is_not_lost_where_only_the_end_of_its_transaction_is(
             unheard.clear()
             raise DependencyUnavailable("the answer to the COMMIT was lost")
 
-    benchmark.start_round(system.services, "manual", Selection(("gemini",), ()))
+    round_id = benchmark.start_round(system.services, "manual", Selection(("gemini",), ()))
     first, *_ = system.celery.take_probes()
     monkeypatch.setattr(database, "transaction", lossy)
 
@@ -238,6 +238,8 @@ def test_a_result_is_not_lost_where_only_the_end_of_its_transaction_is(
 
     assert not unheard
     assert len(system.client.calls) == system.services.policy.rounds.probes_per_message
+    # nor is the probe that was claimed with it left to nobody
+    assert {probe.status for probe in probes(system, round_id)} == {"ok", "pending"}
 
 
 def test_the_reaper_goes_on_where_a_provider_is_no_longer_in_the_config(system: System) -> None:
