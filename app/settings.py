@@ -27,6 +27,7 @@ KNOWN = {
     "TOOLOO_LAB_URL": "base URL of a lab: providers without a key are simulated by it",
     "TOOLOO_LAB_TRACE": "tooloo-trace/1 file that the lab plays instead of its profiles",
     "TOOLOO_LAB_SPEED": "how many times faster than recorded the lab plays a trace",
+    "TOOLOO_LAB_SEED": "whole number: the lab draws the same latencies and failures each time",
     "TOOLOO_LOG_FORMAT": "json or text",
     "TOOLOO_LOG_LEVEL": "debug, info, warning or error",
     "TOOLOO_ADMIN_KEY": "key that writes need, required beyond loopback",
@@ -65,6 +66,7 @@ class Settings:
     lab_url: str | None
     lab_trace: Path | None
     lab_speed: float
+    lab_seed: int | None
     log_format: str
     log_level: str
     admin_key: str | None = field(repr=False)
@@ -140,6 +142,7 @@ def load(environment: Mapping[str, str] | None = None, dotenv: Path | None = Pat
         lab_url=_url(merged, "TOOLOO_LAB_URL", {"http", "https"}),
         lab_trace=_path(merged, "TOOLOO_LAB_TRACE"),
         lab_speed=_number(merged, "TOOLOO_LAB_SPEED", 1.0, low=0.01, high=10_000),
+        lab_seed=_seed(merged, "TOOLOO_LAB_SEED"),
         log_format=_choice(merged, "TOOLOO_LOG_FORMAT", ("json", "text"), "json"),
         log_level=_choice(merged, "TOOLOO_LOG_LEVEL", ("debug", "info", "warning", "error"), "info"),
         admin_key=merged.get("TOOLOO_ADMIN_KEY") or None,
@@ -205,6 +208,14 @@ def _port(values: Mapping[str, str], name: str, default: int) -> int:
     if number != int(number):
         raise ConfigError(f"{name} must be a port number: got {values[name]!r}", field=name)
     return int(number)
+
+
+def _seed(values: Mapping[str, str], name: str) -> int | None:
+    text = values.get(name)
+    try:
+        return int(text) if text else None
+    except ValueError:
+        raise ConfigError(f"{name} must be a whole number: got {text!r}", field=name) from None
 
 
 def _choice(values: Mapping[str, str], name: str, choices: tuple[str, ...], default: str) -> str:

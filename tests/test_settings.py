@@ -32,6 +32,7 @@ def test_nothing_set_means_the_documented_defaults() -> None:
         ("TOOLOO_PORT", "70000"),
         ("TOOLOO_PORT", "4000.5"),
         ("TOOLOO_LAB_SPEED", "0"),
+        ("TOOLOO_LAB_SEED", "0.5"),
         ("TOOLOO_LOG_FORMAT", "xml"),
         ("DATABASE_URL", "mysql://x"),
         ("REDIS_URL", "localhost:6379"),

@@ -122,7 +122,7 @@ def reset(profile: str | None, as_json: bool) -> None:
 @click.option("--profile", default="standard", show_default=True, help="Named set of figures to begin with.")
 @click.option("--trace", type=click.Path(path_type=Path), default=None, help="Play this tooloo-trace/1 file.")
 @click.option("--speed", type=click.FloatRange(0.01, 10_000), default=None, help="Times as fast as recorded.")
-@click.option("--seed", type=int, default=None, help="Draw the same latencies and failures each time.")
+@click.option("--seed", type=int, default=None, help="Draw the same each time: TOOLOO_LAB_SEED.")
 @click.option("--json", "as_json", is_flag=True, help="Say in JSON where it listens.")
 def serve(
     port: int | None, profile: str, trace: Path | None, speed: float | None, seed: int | None, as_json: bool
@@ -143,6 +143,7 @@ def serve(
 
     configured = settings.load()
     file, times, port = trace or configured.lab_trace, speed or configured.lab_speed, port or configured.lab_port
+    seed = configured.lab_seed if seed is None else seed
     playback = Playback(read_trace(file), times) if file is not None else None
     providers = providers_of(playback.trace, times) if playback else load_providers(configured.config_dir)
     prompts = load_prompts(configured.config_dir)

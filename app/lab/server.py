@@ -100,7 +100,7 @@ async def _answer(lab: Lab, service: Service, request: web.Request, seen: Seen, 
     if call.model not in provider.models and lab.playback is None:
         raise Refused(Mistake.UNKNOWN_MODEL)
     course, seen.prompt_id = lab.course(service, call.prompt, call.conversation, arrived_s)
-    return reply_to(wire, call, course, lab.answer, service.rng, time.time())
+    return reply_to(wire, call, course, lab.answer, service.answer_rng, time.time())
 
 
 async def _body(request: web.Request) -> bytes:

@@ -21,11 +21,17 @@ from app.lab.wire.formats import wire_of
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One simulated provider. Each has a generator of its own, so that a seed repeats it whatever the others do."""
+    """One simulated provider.
+
+    Generators of its own, so that with a seed its n-th call goes the same way whatever the others do and it is asked.
+    """
 
     provider: Provider
     wire: Wire
+    #: how a call goes: its latency, its failure
     rng: random.Random
+    #: what is answered
+    answer_rng: random.Random
 
 
 class Lab:
@@ -42,7 +48,12 @@ class Lab:
         seed: int | None,
     ) -> None:
         self.services = {
-            provider.name: Service(provider, wire_of(provider), _generator(seed, provider.name))
+            provider.name: Service(
+                provider,
+                wire_of(provider),
+                rng=_generator(seed, provider.name),
+                answer_rng=_generator(seed, f"{provider.name}/answers"),
+            )
             for provider in providers
         }
         self.answer = answer
@@ -87,5 +98,5 @@ class Lab:
             raise Conflict(f"the lab plays the trace {self.playback.trace.name}, which has no profiles")
 
 
-def _generator(seed: int | None, provider: str) -> random.Random:
-    return random.Random() if seed is None else random.Random(f"{seed}/{provider}")
+def _generator(seed: int | None, purpose: str) -> random.Random:
+    return random.Random() if seed is None else random.Random(f"{seed}/{purpose}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -108,13 +109,14 @@ def test_config_writes_the_folder_of_a_trace(monkeypatch: pytest.MonkeyPatch, tm
     assert run(*arguments).exit_code == 1
 
 
-def serve(*arguments: str) -> tuple[subprocess.Popen[str], dict[str, Any]]:
+def serve(*arguments: str, **environment: str) -> tuple[subprocess.Popen[str], dict[str, Any]]:
     """`tooloo lab serve`, and what it says as soon as it listens."""
     process = subprocess.Popen(
         [sys.executable, "-m", "app.cli.main", "lab", "serve", "--json", *arguments],
         stdout=subprocess.PIPE,
         text=True,
         cwd=CONFIG.parent,
+        env={**os.environ, **environment},
     )
     assert process.stdout is not None
     return process, json.loads(process.stdout.readline())
@@ -138,6 +140,22 @@ def test_serve_plays_a_trace(tmp_path: Path) -> None:
         assert said["providers"] == ["azure.west", "groq"]
         assert RunningLab(said["url"]).get("/lab/trace")["speed"] == 10
         process.terminate()
+
+
+def test_a_seed_repeats_which_calls_fail_whatever_they_ask() -> None:
+    def failures(question: str) -> list[bool]:
+        process, said = serve("--port", str(free_port()), TOOLOO_LAB_SEED="5")
+        with process:
+            lab = RunningLab(said["url"])
+            lab.set("openai", latency=0, fail_latency=0, tokens_per_s=1e9, error_rate=0.5)
+            asked = [{"role": "user", "content": question}]
+            statuses = [OPENAI.call(lab, messages=asked).status_code for _ in range(20)]
+            process.terminate()
+        return [status != 200 for status in statuses]
+
+    drawn = failures("What is 2 + 2?")
+    assert drawn == failures("Write me a poem about the sea.")
+    assert 0 < sum(drawn) < 20
 
 
 def test_serve_says_in_one_line_that_its_port_is_taken(lab: RunningLab) -> None:
