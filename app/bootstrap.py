@@ -27,7 +27,7 @@ from app.limits import Limits
 from app.metrics import Metrics
 from app.providers.base import Endpoint
 from app.providers.canary import Canary
-from app.providers.client import Client, new_pool
+from app.providers.client import Client, Pool
 from app.published import Subscription
 from app.services import Services
 from app.settings import Settings
@@ -76,7 +76,7 @@ def build(settings: Settings, *, threads: int = 16, publish_timeout_s: float = 5
     engine = database.create(settings.require_database_url(), pool_size=min(threads, 10))
     sessions = sessionmaker(engine, expire_on_commit=False)
     redis_url = settings.require_redis_url()
-    client = Client(new_pool(threads))
+    client = Client(Pool(threads))
     celery = make_celery(redis_url, [p.name for p in providers], socket_timeout_s=publish_timeout_s)
     return Services(
         settings=settings,

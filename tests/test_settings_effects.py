@@ -18,7 +18,7 @@ from app.domain.catalog import TaskType
 from app.errors import AllAttemptsFailed, InvalidRequest
 from app.gateway import Call, Reply
 from app.providers.base import Answer, ChatRequest, Message
-from app.providers.client import Client, new_pool
+from app.providers.client import Client, Pool
 from tests.support.lab import RunningLab, running_lab
 from tests.support.system import Behaviour, System, answer, build
 from tests.support.waiting import wait_until
@@ -170,7 +170,7 @@ def lab() -> Iterator[RunningLab]:
 def on_the_wire(two: Two, lab: RunningLab, database_url: str, redis_url: str, tmp_path: Path) -> Iterator[Two]:
     """The process that serves calls the lab over HTTP."""
     made = build(database_url, redis_url, tmp_path, {"TOOLOO_LAB_URL": lab.url})
-    with new_pool(2) as pool:
+    with Pool(2) as pool:
         calling = replace(made, services=replace(made.services, client=Client(pool)))
         running = bootstrap.start(calling.services, seed=1)
         yield Two(two.here, calling, running)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
+from typing import Any
 
 from flask import Flask, Response, g, request
 
@@ -30,8 +32,15 @@ from app.bootstrap import Running
 MAX_BODY = 4 * 1024 * 1024
 
 
+class _Flask(Flask):
+    """Without what Flask does for views that are coroutines, at each call of a view or a hook: ours are none."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        return func
+
+
 def create_app(running: Running) -> Flask:
-    app = Flask("tooloo", static_folder=None)
+    app = _Flask("tooloo", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.before_request(_name_request)
     app.after_request(_show_name)

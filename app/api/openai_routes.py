@@ -19,6 +19,8 @@ from app.errors import AllAttemptsFailed, NotFound, PayloadTooLarge, ProviderErr
 
 log = structlog.get_logger()
 
+_text = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
 openai = Blueprint("openai", __name__, url_prefix="/v1")
 
 
@@ -104,5 +106,5 @@ def _unforeseen(error: Exception) -> Response:
 
 
 def _json(document: object, status: int) -> Response:
-    text = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
-    return Response(text.encode("utf-8", "replace"), status, mimetype="application/json")
+    text = _text(document).encode("utf-8", "replace")
+    return Response(text, status, mimetype="application/json")

@@ -21,7 +21,7 @@ from app.domain.catalog import Provider
 from app.errors import ConfigError
 from app.providers.base import Endpoint
 from app.providers.checkup import Finding, Status, check
-from app.providers.client import Client, new_pool
+from app.providers.client import Client, Pool
 from app.settings import Settings
 from app.store import database
 
@@ -79,7 +79,7 @@ def examine(configured: Settings, only: str | None, *, call: bool) -> Examined:
     findings += [each for each in missing if only in (None, each.subject)]
     chosen = [endpoint for name, endpoint in endpoints.items() if only in (None, name)]
     if chosen:
-        client = Client(new_pool(len(chosen)))
+        client = Client(Pool(len(chosen)))
         look = partial(check, client, call=call, now=datetime.now(UTC))
         with client.pool, ThreadPoolExecutor(len(chosen)) as threads:
             findings += [each for found in threads.map(look, chosen) for each in found]

@@ -10,21 +10,19 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self
 
-import urllib3
-
 from app.errors import ProviderError
 from app.providers import http
 from app.providers.base import Answer, ChatRequest, Delta, Endpoint
 from app.providers.clock import Call, CancelToken
-from app.providers.connections import new_pool as new_pool
+from app.providers.connections import Pool as Pool
 from app.providers.exchange import Exchange
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Calls providers over one pool (new_pool) per process. Safe for threads."""
+    """Calls providers over one pool per process. Safe for threads."""
 
-    pool: urllib3.PoolManager
+    pool: Pool
 
     def complete(
         self,
@@ -86,7 +84,7 @@ class Client:
         call = Call(timeout_ms)
         try:
             response = http.send(self.pool, call, "HEAD", endpoint.provider.base_url, {}, None)
-            for _ in http.pieces(response, call):
+            for _ in response.pieces():
                 pass
         except ProviderError as error:
             error.timing = call.timing()

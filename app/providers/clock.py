@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from threading import Lock
 from time import perf_counter
@@ -13,7 +12,7 @@ from app.timing import Timing
 
 
 class Limited(Protocol):
-    """A socket that gives up at a moment, however its peer spreads the bytes."""
+    """A connection that gives up at a moment, however its peer spreads the bytes."""
 
     deadline_s: float | None
 
@@ -33,8 +32,8 @@ class Call:
     begun: bool = False
     first_token_ms: float | None = None
     total_ms: float | None = None
-    #: the socket it runs on; set by the connection as soon as there is one
-    sock: Limited | None = None
+    #: the connection it runs on; set as soon as there is one
+    connection: Limited | None = None
     interrupted: bool = False
     #: its connection is in the pool again, and may be another call's
     released: bool = False
@@ -57,21 +56,21 @@ class Call:
 
     def drain(self, limit_s: float) -> None:
         """The answer is there; the connection may take `limit_s` more to come to its end."""
-        if self.sock is not None:
-            self.sock.deadline_s = min(self.deadline_s, perf_counter() + limit_s)
+        if self.connection is not None:
+            self.connection.deadline_s = min(self.deadline_s, perf_counter() + limit_s)
 
-    def run_on(self, sock: Limited) -> None:
-        self.sock = sock
-        if self.interrupted:  # looked at after `sock` is set, as interrupt() looks at `sock` after it has set this
+    def run_on(self, connection: Limited) -> None:
+        self.connection = connection
+        if self.interrupted:  # looked at after `connection` is set, as interrupt() looks at it after it has set this
             raise ConnectionAbortedError("the call was interrupted before it was sent")
-        sock.deadline_s = self.deadline_s
+        connection.deadline_s = self.deadline_s
 
     def begin(self) -> None:
         """The first piece of the answer is there, be it reasoning."""
         if not self.begun:
             self.begun = True
-            if self.sock is not None:
-                self.sock.deadline_s = self.deadline_s
+            if self.connection is not None:
+                self.connection.deadline_s = self.deadline_s
 
     def note_content(self) -> None:
         """The first token a reader can use is there."""
@@ -96,8 +95,8 @@ class Call:
         """
         self.interrupted = True
         with self._ending:
-            if self.sock is not None and self.total_ms is None and not self.released:
-                self.sock.interrupt()
+            if self.connection is not None and self.total_ms is None and not self.released:
+                self.connection.interrupt()
 
     def check_reader(self) -> None:
         """Raise LocalFailure where the deadline passed while the stream's reader, not the provider, was at work."""
@@ -110,7 +109,7 @@ class Call:
 
     def timed_out(self) -> Timeout:
         """The Timeout of the deadline that has just passed."""
-        if self.sock is None:
+        if self.connection is None:
             return Timeout(f"no connection within {self.elapsed_ms():.0f} ms", phase="connect")
         if self.begun or self.first_token_limit_ms is None or self.first_token_limit_ms >= self.timeout_ms:
             return Timeout(f"no complete answer within {self.timeout_ms:.0f} ms", phase="total")
@@ -136,7 +135,3 @@ class CancelToken:
             self._cancelled = True
             if self._call is not None:
                 self._call.interrupt()
-
-
-#: the call this thread is making. urllib3 offers no other way from urlopen() to the connection it picks.
-CURRENT: ContextVar[Call] = ContextVar("call")

@@ -1,33 +1,33 @@
-"""urllib3 connections that know their call: they measure its set-up, and keep its deadline on every receive.
+"""Connections that are kept, and that know their call: they measure its set-up, and keep its deadline on every wait.
 
-A read time-out of a socket starts anew with each byte, so a peer that trickles bytes is never late by it. Here the
-socket itself holds the deadline of the call, below HTTP, TLS and chunked encoding, so nothing a server sends gets
-around it. Only the system's resolver is out of reach: a name look-up takes as long as resolv.conf lets it.
+A read time-out of a socket starts anew with each byte, so a peer that trickles bytes is never late by it. Here every
+send and every receive has what is left until the deadline of the call, below TLS and HTTP, so nothing a server sends
+gets around it. Only the system's resolver is out of reach: a name look-up takes as long as resolv.conf lets it.
 """
 
 from __future__ import annotations
 
 import errno
+import select
 import socket
 import ssl
+import struct
+import weakref
+from collections import defaultdict, deque
+from collections.abc import Mapping
 from contextlib import suppress
 from time import perf_counter
-from typing import Any
+from typing import NamedTuple, Self
 
-import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import ConnectTimeoutError, LocationParseError, NameResolutionError, NewConnectionError
-from urllib3.util import Timeout, create_urllib3_context
-
-from app.providers.clock import CURRENT, Call
+from app.errors import ConnectionLost, LocalFailure, ProviderError
+from app.providers.clock import Call
 
 #: for all addresses of a name and the TLS handshake together
 CONNECT_S = 5.0
 #: an idle connection older than this is not trusted: routers forget it in silence, and the next call would hang
 IDLE_S = 60.0
-#: hosts whose connections are kept
-HOSTS = 100
+#: bytes taken from the connection at once
+PIECE = 64 * 1024
 
 #: what the machine says when it, and not the provider, is the reason
 LOCAL = {
@@ -43,179 +43,189 @@ LOCAL = {
     errno.EPERM,
 }
 
+_TIMEVAL = struct.Struct("@ll")
+
+
+class Origin(NamedTuple):
+    """Where connections lead."""
+
+    tls: bool
+    host: str
+    port: int
+
+
+class Connection:
+    """A socket that runs one call at a time; its sends and receives together end at `deadline_s` of perf_counter()."""
+
+    def __init__(self, origin: Origin, sock: socket.socket) -> None:
+        self.origin = origin
+        self.deadline_s: float | None = None
+        self._sock = sock
+        self._tls = isinstance(sock, ssl.SSLSocket)
+        if not self._tls:
+            sock.settimeout(None)  # the kernel's own time-outs hold: _limit
+        self._arrivals = select.poll()
+        self._arrivals.register(sock, select.POLLIN)
+        self._used_s = perf_counter()
+
+    def send(self, data: bytes) -> None:
+        """Raises OSError; TimeoutError at the deadline."""
+        left = memoryview(data)
+        while left:
+            self._limit(socket.SO_SNDTIMEO)
+            with suppress(BlockingIOError):  # the kernel's time-out: _limit looks whether it was the deadline
+                left = left[self._sock.send(left) :]
+
+    def receive(self) -> bytes:
+        """What has arrived, as soon as anything has; nothing at the connection's end. Raises as `send` does."""
+        while True:
+            self._limit(socket.SO_RCVTIMEO)
+            with suppress(BlockingIOError):
+                return self._sock.recv(PIECE)
+
+    def _limit(self, option: int) -> None:
+        """Let the next wait end at the deadline.
+
+        settimeout() is a system call before each wait, and makes one more of it, each of which gives the interpreter's
+        lock away. The kernel's time-outs cost none of that; TLS, which reads through Python's, needs it all the same.
+        """
+        self._used_s = perf_counter()
+        left_s = CONNECT_S if self.deadline_s is None else self.deadline_s - self._used_s
+        if left_s <= 0:
+            raise TimeoutError("the deadline of the call has passed")
+        if self._tls:
+            self._sock.settimeout(left_s)
+        else:
+            seconds = int(left_s)
+            timeval = _TIMEVAL.pack(seconds, int((left_s - seconds) * 1e6) or 1)  # both 0 would be no limit at all
+            self._sock.setsockopt(socket.SOL_SOCKET, option, timeval)
+
+    def interrupt(self) -> None:
+        """End what another thread waits for. Not SSLSocket.shutdown(): it takes the TLS from under its reader."""
+        with suppress(OSError):  # it is closed already
+            socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
+
+    def is_fresh(self) -> bool:
+        """May a call be sent? Not where the peer has closed it, or sent what nobody asked for."""
+        return perf_counter() - self._used_s < IDLE_S and not self._arrivals.poll(0)
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._sock.close()
+
+
+class Pool:
+    """The connections of one process: up to `size` idle ones are kept for each origin. Safe for threads.
+
+    Certificates are checked against the system's store (or SSL_CERT_FILE).
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._idle: defaultdict[Origin, deque[Connection]] = defaultdict(deque)
+        #: closes those that are idle; so does the end of the pool
+        self.close = weakref.finalize(self, _close, self._idle)
+        self._context = ssl.create_default_context()
+        self._context.minimum_version = ssl.TLSVersion.TLSv1_2
+        self._context.set_alpn_protocols(["http/1.1"])
+
+    def take(self, origin: Origin, call: Call) -> Connection:
+        """A connection that runs the call: the one used last, else a new one. Raises a ProviderError."""
+        connection = self._kept(origin) or self._new(origin, call)
+        try:
+            call.run_on(connection)
+        except ConnectionAbortedError as error:
+            connection.close()
+            raise ConnectionLost(str(error)) from None
+        return connection
+
+    def give_back(self, connection: Connection) -> None:
+        """Once its call has released it, and nothing of the call is left on it."""
+        idle = self._idle[connection.origin]
+        if len(idle) < self._size:
+            idle.append(connection)
+        else:
+            connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _kept(self, origin: Origin) -> Connection | None:
+        idle = self._idle[origin]
+        with suppress(IndexError):  # another thread was faster
+            while idle:
+                connection = idle.pop()
+                if connection.is_fresh():
+                    return connection
+                connection.close()
+        return None
+
+    def _new(self, origin: Origin, call: Call) -> Connection:
+        started_s = perf_counter()
+        give_up_s = started_s + min(CONNECT_S, max(call.left_s, 0.001))
+        try:
+            sock = _connected(origin, give_up_s)
+            return Connection(origin, self._secured(sock, origin, give_up_s) if origin.tls else sock)
+        except OSError as error:
+            raise failure(error, call, ConnectionLost, "no connection") from error
+        finally:
+            call.connect_ms = (perf_counter() - started_s) * 1000
+
+    def _secured(self, sock: socket.socket, origin: Origin, give_up_s: float) -> ssl.SSLSocket:
+        sock.settimeout(max(give_up_s - perf_counter(), 0.001))
+        try:
+            return self._context.wrap_socket(sock, server_hostname=origin.host)
+        except BaseException:
+            sock.close()
+            raise
+
+
+def _close(idle: Mapping[Origin, deque[Connection]]) -> None:
+    for connections in idle.values():
+        while connections:
+            connections.pop().close()
+
+
+def failure(error: OSError, call: Call, lost: type[ConnectionLost], event: str) -> ProviderError:
+    """The one place where what a socket raises becomes ours."""
+    if isinstance(error, TimeoutError):
+        return call.timed_out()
+    if isinstance(error, socket.gaierror):
+        return LocalFailure("the provider's name cannot be resolved")
+    if is_local(error):
+        return LocalFailure(f"{event}: {error.strerror}")
+    return lost(f"{event}: {error.strerror or type(error).__name__}")
+
 
 def is_local(error: OSError) -> bool:
     """TLS has numbers of its own, which mean other things."""
     return error.errno in LOCAL and not isinstance(error, ssl.SSLError)
 
 
-class DeadlineSocket(socket.socket):
-    """A socket whose receives and sends together end at `deadline_s` of perf_counter()."""
-
-    deadline_s: float | None = None
-    used_s: float = 0.0
-
-    def _limit(self) -> None:
-        self.used_s = perf_counter()
-        if self.deadline_s is not None:
-            left_s = self.deadline_s - self.used_s
-            if left_s <= 0:
-                raise TimeoutError("the deadline of the call has passed")
-            self.settimeout(left_s)
-
-    def recv_into(self, *args: Any, **options: Any) -> int:
-        self._limit()
-        return super().recv_into(*args, **options)
-
-    def send(self, *args: Any, **options: Any) -> int:
-        self._limit()
-        return super().send(*args, **options)
-
-    def sendall(self, *args: Any, **options: Any) -> None:
-        self._limit()
-        super().sendall(*args, **options)
-
-    def interrupt(self) -> None:
-        """End what another thread waits for. Not SSLSocket.shutdown(): it takes the TLS from under its reader."""
-        with suppress(OSError):  # it is closed already
-            socket.socket.shutdown(self, socket.SHUT_RDWR)
-
-
-class DeadlineTlsSocket(DeadlineSocket, ssl.SSLSocket):
-    """The same over TLS; SSLContext.sslsocket_class makes them."""
-
-
-class Connection(HTTPConnection):
-    """Runs the current call (clock.CURRENT)."""
-
-    #: the one it runs; None in the pool
-    call: Call | None = None
-    #: pieces of a request that is being written
-    _held: list[bytes] | None = None
-
-    def connect(self) -> None:
-        call = CURRENT.get()
-        started_s = perf_counter()
-        try:
-            super().connect()
-        finally:
-            call.connect_ms = (perf_counter() - started_s) * 1000
-        assert isinstance(self.sock, DeadlineSocket)
-        call.run_on(self.sock)
-
-    def request(self, *args: Any, **options: Any) -> None:
-        self.call = CURRENT.get()
-        if isinstance(self.sock, DeadlineSocket):
-            self.call.run_on(self.sock)
-        self._held = []
-        try:
-            super().request(*args, **options)
-        finally:
-            held, self._held = self._held, None
-        self.send(b"".join(held))
-
-    def send(self, data: Any) -> None:
-        """Head and body leave together: http.client would send them apart, two system calls and two TLS records."""
-        if self._held is None:
-            super().send(data)
-        else:
-            self._held.append(data)
-
-    def release(self) -> None:
-        """Out of its call's reach, before another can have it."""
-        if self.call is not None:
-            self.call.release()
-            self.call = None
-
-    @property
-    def is_connected(self) -> bool:
-        fresh = isinstance(self.sock, DeadlineSocket) and perf_counter() - self.sock.used_s < IDLE_S
-        return fresh and super().is_connected
-
-    def _new_conn(self) -> socket.socket:
-        """A connected socket. urllib3's own would grant each address of the name the whole time-out."""
-        timeout_s = self.timeout or CONNECT_S
-        try:
-            addresses = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)
-        except socket.gaierror as error:
-            raise NameResolutionError(self.host, self, error) from error
-        except UnicodeError:
-            raise LocationParseError(f"{self.host!r}, label empty or too long") from None
-        give_up_s = perf_counter() + timeout_s
-        failures: list[OSError] = []
-        for left, (family, kind, protocol, _, address) in zip(range(len(addresses), 0, -1), addresses, strict=True):
-            share_s = max((give_up_s - perf_counter()) / left, 0.001)
-            try:
-                sock = _connected(family, kind, protocol, address, share_s, self.socket_options)
-            except OSError as error:
-                failures.append(error)
-            else:
-                sock.settimeout(max(give_up_s - perf_counter(), 0.001))
-                return sock
-        raise self._telling(failures)
-
-    def _telling(self, failures: list[OSError]) -> NewConnectionError | ConnectTimeoutError:
-        """Of several addresses' failures the one that says most of the provider: a refusal, a silence, our own way."""
-        told = min(failures, key=lambda failure: (is_local(failure), isinstance(failure, TimeoutError)))
-        if isinstance(told, TimeoutError):
-            return ConnectTimeoutError(self, f"connection to {self.host} timed out")
-        error = NewConnectionError(self, str(told))
-        error.__cause__ = told
-        return error
-
-
-def _connected(family: int, kind: int, protocol: int, address: Any, timeout_s: float, options: Any) -> DeadlineSocket:
-    sock = DeadlineSocket(family, kind, protocol)
+def _connected(origin: Origin, give_up_s: float) -> socket.socket:
+    """A connected socket. Every address of the name gets its share of the time, and not the whole of it."""
     try:
-        for option in options or ():
-            sock.setsockopt(*option)
-        sock.settimeout(timeout_s)
-        sock.connect(address)
-    except OSError:
-        sock.close()
-        raise
-    return sock
+        addresses = socket.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
+    except UnicodeError:  # a label is empty or too long
+        raise socket.gaierror(socket.EAI_NONAME, "no name of a host") from None
+    failures: list[OSError] = []
+    for left, (family, kind, protocol, _, address) in zip(range(len(addresses), 0, -1), addresses, strict=True):
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.settimeout(max((give_up_s - perf_counter()) / left, 0.001))
+            sock.connect(address)
+        except OSError as error:
+            sock.close()
+            failures.append(error)
+        else:
+            return sock
+    raise most_telling(failures)
 
 
-class TlsConnection(Connection, HTTPSConnection):
-    pass
-
-
-class Pool(HTTPConnectionPool):
-    ConnectionCls = Connection
-
-    def _put_conn(self, conn: Any) -> None:
-        _release(conn)
-        super()._put_conn(conn)
-
-
-class TlsPool(HTTPSConnectionPool):
-    ConnectionCls = TlsConnection
-
-    def _put_conn(self, conn: Any) -> None:
-        _release(conn)
-        super()._put_conn(conn)
-
-
-def _release(connection: object) -> None:
-    if isinstance(connection, Connection):  # urllib3 puts None in the place of one that never came about
-        connection.release()
-
-
-def new_pool(size: int) -> urllib3.PoolManager:
-    """Connections for one process: kept alive, up to `size` idle ones per host, no retries, no redirects.
-
-    Certificates are checked against the system's store (or SSL_CERT_FILE).
-    """
-    context = create_urllib3_context()
-    context.load_default_certs()
-    context.sslsocket_class = DeadlineTlsSocket
-    pool = urllib3.PoolManager(
-        num_pools=HOSTS,
-        maxsize=size,
-        retries=False,
-        timeout=Timeout(connect=CONNECT_S, read=CONNECT_S),
-        ssl_context=context,
-    )
-    pool.pool_classes_by_scheme = {"http": Pool, "https": TlsPool}
-    return pool
+def most_telling(failures: list[OSError]) -> OSError:
+    """Of several addresses' failures the one that says most of the provider: a refusal, a silence, our own way."""
+    return min(failures, key=lambda failure: (is_local(failure), isinstance(failure, TimeoutError)))

@@ -8,14 +8,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 
-import urllib3
-
 from app.errors import ProviderError, StreamCut, UnusableAnswer
 from app.providers import http, problem
 from app.providers.base import Answer, ChatRequest, Delta, Endpoint
 from app.providers.clock import Call
+from app.providers.connections import Pool
 from app.providers.draft import Draft
 from app.providers.formats import FORMATS, Wire
+from app.providers.http import Response
 from app.providers.sse import EventParser
 
 #: for the end of a stream's HTTP after its last event, so that its connection can be used again
@@ -46,9 +46,9 @@ class Exchange:
         self._draft = Draft(one_call=not request.parallel_tool_calls)
         self.dropped: tuple[str, ...] = ()
         self._headers: Mapping[str, str] = {}
-        self._response: urllib3.HTTPResponse | None = None
+        self._response: Response | None = None
 
-    def send(self, pool: urllib3.PoolManager) -> None:
+    def send(self, pool: Pool) -> None:
         """Send the request and read the head of the response. Raises a ProviderError for one that is no success."""
         outgoing = self._wire.build(self._endpoint, self._model, self._request, self._stream)
         self.dropped = outgoing.dropped
@@ -58,10 +58,10 @@ class Exchange:
         if not 200 <= response.status < 300:
             raise self._refusal(response)
 
-    def _refusal(self, response: urllib3.HTTPResponse) -> ProviderError:
+    def _refusal(self, response: Response) -> ProviderError:
         body = b""
         with suppress(ProviderError):  # the status says enough, should the body be cut
-            body = b"".join(http.pieces(response, self.call))
+            body = b"".join(response.pieces())
         found = problem.read(body)
         kind = self._wire.error_class(response.status, found)
         return problem.raised(kind, response.status, found, self._headers, datetime.now(UTC))
@@ -82,8 +82,8 @@ class Exchange:
         if self._stream and not said and draft.answer_tool is not None and (text := draft.answer_text()):
             yield Delta(text=text)
 
-    def _whole(self, response: urllib3.HTTPResponse) -> Iterator[Delta]:
-        yield from self._at_once(b"".join(http.pieces(response, self.call)))
+    def _whole(self, response: Response) -> Iterator[Delta]:
+        yield from self._at_once(b"".join(response.pieces()))
 
     def _at_once(self, body: bytes) -> Iterator[Delta]:
         self.call.note_content()
@@ -94,11 +94,11 @@ class Exchange:
             for place, tool in enumerate(self._draft.calls()):
                 yield Delta(tool_index=place, tool_id=tool.id, tool_name=tool.name, tool_arguments=tool.arguments)
 
-    def _events(self, response: urllib3.HTTPResponse) -> Iterator[Delta]:
+    def _events(self, response: Response) -> Iterator[Delta]:
         call, draft, wire = self.call, self._draft, self._wire
         parser = EventParser()
         eventless: bytearray | None = bytearray()
-        for piece in http.pieces(response, call, stream=True):
+        for piece in response.pieces(stream=True):
             events = parser.feed(piece)
             if events:
                 eventless = None
@@ -136,18 +136,18 @@ class Exchange:
         if delta.text or delta.tool_index is not None:
             self.call.note_content()
 
-    def _drain(self, response: urllib3.HTTPResponse) -> None:
+    def _drain(self, response: Response) -> None:
         """Read what HTTP still has to say behind the last event; a connection that does not end there is closed."""
         self.call.drain(DRAIN_S)
         with suppress(ProviderError):
-            for _ in http.pieces(response, self.call):
+            for _ in response.pieces():
                 pass
 
     def answer(self) -> Answer:
         """Raises UnusableAnswer or ContentFiltered where the response holds nothing a caller can use."""
         draft = self._draft
         draft.check()
-        headers = {name.lower(): value for name, value in self._headers.items()}
+        headers = self._headers
         return Answer(
             text=draft.answer_text(),
             finish=draft.finish_class(),
@@ -170,10 +170,8 @@ class Exchange:
 
     def close(self) -> None:
         """End the exchange, in the thread that reads it; before its end, its connection is not used again."""
-        response = self._response
-        if response is not None and response.connection is not None:
-            response.close()
-            response.release_conn()
+        if self._response is not None:
+            self._response.close()
 
 
 def without_key(text: str, key: str) -> str:

@@ -1,87 +1,202 @@
-"""One POST: sent, read, and whatever urllib3 says about its failure turned into one of our errors."""
+"""One HTTP/1.1 request and its response, over a connection of the pool. Whatever fails ends in one of our errors.
+
+The framing is read by llhttp, Node.js's parser (httptools); docs/decisions.md says why not by a general client.
+"""
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator, Mapping
-from typing import cast
+from functools import lru_cache
+from urllib.parse import quote, urlsplit
 
-import urllib3
-from urllib3 import exceptions as foreign
-from urllib3.util import Timeout as Limits
+from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from app.errors import ConnectionLost, LocalFailure, ProviderError, StreamCut, UnusableAnswer
-from app.providers.clock import CURRENT, Call
-from app.providers.connections import CONNECT_S, is_local
+from app.providers.clock import Call
+from app.providers.connections import Connection, Origin, Pool, failure
 
-#: bytes taken from the connection at once
-PIECE = 64 * 1024
-#: bytes of the longest answer taken
-MAX_ANSWER = 32 * 1024 * 1024
+#: bytes of the longest head taken, and of the longest answer
+MAX_HEAD, MAX_ANSWER = 256 * 1024, 32 * 1024 * 1024
+#: what stands in a path as it is
+_PATH = "/%:@!$&'()*+,;=~"
+_COMPRESSED = {"gzip", "x-gzip", "deflate"}
 
 
-def send(
-    pool: urllib3.PoolManager, call: Call, method: str, url: str, headers: Mapping[str, str], body: bytes | None
-) -> urllib3.HTTPResponse:
+def send(pool: Pool, call: Call, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Response:
     """The response with its head read and its body not; raises a ProviderError where there is none."""
-    left_s = max(call.left_s, 0.001)
-    token = CURRENT.set(call)
+    origin, host, target = _parts(url)
+    message = _message(method, host, target, headers, body)
+    response = Response(pool, pool.take(origin, call), call, has_body=method != "HEAD")
     try:
-        response = pool.urlopen(
-            method,
-            url,
-            body=body,
-            headers=headers,
-            redirect=False,
-            preload_content=False,
-            timeout=Limits(connect=min(CONNECT_S, left_s), read=left_s),
-        )
-    except foreign.HTTPError as error:
-        raise failure(error, call) from error
-    finally:
-        CURRENT.reset(token)
-    return cast(urllib3.HTTPResponse, response)
+        response.send(message)
+        while not response.status:
+            response.receive()
+    except ProviderError:
+        response.close()
+        raise
+    return response
 
 
-def pieces(response: urllib3.HTTPResponse, call: Call, *, stream: bool = False) -> Iterator[bytes]:
-    """The body as it arrives. Raises StreamCut (`stream`) or ConnectionLost where it ends before its end."""
-    size = 0
-    while True:
+class Response:
+    """A response on its way. The parser calls the methods on_…, from within `receive`."""
+
+    def __init__(self, pool: Pool, connection: Connection, call: Call, *, has_body: bool) -> None:
+        #: 0 until the head has arrived
+        self.status = 0
+        #: by their names in lower case
+        self.headers: dict[str, str] = {}
+        self._pool = pool
+        self._call = call
+        self._has_body = has_body
+        #: None: it is out of our hands, given back or closed
+        self._connection: Connection | None = connection
+        self._parser: HttpResponseParser | None = HttpResponseParser(self)
+        self._head_size = 0
+        self._decoder: zlib._Decompress | None = None
+        self._arrived: list[bytes] = []
+        self._ended = False
+        #: what follows what has arrived is no HTTP
+        self._broken = False
+        #: nothing but this response came over the connection, and both sides keep it open
+        self._reusable = False
+
+    def send(self, message: bytes) -> None:
+        """The request, in one piece: head and body apart would be two system calls and two TLS records."""
+        assert self._connection is not None
         try:
-            piece = response.read1(PIECE)
-        except foreign.HTTPError as error:
-            raise failure(error, call, stream=stream) from error
-        if not piece:
+            self._connection.send(message)
+        except OSError as error:
+            raise failure(error, self._call, ConnectionLost, "connection lost") from error
+
+    def pieces(self, *, stream: bool = False) -> Iterator[bytes]:
+        """The body as it arrives. Raises StreamCut (`stream`) or ConnectionLost where it ends before its end.
+
+        Closes the response, be it at its end or where its reader leaves it.
+        """
+        lost = StreamCut if stream else ConnectionLost
+        size = 0
+        try:
+            while True:
+                arrived, self._arrived = self._arrived, []
+                for piece in arrived:
+                    size += len(piece)
+                    if size > MAX_ANSWER:
+                        raise UnusableAnswer(f"the answer is longer than {MAX_ANSWER} bytes")
+                    yield piece
+                if self._broken:
+                    raise lost("connection lost: the answer's framing is broken")
+                if self._ended or self._connection is None:
+                    return
+                self.receive(lost)
+        finally:
+            self.close()
+
+    def receive(self, lost: type[ConnectionLost] = ConnectionLost) -> None:
+        """Wait until more of it arrives. Raises `lost` where it ends too early, and other ProviderErrors."""
+        assert self._connection is not None
+        assert self._parser is not None
+        try:
+            data = self._connection.receive()
+        except OSError as error:
+            raise failure(error, self._call, lost, "connection lost") from error
+        if not data:
+            self._closed(lost)
             return
-        size += len(piece)
-        if size > MAX_ANSWER:
-            raise UnusableAnswer(f"the answer is longer than {MAX_ANSWER} bytes")
-        yield piece
+        try:
+            self._parser.feed_data(data)
+        except HttpParserCallbackError as error:
+            raise error.__context__ or error from None
+        except (HttpParserError, HttpParserUpgrade) as error:
+            if not self.status:
+                raise UnusableAnswer("the answer is not HTTP") from error
+            self._reusable = False
+            self._broken = not self._ended
+        if not self.status:
+            self._head_size += len(data)
+            if self._head_size > MAX_HEAD:
+                raise UnusableAnswer(f"the head of the answer is longer than {MAX_HEAD} bytes")
+
+    def close(self) -> None:
+        """Have done with it: before its end, its connection is not used again."""
+        connection, self._connection, self._parser = self._connection, None, None
+        if connection is None:
+            return
+        self._call.release()
+        if self._reusable:
+            self._pool.give_back(connection)
+        else:
+            connection.close()
+
+    def _closed(self, lost: type[ConnectionLost]) -> None:
+        framed = "content-length" in self.headers or "transfer-encoding" in self.headers
+        if framed or not self.status:
+            raise lost("connection lost: closed before the end of the answer")
+        self._ended = True
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self.status:
+            key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+            self.headers[key] = f"{self.headers[key]}, {text}" if key in self.headers else text
+
+    def on_headers_complete(self) -> None:
+        assert self._parser is not None
+        status = self._parser.get_status_code()
+        if self.status:  # of an answer to nothing, behind the one to our request; or a trailer
+            self._reusable = False
+        elif status < 200:  # the response is still to come
+            self.headers.clear()
+        else:
+            self.status = status
+            encoding = self.headers.get("content-encoding", "identity").strip().lower()
+            if encoding in _COMPRESSED:
+                self._decoder = zlib.decompressobj(32 + zlib.MAX_WBITS)  # gzip's header or zlib's
+            elif encoding != "identity":
+                raise UnusableAnswer(f"the answer is encoded in a way that was not asked for: {encoding[:50]}")
+            if not self._has_body:
+                self._ended = True
+                self._reusable = self.headers.get("connection", "").lower() != "close"
+
+    def on_body(self, data: bytes) -> None:
+        if self._ended:
+            self._reusable = False
+        elif self._decoder is None:
+            self._arrived.append(data)
+        else:
+            try:
+                self._arrived.append(self._decoder.decompress(data, MAX_ANSWER + 1))
+            except zlib.error:
+                raise UnusableAnswer("the answer's encoding is broken") from None
+
+    def on_message_complete(self) -> None:
+        assert self._parser is not None
+        if self.status and not self._ended:
+            self._ended = True
+            self._reusable = self._parser.should_keep_alive()
 
 
-def failure(error: foreign.HTTPError, call: Call, *, stream: bool = False) -> ProviderError:
-    """The one place where urllib3's exceptions become ours."""
-    match error:
-        case foreign.NameResolutionError():
-            return LocalFailure("the provider's name cannot be resolved")
-        case foreign.NewConnectionError():
-            return _by_reason(error.__cause__, call, ConnectionLost, "no connection")
-        case foreign.TimeoutError():
-            return call.timed_out()
-        case foreign.ProtocolError() | foreign.SSLError():
-            reason = next((part for part in reversed(error.args) if isinstance(part, Exception)), error.__cause__)
-            lost = StreamCut if stream else ConnectionLost
-            return _by_reason(reason, call, lost, "connection lost")
-        case foreign.DecodeError() | foreign.InvalidHeader():
-            return UnusableAnswer("the answer's encoding or length is broken")
-        case foreign.PoolError() | foreign.LocationValueError():
-            return LocalFailure(f"the call could not be made: {type(error).__name__}")
-    return ConnectionLost(f"connection lost: {type(error).__name__}")
+def _message(method: str, host: str, target: str, headers: Mapping[str, str], body: bytes | None) -> bytes:
+    lines = [f"{method} {target} HTTP/1.1", f"Host: {host}", "User-Agent: tooloo", "Accept-Encoding: identity"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    if body is not None:
+        lines.append(f"Content-Length: {len(body)}")
+    try:
+        head = "\r\n".join(lines).encode("latin-1")
+    except UnicodeEncodeError:
+        raise LocalFailure("a header of the request holds what no header can") from None
+    if head.count(b"\n") != len(lines) - 1:
+        raise LocalFailure("a header of the request holds a line break")
+    return head + b"\r\n\r\n" + (body or b"")
 
 
-def _by_reason(reason: BaseException | None, call: Call, lost: type[ConnectionLost], event: str) -> ProviderError:
-    if isinstance(reason, TimeoutError):
-        return call.timed_out()
-    if isinstance(reason, OSError) and is_local(reason):
-        return LocalFailure(f"{event}: {reason.strerror}")
-    detail = getattr(reason, "strerror", None) or type(reason).__name__
-    return lost(f"{event}: {detail}")
+@lru_cache(maxsize=1024)
+def _parts(url: str) -> tuple[Origin, str, str]:
+    """Origin, Host header, and what stands in the first line of the request."""
+    parts = urlsplit(url)
+    tls = parts.scheme == "https"
+    host = parts.hostname or ""
+    usual = 443 if tls else 80
+    port = parts.port or usual
+    written = f"[{host}]" if ":" in host else host
+    target = quote(parts.path or "/", safe=_PATH) + (f"?{parts.query}" if parts.query else "")
+    return Origin(tls, host, port), written if port == usual else f"{written}:{port}", target

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import urllib3
 from pydantic import TypeAdapter
 
 from app.errors import ProviderError
 from app.providers import http, problem
 from app.providers.base import Endpoint
 from app.providers.clock import Call
+from app.providers.connections import Pool
 from app.providers.exchange import without_key
 from app.providers.formats import FORMATS
 from app.providers.lenient import Maybe, Reply, reply
@@ -50,13 +50,13 @@ class _Models(Reply):
 _MODELS = TypeAdapter(_Models)
 
 
-def list_models(pool: urllib3.PoolManager, endpoint: Endpoint, *, timeout_ms: int) -> Listing:
+def list_models(pool: Pool, endpoint: Endpoint, *, timeout_ms: int) -> Listing:
     """Raises a ProviderError; one with a `status_code` says that the provider was reached."""
     wire = FORMATS[endpoint.provider.format]
     call = Call(timeout_ms)
     try:
         response = http.send(pool, call, "GET", wire.models_url(endpoint), wire.auth(endpoint), None)
-        body = b"".join(http.pieces(response, call))
+        body = b"".join(response.pieces())
         answered = datetime.now(UTC)
         if not 200 <= response.status < 300:
             found = problem.read(body)

@@ -13,7 +13,7 @@ from time import perf_counter
 
 import urllib3
 
-from app.providers.client import Client, new_pool
+from app.providers.client import Client, Pool
 from tests.providers.calls import HELLO, KEY, endpoint
 from tests.providers.server import Server, whole
 
@@ -44,7 +44,7 @@ def main() -> None:
     process = multiprocessing.Process(target=serve, args=(theirs,), daemon=True)
     process.start()
     url = ours.recv()
-    client, target, raw = Client(new_pool(4)), endpoint(url), urllib3.PoolManager(maxsize=4, retries=False)
+    client, target, raw = Client(Pool(4)), endpoint(url), urllib3.PoolManager(maxsize=4, retries=False)
     body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "Hello"}]}).encode()
     headers = {"content-type": "application/json", "authorization": f"Bearer {KEY}"}
     times_ms: dict[str, list[float]] = {"raw urllib3": [], "client": []}

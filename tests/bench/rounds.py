@@ -30,7 +30,7 @@ import requests
 
 from app.domain.measurement import measurement_error
 from app.providers.canary import DELAY_MS, Canary
-from app.providers.client import Client, new_pool
+from app.providers.client import Client, Pool
 from tests.support.stack import Stack, stack
 from tests.support.system import ROOT
 from tests.support.waiting import wait_until
@@ -211,7 +211,7 @@ def bench_error(calls: int = 2_000) -> None:
 
 
 def by_threads(concurrency: int, calls: int) -> list[float]:
-    canary = Canary(Client(new_pool(concurrency)))
+    canary = Canary(Client(Pool(concurrency)))
     try:
         with ThreadPoolExecutor(concurrency) as pool:
             list(pool.map(lambda _: canary.error_ms(), range(2 * concurrency)))  # connections
@@ -222,7 +222,7 @@ def by_threads(concurrency: int, calls: int) -> list[float]:
 
 async def by_asyncio(concurrency: int, calls: int) -> list[float]:
     """The same calls, to a stub of their own."""
-    canary = Canary(Client(new_pool(1)), DELAY_MS)
+    canary = Canary(Client(Pool(1)), DELAY_MS)
     canary.error_ms()
     assert canary._endpoint is not None
     url = f"{canary._endpoint.provider.base_url}/chat/completions"

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-import urllib3
 
 from app import errors
 from app.config_files import load_providers
@@ -32,7 +31,7 @@ from app.errors import (
 )
 from app.lab.faults import Fault
 from app.providers.base import ChatRequest, Endpoint, Finish, Message
-from app.providers.client import Client, new_pool
+from app.providers.client import Client, Pool
 from app.providers.listing import list_models
 from tests.providers.calls import ask
 from tests.support.lab import CONFIG, SENTENCE, RunningLab
@@ -51,8 +50,8 @@ def lab(shared_lab: RunningLab) -> RunningLab:
 
 
 @pytest.fixture(scope="module")
-def pool() -> Iterator[urllib3.PoolManager]:
-    with new_pool(2) as made:
+def pool() -> Iterator[Pool]:
+    with Pool(2) as made:
         yield made
 
 
@@ -66,7 +65,7 @@ def model(name: str) -> str:
 
 @EACH
 @PLAIN_AND_STREAMED
-def test_an_answer_is_read_whole(lab: RunningLab, pool: urllib3.PoolManager, name: str, stream: bool) -> None:
+def test_an_answer_is_read_whole(lab: RunningLab, pool: Pool, name: str, stream: bool) -> None:
     answer, deltas = ask(Client(pool), endpoint(lab, name), ASKED, stream=stream, model=model(name))
     seen = lab.last()
     assert (answer.text, answer.finish, answer.model) == (SENTENCE, Finish.STOP, model(name))
@@ -107,7 +106,7 @@ def test_every_fault_of_the_lab_has_a_class_and_every_class_a_fault() -> None:
 @PLAIN_AND_STREAMED
 @pytest.mark.parametrize("kind", sorted(set(CLASSES) - NO_ERROR))
 def test_a_failure_is_told_apart_from_the_others(
-    lab: RunningLab, pool: urllib3.PoolManager, name: str, kind: str, stream: bool
+    lab: RunningLab, pool: Pool, name: str, kind: str, stream: bool
 ) -> None:
     lab.set(name, error_rate=1, error_kind=kind)
     timeout_ms = 300 if kind == "timeout" else 20_000
@@ -119,7 +118,7 @@ def test_a_failure_is_told_apart_from_the_others(
 
 @EACH
 @PLAIN_AND_STREAMED
-def test_a_tool_the_model_chose_is_called(lab: RunningLab, pool: urllib3.PoolManager, name: str, stream: bool) -> None:
+def test_a_tool_the_model_chose_is_called(lab: RunningLab, pool: Pool, name: str, stream: bool) -> None:
     lab.set(name, tool_rate=1, tokens_per_s=500)
     offering = replace(ASKED, tools=(WEATHER,))
     client, target = Client(pool), endpoint(lab, name)
@@ -139,9 +138,7 @@ def test_a_tool_the_model_chose_is_called(lab: RunningLab, pool: urllib3.PoolMan
 
 @EACH
 @PLAIN_AND_STREAMED
-def test_thoughts_are_kept_apart_and_counted(
-    lab: RunningLab, pool: urllib3.PoolManager, name: str, stream: bool
-) -> None:
+def test_thoughts_are_kept_apart_and_counted(lab: RunningLab, pool: Pool, name: str, stream: bool) -> None:
     lab.set(name, reasoning_tokens=20)
     answer, deltas = ask(Client(pool), endpoint(lab, name), ASKED, stream=stream, model=model(name))
     assert answer.text == SENTENCE
@@ -157,7 +154,7 @@ def test_thoughts_are_kept_apart_and_counted(
 @EACH
 @PLAIN_AND_STREAMED
 def test_limit_cuts_the_answer_and_may_leave_nothing_of_it(
-    lab: RunningLab, pool: urllib3.PoolManager, name: str, stream: bool
+    lab: RunningLab, pool: Pool, name: str, stream: bool
 ) -> None:
     client, target = Client(pool), endpoint(lab, name)
     answer, _ = ask(client, target, replace(ASKED, max_tokens=4), stream=stream, model=model(name))
@@ -171,9 +168,7 @@ def test_limit_cuts_the_answer_and_may_leave_nothing_of_it(
 
 @EACH
 @PLAIN_AND_STREAMED
-def test_answer_the_filter_stopped_is_marked(
-    lab: RunningLab, pool: urllib3.PoolManager, name: str, stream: bool
-) -> None:
+def test_answer_the_filter_stopped_is_marked(lab: RunningLab, pool: Pool, name: str, stream: bool) -> None:
     lab.set(name, error_rate=1, error_kind="filter")
     answer, _ = ask(Client(pool), endpoint(lab, name), ASKED, stream=stream, model=model(name))
     assert answer.finish is Finish.FILTER
@@ -182,7 +177,7 @@ def test_answer_the_filter_stopped_is_marked(
 
 
 @EACH
-def test_a_stream_that_is_cut_in_the_middle_is_no_answer(lab: RunningLab, pool: urllib3.PoolManager, name: str) -> None:
+def test_a_stream_that_is_cut_in_the_middle_is_no_answer(lab: RunningLab, pool: Pool, name: str) -> None:
     lab.set(name, error_rate=1, error_kind="cut", tokens_per_s=1000)
     stream = Client(pool).stream(endpoint(lab, name), model(name), ASKED, timeout_ms=20_000)
     with pytest.raises(StreamCut):
@@ -190,7 +185,7 @@ def test_a_stream_that_is_cut_in_the_middle_is_no_answer(lab: RunningLab, pool: 
 
 
 @EACH
-def test_models_are_listed(lab: RunningLab, pool: urllib3.PoolManager, name: str) -> None:
+def test_models_are_listed(lab: RunningLab, pool: Pool, name: str) -> None:
     listing = list_models(pool, endpoint(lab, name), timeout_ms=20_000)
     assert listing.models == PROVIDERS[name].models
     assert listing.clock_ahead_s is not None

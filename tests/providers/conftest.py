@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.providers.client import Client, new_pool
+from app.providers.client import Client, Pool
 from tests.providers.server import Server
 
 
 @pytest.fixture(scope="session")
 def client() -> Client:
-    return Client(new_pool(4))
+    return Client(Pool(4))
 
 
 @pytest.fixture(scope="module")

@@ -14,13 +14,13 @@ import pytest
 
 from app.providers import canary
 from app.providers.canary import Canary
-from app.providers.client import Client, new_pool
+from app.providers.client import Client, Pool
 from tests.support.waiting import wait_until
 
 
 @pytest.fixture
 def bird() -> Iterator[Canary]:
-    made = Canary(Client(new_pool(8)), delay_ms=20)
+    made = Canary(Client(Pool(8)), delay_ms=20)
     yield made
     made.close()
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from app.errors import ConnectionLost, RateLimited
-from app.providers.client import Client, new_pool
+from app.providers.client import Client, Pool
 from app.providers.clock import CancelToken
 from tests.providers.calls import HELLO, endpoint
 from tests.providers.server import Received, Server, whole
@@ -21,7 +21,7 @@ PLAIN_AND_STREAMED = pytest.mark.parametrize("stream", [False, True], ids=["plai
 @pytest.fixture
 def client() -> Client:
     """With a pool of its own: these tests count connections."""
-    return Client(new_pool(4))
+    return Client(Pool(4))
 
 
 @pytest.fixture

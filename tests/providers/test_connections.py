@@ -13,12 +13,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from app.errors import ConnectionLost, Timeout
 from app.providers import connections
 from app.providers.base import ChatRequest, Message
-from app.providers.client import Client, new_pool
+from app.providers.client import Client, Pool
 from app.providers.clock import Call
 from tests.providers.calls import HELLO, KEY, ask, endpoint
 from tests.providers.server import Received, Server, chunked, whole
@@ -100,16 +99,15 @@ def test_every_address_of_a_name_is_tried(client: Client, fresh: Server) -> None
 @pytest.mark.parametrize(
     ("reasons", "kind"),
     [
-        ([OSError(errno.ENETUNREACH, "no IPv6"), ConnectionRefusedError(errno.ECONNREFUSED, "no")], NewConnectionError),
-        ([OSError(errno.ENETUNREACH, "no IPv6"), TimeoutError()], ConnectTimeoutError),
-        ([TimeoutError(), ConnectionRefusedError(errno.ECONNREFUSED, "no")], NewConnectionError),
+        ([OSError(errno.ENETUNREACH, "no IPv6"), ConnectionRefusedError(errno.ECONNREFUSED, "no")], ConnectionLost),
+        ([OSError(errno.ENETUNREACH, "no IPv6"), TimeoutError()], Timeout),
+        ([TimeoutError(), ConnectionRefusedError(errno.ECONNREFUSED, "no")], ConnectionLost),
     ],
 )
 def test_of_several_addresses_the_most_telling_failure_counts(reasons: list[OSError], kind: type[Exception]) -> None:
     for failures in (reasons, reasons[::-1]):
-        error = connections.Connection("h")._telling(failures)
-        assert type(error) is kind
-        assert not (isinstance(error.__cause__, OSError) and connections.is_local(error.__cause__))
+        told = connections.most_telling(failures)
+        assert type(connections.failure(told, Call(1000), ConnectionLost, "no connection")) is kind
 
 
 def test_warm_up_opens_the_connection_the_first_call_uses(client: Client, fresh: Server) -> None:
@@ -149,13 +147,13 @@ def test_calls_of_many_threads_do_not_mix(client: Client, fresh: Server) -> None
 def test_call_knows_the_deadline_that_has_passed() -> None:
     call = Call(timeout_ms=1000, first_token_limit_ms=10)
     assert call.timed_out().phase == "connect"
-    sock = SimpleNamespace(deadline_s=None)
-    call.run_on(sock)
+    connection = SimpleNamespace(deadline_s=None)
+    call.run_on(connection)
     assert call.timed_out().phase == "first_token"
-    assert sock.deadline_s == pytest.approx(call.started_s + 0.01)
+    assert connection.deadline_s == pytest.approx(call.started_s + 0.01)
     call.begin()
     assert call.timed_out().phase == "total"
-    assert sock.deadline_s == pytest.approx(call.started_s + 1)
+    assert connection.deadline_s == pytest.approx(call.started_s + 1)
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +179,7 @@ def secure(certificate: Path) -> Iterator[Server]:
 @pytest.fixture
 def trusting(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Client:
     monkeypatch.setenv("SSL_CERT_FILE", f"{certificate}.crt")
-    return Client(new_pool(2))
+    return Client(Pool(2))
 
 
 def test_tls_connection_is_kept_and_measured(trusting: Client, secure: Server) -> None:

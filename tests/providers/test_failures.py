@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import errno
-import http.client
 import inspect
 import socket
+import ssl
 import threading
 from collections.abc import Iterable, Iterator
 
 import pytest
-import urllib3
-from urllib3 import exceptions as foreign
-from urllib3.connection import HTTPConnection
 
 from app.errors import (
     ConnectionLost,
@@ -26,6 +23,7 @@ from app.errors import (
 from app.providers import http as ours
 from app.providers.client import Client
 from app.providers.clock import Call
+from app.providers.connections import failure
 from tests.providers.calls import HELLO, ask, endpoint
 from tests.providers.server import Hangup, Server, chunked, head, whole
 from tests.support.ports import free_port
@@ -183,7 +181,7 @@ def test_network_of_ours_that_has_no_way_there_is_not_held_against_the_provider(
         ([], False, ConnectionLost),  # before an answer
         ([], True, ConnectionLost),
         ([b"HTTP/1.1 20"], False, ConnectionLost),  # in the status line
-        ([b"HTTP/1.1 200 OK\r\ncontent-le"], False, UnusableAnswer),  # in the head, which looks like its end
+        ([b"HTTP/1.1 200 OK\r\ncontent-le"], False, ConnectionLost),  # in the head
         ([head(200, {"content-length": "99"}), PLAIN[:9]], False, ConnectionLost),  # in a plain body
         ([head(200, {"transfer-encoding": "chunked"}), b"ff\r\n{"], False, ConnectionLost),
         (list(chunked([SAID], end=False)), True, StreamCut),  # between two events
@@ -269,62 +267,36 @@ def test_stream_that_was_closed_gives_nothing_more(client: Client, server: Serve
     assert list(stream) == []
 
 
-POOL = urllib3.HTTPConnectionPool("127.0.0.1")
-CONNECTION = HTTPConnection("127.0.0.1")
-BECAUSE = "because"
-#: how to make each of urllib3's exceptions; the base classes stand for any that a later version adds
-MADE: dict[type[BaseException], tuple[object, ...]] = {
-    foreign.PoolError: (POOL, BECAUSE),
-    foreign.RequestError: (POOL, "/", BECAUSE),
-    foreign.ProxyError: (BECAUSE, OSError()),
-    foreign.MaxRetryError: (POOL, "/", OSError()),
-    foreign.HostChangedError: (POOL, "/"),
-    foreign.ReadTimeoutError: (POOL, "/", BECAUSE),
-    foreign.NewConnectionError: (CONNECTION, BECAUSE),
-    foreign.NameResolutionError: ("host", CONNECTION, socket.gaierror(-2, "unknown")),
-    foreign.EmptyPoolError: (POOL, BECAUSE),
-    foreign.FullPoolError: (POOL, BECAUSE),
-    foreign.ClosedPoolError: (POOL, BECAUSE),
-    foreign.IncompleteRead: (1, 2),
-    foreign.InvalidChunkLength: (urllib3.HTTPResponse(), b"x"),
-    foreign.HeaderParsingError: ([], b""),
-}
-FOREIGN = [kind for _, kind in inspect.getmembers(foreign, inspect.isclass) if issubclass(kind, foreign.HTTPError)]
-
-
-@pytest.mark.parametrize("kind", FOREIGN, ids=lambda kind: kind.__name__)
-def test_no_exception_of_urllib3_is_unmapped(kind: type[foreign.HTTPError]) -> None:
-    error = ours.failure(kind(*MADE.get(kind, (BECAUSE,))), Call(1000))
-    assert isinstance(error, ProviderError)
-    assert BECAUSE not in str(error)  # its words may name hosts and addresses
-
-
-def refused(number: int) -> foreign.NewConnectionError:
-    error = foreign.NewConnectionError(CONNECTION, BECAUSE)
-    error.__cause__ = OSError(number, "reason")
-    return error
+def refused(number: int) -> OSError:
+    return OSError(number, "reason")
 
 
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
-        (foreign.NameResolutionError("h", CONNECTION, socket.gaierror(-3, "try again")), LocalFailure),
+        (socket.gaierror(socket.EAI_AGAIN, "try again"), LocalFailure),
         (refused(errno.ECONNREFUSED), ConnectionLost),
         (refused(errno.ENETUNREACH), LocalFailure),
         (refused(errno.EHOSTUNREACH), LocalFailure),
         (refused(errno.EMFILE), LocalFailure),  # too many open files
         (refused(errno.EADDRNOTAVAIL), LocalFailure),  # out of ports
-        (foreign.ConnectTimeoutError(), Timeout),
-        (foreign.ReadTimeoutError(POOL, "/", BECAUSE), Timeout),
-        (foreign.ProtocolError("aborted", TimeoutError()), Timeout),  # while the request was being sent
-        (foreign.ProtocolError("aborted", ConnectionResetError(errno.ECONNRESET, "reset")), ConnectionLost),
-        (foreign.ProtocolError("aborted", OSError(errno.ENETDOWN, "down")), LocalFailure),
-        (foreign.ProtocolError("aborted", http.client.BadStatusLine("?")), ConnectionLost),
-        (foreign.SSLError("certificate verify failed"), ConnectionLost),
-        (foreign.DecodeError("gzip"), UnusableAnswer),
-        (foreign.InvalidHeader("Content-Length"), UnusableAnswer),
-        (foreign.ClosedPoolError(POOL, BECAUSE), LocalFailure),
+        (refused(errno.ECONNRESET), ConnectionLost),
+        (refused(errno.ENETDOWN), LocalFailure),
+        (BrokenPipeError(), ConnectionLost),
+        (TimeoutError(), Timeout),
+        (ssl.SSLError(errno.EACCES, "a number of TLS's own"), ConnectionLost),
+        (ssl.SSLCertVerificationError("certificate verify failed"), ConnectionLost),
     ],
 )
-def test_foreign_error_becomes_ours(error: foreign.HTTPError, kind: type[ProviderError]) -> None:
-    assert type(ours.failure(error, Call(1000))) is kind
+def test_what_a_socket_raises_becomes_ours(error: OSError, kind: type[ProviderError]) -> None:
+    assert type(failure(error, Call(1000), ConnectionLost, "no connection")) is kind
+
+
+def test_a_name_that_nobody_knows_is_not_held_against_the_provider(client: Client) -> None:
+    with pytest.raises(LocalFailure, match="name cannot be resolved"):
+        ask(client, endpoint("http://nowhere.invalid"), stream=False)
+
+
+def test_a_name_that_is_none_is_told_as_one_that_nobody_knows(client: Client) -> None:
+    with pytest.raises(LocalFailure, match="name cannot be resolved"):
+        ask(client, endpoint(f"http://{'x' * 70}.invalid"), stream=False)

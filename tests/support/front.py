@@ -17,7 +17,7 @@ from app.api import create_app
 from app.bootstrap import Running
 from app.domain.runtime_config import merge
 from app.live_config import dump
-from app.providers.client import Client, new_pool
+from app.providers.client import Client, Pool
 from tests.support.lab import RunningLab, running_lab
 from tests.support.system import build
 
@@ -61,7 +61,7 @@ def served(folder: Path, database_url: str | None = None, redis_url: str | None 
     redis_url = redis_url or f"unix://{folder}/nothing.sock"
     with running_lab() as lab:
         system = build(database_url, redis_url, folder, {"TOOLOO_LAB_URL": lab.url})
-        services = replace(system.services, client=Client(new_pool(256)))
+        services = replace(system.services, client=Client(Pool(256)))
         running = bootstrap.start(services, seed=1)
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         server = make_server("127.0.0.1", 0, create_app(running), threaded=True, request_handler=_Handler)

@@ -16,7 +16,7 @@ from app.bootstrap import Running
 from app.calls import Reply
 from app.domain.catalog import Target
 from app.gateway import ReplyStream
-from app.providers.client import Client, new_pool
+from app.providers.client import Client, Pool
 from tests.providers.server import Received, Server, chunked, whole
 from tests.support.system import ROOT, System, build
 
@@ -134,7 +134,7 @@ def upstreams(
         stack.callback(system.close)
         services = replace(
             system.services,
-            client=Client(new_pool(16)),
+            client=Client(Pool(16)),
             policy=replace(
                 system.services.policy,
                 gateway=replace(system.services.policy.gateway, **policy),  # type: ignore[arg-type]  # by name
