@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
 from typing import Any
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response
 
 from app.api import (
     auth,
@@ -42,7 +41,6 @@ class _Flask(Flask):
 def create_app(running: Running) -> Flask:
     app = _Flask("tooloo", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
-    app.before_request(_name_request)
     app.after_request(_show_name)
     envelope.handle_errors(app)
     services = running.gateway.services
@@ -66,12 +64,7 @@ def create_app(running: Running) -> Flask:
     return app
 
 
-def _name_request() -> None:
-    given = request.headers.get("X-Request-Id", "")
-    g.request_id = given if given.isascii() and given.isprintable() and 0 < len(given) <= 100 else uuid.uuid4().hex
-
-
 def _show_name(response: Response) -> Response:
-    response.headers["X-Request-Id"] = g.get("request_id", "")
+    response.headers["X-Request-Id"] = envelope.request_id()
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response

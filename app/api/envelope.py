@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -31,8 +32,16 @@ def ok(data: object, status: int = 200, **headers: str) -> Response:
     return json_response({"success": True, "data": data}, status, headers)
 
 
+def request_id() -> str:
+    """What the caller calls this request, else a name of ours."""
+    if "request_id" not in g:
+        given = request.headers.get("X-Request-Id", "")
+        g.request_id = given if given.isascii() and given.isprintable() and 0 < len(given) <= 100 else uuid.uuid4().hex
+    return str(g.request_id)
+
+
 def failed(code: str, message: str, status: int, field: str | None = None) -> Response:
-    error = {"code": code, "message": message[:MESSAGE_LIMIT], "requestId": g.get("request_id", "")}
+    error = {"code": code, "message": message[:MESSAGE_LIMIT], "requestId": request_id()}
     if field is not None:
         error["field"] = field[:MESSAGE_LIMIT]
     return json_response({"success": False, "error": error}, status)

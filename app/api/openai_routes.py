@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException
 
 from app.api import openai_answer, openai_models, openai_request
 from app.api.current import gateway
-from app.api.envelope import body
+from app.api.envelope import body, request_id
 from app.api.streaming import event_stream
 from app.errors import AllAttemptsFailed, NotFound, PayloadTooLarge, ProviderError, TooLooError
 
@@ -101,7 +101,7 @@ def _http(error: HTTPException) -> Response:
 def _unforeseen(error: Exception) -> Response:
     """As app.api.envelope does it, in the other shape."""
     log.exception("unforeseen error", path=request.path, error=repr(error))
-    message = f"something went wrong here; the log has it under {g.get('request_id', '')}"
+    message = f"something went wrong here; the log has it under {request_id()}"
     return _json(openai_answer.body(500, message, "internal_error"), 500)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.domain.catalog import Provider
 from app.timing import Timing as Timing
@@ -123,8 +123,7 @@ class Answer:
     asked_model: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Delta:
+class Delta(NamedTuple):
     """A piece of a streamed answer, as soon as it is known."""
 
     text: str = ""

@@ -6,7 +6,7 @@ https://platform.openai.com/docs/api-reference/chat · https://api-docs.deepseek
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -157,13 +157,13 @@ def read_answer(data: bytes, draft: Draft) -> None:
         pass
 
 
-def read_event(event: Event, draft: Draft) -> Iterator[Delta]:
+def read_event(event: Event, draft: Draft) -> Iterable[Delta]:
     if event.data.strip() == b"[DONE]":
         draft.done = draft.complete = True
-        return
+        return ()
     if event.name == b"error":  # whatever its shape
         raise error_inside(event.data)
-    yield from _read(event.data, draft)
+    return _read(event.data, draft)
 
 
 def _read(data: bytes, draft: Draft) -> Iterator[Delta]:
