@@ -1,8 +1,9 @@
-"""The gateway beside a bare pass-through and LiteLLM's proxy: python -m tests.bench gateway [--seconds 4] [--runs 3]
+"""The gateway beside a bare pass-through, LiteLLM and Portkey: python -m tests.bench gateway [--seconds 4] [--runs 3]
 
 All are served by two processes each, in front of one upstream that costs next to nothing; what is measured takes
 turns, and each figure is the median of --runs. The machine is shared by all of them and by the load, so only ratios
-within one run mean anything. `--without-litellm` leaves it out. The bars are those of docs/gateway.md.
+within one run mean anything. `--without-others` leaves LiteLLM and Portkey out; the latter takes part in the requests
+per second only, as that is what there is a bar for. The bars are those of docs/gateway.md.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.bench.gateway import servers
-from tests.bench.gateway.load import Taken, closed_loop, median, open_loop, request, streams
+from tests.bench.gateway.load import Taken, closed_loop, median, open_loop, streams
 from tests.bench.gateway.servers import Server
 
 CALLERS = (1, 32, 200)
@@ -31,15 +33,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=4)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--without-litellm", action="store_true")
+    parser.add_argument("--without-others", action="store_true")
     args = parser.parse_args()
     print(f"{os.cpu_count()} cores, load average before: {os.getloadavg()[0]:.1f}")
-    with _all(not args.without_litellm) as everything:
+    with _all(not args.without_others) as everything:
         direct, *gateways = everything
         figures: Figures = {each.name: {} for each in everything}
         for server in gateways:
-            asyncio.run(closed_loop(server.port, request(server.path, server.model, stream=False), 8, 2))
+            asyncio.run(closed_loop(server.port, server.message(stream=False), 8, 2))
         _throughput(gateways, figures, args.runs, args.seconds)
+        everything = [each for each in everything if each.name != "Portkey"]
         servers.set_delay(direct.port, DELAY_MS)
         _latency(everything, figures, args.runs, args.seconds)
         servers.set_delay(direct.port, 0)
@@ -49,7 +52,7 @@ def main() -> None:
 
 
 @contextmanager
-def _all(with_litellm: bool) -> Iterator[list[Server]]:
+def _all(with_others: bool) -> Iterator[list[Server]]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tooloo-bench-")))
         log = folder / "log"
@@ -60,8 +63,10 @@ def _all(with_litellm: bool) -> Iterator[list[Server]]:
             stack.enter_context(servers.ours(direct.port, folder, log)),
             stack.enter_context(servers.pass_through(direct.port, log)),
         ]
-        if with_litellm:
+        if with_others:
             found.append(stack.enter_context(servers.litellm(direct.port, folder, log)))
+        if with_others and shutil.which("npm"):
+            found.append(stack.enter_context(servers.portkey(direct.port, folder, log)))
         yield found
 
 
@@ -72,7 +77,7 @@ def _throughput(gateways: Sequence[Server], figures: Figures, runs: int, seconds
             for server in gateways:
                 servers.settle(gateways)
                 before = server.cpu_s()
-                message = request(server.path, server.model, stream=False)
+                message = server.message(stream=False)
                 got = asyncio.run(closed_loop(server.port, message, callers, seconds))
                 taken[server.name].append((got, server.cpu_s() - before))
         for name, several in taken.items():
@@ -90,7 +95,7 @@ def _latency(everything: Sequence[Server], figures: Figures, runs: int, seconds:
         for _ in range(runs):
             for server in everything:
                 servers.settle(everything)
-                message = request(server.path, server.model, stream=False)
+                message = server.message(stream=False)
                 taken[server.name].append(asyncio.run(open_loop(server.port, message, rate, seconds)))
         for name, several in taken.items():
             for share in (0.5, 0.95, 0.99):
@@ -105,9 +110,7 @@ def _streams(everything: Sequence[Server], figures: Figures, runs: int, seconds:
         for server in everything:
             servers.settle(everything)
             before = server.cpu_s()
-            got = asyncio.run(
-                streams(server.port, request(server.path, server.model, stream=True), STREAMS, max(seconds, 4))
-            )
+            got = asyncio.run(streams(server.port, server.message(stream=True), STREAMS, max(seconds, 4)))
             taken[server.name].append((got, server.cpu_s() - before, server.memory_mb()))
     for name, several in taken.items():
         mine = figures[name]
@@ -143,6 +146,10 @@ def _bars(figures: Figures) -> None:
     _bar(f"{first}, over direct", ours[first] - direct[first], 10, most=True)
     if other is not None:
         _beside(ours, other)
+    if (portkey := figures.get("Portkey")) is not None:
+        for callers, least in ((32, 1.5), (200, 1)):
+            name = f"requests/s, c={callers}"
+            _bar(f"c={callers}, × Portkey", ours[name] / max(portkey[name], 1e-9), least)
 
 
 def _beside(ours: Mapping[str, float], other: Mapping[str, float]) -> None:

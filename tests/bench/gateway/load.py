@@ -6,7 +6,7 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 KEY = "bench"
@@ -31,14 +31,15 @@ class Taken:
         return len(self.ms) / self.seconds if self.seconds else 0.0
 
 
-def request(path: str, model: str, *, stream: bool) -> bytes:
+def request(path: str, model: str, *, stream: bool, headers: Mapping[str, str] | None = None) -> bytes:
     messages = [{"role": "user", "content": "What is a mutex? Answer in one sentence."}]
     body = json.dumps({"model": model, "messages": messages, "stream": stream}).encode()
     head = (
         f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {KEY}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
     )
-    return head.encode() + body
+    more = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
+    return f"{head}{more}\r\n".encode() + body
 
 
 class Caller:

@@ -9,17 +9,19 @@ import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 
-from tests.bench.gateway.load import KEY
+from tests.bench.gateway.load import KEY, request
 from tests.support.ports import free_port
 from tests.support.system import ROOT
 
 LITELLM = "litellm[proxy]==1.106.0"
 LITELLM_VENV = ROOT / "build" / "litellm"
+PORTKEY = "@portkey-ai/gateway@1.15.2"
+PORTKEY_FOLDER = ROOT / "build" / "portkey"
 PROCESSES = 2
 READY_S = 300
 #: LiteLLM writes its logs and callbacks for seconds after its last answer
@@ -33,6 +35,11 @@ class Server:
     path: str
     model: str
     process: subprocess.Popen[bytes] | None = None
+    #: sent with each request
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def message(self, *, stream: bool) -> bytes:
+        return request(self.path, self.model, stream=stream, headers=self.headers)
 
     def _tree(self) -> list[psutil.Process]:
         if self.process is None:
@@ -159,6 +166,33 @@ def ours(upstream_port: int, folder: Path, log: Path) -> Iterator[Server]:
         server = Server("TooLoo", int(environment["TOOLOO_PORT"]), "/v1/chat/completions", "auto", process)
         wait_for(server, f"http://127.0.0.1:{server.port}/healthz", log)
         yield server
+
+
+#: as many processes of it as of the others, on one port
+CLUSTER = """
+import cluster from "node:cluster";
+if (cluster.isPrimary) {{ for (let n = 0; n < {processes}; n++) cluster.fork(); }} else {{ await import("{server}"); }}
+"""
+
+
+@contextmanager
+def portkey(upstream_port: int, folder: Path, log: Path) -> Iterator[Server]:
+    """Portkey's open gateway, in a folder of its own under build/; needs npm."""
+    server = PORTKEY_FOLDER / "node_modules" / "@portkey-ai" / "gateway" / "build" / "start-server.js"
+    if not server.exists():
+        print(f"installing {PORTKEY} into {PORTKEY_FOLDER} (once)", flush=True)
+        npm = ["npm", "install", "--prefix", str(PORTKEY_FOLDER), "--no-audit", "--no-fund", "--silent", PORTKEY]
+        PORTKEY_FOLDER.mkdir(parents=True, exist_ok=True)
+        subprocess.run(npm, check=True)
+    script = folder / "portkey.mjs"
+    script.write_text(CLUSTER.format(processes=PROCESSES, server=server))
+    port = free_port()
+    command = ["node", str(script), f"--port={port}", "--headless"]
+    with run("portkey", command, {"TRUSTED_CUSTOM_HOSTS": "127.0.0.1"}, log) as process:
+        headers = {"x-portkey-provider": "openai", "x-portkey-custom-host": f"http://127.0.0.1:{upstream_port}"}
+        found = Server("Portkey", port, "/v1/chat/completions", "bench", process, headers)
+        wait_for(found, f"http://127.0.0.1:{port}/", log)
+        yield found
 
 
 CONFIG = """
