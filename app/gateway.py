@@ -139,7 +139,7 @@ class Gateway:
             reasons = "; ".join(f"{name}: {why}" for name, why in services.left_out(config).items())
             raise NoTarget(f"no provider can answer ({reasons})")
         return Trip(
-            services, self.recorder, self.breakers, self.metrics, self._log_limit, call, config, plan, route, stream
+            services, call, config, plan, route, stream, self.recorder, self.breakers, self.metrics, self._log_limit
         )
 
     def _pinned(self, call: Call, plan: Plan, config: RuntimeConfig) -> Route:

@@ -1,6 +1,7 @@
-"""One request on its way: its clock, its attempts, and what is written down of them.
+"""One request on its way: its clock, its attempts, its breakers and its end.
 
-Nothing in here waits: outcomes, the request's log entry and its numbers go to memory, and from there elsewhere.
+Nothing in here waits: outcomes, the request's log entry (app.trip_rows makes both) and its numbers go to memory, and
+from there elsewhere.
 """
 
 from __future__ import annotations
@@ -8,18 +9,13 @@ from __future__ import annotations
 import time
 from bisect import insort
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from app import live_config
+from app import live_config, trip_rows
 from app.breakers import Breakers
-from app.calls import Attempt, Call, Reply, attempt_json
-from app.domain import router
+from app.calls import Attempt, Reply
 from app.domain.catalog import Provider, Target
-from app.domain.ranking import Plan
-from app.domain.router import Route
-from app.domain.runtime_config import RuntimeConfig
 from app.errors import AllAttemptsFailed, Hedged, ProviderError, Timeout, TooLooError, Unsupported
 from app.evidence import Entry, Recorder
 from app.metrics import OK, Metrics
@@ -27,37 +23,18 @@ from app.providers.base import Answer, ChatRequest, Endpoint, Timing, Usage
 from app.providers.draft import CHARACTERS_PER_TOKEN, Draft
 from app.providers.prices import answer_cost, cost_usd
 from app.request_log import Limit, sampled
-from app.services import Services
+from app.trip_rows import Facts, Row
 
-#: of the outcomes table
-Row = dict[str, Any]
 #: error class of an attempt whose client went away before its end; counts for and against nobody
 CLIENT_GONE = "client_gone"
 
 
 @dataclass(slots=True)
-class Trip:
-    services: Services
+class Trip(Facts):
     recorder: Recorder
     breakers: Breakers
     metrics: Metrics
     log_limit: Limit
-    call: Call
-    config: RuntimeConfig
-    plan: Plan
-    route: Route
-    stream: bool
-    started_s: float = field(default_factory=time.perf_counter)
-    #: in the order in which they were called; the last, or the last two, may not have ended
-    called: list[Target] = field(default_factory=list)
-    #: those that have ended, in the order of `called`
-    attempts: list[Attempt] = field(default_factory=list)
-    #: those that have no way to do what is asked: no call was made
-    passed_over: list[Attempt] = field(default_factory=list)
-    #: spent beside the answer, on calls that a hedge made needless
-    hedged_usd: float = 0.0
-    #: of the prompts, and of what came back
-    hedged_tokens: tuple[int, int] = (0, 0)
 
     def targets(self) -> Iterator[Target]:
         """The targets to call, one after the other, while there is time; one on trial for another request last."""
@@ -95,9 +72,6 @@ class Trip:
         mine = self.config.providers.get(target.provider)
         return int(min(left, self._provider(target).timeout_ms if mine is None else mine.timeout))
 
-    def elapsed_ms(self) -> float:
-        return (time.perf_counter() - self.started_s) * 1000
-
     def endpoint(self, target: Target) -> Endpoint:
         return self.services.endpoints[target.provider]
 
@@ -113,7 +87,8 @@ class Trip:
         self._attempted(attempt)
         latency_ms = self.elapsed_ms()
         self.metrics.answered(target.provider, latency_ms, cost, answer.usage.prompt, answer.usage.completion)
-        self._end(self._outcome(attempt, answer.timing, answer.usage, cost), answer.usage, cost, served=target)
+        outcome = trip_rows.outcome(self, attempt, answer.timing, answer.usage, cost)
+        self._end(outcome, answer.usage, cost, served=target)
         return Reply(
             request_id=self.call.request_id,
             answer=answer,
@@ -122,7 +97,7 @@ class Trip:
             explored=self.route.explored,
             attempts=tuple(self.attempts),
             latency_ms=latency_ms,
-            cost_usd=self._with_hedged(cost),
+            cost_usd=self.with_hedged(cost),
             simulated=self.services.simulated,
         )
 
@@ -158,7 +133,7 @@ class Trip:
         cost = self._spent(target, usage)
         self.hedged_usd += cost or 0.0
         self.hedged_tokens = (self.hedged_tokens[0] + usage.prompt, self.hedged_tokens[1] + usage.completion)
-        outcome = self._outcome(attempt, None, usage, cost, error_class=error.code, counts=error.counts)
+        outcome = trip_rows.outcome(self, attempt, None, usage, cost, error_class=error.code, counts=error.counts)
         if outcome is not None:
             self._hand_over({"outcome": outcome})
 
@@ -190,10 +165,10 @@ class Trip:
         """The end of a stream whose client went away: paid for as far as it came, good or bad for nobody."""
         self.breakers.release(target)
         attempt = Attempt(target, False, timing.total_ms)
-        insort(self.attempts, attempt, key=self._place)
+        insort(self.attempts, attempt, key=self.place)
         self.metrics.attempt(target, CLIENT_GONE)
         cost = self._spent(target, usage)
-        outcome = self._outcome(attempt, timing, usage, cost, error_class=CLIENT_GONE, counts=False)
+        outcome = trip_rows.outcome(self, attempt, timing, usage, cost, error_class=CLIENT_GONE, counts=False)
         self._end(outcome, usage, cost, served=target, status=CLIENT_GONE)
 
     def used(self, target: Target, characters: int = 0) -> Usage:
@@ -215,55 +190,12 @@ class Trip:
     ) -> Row | None:
         attempt = Attempt(target, False, error.timing.total_ms if error.timing else 0.0, error)
         self._attempted(attempt)
-        return self._outcome(attempt, error.timing, usage, cost, error_class=error.code, counts=error.counts)
-
-    def _place(self, attempt: Attempt) -> int:
-        return self.called.index(attempt.target)
+        return trip_rows.outcome(self, attempt, error.timing, usage, cost, error_class=error.code, counts=error.counts)
 
     def _attempted(self, attempt: Attempt) -> None:
-        insort(self.attempts, attempt, key=self._place)
+        insort(self.attempts, attempt, key=self.place)
         self.breakers.observe(attempt.target, attempt.error, _now())
         self.metrics.attempt(attempt.target, OK if attempt.error is None else attempt.error.code)
-
-    def _outcome(
-        self,
-        attempt: Attempt,
-        timing: Timing | None,
-        usage: Usage | None,
-        cost: float | None,
-        *,
-        error_class: str | None = None,
-        counts: bool = True,
-    ) -> Row | None:
-        """An attempt as evidence; None where the config says that none is collected."""
-        if not (self.config.global_.enabled and self.config.features.metrics_collection):
-            return None
-        number = self._place(attempt) + 1
-        first = number == 1 and not self.passed_over
-        return {
-            "request_id": self.call.request_id,
-            "attempt": number,
-            "at": _now().isoformat(),
-            "provider": attempt.target.provider,
-            "model": attempt.target.model,
-            "task_type": self.call.task_type.value,
-            "segment": self.call.segment,
-            "success": attempt.success,
-            "latency_ms": attempt.latency_ms,
-            "ttft_ms": timing.first_token_ms if timing else None,
-            "connect_ms": timing.connect_ms if timing else None,
-            **_tokens(usage),
-            "reasoning_tokens": usage.reasoning if usage else None,
-            "cached_tokens": usage.cached if usage else None,
-            "tokens_estimated": bool(usage and usage.estimated),
-            "cost_usd": cost,
-            "error_class": error_class,
-            "counts": counts,
-            "simulated": self.services.simulated,
-            "explored": self.route.explored and first,
-            "propensity": self.route.propensity if first else None,
-            "revision": self.config.revision,
-        }
 
     def _end(
         self,
@@ -278,55 +210,26 @@ class Trip:
         """Count the request, and hand its last outcome and its log entry over: with all it cost, by who served it."""
         ended = status or (OK if error is None else error.code)
         self.metrics.request(ended, stream=self.stream)
-        entry: dict[str, Any] = {
-            "request_id": self.call.request_id,
-            "at": _now().isoformat(),
-            "key": self.call.key,
-            "segment": self.call.segment,
-            "task_type": self.call.task_type.value,
-            "asked": self.call.asked,
-            "stream": self.stream,
-            "status": ended,
-            "provider": served.provider if served else None,
-            "model": served.model if served else None,
-            "latency_ms": round(self.elapsed_ms(), 1),
-            **_tokens(usage, self.hedged_tokens),
-            "cost_usd": self._with_hedged(cost),
-            "simulated": self.services.simulated,
-            "revision": self.config.revision,
-        }
+        entry = trip_rows.log_entry(self, ended, served, usage, cost)
         request: Entry = {"request": lambda: {**entry, **self._explained(ended)}}
         self._hand_over(request if outcome is None else {"outcome": outcome, **request})
-
-    def _with_hedged(self, cost: float | None) -> float | None:
-        return self.hedged_usd + (cost or 0.0) if self.hedged_usd else cost
 
     def _hand_over(self, entry: Entry) -> None:
         if not self.recorder.add(entry):
             self.metrics.dropped()
 
-    def _explained(self, ended: str) -> dict[str, Any]:
+    def _explained(self, ended: str) -> Row:
         """Attempts and explanation, worked out by the recorder's thread.
 
         Empty where the policy does not keep the request: then it counts in the usage, and that is all. Those that did
         not go straight through are not sampled, and have room of their own: it is they that people ask about.
         """
-        straight = ended == OK and len(self.attempts) == 1 and not self.passed_over
+        straight = trip_rows.went_straight(self, ended)
         if straight and not sampled(self.call.request_id, self.services.policy.gateway.log_share):
             return {}
         if not self.log_limit.takes(time.monotonic(), urgent=not straight):
             return {}
-        return {
-            "attempts": [attempt_json(attempt) for attempt in (*self.passed_over, *self.attempts)],
-            "explanation": router.explanation_json(self.plan, self.route),
-        }
-
-
-def _tokens(usage: Usage | None, hedged: tuple[int, int] = (0, 0)) -> dict[str, int | None]:
-    return {
-        "prompt_tokens": usage.prompt + hedged[0] if usage else None,
-        "completion_tokens": usage.completion + hedged[1] if usage else None,
-    }
+        return trip_rows.explained(self)
 
 
 def _now() -> datetime:
