@@ -85,7 +85,7 @@ def affordable(
         spent_usd=measured.spent_usd(session, names, DAY, simulated=services.simulated),
     )
     costs = _expected(services, measured.expected_costs(session, targets, DAY), targets, prompts, now)
-    trimmed = budget.trim(costs, measured.prompts_before(session), allowance.usd)
+    trimmed = budget.trim(costs, measured.last_asked(session, services.policy.rounds.history), allowance.usd)
     kept = [prompt for prompt in prompts if prompt.id in trimmed.prompts]
     return Affordable(kept, trimmed.cost_usd, budget.insight(allowance, trimmed))
 

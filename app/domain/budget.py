@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from app.domain.insights import Insight
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +48,17 @@ class Trimmed:
     over_usd: float = 0.0
 
 
-def trim(costs_usd: Mapping[str, float], measured_last: Sequence[str], usd: float) -> Trimmed:
+def trim(costs_usd: Mapping[str, float], last_asked: Mapping[str, datetime], usd: float) -> Trimmed:
     """As many prompts as `usd` allows; a prompt is asked of every target or of none, so that no provider is favoured.
 
-    `costs_usd`: per prompt, over all targets. `measured_last`: the prompts of the round before, that give way first:
-    under a budget that allows half of the prompts, each is asked every other time.
+    `costs_usd`: per prompt, over all targets. `last_asked`: those that were asked longest ago come first, whatever they
+    cost, so that each is asked again and again unless it alone costs more than `usd`.
     """
     if sum(costs_usd.values()) <= usd:
         return Trimmed(tuple(costs_usd), (), sum(costs_usd.values()))
-    again = set(measured_last)
     kept: set[str] = set()
     left_usd = usd
-    for prompt in sorted(costs_usd, key=lambda each: (each in again, costs_usd[each], each)):
+    for prompt in sorted(costs_usd, key=lambda each: (last_asked.get(each, _NEVER), costs_usd[each], each)):
         if costs_usd[prompt] <= left_usd:
             kept.add(prompt)
             left_usd -= costs_usd[prompt]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, case, func, select
@@ -114,10 +114,12 @@ def round_usd(session: Session, round_id: str) -> float:
     return float(session.scalar(select(func.sum(cost)).where(Probe.round_id == round_id)) or 0.0)
 
 
-def prompts_before(session: Session) -> list[str]:
-    """The prompts of the latest round that measured any."""
-    latest = select(Round.id).where(Round.expected_n > 0).order_by(Round.planned_at.desc()).limit(1).scalar_subquery()
-    return list(session.scalars(select(Probe.prompt_id).where(Probe.round_id == latest).distinct()))
+def last_asked(session: Session, limit: int) -> dict[str, datetime]:
+    """When each prompt of the latest `limit` rounds was planned last."""
+    rows = select(Round.id, Round.planned_at).where(Round.expected_n > 0).order_by(Round.planned_at.desc()).limit(limit)
+    latest = rows.subquery()
+    asked = select(Probe.prompt_id, func.max(latest.c.planned_at)).join(latest, latest.c.id == Probe.round_id)
+    return {row[0]: row[1] for row in session.execute(asked.group_by(Probe.prompt_id))}
 
 
 def judgeable(session: Session, round_id: str, limit: int) -> list[Probe]:
