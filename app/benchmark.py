@@ -19,13 +19,13 @@ from sqlalchemy.orm import Session
 
 from app import evidence, judge, live_config, probing, steering
 from app import keys as api_keys
-from app.domain import optimizer
+from app.domain import budget, optimizer
 from app.domain.catalog import Provider, Target
 from app.domain.policy import RoundPolicy
-from app.domain.rounds import ProbeKey
+from app.domain.rounds import Coverage, ProbeKey, coverage
 from app.domain.runtime_config import RuntimeConfig
 from app.errors import DependencyUnavailable, NoTarget, OverBudget, TooLooError
-from app.models import Probe, RoundStatus
+from app.models import Probe, Round, RoundStatus
 from app.planning import Selection, affordable, selected_prompts, selected_targets
 from app.review import insight_json, review
 from app.services import Services
@@ -336,7 +336,9 @@ def _digest(services: Services, round_id: str) -> bool:
         current = revisions.latest(session) or services.config.value
         probes = rounds.probes(session, [round_id])
         complete = not any(probe.error_class in {NOT_RUN, WORKER_LOST} for probe in probes)
-        degraded = rounds.is_degraded(session, round_id)
+        record = rounds.get(session, round_id)
+        assert record is not None  # it is locked
+        covered = _coverage(services, current, record, probes)
         measured = [history.of_probe(probe) for probe in probes if probe.latency_ms is not None]
         before = evidence.held_or_rebuilt(session, learned, services.policy)
         card = before.close_round(measured, services.policy)
@@ -349,12 +351,15 @@ def _digest(services: Services, round_id: str) -> bool:
             current.global_.provider_weights,
             current.global_.exploration_rate,
             services.policy,
-            complete=complete and not degraded and _is_whole(services, current, probes),
+            complete=complete and not record.degraded and covered is not Coverage.PART,
+            trimmed=covered is Coverage.TRIMMED,
             now=now,
         )
         status = RoundStatus.DONE if complete else RoundStatus.PARTIAL
         applies = current.features.auto_optimization and current.global_.enabled
-        said = [each for each in result.insights if not (degraded and each.kind == "partial")]  # it says why itself
+        said = [
+            each for each in result.insights if not (record.degraded and each.kind == "partial")
+        ]  # it says why itself
         insights = [*said, *(steering.pinned(current, result) if applies else [steering.proposal(current, result)])]
         rounds.close(session, round_id, status, [insight_json(insight) for insight in insights])
         config = current
@@ -379,13 +384,15 @@ def _digest(services: Services, round_id: str) -> bool:
     return True
 
 
-def _is_whole(services: Services, config: RuntimeConfig, probes: Sequence[Probe]) -> bool:
-    """Did the round measure all that could be measured? One of a chosen part says nothing about the others."""
-    left_out = services.left_out(config)
-    targets = {target for target in services.targets if target.provider not in left_out}
-    prompts = {prompt.id for prompt in services.prompts if prompt.enabled}
-    measured = {(Target(probe.provider, probe.model), probe.prompt_id) for probe in probes}
-    return measured >= {(target, prompt) for target in targets for prompt in prompts}
+def _coverage(services: Services, config: RuntimeConfig, record: Round, probes: Sequence[Probe]) -> Coverage:
+    unavailable = services.left_out(config)
+    return coverage(
+        asked={(Target(probe.provider, probe.model), probe.prompt_id) for probe in probes},
+        targets=[target for target in services.targets if target.provider not in unavailable],
+        prompts=[prompt.id for prompt in services.prompts if prompt.enabled],
+        left_out=budget.left_out(record.notes),
+        least=services.policy.budget.least_prompts,
+    )
 
 
 # ── reap ─────────────────────────────────────────────────────────────────────────────────────────────────────────────

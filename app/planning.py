@@ -87,7 +87,7 @@ def affordable(
     costs = _expected(services, measured.expected_costs(session, targets, DAY), targets, prompts, now)
     trimmed = budget.trim(costs, measured.last_asked(session, services.policy.rounds.history), allowance.usd)
     kept = [prompt for prompt in prompts if prompt.id in trimmed.prompts]
-    return Affordable(kept, trimmed.cost_usd, budget.insight(allowance, trimmed))
+    return Affordable(kept, trimmed.cost_usd, budget.insight(allowance, trimmed, limits.least_prompts))
 
 
 def _expected(

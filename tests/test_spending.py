@@ -13,12 +13,15 @@ from sqlalchemy import text
 from app import benchmark
 from app.cli.kickoff import first_round
 from app.errors import OverBudget
+from app.models import Probe, ProbeStatus
 from app.planning import Selection
 from app.store import database, rounds
 from tests.rounds import costs, every_round, probes, run_round, said, the_round, with_policy, work_off
-from tests.support.system import System, build
+from tests.support.system import Behaviour, System, answer, build
 
-PROVIDERS = ("deepseek", "gemini", "anthropic", "openai")
+UNEQUAL = {"deepseek": 240.0, "gemini": 350.0, "anthropic": 450.0, "openai": 520.0}
+PROVIDERS = tuple(UNEQUAL)
+PROMPTS = ("simple-qa", "code-javascript", "explanation", "summarisation", "creative-writing", "data-extraction")
 
 
 @pytest.fixture
@@ -61,6 +64,47 @@ def test_a_round_over_its_cap_leaves_out_the_same_prompts_for_every_provider(pai
     second, third = ({p.prompt_id for p in probes(paid, run_round(paid))} for _ in range(2))
     assert second >= every - asked["openai"]
     assert third >= every - second
+
+
+@pytest.mark.parametrize(
+    ("round_usd", "selection", "weights"),
+    [
+        (0.21, Selection(), (0.5, 0.2, 0.3)),  # five prompts of four targets
+        (0.17, Selection(), (0.4, 0.3, 0.3)),  # four: too few
+        (0.13, Selection(PROVIDERS[:2]), (0.4, 0.3, 0.3)),
+        (0.21, Selection((), PROMPTS), (0.4, 0.3, 0.3)),
+    ],
+    ids=["all that a budget allows", "too few", "chosen providers", "chosen prompts"],
+)
+def test_a_trimmed_round_moves_weights_unless_a_person_chose_or_too_little_is_left(
+    paid: System, round_usd: float, selection: Selection, weights: tuple[float, float, float]
+) -> None:
+    run_round(paid)
+    paid = with_policy(paid, budget={"round_usd": round_usd})
+    paid.client.behaviours |= {name: at(latency_ms) for name, latency_ms in UNEQUAL.items()}
+
+    round_id = benchmark.start_round(paid.services, "manual", selection)
+    work_off(paid)
+
+    assert the_round(paid, round_id).status == "done"
+    assert "left out for every provider: " in said(paid, round_id, "budget")[0]
+    assert weights_in_force(paid) == weights
+    assert bool(said(paid, round_id, "partial")) == (weights == (0.4, 0.3, 0.3))
+
+
+def test_a_trimmed_round_of_which_a_probe_did_not_run_moves_no_weights(paid: System) -> None:
+    run_round(paid)
+    paid = with_policy(paid, budget={"round_usd": 0.25})
+    paid.client.behaviours |= {name: at(latency_ms) for name, latency_ms in UNEQUAL.items()}
+    round_id = benchmark.start_round(paid.services)
+    with database.transaction(paid.services.sessions) as session:
+        lost = session.query(Probe).filter_by(round_id=round_id).limit(1).one()
+        lost.status, lost.error_class, lost.counts = ProbeStatus.ERROR, rounds.NOT_RUN, False
+
+    work_off(paid)
+
+    assert the_round(paid, round_id).status == "partial"
+    assert weights_in_force(paid) == (0.4, 0.3, 0.3)
 
 
 def test_a_slot_that_the_day_cannot_pay_for_is_skipped_once_and_says_so(paid: System) -> None:
@@ -147,6 +191,16 @@ def test_rounds_in_turn_start_no_cooldown(system: System) -> None:
     run_round(system)
 
     assert benchmark.request_extra_round(system.services, "drift", "slow") is not None
+
+
+def at(latency_ms: float) -> Behaviour:
+    return lambda model, request: answer(latency_ms=latency_ms, cost_usd=0.01)
+
+
+def weights_in_force(system: System) -> tuple[float, float, float]:
+    system.services.config.refresh(system.services.redis)
+    weights = system.services.config.value.global_.provider_weights
+    return (weights.latency, weights.cost, weights.reliability)
 
 
 def _age(system: System, round_id: str, by: timedelta) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from app.domain.insights import Insight
 
+#: of the insight, by which a round remembers what was taken from it
+KIND = "budget"
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -70,8 +72,8 @@ def trim(costs_usd: Mapping[str, float], last_asked: Mapping[str, datetime], usd
     )
 
 
-def insight(allowance: Allowance, trimmed: Trimmed) -> Insight | None:
-    """What the budget did to the round; None: nothing."""
+def insight(allowance: Allowance, trimmed: Trimmed, least: int) -> Insight | None:
+    """What the budget did to the round; None: nothing. `least`: prompts with which it still moves weights."""
     if not trimmed.left_out:
         return None
     data: dict[str, Any] = {
@@ -82,9 +84,16 @@ def insight(allowance: Allowance, trimmed: Trimmed) -> Insight | None:
     }
     expected = f"the round would cost about {money(trimmed.wanted_usd)}, and {allowance.reason}"
     if not trimmed.prompts:
-        return Insight("budget", f"budget: {expected}: round skipped", data)
-    names = ", ".join(trimmed.left_out)
-    return Insight("budget", f"budget: {expected}: left out for every provider: {names}", data)
+        return Insight(KIND, f"budget: {expected}: round skipped", data)
+    text = f"budget: {expected}: left out for every provider: {', '.join(trimmed.left_out)}"
+    if len(trimmed.prompts) < least:
+        text += f"; what is left ({len(trimmed.prompts)} of at least {least} prompts) moves no weights"
+    return Insight(KIND, text, data)
+
+
+def left_out(notes: Iterable[Mapping[str, Any]]) -> frozenset[str]:
+    """The prompts that the budget took from a round, by the round's own notes."""
+    return frozenset(prompt for note in notes if note["kind"] == KIND for prompt in note["data"]["leftOut"])
 
 
 def money(usd: float) -> str:

@@ -32,9 +32,11 @@ class Names:
         return target.provider if self._models[target.provider] == 1 else str(target)
 
 
-def became_slow(name: str, latency_ms: float, baseline_ms: float) -> Insight:
+def became_slow(name: str, latency_ms: float, baseline_ms: float, *, of_a_part: bool = False) -> Insight:
+    """`of_a_part`: the baseline is not what was measured, but what the prompts that were asked would make of it."""
     ratio = latency_ms / baseline_ms
-    text = f"{name} latency {latency_ms:.0f} ms, was {baseline_ms:.0f} ms (×{ratio:.2f})"
+    was = "with these prompts expected" if of_a_part else "was"
+    text = f"{name} latency {latency_ms:.0f} ms, {was} {baseline_ms:.0f} ms (×{ratio:.2f})"
     return Insight("latency", text, {"latencyMs": latency_ms, "baselineMs": baseline_ms, "ratio": round(ratio, 3)})
 
 

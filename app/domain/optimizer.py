@@ -19,13 +19,14 @@ from app.domain.catalog import Target
 from app.domain.evidence import Evidence
 from app.domain.insights import Insight, Names
 from app.domain.outcome import Outcome
-from app.domain.policy import Objective, Policy
+from app.domain.policy import Policy
+from app.domain.round_table import Measured, measure, optimization_score, prompt_mix
 from app.domain.runtime_config import Weights
 from app.domain.scorecard import Scorecard
 from app.domain.scoring import Features
 from app.domain.weighing import RoundTable, Triple, earned
 
-__all__ = ["Insight", "Optimization", "OptimizerState", "measure", "optimization_score", "optimize"]
+__all__ = ["Insight", "Optimization", "OptimizerState", "optimize"]
 
 #: `proposed` by the rule or `better` on the grid: moves; `rolled_back`: undone; the others leave weights as they are
 Verdict = Literal["proposed", "better", "rolled_back", "held", "kept", "partial"]
@@ -80,16 +81,6 @@ class Optimization:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """One target in one round."""
-
-    latency_ms: float | None
-    success: float
-    utility: float
-    probes: int
-
-
-@dataclass(frozen=True, slots=True)
 class Move:
     """What becomes of the weights; `gain`: in utility per call, over the rounds that decided."""
 
@@ -108,9 +99,13 @@ def optimize(
     policy: Policy,
     *,
     complete: bool,
+    trimmed: bool = False,
     now: datetime,
 ) -> Optimization:
-    """One finished round. `weights` and `exploration_rate` are those in force; `complete`: every probe ran."""
+    """One finished round. `weights` and `exploration_rate` are those in force; `complete`: every probe ran.
+
+    `trimmed`: of a part of the prompts, so that its latencies are not those of the rounds before.
+    """
     table = measure(outcomes, policy.objective)
     names = Names(table)
     before = weighing.of_weights(weights)
@@ -119,7 +114,8 @@ def optimize(
     known = {target: card_after.evidence[target] for target in table if target in card_after.evidence}
     if complete:
         state = _remember(state, known_before, table, policy)
-        rate, state, said = _explore(state, exploration_rate, card_before, table, names, policy)
+        usual_ms = {target: known.baseline_ms for target, known in card_before.evidence.items() if known.baseline_ms}
+        rate, state, said = _explore(state, exploration_rate, usual_ms, table, names, policy, trimmed=trimmed)
         move, state = _weigh(state, before, known, policy)
     else:
         rate, said, move = exploration_rate, [], Move("partial", before)
@@ -155,51 +151,6 @@ def _by_name(known: Mapping[Target, Features]) -> dict[str, Features]:
     return {str(target): shares for target, shares in known.items()}
 
 
-# ── what the round measured ──────────────────────────────────────────────────────────────────────────────────────────
-
-
-def measure(outcomes: Sequence[Outcome], objective: Objective) -> dict[Target, Measured]:
-    """The round's table, from outcomes that count; latency over successes."""
-    by_target: dict[Target, list[Outcome]] = {}
-    for outcome in outcomes:
-        if outcome.counts:
-            by_target.setdefault(outcome.target, []).append(outcome)
-    return {target: _measured(calls, objective) for target, calls in by_target.items()}
-
-
-def _measured(calls: Sequence[Outcome], objective: Objective) -> Measured:
-    fast = [call.latency_ms for call in calls if call.success]
-    return Measured(
-        latency_ms=sum(fast) / len(fast) if fast else None,
-        success=len(fast) / len(calls),
-        utility=sum(_utility(call, objective) for call in calls) / len(calls),
-        probes=len(calls),
-    )
-
-
-def _utility(call: Outcome, objective: Objective) -> float:
-    good = (1.0 if call.quality is None else call.quality) if call.success else 0.0
-    latency = min(1.0, call.latency_ms / objective.latency_ref_ms)
-    cost = min(1.0, (call.cost_usd or 0.0) / objective.cost_ref_usd)
-    return good - objective.latency * latency - objective.cost * cost
-
-
-def optimization_score(
-    known: Mapping[str, Features], weights: Triple, table: Mapping[Target, Measured]
-) -> tuple[float, int]:
-    """clip((U_served − U_mean) / (U_best − U_mean), 0, 1), and the number of probes; 1 where all are about as good."""
-    worth = {str(target): row.utility for target, row in table.items()}
-    served = {name: shares for name, shares in known.items() if name in worth}
-    samples = sum(row.probes for row in table.values())
-    if not served:
-        return 0.5, 0
-    mean, best = sum(worth.values()) / len(worth), max(worth.values())
-    if best - mean < 0.01:
-        return 1.0, samples
-    score = (worth[weighing.choice(served, weights)] - mean) / (best - mean)
-    return min(1.0, max(0.0, score)), samples
-
-
 def _remember(
     state: OptimizerState, known: Mapping[str, Features], table: Mapping[Target, Measured], policy: Policy
 ) -> OptimizerState:
@@ -231,14 +182,17 @@ def heed_people(state: OptimizerState, weights: Triple, rate: float, policy: Pol
 def _explore(
     state: OptimizerState,
     was: float,
-    card_before: Scorecard,
+    usual_ms: Mapping[Target, float],
     table: Mapping[Target, Measured],
     names: Names,
     policy: Policy,
+    *,
+    trimmed: bool,
 ) -> tuple[float, OptimizerState, list[Insight]]:
     limits = policy.exploration
     base = was if state.base_rate is None else state.base_rate
-    found = (_alarm(names.of(target), card_before.evidence.get(target), row, policy) for target, row in table.items())
+    mix = prompt_mix(table, usual_ms) if trimmed else None
+    found = (_alarm(names.of(target), usual_ms.get(target), row, policy, mix) for target, row in table.items())
     alarms = [alarm for alarm in found if alarm is not None]
     excess = limits.raised - limits.base if alarms else state.excess * limits.excess_decay
     excess = excess if excess >= 0.001 else 0.0
@@ -246,10 +200,14 @@ def _explore(
     return rate, replace(state, excess=excess), insights.exploration(alarms, was, rate)
 
 
-def _alarm(name: str, before: Evidence | None, row: Measured, policy: Policy) -> Insight | None:
-    limits, baseline = policy.exploration, before.baseline_ms if before else None
-    if baseline is not None and row.latency_ms is not None and evidence.became_slow(row.latency_ms, baseline, limits):
-        return insights.became_slow(name, row.latency_ms, baseline)
+def _alarm(name: str, usual_ms: float | None, row: Measured, policy: Policy, mix: float | None) -> Insight | None:
+    limits, expected_ms = policy.exploration, usual_ms * (mix or 1.0) if usual_ms is not None else None
+    if (
+        expected_ms is not None
+        and row.latency_ms is not None
+        and evidence.became_slow(row.latency_ms, expected_ms, limits)
+    ):
+        return insights.became_slow(name, row.latency_ms, expected_ms, of_a_part=mix is not None)
     if row.success < limits.success_below:
         return insights.became_unreliable(name, row.success, row.probes, limits.success_below)
     return None

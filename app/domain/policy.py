@@ -126,6 +126,7 @@ class RoundPolicy:
 class BudgetPolicy:
     round_usd: float = 1.0
     day_usd: float = 10.0
+    least_prompts: int = 5
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,10 +165,6 @@ def note(
     session.execute(update(Round).where(Round.id == round_id).values(**values, degraded=degraded))
 
 
-def is_degraded(session: Session, round_id: str) -> bool:
-    return bool(session.scalar(select(Round.degraded).where(Round.id == round_id)))
-
-
 def open_rounds(session: Session) -> list[str]:
     """Rounds whose probes are not all final, oldest first."""
     return list(session.scalars(select(Round.id).where(Round.status == RoundStatus.RUNNING).order_by(Round.planned_at)))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.budget import Allowance, insight, trim
+from app.domain.budget import Allowance, insight, left_out, trim
 from tests.domain.routing import START, later
 
 COSTS = {"a": 0.10, "b": 0.30, "c": 0.20, "d": 0.40}
@@ -19,7 +19,7 @@ def test_a_round_within_the_budget_keeps_every_prompt() -> None:
 
     assert (trimmed.prompts, trimmed.left_out) == (("a", "b", "c", "d"), ())
     assert trimmed.cost_usd == pytest.approx(1.0)
-    assert insight(Allowance(1.0, 10.0, 0.0), trimmed) is None
+    assert insight(Allowance(1.0, 10.0, 0.0), trimmed, 1) is None
 
 
 def test_prompts_that_were_asked_longest_ago_come_first() -> None:
@@ -79,7 +79,18 @@ def test_a_trimmed_round_never_costs_more_than_allowed_and_loses_no_prompt(
     ],
 )
 def test_the_insight_names_the_cap_and_what_it_left_out(allowance: Allowance, says: str) -> None:
-    found = insight(allowance, trim(COSTS, {}, allowance.usd))
+    found = insight(allowance, trim(COSTS, {}, allowance.usd), 1)
 
     assert found is not None
     assert says in found.text
+    assert "moves no weights" not in found.text
+
+
+def test_the_insight_says_where_too_few_prompts_are_left_to_move_weights_and_is_read_back() -> None:
+    found = insight(Allowance(0.5, 10, 0), trim(COSTS, {}, 0.5), 3)
+
+    assert found is not None
+    assert found.text.endswith("b, d; what is left (2 of at least 3 prompts) moves no weights")
+    notes = [{"kind": "out_of_turn", "data": {}}, {"kind": found.kind, "data": found.data}]
+    assert left_out(notes) == {"b", "d"}
+    assert left_out([]) == set()

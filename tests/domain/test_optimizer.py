@@ -30,11 +30,12 @@ class Loop:
     card: Scorecard = field(default_factory=Scorecard.empty)
     state: OptimizerState = field(default_factory=OptimizerState.empty)
 
-    def round(self, outcomes: Sequence[Outcome], *, complete: bool = True) -> Optimization:
+    def round(self, outcomes: Sequence[Outcome], *, complete: bool = True, trimmed: bool = False) -> Optimization:
         before, self.card = self.card, self.card.close_round(outcomes, POLICY)
         result = optimizer.optimize(
-            self.state, before, self.card, outcomes, self.weights, self.rate, POLICY, complete=complete, now=START
-        )
+            self.state, before, self.card, outcomes, self.weights, self.rate, POLICY,
+            complete=complete, trimmed=trimmed, now=START,
+        )  # fmt: skip
         self.state, self.weights, self.rate = result.state, result.weights, result.exploration_rate
         return result
 
@@ -108,6 +109,40 @@ def test_a_partial_round_leaves_exploration_alone() -> None:
     loop.round(table(SPECIFIED))
 
     assert loop.round(table({**SPECIFIED, DEEPSEEK: 900}), complete=False).exploration_rate == 0.10
+
+
+#: the same targets at prompts that take three times as long
+LONG = {target: 3 * latency_ms for target, latency_ms in SPECIFIED.items()}
+
+
+def test_trimmed_rounds_that_share_the_prompts_among_them_move_weights_as_full_ones_do() -> None:
+    loop = Loop()
+    first = [loop.round(table(prompts, 5), trimmed=True) for prompts in (SPECIFIED, LONG)]
+    later = [loop.round(table(prompts, 5), trimmed=True) for prompts in (SPECIFIED, LONG) * 4]
+
+    assert triple(first[0].weights) == (0.5, 0.2, 0.3)
+    assert {triple(result.weights) for result in later} == {(0.5, 0.2, 0.3)}
+    assert {result.exploration_rate for result in (*first, *later)} == {0.10}
+
+
+def test_prompts_that_take_longer_make_no_target_slow_but_a_target_that_takes_longer_than_the_others_is() -> None:
+    loop = Loop()
+    loop.round(table(SPECIFIED))
+
+    result = loop.round(table({**LONG, GEMINI: 2 * LONG[GEMINI]}, 5), trimmed=True)
+
+    assert result.exploration_rate == pytest.approx(0.15)
+    assert "gemini latency 2100 ms, with these prompts expected 1050 ms (×2.00): exploration .10 → .15" in texts(result)
+    assert [insight.kind for insight in result.insights].count("latency") == 1
+
+
+def test_a_trimmed_round_without_an_answer_compares_nothing() -> None:
+    loop = Loop()
+    loop.round(table(SPECIFIED))
+
+    result = loop.round([each for t in TARGETS for each in calls(t, 5, success=0.0)], trimmed=True)
+
+    assert [insight.kind for insight in result.insights].count("reliability") == 4
 
 
 def test_no_weight_moves_further_than_its_step() -> None:
