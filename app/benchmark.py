@@ -368,7 +368,7 @@ def _digest(services: Services, round_id: str) -> bool:
                 session,
                 steering.applied(current, result, live_config.to_ms(now)),
                 now_ms=live_config.to_ms(now),
-                author="optimizer",
+                author=revisions.OPTIMIZER,
                 reason="; ".join(insight.text for insight in insights)[:2000] or f"round {round_id}",
                 evidence={"round": round_id, **result.evidence},
                 round_id=round_id,

@@ -28,6 +28,7 @@ from app.domain.scorecard import Scorecard
 from app.errors import DependencyUnavailable
 from app.models import Learned
 from app.published import Published
+from app.rebuilding import Rebuilt
 from app.services import Services
 from app.store import database, feedback, history, outcomes
 from app.store.database import Sessions
@@ -79,26 +80,42 @@ def held(row: Learned) -> Scorecard:
 
 
 def held_or_rebuilt(session: Session, row: Learned, policy: Policy) -> Scorecard:
-    """The scorecard in the locked row; where there is none, or an unreadable one, what is recorded."""
+    """The scorecard in the locked row; where there is none, or an unreadable one, what is recorded.
+
+    Then the row also gets what the optimizer remembered, unless that can still be read.
+    """
     card = held(row)
     if card.evidence:
         return card
     try:
-        return rebuilding.rebuilt(session, policy)
+        found = rebuilding.rebuilt(session, policy)
     except ValueError as error:  # rows of another release, say: what comes from now on must count all the same
         log.error("scorecard not rebuilt, starting from none", reason=str(error))
         return card
+    _remember(row, found)
+    return found.card
 
 
-def rebuild(services: Services) -> Scorecard:
-    """Replace what was learned by what is recorded, and publish it; ValueError for rows that say nothing we know."""
+def _remember(row: Learned, found: Rebuilt) -> None:
+    if found.card.evidence and not rebuilding.is_memory(row.optimizer):
+        row.optimizer = found.memory.to_json()
+
+
+def rebuild(services: Services, *, memory_too: bool = True) -> Scorecard:
+    """Replace what was learned by what is recorded, and publish it; ValueError for rows that say nothing we know.
+
+    `memory_too`: also what the optimizer remembers, though it can be read.
+    """
     with database.transaction(services.sessions) as session:
         row = outcomes.learned(session)
-        card = rebuilding.rebuilt(session, services.policy)
-        hold(row, card, database.now(session))
+        found = rebuilding.rebuilt(session, services.policy)
+        if memory_too:
+            row.optimizer = {}
+        _remember(row, found)
+        hold(row, found.card, database.now(session))
         generation = row.generation
-    publish(services.redis, generation, card)
-    return card
+    publish(services.redis, generation, found.card)
+    return found.card
 
 
 def hold(row: Learned, card: Scorecard, now: datetime) -> None:
@@ -132,7 +149,7 @@ def recover(services: Services) -> None:
 
 def _rebuilds(services: Services) -> bool:
     try:
-        rebuild(services)
+        rebuild(services, memory_too=False)
     except ValueError as error:
         log.error("scorecard not rebuilt", reason=str(error))
         return False

@@ -73,7 +73,7 @@ def _applied(session: Session, current: RuntimeConfig, result: Optimization, now
         session,
         wanted,
         now_ms=live_config.to_ms(now),
-        author="optimizer",
+        author=revisions.OPTIMIZER,
         reason="; ".join(insight.text for insight in result.insights)[:2000],
         evidence={"between_rounds": True, **result.evidence},
     )

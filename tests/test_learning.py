@@ -10,15 +10,18 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select, text, update
 
-from app import breakers, evidence, learning, live_config
+from app import benchmark, breakers, evidence, learning, live_config
 from app.api import create_app
 from app.bootstrap import start
 from app.domain.breaker import Breaker
 from app.domain.catalog import TaskType
+from app.domain.optimizer import OptimizerState
 from app.gateway import Call
 from app.models import Feedback, Learned, Revision, Round
+from app.planning import Selection
 from app.providers.base import Message
 from app.store import database
+from tests.domain.routing import same_memory
 from tests.support.system import System
 from tests.test_benchmark import run_round, takes, work_off
 from tests.test_gateway import change
@@ -273,6 +276,85 @@ def test_a_lost_scorecard_is_rebuilt_before_the_next_outcome_counts(system: Syst
 
     assert {t.provider for t in system.services.scorecard.value.evidence} == set(LATENCY)
     assert known(system, "gemini").live_count == 4  # three recorded, and the new one, once
+
+
+def busy_rounds(system: System) -> OptimizerState:
+    """The optimizer's memory after moves of its own and of a person."""
+    run_round(system)
+    system.client.behaviours["deepseek"] = takes(900.0)
+    run_round(system)
+    change(system, weights={"latency": 0.2, "cost": 0.2, "reliability": 0.6})
+    run_round(system)
+    return memory(system)
+
+
+def memory(system: System) -> OptimizerState:
+    with database.transaction(system.services.sessions) as session:
+        return OptimizerState.from_json(session.scalars(select(Learned.optimizer)).one())
+
+
+@pytest.mark.parametrize("lost", [{}, {"tables": 5}], ids=["lost", "unreadable"])
+def test_what_the_optimizer_remembers_is_rebuilt_with_the_scorecard(system: System, lost: dict[str, int]) -> None:
+    before = busy_rounds(system)
+    assert (len(before.tables), before.base_weights, before.excess) == (3, (0.2, 0.2, 0.6), pytest.approx(0.05))
+    with database.transaction(system.services.sessions) as session:
+        session.execute(update(Learned).values(scorecard={}, optimizer=lost))
+
+    evidence.recover(system.services)
+
+    assert same_memory(memory(system), before)
+
+
+def test_a_memory_that_can_be_read_outlives_a_lost_scorecard_but_not_a_rebuild_by_hand(system: System) -> None:
+    right = busy_rounds(system)
+    other = replace(right, hold=7)
+    with database.transaction(system.services.sessions) as session:
+        session.execute(update(Learned).values(scorecard={}, optimizer=other.to_json()))
+
+    evidence.recover(system.services)
+    kept = memory(system)
+    evidence.rebuild(system.services)
+
+    assert kept == other
+    assert same_memory(memory(system), right)
+
+
+def test_a_round_that_finds_nothing_learned_goes_on_from_what_is_recorded(system: System) -> None:
+    before = busy_rounds(system)
+    with database.transaction(system.services.sessions) as session:
+        session.execute(update(Learned).values(scorecard={}, optimizer={}))
+
+    run_round(system)
+
+    assert memory(system).tables[:-1] == before.tables
+    assert memory(system).base_weights == (0.2, 0.2, 0.6)
+
+
+def test_partial_and_degraded_rounds_leave_no_table_in_the_rebuilt_memory(system: System) -> None:
+    before = busy_rounds(system)
+    run_selected(system, Selection(("openai",)))
+    system.canary.off_ms = 500.0
+    run_round(system)
+    assert memory(system).tables == before.tables
+
+    evidence.rebuild(system.services)
+
+    assert memory(system).tables == before.tables
+
+
+def test_revisions_of_another_release_leave_the_scorecard_and_the_tables(system: System) -> None:
+    before = busy_rounds(system)
+    with database.transaction(system.services.sessions) as session:
+        session.execute(text("UPDATE revisions SET document = '{\"global\": {}}'"))
+
+    evidence.rebuild(system.services)
+
+    assert memory(system) == OptimizerState(tables=before.tables)
+
+
+def run_selected(system: System, selection: Selection) -> None:
+    benchmark.start_round(system.services, "manual", selection)
+    work_off(system)
 
 
 def test_rows_that_say_nothing_we_know_hold_nothing_up(system: System) -> None:

@@ -50,7 +50,7 @@ def recorded_lines(since: str, policy: Policy) -> list[str]:
 
 @click.command()
 def rebuild() -> None:
-    """Learn the scorecard anew from the rounds, calls and feedback that the database holds.
+    """Learn anew from the database: the scorecard, and what the optimizer remembers of past rounds.
 
     The reaper does so by itself where the scorecard is lost or cannot be read.
 

@@ -26,7 +26,7 @@ from app.domain.scorecard import Scorecard
 from app.domain.scoring import Features
 from app.domain.weighing import RoundTable, Triple, earned
 
-__all__ = ["Insight", "Optimization", "OptimizerState", "optimize"]
+__all__ = ["Insight", "Optimization", "OptimizerState", "measure", "optimize"]
 
 #: `proposed` by the rule or `better` on the grid: moves; `rolled_back`: undone; the others leave weights as they are
 Verdict = Literal["proposed", "better", "rolled_back", "held", "kept", "partial"]
@@ -110,10 +110,10 @@ def optimize(
     names = Names(table)
     before = weighing.of_weights(weights)
     state = heed_people(state, before, exploration_rate, policy)
-    known_before = _by_name(scoring.comparable(card_before.evidence, policy))
+    known_before = known_by_name(card_before.evidence, policy)
     known = {target: card_after.evidence[target] for target in table if target in card_after.evidence}
     if complete:
-        state = _remember(state, known_before, table, policy)
+        state = remember(state, known_before, table, policy)
         usual_ms = {target: known.baseline_ms for target, known in card_before.evidence.items() if known.baseline_ms}
         rate, state, said = _explore(state, exploration_rate, usual_ms, table, names, policy, trimmed=trimmed)
         move, state = _weigh(state, before, known, policy)
@@ -147,11 +147,16 @@ def optimize(
     )
 
 
+def known_by_name(known: Mapping[Target, Evidence], policy: Policy) -> dict[str, Features]:
+    """What a choice could have been made by."""
+    return _by_name(scoring.comparable(known, policy))
+
+
 def _by_name(known: Mapping[Target, Features]) -> dict[str, Features]:
     return {str(target): shares for target, shares in known.items()}
 
 
-def _remember(
+def remember(
     state: OptimizerState, known: Mapping[str, Features], table: Mapping[Target, Measured], policy: Policy
 ) -> OptimizerState:
     """The round for later verification; one that gave no choice teaches nothing about weights."""

@@ -46,6 +46,8 @@ class FinishedRound:
 
     at: datetime
     outcomes: Sequence[Outcome]
+    #: it measured all there was, and well: it moved weights, or could have
+    complete: bool = True
 
 
 @dataclass(frozen=True, slots=True)

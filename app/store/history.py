@@ -48,7 +48,12 @@ def _rounds(session: Session, since: datetime) -> Iterator[FinishedRound]:
     for record in session.scalars(finished).all():
         outcomes = [of_probe(probe) for probe in rounds.probes(session, [record.id]) if probe.latency_ms is not None]
         assert record.finished_at is not None
-        yield FinishedRound(record.finished_at, outcomes)
+        yield FinishedRound(record.finished_at, outcomes, _is_complete(record))
+
+
+def _is_complete(record: Round) -> bool:
+    """By what the round said of itself when it was digested."""
+    return not record.degraded and not any(said["kind"] == "partial" for said in record.insights)
 
 
 def _calls(session: Session, since: datetime) -> Iterator[LiveCall]:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.domain import runtime_config
-from app.domain.runtime_config import RuntimeConfig
+from app.domain import runtime_config, weighing
+from app.domain.recollection import Change
+from app.domain.runtime_config import RuntimeConfig, Weights
 from app.errors import Conflict, InvalidRequest, NotFound
 from app.models import Revision
 
+#: author of what nobody asked for
+OPTIMIZER = "optimizer"
+#: rows that are in memory at once
+PAGE = 1000
 #: serialises writers, so that versions have no gaps and nobody's change is lost; any number of our own
 _WRITE_LOCK = 730_150_002
 
@@ -82,6 +87,19 @@ def since(session: Session, version: int, limit: int) -> list[Revision]:
     """The first `limit` after `version`, oldest first."""
     newer = select(Revision).where(Revision.version > version).order_by(Revision.version).limit(limit)
     return list(session.scalars(newer))
+
+
+def changes(session: Session) -> Iterator[Change]:
+    """Every revision, oldest first; ValueError for one that says nothing we know."""
+    fields = select(Revision.author, Revision.document["global"], Revision.evidence).order_by(Revision.version)
+    for author, routing, evidence in session.execute(fields.execution_options(yield_per=PAGE)):
+        try:
+            weights = Weights.model_validate(routing["providerWeights"], by_alias=True)
+            rate = float(routing["explorationRate"])
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"a revision without weights or exploration rate: {error!r}") from None
+        verdict = evidence.get("verdict") if author == OPTIMIZER else None
+        yield Change(weighing.of_weights(weights), rate, verdict, "between_rounds" not in evidence)
 
 
 def documents(session: Session, versions: Collection[int]) -> dict[int, dict[str, Any]]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from app.domain import runtime_config
+from app.domain import runtime_config, weighing
 from app.domain.catalog import Target
+from app.domain.optimizer import OptimizerState
 from app.domain.outcome import Outcome, Source
 from app.domain.policy import Policy
 from app.domain.runtime_config import ProviderConfig, RuntimeConfig
@@ -63,3 +65,15 @@ def config(**update: Any) -> RuntimeConfig:
 
 def later(**by: float) -> datetime:
     return START + timedelta(**by)
+
+
+def same_memory(one: OptimizerState, other: OptimizerState) -> bool:
+    """Up to the digits in which a revision is written."""
+
+    def loose(state: OptimizerState) -> OptimizerState:
+        return replace(state, excess=0.0, previous=None, given_weights=None, own_weights=None, base_weights=None)
+
+    triples = [(getattr(one, name), getattr(other, name)) for name in ("previous", "given_weights", "own_weights")]
+    triples.append((one.base_weights, other.base_weights))
+    close = all(a is b is None or (a and b and weighing.is_close(a, b)) for a, b in triples)
+    return loose(one) == loose(other) and close and abs(one.excess - other.excess) < 1e-4
