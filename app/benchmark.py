@@ -357,9 +357,8 @@ def _digest(services: Services, round_id: str) -> bool:
         )
         status = RoundStatus.DONE if complete else RoundStatus.PARTIAL
         applies = current.features.auto_optimization and current.global_.enabled
-        said = [
-            each for each in result.insights if not (record.degraded and each.kind == "partial")
-        ]  # it says why itself
+        # a degraded round says why itself
+        said = [each for each in result.insights if not (record.degraded and each.kind == "partial")]
         insights = [*said, *(steering.pinned(current, result) if applies else [steering.proposal(current, result)])]
         rounds.close(session, round_id, status, [insight_json(insight) for insight in insights])
         config = current
