@@ -28,8 +28,8 @@ def prepare_postgres(where: Place, *, durable: bool = True) -> None:
     """
     make_private(where.sockets, where)
     if where.owner is not None:
-        let_through(where.sockets)
-        let_through(_postgres_bin())
+        for path in (where.sockets, where.postgres, _postgres_bin()):
+            let_through(path)
         let_read(_postgres_bin().parent)
     if data_major(where) is None:
         _create_database(where, durable=durable)
@@ -39,8 +39,8 @@ def prepare_redis(where: Place) -> None:
     make_private(where.sockets, where)
     make_private(where.redis, where)
     if where.owner is not None:
-        let_through(where.sockets)
-        let_through(_redis_binary())
+        for path in (where.sockets, where.redis, _redis_binary()):
+            let_through(path)
         let_read(_redis_binary().parent)
 
 

@@ -63,6 +63,15 @@ def test_servers_keep_their_data_over_a_restart(data_dir: Path) -> None:
     assert "was not properly shut down" not in (data_dir / "log" / "postgres.log").read_text()
 
 
+def test_servers_reach_their_data_through_a_private_folder(tmp_path: Path) -> None:
+    """Also where its path is too long for their sockets, which lie elsewhere then."""
+    closed = tmp_path / ("long" * 25)
+    closed.mkdir(mode=0o700)
+    with stack(closed / "data", {"one": WAITS}) as up:
+        up.says("one      │ started")
+    assert not place(closed / "data").sockets.is_relative_to(closed)
+
+
 def test_servers_listen_on_private_sockets_only(data_dir: Path) -> None:
     with stack(data_dir, {"one": WAITS}) as up:
         up.says("started")
