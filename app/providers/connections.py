@@ -35,6 +35,7 @@ LOCAL = {
     errno.ENETUNREACH,
     errno.EHOSTUNREACH,
     errno.EADDRNOTAVAIL,
+    errno.EAFNOSUPPORT,
     errno.EMFILE,
     errno.ENFILE,
     errno.ENOBUFS,
@@ -66,7 +67,8 @@ class Connection:
             sock.settimeout(None)  # the kernel's own time-outs hold: _limit
         self._arrivals = select.poll()
         self._arrivals.register(sock, select.POLLIN)
-        self._used_s = perf_counter()
+        #: seconds of perf_counter(); when it was put into the pool
+        self.idle_since_s = 0.0
 
     def send(self, data: bytes) -> None:
         """Raises OSError; TimeoutError at the deadline."""
@@ -89,8 +91,7 @@ class Connection:
         settimeout() is a system call before each wait, and makes one more of it, each of which gives the interpreter's
         lock away. The kernel's time-outs cost none of that; TLS, which reads through Python's, needs it all the same.
         """
-        self._used_s = perf_counter()
-        left_s = CONNECT_S if self.deadline_s is None else self.deadline_s - self._used_s
+        left_s = CONNECT_S if self.deadline_s is None else self.deadline_s - perf_counter()
         if left_s <= 0:
             raise TimeoutError("the deadline of the call has passed")
         if self._tls:
@@ -107,7 +108,7 @@ class Connection:
 
     def is_fresh(self) -> bool:
         """May a call be sent? Not where the peer has closed it, or sent what nobody asked for."""
-        return perf_counter() - self._used_s < IDLE_S and not self._arrivals.poll(0)
+        return perf_counter() - self.idle_since_s < IDLE_S and not self._arrivals.poll(0)
 
     def close(self) -> None:
         with suppress(OSError):
@@ -141,6 +142,7 @@ class Pool:
 
     def give_back(self, connection: Connection) -> None:
         """Once its call has released it, and nothing of the call is left on it."""
+        connection.idle_since_s = perf_counter()
         idle = self._idle[connection.origin]
         if len(idle) < self._size:
             idle.append(connection)
@@ -212,18 +214,27 @@ def _connected(origin: Origin, give_up_s: float) -> socket.socket:
     except UnicodeError:  # a label is empty or too long
         raise socket.gaierror(socket.EAI_NONAME, "no name of a host") from None
     failures: list[OSError] = []
-    for left, (family, kind, protocol, _, address) in zip(range(len(addresses), 0, -1), addresses, strict=True):
-        sock = socket.socket(family, kind, protocol)
-        try:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.settimeout(max((give_up_s - perf_counter()) / left, 0.001))
-            sock.connect(address)
-        except OSError as error:
-            sock.close()
-            failures.append(error)
-        else:
-            return sock
-    raise most_telling(failures)
+    try:
+        for left, (*kind, _, address) in zip(range(len(addresses), 0, -1), addresses, strict=True):
+            try:
+                return _connected_to(kind, address, max((give_up_s - perf_counter()) / left, 0.001))
+            except OSError as error:
+                failures.append(error)
+        raise most_telling(failures)
+    finally:
+        failures.clear()  # each holds this frame by its traceback: only the garbage collector would end that
+
+
+def _connected_to(kind: list[int], address: tuple[str | int | bytes, ...], timeout_s: float) -> socket.socket:
+    sock = socket.socket(*kind)  # OSError too: a machine without IPv6 is told addresses of it all the same
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.settimeout(timeout_s)
+        sock.connect(address)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
 def most_telling(failures: list[OSError]) -> OSError:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import gc
 import shutil
+import socket
 import ssl
 import subprocess
 import threading
@@ -15,7 +17,7 @@ from types import SimpleNamespace
 import pytest
 
 from app.errors import ConnectionLost, Timeout
-from app.providers import connections
+from app.providers import connections, http
 from app.providers.base import ChatRequest, Message
 from app.providers.client import Client, Pool
 from app.providers.clock import Call
@@ -80,6 +82,23 @@ def test_connection_idle_for_too_long_is_not_trusted(
     assert fresh.connections == 2
 
 
+def test_connection_is_idle_from_the_end_of_its_call_on(
+    client: Client, fresh: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s = 0.0
+    monkeypatch.setattr(connections, "perf_counter", lambda: now_s)
+
+    def slow(_: Received) -> list[bytes]:
+        nonlocal now_s
+        now_s += connections.IDLE_S + 1
+        return whole(200, {}, b"")
+
+    fresh.answer = slow
+    for _ in range(2):
+        http.send(client.pool, Call(1e9, started_s=0.0), "HEAD", fresh.url, {}, None).close()
+    assert fresh.connections == 1
+
+
 def test_connection_the_server_closed_is_replaced(client: Client) -> None:
     with Server(lambda _: whole(200, {"connection": "close"}, PLAIN)) as closing:
         closing.answer = lambda _: [
@@ -94,6 +113,29 @@ def test_connection_the_server_closed_is_replaced(client: Client) -> None:
 def test_every_address_of_a_name_is_tried(client: Client, fresh: Server) -> None:
     # localhost is ::1 and 127.0.0.1 on most machines; the server listens on the latter alone
     assert ask(client, endpoint(fresh.url.replace("127.0.0.1", "localhost")), stream=False)[0].text == "Hi"
+
+
+def test_a_family_of_addresses_the_machine_does_not_know_is_passed_over(
+    client: Client, fresh: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def addresses(host: str, port: int, **kind: int) -> list[tuple[object, ...]]:
+        unknown = (63, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (host, port))  # EAFNOSUPPORT
+        return [unknown, (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (host, port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", addresses)
+    assert ask(client, endpoint(fresh.url), stream=False)[0].text == "Hi"
+
+
+def test_failed_connections_leave_nothing_for_the_garbage_collector(client: Client) -> None:
+    target = endpoint(f"http://127.0.0.1:{free_port()}")
+    client.warm_up(target)
+    gc.collect()
+    gc.disable()
+    try:
+        client.warm_up(target)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize(
