@@ -21,6 +21,8 @@ MAX_HEAD, MAX_ANSWER = 256 * 1024, 32 * 1024 * 1024
 #: what stands in a path as it is
 _PATH = "/%:@!$&'()*+,;=~"
 _COMPRESSED = {"gzip", "x-gzip", "deflate"}
+#: what a further member of a gzip file begins with
+_MEMBER = b"\x1f"
 
 
 def send(pool: Pool, call: Call, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Response:
@@ -53,7 +55,11 @@ class Response:
         self._connection: Connection | None = connection
         self._parser: HttpResponseParser | None = HttpResponseParser(self)
         self._head_size = 0
+        #: of the body, where it is none we pass on as it is
+        self._encoding = ""
         self._decoder: zlib._Decompress | None = None
+        #: why the body cannot be decoded; told to who reads it, for the status may say enough without it
+        self._unreadable = ""
         self._arrived: list[bytes] = []
         self._ended = False
         #: what follows what has arrived is no HTTP
@@ -84,9 +90,13 @@ class Response:
                     if size > MAX_ANSWER:
                         raise UnusableAnswer(f"the answer is longer than {MAX_ANSWER} bytes")
                     yield piece
+                if self._unreadable:
+                    raise UnusableAnswer(self._unreadable)
                 if self._broken:
                     raise lost("connection lost: the answer's framing is broken")
                 if self._ended or self._connection is None:
+                    if self._decoder is not None and not self._decoder.eof:
+                        raise lost("connection lost: the compressed answer ends before its end")
                     return
                 self.receive(lost)
         finally:
@@ -148,11 +158,8 @@ class Response:
             self.headers.clear()
         else:
             self.status = status
-            encoding = self.headers.get("content-encoding", "identity").strip().lower()
-            if encoding in _COMPRESSED:
-                self._decoder = zlib.decompressobj(32 + zlib.MAX_WBITS)  # gzip's header or zlib's
-            elif encoding != "identity":
-                raise UnusableAnswer(f"the answer is encoded in a way that was not asked for: {encoding[:50]}")
+            encoding = self.headers.get("content-encoding", "").strip().lower()
+            self._encoding = "" if encoding == "identity" else encoding
             if not self._has_body:
                 self._ended = True
                 self._reusable = self.headers.get("connection", "").lower() != "close"
@@ -160,13 +167,26 @@ class Response:
     def on_body(self, data: bytes) -> None:
         if self._ended:
             self._reusable = False
-        elif self._decoder is None:
+        elif not self._encoding:
             self._arrived.append(data)
         else:
-            try:
-                self._arrived.append(self._decoder.decompress(data, MAX_ANSWER + 1))
-            except zlib.error:
-                raise UnusableAnswer("the answer's encoding is broken") from None
+            self._decode(data)
+
+    def _decode(self, data: bytes) -> None:
+        if self._encoding not in _COMPRESSED:
+            self._unreadable = f"the answer is encoded in a way that was not asked for: {self._encoding[:50]}"
+            return
+        try:
+            while data:
+                if self._decoder is None or (self._decoder.eof and data.startswith(_MEMBER)):
+                    self._decoder = zlib.decompressobj(32 + zlib.MAX_WBITS)  # gzip's header or zlib's
+                elif self._decoder.eof:  # padding
+                    return
+                if decoded := self._decoder.decompress(data, MAX_ANSWER + 1):
+                    self._arrived.append(decoded)
+                data = self._decoder.unused_data
+        except zlib.error:
+            self._unreadable = "the answer's encoding is broken"
 
     def on_message_complete(self) -> None:
         assert self._parser is not None
