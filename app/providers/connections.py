@@ -44,6 +44,9 @@ LOCAL = {
     errno.EPERM,
 }
 
+#: what sending raises where the peer reads no more; it may have said why
+HUNG_UP = (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError)
+
 _TIMEVAL = struct.Struct("@ll")
 
 

@@ -14,7 +14,7 @@ from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrad
 
 from app.errors import ConnectionLost, LocalFailure, ProviderError, StreamCut, UnusableAnswer
 from app.providers.clock import Call
-from app.providers.connections import Connection, Origin, Pool, failure
+from app.providers.connections import HUNG_UP, Connection, Origin, Pool, failure
 
 #: bytes of the longest head taken, and of the longest answer
 MAX_HEAD, MAX_ANSWER = 256 * 1024, 32 * 1024 * 1024
@@ -62,16 +62,23 @@ class Response:
         self._unreadable = ""
         self._arrived: list[bytes] = []
         self._ended = False
+        #: the server has taken the whole request, as far as is known
+        self._sent = True
         #: what follows what has arrived is no HTTP
         self._broken = False
         #: nothing but this response came over the connection, and both sides keep it open
         self._reusable = False
 
     def send(self, message: bytes) -> None:
-        """The request, in one piece: head and body apart would be two system calls and two TLS records."""
+        """The request, in one piece: head and body apart would be two system calls and two TLS records.
+
+        A server may refuse a request before it has read all of it, and close; what it said can still be received.
+        """
         assert self._connection is not None
         try:
             self._connection.send(message)
+        except HUNG_UP:
+            self._sent = False
         except OSError as error:
             raise failure(error, self._call, ConnectionLost, "connection lost") from error
 
@@ -133,7 +140,7 @@ class Response:
         if connection is None:
             return
         self._call.release()
-        if self._reusable:
+        if self._reusable and self._sent:
             self._pool.give_back(connection)
         else:
             connection.close()

@@ -16,7 +16,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from app.errors import ConnectionLost, Timeout
+from app.errors import ConnectionLost, ContextTooLong, Timeout
 from app.providers import connections, http
 from app.providers.base import ChatRequest, Message
 from app.providers.client import Client, Pool
@@ -238,6 +238,23 @@ def test_tls_stream_that_trickles_ends_at_its_deadline(trusting: Client, secure:
     with pytest.raises(Timeout) as caught:
         ask(trusting, endpoint(secure.url), stream=True, timeout_ms=500)
     assert caught.value.phase == "total"
+
+
+def test_tls_server_that_refuses_half_a_request_is_heard(trusting: Client, certificate: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+
+    def refuses(listener: socket.socket) -> None:
+        plain, _ = listener.accept()
+        with context.wrap_socket(plain, server_side=True) as sock:
+            sock.recv(1000)
+            sock.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\n{}")
+
+    huge = ChatRequest((Message("user", "x" * 32_000_000),))  # more than the kernel holds for a reader
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=refuses, args=(listener,)).start()
+        with pytest.raises(ContextTooLong):
+            ask(trusting, endpoint(f"https://127.0.0.1:{listener.getsockname()[1]}"), huge, stream=False)
 
 
 def test_certificate_nobody_vouches_for_is_refused(client: Client, secure: Server) -> None:

@@ -11,7 +11,16 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from app.errors import ConnectionLost, LocalFailure, ProviderError, RateLimited, StreamCut, Timeout, UnusableAnswer
+from app.errors import (
+    ConnectionLost,
+    ContextTooLong,
+    LocalFailure,
+    ProviderError,
+    RateLimited,
+    StreamCut,
+    Timeout,
+    UnusableAnswer,
+)
 from app.providers import http
 from app.providers.base import ChatRequest, Message
 from app.providers.client import Client, Pool
@@ -241,6 +250,20 @@ def test_a_long_request_arrives_whole(client: Client, server: Server) -> None:
     text = "word " * 500_000
     ask(client, endpoint(server.url), ChatRequest((Message("user", text),)), stream=False)
     assert server.received[-1].json["messages"][0]["content"] == text
+
+
+def test_a_refusal_of_a_request_that_is_not_read_to_its_end_is_heard(client: Client) -> None:
+    def refuses(listener: socket.socket) -> None:
+        sock, _ = listener.accept()
+        with sock:
+            sock.recv(1000)
+            sock.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\n{}")
+
+    huge = ChatRequest((Message("user", "x" * 32_000_000),))  # more than the kernel holds for a reader
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=refuses, args=(listener,)).start()
+        with pytest.raises(ContextTooLong):
+            ask(client, endpoint(f"http://127.0.0.1:{listener.getsockname()[1]}"), huge, stream=False)
 
 
 def test_a_request_that_nobody_takes_ends_at_the_deadline(client: Client) -> None:
