@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import socket
 import threading
-import zlib
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -16,7 +14,6 @@ from app.errors import (
     ContextTooLong,
     LocalFailure,
     ProviderError,
-    RateLimited,
     StreamCut,
     Timeout,
     UnusableAnswer,
@@ -132,79 +129,8 @@ def test_of_a_head_request_no_body_is_awaited(client: Client, server: Server) ->
 
 
 @pytest.mark.parametrize(
-    ("encoding", "encode"), [(b"gzip", gzip.compress), (b"X-GZIP", gzip.compress), (b"deflate", zlib.compress)]
-)
-def test_an_answer_compressed_unasked_is_read(encoding: bytes, encode: object, client: Client, server: Server) -> None:
-    body = encode(PLAIN)  # type: ignore[operator]  # one of the functions above
-    sent = response(b"Content-Encoding: " + encoding, b"Content-Length: %d" % len(body), body=body)
-    server.answer = lambda _: [sent[:-5], sent[-5:]]
-    assert said(client, server) == "Hi"
-    assert server.received[-1].headers["accept-encoding"] == "identity"
-
-
-TWO_MEMBERS = gzip.compress(PLAIN[:20]) + gzip.compress(PLAIN[20:])
-
-
-@pytest.mark.parametrize("padding", [b"", b"\0" * 100], ids=["alone", "padded"])
-def test_all_members_of_a_gzip_answer_are_read(padding: bytes, client: Client, server: Server) -> None:
-    body = TWO_MEMBERS + padding
-    sent = response(b"Content-Encoding: gzip", b"Content-Length: %d" % len(body), body=body)
-    server.answer = lambda _: [sent]
-    assert said(client, server) == "Hi"
-    server.answer = lambda _: [sent[place : place + 1] for place in range(len(sent))]
-    assert said(client, server) == "Hi"
-
-
-@pytest.mark.parametrize(
-    "body",
-    [gzip.compress(PLAIN)[:-4], TWO_MEMBERS[:-4], zlib.compress(PLAIN)[:-1]],
-    ids=["gzip", "second member", "deflate"],
-)
-def test_a_compressed_answer_that_ends_too_early_is_none(body: bytes, client: Client, server: Server) -> None:
-    # what is missing is the checksum alone: all of PLAIN is there
-    server.answer = lambda _: [response(b"Content-Encoding: gzip", b"Content-Length: %d" % len(body), body=body)]
-    with pytest.raises(ConnectionLost, match="ends before its end"):
-        said(client, server)
-
-
-@pytest.mark.parametrize("encoding", [b"br", b"gzip"])
-def test_a_refusal_is_told_by_its_status_where_its_body_cannot_be_decoded(
-    encoding: bytes, client: Client, server: Server
-) -> None:
-    refusal = b"HTTP/1.1 429 No\r\nContent-Encoding: %b\r\nRetry-After: 7\r\nContent-Length: 5\r\n\r\nabcde" % encoding
-    server.answer = lambda _: [refusal]
-    for _ in range(2):
-        with pytest.raises(RateLimited) as caught:
-            said(client, server)
-        assert caught.value.retry_after_s == 7
-    assert server.connections == 1
-
-
-def test_an_encoding_of_no_name_or_of_no_body_is_none(client: Client, server: Server) -> None:
-    server.answer = lambda _: [response(b"Content-Encoding:", LENGTH)]
-    assert said(client, server) == "Hi"
-    server.answer = lambda _: [head(200, {"content-encoding": "br"})]
-    assert client.warm_up(endpoint(server.url)) is None
-    server.answer = lambda _: [response(b"Content-Encoding: gzip", b"Content-Length: 0", body=b"")]
-    with pytest.raises(UnusableAnswer, match="JSON"):
-        said(client, server)
-
-
-def test_what_unpacks_to_more_than_we_take_is_refused(
-    client: Client, server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(http, "MAX_ANSWER", 10_000)
-    body = gzip.compress(b" " * 10_000_000 + PLAIN)
-    server.answer = lambda _: [response(b"Content-Encoding: gzip", b"Content-Length: %d" % len(body), body=body)]
-    with pytest.raises(UnusableAnswer, match="longer than 10000 bytes"):
-        said(client, server)
-
-
-@pytest.mark.parametrize(
     ("sent", "kind", "told"),
     [
-        (response(b"Content-Encoding: br", LENGTH), UnusableAnswer, "encoded in a way that was not asked for: br"),
-        (response(b"Content-Encoding: gzip", LENGTH), UnusableAnswer, "encoding is broken"),
         (b"SSH-2.0-OpenSSH_9.6\r\n", UnusableAnswer, "not HTTP"),
         (b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nx", UnusableAnswer, "not HTTP"),
         (b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 300_000, UnusableAnswer, "head of the answer is longer"),
