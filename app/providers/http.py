@@ -12,11 +12,11 @@ from urllib.parse import quote, urlsplit
 
 from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-from app.errors import ConnectionLost, LocalFailure, ProviderError, StreamCut, UnusableAnswer
+from app.errors import ConnectionLost, LocalFailure, StreamCut, UnusableAnswer
 from app.providers.clock import Call
 from app.providers.connections import HUNG_UP, Connection, Origin, Pool, failure
 
-#: bytes of the longest head taken, and of the longest answer
+#: bytes of the longest head or trailer taken, and of the longest answer
 MAX_HEAD, MAX_ANSWER = 256 * 1024, 32 * 1024 * 1024
 #: what stands in a path as it is
 _PATH = "/%:@!$&'()*+,;=~"
@@ -34,7 +34,7 @@ def send(pool: Pool, call: Call, method: str, url: str, headers: Mapping[str, st
         response.send(message)
         while not response.status:
             response.receive()
-    except ProviderError:
+    except BaseException:  # also what the handler of a signal raises, such as a task's time limit
         response.close()
         raise
     return response
@@ -54,7 +54,8 @@ class Response:
         #: None: it is out of our hands, given back or closed
         self._connection: Connection | None = connection
         self._parser: HttpResponseParser | None = HttpResponseParser(self)
-        self._head_size = 0
+        #: bytes that have arrived since the last ones that hold some of the body
+        self._bodiless = 0
         #: of the body, where it is none we pass on as it is
         self._encoding = ""
         self._decoder: zlib._Decompress | None = None
@@ -129,10 +130,12 @@ class Response:
                 raise UnusableAnswer("the answer is not HTTP") from error
             self._reusable = False
             self._broken = not self._ended
-        if not self.status:
-            self._head_size += len(data)
-            if self._head_size > MAX_HEAD:
-                raise UnusableAnswer(f"the head of the answer is longer than {MAX_HEAD} bytes")
+        if self._arrived or self._ended:
+            self._bodiless = 0
+        else:
+            self._bodiless += len(data)
+            if self._bodiless > MAX_HEAD:
+                raise UnusableAnswer(f"the head or trailer of the answer is longer than {MAX_HEAD} bytes")
 
     def close(self) -> None:
         """Have done with it: before its end, its connection is not used again."""
@@ -146,10 +149,14 @@ class Response:
             connection.close()
 
     def _closed(self, lost: type[ConnectionLost]) -> None:
-        framed = "content-length" in self.headers or "transfer-encoding" in self.headers
-        if framed or not self.status:
+        framed = "content-length" in self.headers or "chunked" in self.headers.get("transfer-encoding", "").lower()
+        if framed or not self.status or self._call.interrupted:  # the latter looks like the end of what has no length
             raise lost("connection lost: closed before the end of the answer")
         self._ended = True
+
+    def on_message_begin(self) -> None:
+        if self._ended:  # an answer to nothing
+            self._reusable = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self.status:
@@ -159,9 +166,9 @@ class Response:
     def on_headers_complete(self) -> None:
         assert self._parser is not None
         status = self._parser.get_status_code()
-        if self.status:  # of an answer to nothing, behind the one to our request; or a trailer
-            self._reusable = False
-        elif status < 200:  # the response is still to come
+        if self.status:  # of an answer to nothing, behind the one to our request
+            return
+        if status < 200:  # the response is still to come
             self.headers.clear()
         else:
             self.status = status
@@ -169,7 +176,9 @@ class Response:
             self._encoding = "" if encoding == "identity" else encoding
             if not self._has_body:
                 self._ended = True
-                self._reusable = self.headers.get("connection", "").lower() != "close"
+                said = [word.strip() for word in self.headers.get("connection", "").lower().split(",")]
+                stays = "keep-alive" in said or self._parser.get_http_version() == "1.1"
+                self._reusable = stays and "close" not in said
 
     def on_body(self, data: bytes) -> None:
         if self._ended:
@@ -211,7 +220,7 @@ def _message(method: str, host: str, target: str, headers: Mapping[str, str], bo
         head = "\r\n".join(lines).encode("latin-1")
     except UnicodeEncodeError:
         raise LocalFailure("a header of the request holds what no header can") from None
-    if head.count(b"\n") != len(lines) - 1:
+    if not head.count(b"\r") == head.count(b"\n") == len(lines) - 1:
         raise LocalFailure("a header of the request holds a line break")
     return head + b"\r\n\r\n" + (body or b"")
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Iterator
 
 import pytest
 
 from app.errors import ConnectionLost, RateLimited
+from app.providers import http
 from app.providers.client import Client, Pool
-from app.providers.clock import CancelToken
+from app.providers.clock import Call, CancelToken
 from tests.providers.calls import HELLO, endpoint
 from tests.providers.server import Received, Server, whole
 
@@ -97,3 +99,45 @@ def test_to_cancel_a_call_that_was_refused_leaves_its_connection_alone(client: C
     server.answer = lambda _: ANSWER
     assert call(client, server) == "Hi"
     assert server.connections == 1
+
+
+def test_what_a_cancelled_call_has_read_is_no_answer_where_only_its_end_would_tell(
+    client: Client, server: Server
+) -> None:
+    read, cancel = Call(20_000), CancelToken()
+    cancel.bind(read)
+
+    def endless(_: Received) -> Iterator[bytes]:
+        yield b"HTTP/1.1 200 OK\r\n\r\n" + PLAIN
+        yield from server.silence()
+
+    server.answer = endless
+    response = http.send(client.pool, read, "GET", server.url, {}, None)
+    pieces = response.pieces()
+    assert next(pieces) == PLAIN
+    cancel.cancel()
+    with pytest.raises(ConnectionLost):
+        next(pieces)
+
+
+class Stopped(BaseException):
+    """What the handler of a signal raises, in the middle of anything."""
+
+
+def test_a_call_stopped_by_a_signal_does_not_keep_its_connection(client: Client, server: Server) -> None:
+    def stops(_: Received) -> Iterator[bytes]:
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+        yield from server.trickle(b"\r\n")
+
+    def handler(*_: object) -> None:
+        raise Stopped
+
+    before = signal.signal(signal.SIGUSR1, handler)
+    server.answer = stops
+    try:
+        with pytest.raises(Stopped) as caught:
+            call(client, server)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert server.deserted.wait(5)
+    assert caught.value.__traceback__ is not None  # held until here: it holds the call's frames, and no open connection

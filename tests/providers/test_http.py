@@ -84,6 +84,7 @@ def test_an_answer_is_read_and_its_connection_kept(sent: bytes, client: Client, 
         response(LENGTH, body=PLAIN + b"more"),
         response(LENGTH, body=PLAIN + response(LENGTH)),  # an answer to nothing
         response(CHUNKED, body=AS_CHUNK + b"0\r\n\r\nmore"),
+        response(LENGTH, b"Connection: Keep-Alive, close"),
     ],
 )
 def test_a_connection_that_cannot_be_trusted_is_not_used_again(sent: bytes, client: Client, server: Server) -> None:
@@ -92,9 +93,10 @@ def test_a_connection_that_cannot_be_trusted_is_not_used_again(sent: bytes, clie
     assert server.connections == 2
 
 
-def test_an_answer_without_a_length_ends_with_its_connection(client: Client, server: Server) -> None:
+@pytest.mark.parametrize("sent", [response(), response(b"Transfer-Encoding: identity")])
+def test_an_answer_without_a_length_ends_with_its_connection(sent: bytes, client: Client, server: Server) -> None:
     def closes(_: object) -> Iterator[bytes]:
-        yield response()
+        yield sent
         raise Hangup
 
     server.answer = closes
@@ -120,6 +122,31 @@ def test_an_unasked_word_on_an_idle_connection_ends_it(client: Client, server: S
     assert server.connections == 2
 
 
+def test_what_began_behind_an_answer_is_not_the_begin_of_the_next(client: Client, server: Server) -> None:
+    begun = b"HTTP/1.1 401 No\r\nX: "  # which would make a header of the next answer's first line
+    server.answer = lambda _: [response(LENGTH) + begun]
+    assert [said(client, server) for _ in range(2)] == ["Hi", "Hi"]
+    assert server.connections == 2
+
+
+@pytest.mark.parametrize(
+    ("sent", "connections"),
+    [
+        (b"HTTP/1.1 200 OK\r\nConnection: Keep-Alive\r\n\r\n", 1),
+        (b"HTTP/1.0 200 OK\r\nConnection: Keep-Alive\r\n\r\n", 1),
+        (b"HTTP/1.1 200 OK\r\nConnection: Keep-Alive, Close\r\n\r\n", 2),
+        (b"HTTP/1.0 200 OK\r\n\r\n", 2),
+    ],
+)
+def test_after_a_head_request_the_connection_is_what_both_made_it(
+    sent: bytes, connections: int, client: Client, server: Server
+) -> None:
+    server.answer = lambda _: [sent]
+    for _ in range(2):
+        assert client.warm_up(endpoint(server.url)) is None
+    assert server.connections == connections
+
+
 def test_of_a_head_request_no_body_is_awaited(client: Client, server: Server) -> None:
     server.answer = lambda _: [head(200, {"content-length": "99"})]
     assert client.warm_up(endpoint(server.url)) is None
@@ -133,7 +160,8 @@ def test_of_a_head_request_no_body_is_awaited(client: Client, server: Server) ->
     [
         (b"SSH-2.0-OpenSSH_9.6\r\n", UnusableAnswer, "not HTTP"),
         (b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nx", UnusableAnswer, "not HTTP"),
-        (b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 300_000, UnusableAnswer, "head of the answer is longer"),
+        (b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 300_000, UnusableAnswer, "of the answer is longer"),
+        (response(CHUNKED, body=AS_CHUNK + b"0\r\nX: " + b"x" * 400_000), UnusableAnswer, "of the answer is longer"),
         (response(b"Content-Length: 12 apples"), UnusableAnswer, "not HTTP"),
         (response(CHUNKED, body=b"apples\r\n"), ConnectionLost, "framing is broken"),
     ],
@@ -165,7 +193,7 @@ def test_a_url_is_asked_for_as_it_stands(client: Client, server: Server) -> None
     assert asked.headers["host"] == urlsplit(server.url).netloc
 
 
-@pytest.mark.parametrize("value", ["a\r\nX-Other: 1", "a\nb", "\u20ac"])
+@pytest.mark.parametrize("value", ["a\r\nX-Other: 1", "a\nb", "a\r", "\u20ac"])
 def test_a_header_that_is_none_is_not_sent(value: str, server: Server) -> None:
     with Pool(1) as pool, pytest.raises(LocalFailure, match="header of the request"):
         http.send(pool, Call(1000), "GET", server.url, {"x-key": value}, None)
