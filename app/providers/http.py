@@ -20,6 +20,7 @@ from app.providers.connections import HUNG_UP, Connection, Origin, Pool, failure
 MAX_HEAD, MAX_ANSWER = 256 * 1024, 32 * 1024 * 1024
 #: what stands in a path as it is
 _PATH = "/%:@!$&'()*+,;=~"
+_QUERY = _PATH + "?"
 _COMPRESSED = {"gzip", "x-gzip", "deflate"}
 #: what a further member of a gzip file begins with
 _MEMBER = b"\x1f"
@@ -228,11 +229,15 @@ def _message(method: str, host: str, target: str, headers: Mapping[str, str], bo
 @lru_cache(maxsize=1024)
 def _parts(url: str) -> tuple[Origin, str, str]:
     """Origin, Host header, and what stands in the first line of the request."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+        target = quote(parts.path or "/", safe=_PATH) + (f"?{quote(parts.query, safe=_QUERY)}" if parts.query else "")
+    except ValueError:  # brackets that do not match, no port, half a surrogate
+        raise LocalFailure("the provider's URL is none") from None
     tls = parts.scheme == "https"
     host = parts.hostname or ""
     usual = 443 if tls else 80
-    port = parts.port or usual
+    port = port or usual
     written = f"[{host}]" if ":" in host else host
-    target = quote(parts.path or "/", safe=_PATH) + (f"?{parts.query}" if parts.query else "")
     return Origin(tls, host, port), written if port == usual else f"{written}:{port}", target

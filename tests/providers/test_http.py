@@ -187,10 +187,16 @@ def test_headers_of_the_same_name_are_one(client: Client, server: Server) -> Non
 
 
 def test_a_url_is_asked_for_as_it_stands(client: Client, server: Server) -> None:
-    ask(client, endpoint(f"{server.url}/a b/ü%20?"), stream=False)
+    ask(client, endpoint(f"{server.url}/a b/ü%20?ü b"), stream=False)
     asked = server.received[-1]
-    assert asked.path.startswith("/a%20b/%C3%BC%20?")
+    assert asked.path.startswith("/a%20b/%C3%BC%20?%C3%BC%20b")
     assert asked.headers["host"] == urlsplit(server.url).netloc
+
+
+@pytest.mark.parametrize("url", ["http://[::1/", "http://a:b/", "http://a:65536/", "http://a/\ud800", "http:///x"])
+def test_a_url_that_is_none_is_told(url: str) -> None:
+    with Pool(1) as pool, pytest.raises(LocalFailure):
+        http.send(pool, Call(1000), "GET", url, {}, None)
 
 
 @pytest.mark.parametrize("value", ["a\r\nX-Other: 1", "a\nb", "a\r", "\u20ac"])
