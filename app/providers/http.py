@@ -54,7 +54,7 @@ class Response:
         self._has_body = has_body
         #: None: it is out of our hands, given back or closed
         self._connection: Connection | None = connection
-        self._parser: HttpResponseParser | None = HttpResponseParser(self)
+        self._parser: HttpResponseParser | None = _parser(self)
         #: bytes that have arrived since the last ones that hold some of the body
         self._bodiless = 0
         #: of the body, where it is none we pass on as it is
@@ -210,6 +210,17 @@ class Response:
         if self.status and not self._ended:
             self._ended = True
             self._reusable = self._parser.should_keep_alive()
+
+
+def _parser(response: Response) -> HttpResponseParser:
+    """As forgiving as other clients are: it is dangerous where framing is passed on, and here it ends."""
+    parser = HttpResponseParser(response)
+    parser.set_dangerous_leniencies(
+        lenient_chunked_length=True,  # beside a length, chunks count (RFC 9112, 6.3)
+        lenient_optional_cr_before_lf=True,
+        lenient_spaces_after_chunk_size=True,
+    )
+    return parser
 
 
 def _message(method: str, host: str, target: str, headers: Mapping[str, str], body: bytes | None) -> bytes:
