@@ -20,7 +20,7 @@ from app.domain.evidence import Evidence
 from app.domain.insights import Insight, Names
 from app.domain.outcome import Outcome
 from app.domain.policy import Policy
-from app.domain.round_table import Measured, measure, optimization_score, prompt_mix
+from app.domain.round_table import Measured, measure, optimization_score, prompt_mix, was_down
 from app.domain.runtime_config import Weights
 from app.domain.scorecard import Scorecard
 from app.domain.scoring import Features
@@ -159,11 +159,17 @@ def _by_name(known: Mapping[Target, Features]) -> dict[str, Features]:
 def remember(
     state: OptimizerState, known: Mapping[str, Features], table: Mapping[Target, Measured], policy: Policy
 ) -> OptimizerState:
-    """The round for later verification; one that gave no choice teaches nothing about weights."""
-    utilities = {str(target): row.utility for target, row in table.items()}
-    if not known.keys() & utilities.keys():
+    """The round for later verification; one that gave no choice teaches nothing about weights.
+
+    Nor does a target that was down in it: gate and breakers take it out within a few calls under any weights, while
+    here those that happened not to favour it would look better by all that an answer is worth.
+    """
+    up = {str(target): row for target, row in table.items() if not was_down(row, policy)}
+    if not known.keys() & up.keys():
         return state
-    return replace(state, tables=(*state.tables, RoundTable(known, utilities))[-policy.rounds.history :])
+    utilities = {name: row.utility for name, row in up.items()}
+    errors = {name: row.utility_error for name, row in up.items() if row.utility_error is not None}
+    return replace(state, tables=(*state.tables, RoundTable(known, utilities, errors))[-policy.rounds.history :])
 
 
 # ── exploration ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -231,7 +237,8 @@ def _weigh(
     recent = tables[-limits.rollback_rounds :]
     if state.previous is not None and state.rounds_since >= limits.rollback_rounds:
         regret = earned(state.previous, recent, limits) - earned(before, recent, limits)
-        if regret > limits.rollback_loss:
+        error = weighing.earned_more_error(state.previous, before, recent, limits)
+        if regret > max(limits.rollback_loss, limits.rollback_sigma * error):
             move = Move("rolled_back", state.previous, regret)
             return move, replace(state, previous=None, rounds_since=0, hold=limits.hold_rounds)
     if state.hold > 0:

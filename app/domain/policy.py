@@ -76,6 +76,7 @@ class WeightsPolicy:
     neighbour_gain: float = 0.015
     neighbour_min_rounds: int = 3
     rollback_loss: float = 0.01
+    rollback_sigma: float = 2.0
     rollback_rounds: int = 2
     hold_rounds: int = 2
 

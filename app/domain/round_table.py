@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median_low
+from statistics import fmean, median_low, variance
 
 from app.domain import weighing
 from app.domain.catalog import Target
 from app.domain.outcome import Outcome
-from app.domain.policy import Objective
+from app.domain.policy import Objective, Policy
 from app.domain.scoring import Features
 from app.domain.weighing import Triple
 
@@ -22,6 +23,8 @@ class Measured:
     success: float
     utility: float
     probes: int
+    #: standard error of `utility`; None: one call cannot tell
+    utility_error: float | None = None
 
 
 def measure(outcomes: Sequence[Outcome], objective: Objective) -> dict[Target, Measured]:
@@ -35,11 +38,13 @@ def measure(outcomes: Sequence[Outcome], objective: Objective) -> dict[Target, M
 
 def _measured(calls: Sequence[Outcome], objective: Objective) -> Measured:
     fast = [call.latency_ms for call in calls if call.success]
+    worth = [_utility(call, objective) for call in calls]
     return Measured(
         latency_ms=sum(fast) / len(fast) if fast else None,
         success=len(fast) / len(calls),
-        utility=sum(_utility(call, objective) for call in calls) / len(calls),
+        utility=fmean(worth),
         probes=len(calls),
+        utility_error=math.sqrt(variance(worth) / len(worth)) if len(worth) > 1 else None,
     )
 
 
@@ -48,6 +53,12 @@ def _utility(call: Outcome, objective: Objective) -> float:
     latency = min(1.0, call.latency_ms / objective.latency_ref_ms)
     cost = min(1.0, (call.cost_usd or 0.0) / objective.cost_ref_usd)
     return good - objective.latency * latency - objective.cost * cost
+
+
+def was_down(row: Measured, policy: Policy) -> bool:
+    """The gate's limit, beyond chance."""
+    error = math.sqrt(row.success * (1 - row.success) / row.probes)
+    return row.success + policy.weights.unreliable_sigma * error < policy.gate.success_floor
 
 
 def optimization_score(

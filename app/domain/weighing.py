@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from app.domain.evidence import Evidence
 from app.domain.policy import WeightsPolicy
@@ -20,6 +20,8 @@ class RoundTable:
 
     features: Mapping[str, Features]
     utilities: Mapping[str, float]
+    #: standard errors of the utilities; none where the round had too few calls to tell
+    errors: Mapping[str, float] = field(default_factory=dict)
 
 
 def earned(weights: Triple, tables: Sequence[RoundTable], limits: WeightsPolicy) -> float:
@@ -32,16 +34,29 @@ def earned(weights: Triple, tables: Sequence[RoundTable], limits: WeightsPolicy)
     total = mass = 0.0
     for age, table in enumerate(reversed(tables[-limits.horizon_rounds :])):
         share = limits.horizon_decay**age
-        total += share * _earned_once(weights, table, limits.softness)
+        total += share * sum(part * table.utilities[name] for name, part in _parts(weights, table, limits).items())
         mass += share
     return total / mass if mass else 0.0
 
 
-def _earned_once(weights: Triple, table: RoundTable, softness: float) -> float:
+def earned_more_error(one: Triple, other: Triple, tables: Sequence[RoundTable], limits: WeightsPolicy) -> float:
+    """Standard error of earned(one) − earned(other): what two weights agree on is no doubt between them."""
+    variance = mass = 0.0
+    for age, table in enumerate(reversed(tables[-limits.horizon_rounds :])):
+        share = limits.horizon_decay**age
+        mine, its = _parts(one, table, limits), _parts(other, table, limits)
+        variance += sum((share * (mine[name] - its[name]) * table.errors.get(name, 0.0)) ** 2 for name in mine)
+        mass += share
+    return math.sqrt(variance) / mass if mass else 0.0
+
+
+def _parts(weights: Triple, table: RoundTable, limits: WeightsPolicy) -> dict[str, float]:
+    """By how much each target counts in what the weights would have chosen; the sum is 1."""
     scores = {name: _score(weights, shares) for name, shares in table.features.items() if name in table.utilities}
     best = max(scores.values())
-    shares = {name: math.exp((score - best) / softness) for name, score in scores.items()}
-    return sum(share * table.utilities[name] for name, share in shares.items()) / sum(shares.values())
+    parts = {name: math.exp((score - best) / limits.softness) for name, score in scores.items()}
+    whole = sum(parts.values())
+    return {name: part / whole for name, part in parts.items()}
 
 
 def choice(known: Mapping[str, Features], weights: Triple) -> str:

@@ -215,6 +215,55 @@ def test_a_move_that_turns_out_to_cost_is_rolled_back_and_held() -> None:
     assert [(triple(each.weights), each.evidence["verdict"]) for each in held] == [((0.4, 0.3, 0.3), "held")] * 2
 
 
+def rolled_back_where_worth_is_known_to(error: float) -> bool:
+    rounds = (RoundTable(KNOWN, WORTH, dict.fromkeys(WORTH, error)),) * 2
+    loop = Loop(weights=Weights(latency=0.5, cost=0.2, reliability=0.3))
+    loop.state = OptimizerState(
+        tables=rounds, previous=(0.4, 0.3, 0.3), rounds_since=1, own_weights=(0.5, 0.2, 0.3)
+    )  # fmt: skip
+    return loop.round(table({DEEPSEEK: 240, GEMINI: 350})).evidence["verdict"] == "rolled_back"
+
+
+def test_a_loss_that_may_be_chance_rolls_nothing_back() -> None:
+    assert rolled_back_where_worth_is_known_to(0.05)
+    assert not rolled_back_where_worth_is_known_to(0.5)
+
+
+def test_what_weights_agree_on_is_no_doubt_between_them() -> None:
+    one, other = (0.1, 0.8, 0.1), (0.9, 0.05, 0.05)  # each is sure of its choice: gemini, deepseek
+    doubtful = RoundTable(KNOWN, WORTH, {"deepseek/m": 0.03, "gemini/m": 0.04})
+
+    assert weighing.earned_more_error(one, one, (doubtful,), LIMITS) == 0
+    assert weighing.earned_more_error(one, other, (doubtful,), LIMITS) == pytest.approx(0.05, rel=0.01)
+    assert weighing.earned_more_error(one, other, (doubtful,) * 2, LIMITS) < 0.04  # two rounds tell better than one
+    assert weighing.earned_more_error(one, other, (RoundTable(KNOWN, WORTH),), LIMITS) == 0
+    assert weighing.earned_more_error(one, other, (), LIMITS) == 0
+
+
+def test_an_outage_in_a_round_moves_no_weights() -> None:
+    loop, others = Loop(), {GEMINI: 350.0, ANTHROPIC: 450.0, OPENAI: 520.0}
+    prices = {DEEPSEEK: 0.0003, GEMINI: 0.0002, ANTHROPIC: 0.006, OPENAI: 0.004}
+    for _ in range(3):
+        loop.round([each for t in SPECIFIED for each in table({t: SPECIFIED[t]}, cost_usd=prices[t])])
+    before = triple(loop.weights)
+
+    rows = [each for t in others for each in table({t: others[t]}, cost_usd=prices[t])]
+    down = loop.round([*calls(DEEPSEEK, 10, success=0.0), *rows])
+
+    assert triple(down.weights) == before
+    assert "deepseek/m" not in down.state.tables[-1].utilities
+    assert down.evidence["targets"]["deepseek"]["success"] == 0  # it is told all the same
+
+
+def test_three_failures_of_ten_are_no_outage() -> None:
+    loop = Loop()
+    loop.round(table(SPECIFIED))
+
+    loop.round([*calls(DEEPSEEK, 10, success=0.7, latency_ms=240), *table({GEMINI: 350, ANTHROPIC: 450, OPENAI: 520})])
+
+    assert loop.state.tables[-1].utilities.keys() == {str(target) for target in TARGETS}
+
+
 def test_weights_that_a_person_set_are_where_the_optimizer_starts_from() -> None:
     loop = Loop()
     loop.round(table(SPECIFIED))
