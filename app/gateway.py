@@ -186,9 +186,11 @@ class ReplyStream:
         return self
 
     def __next__(self) -> Delta:
-        delta, self._first = self._first, None
+        delta = self._first
         if delta is None:
             delta = self._read()
+        else:
+            self._first = None
         self._characters += len(delta.text) + len(delta.reasoning) + len(delta.tool_arguments)
         return delta
 

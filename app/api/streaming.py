@@ -14,8 +14,20 @@ def event_stream(stream: ReplyStream, events: Iterator[bytes], headers: Mapping[
 
     A client that goes away is noticed at the next event; the call to the provider is stopped then.
     """
-    response = Response(events, mimetype="text/event-stream", headers=dict(headers))
+    response = Response(
+        Events(events, stream), mimetype="text/event-stream", headers=dict(headers), direct_passthrough=True
+    )
     response.headers["Cache-Control"] = "no-cache"
     response.headers["X-Accel-Buffering"] = "no"  # nginx would collect events else
-    response.call_on_close(stream.close)
     return response
+
+
+class Events:
+    """The body as it goes to the server, which reads it and closes it without anybody between."""
+
+    def __init__(self, events: Iterator[bytes], stream: ReplyStream) -> None:
+        self._events = events
+        self.close = stream.close
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._events

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from multiprocessing.util import Finalize
 
 from flask import Flask
@@ -11,6 +12,8 @@ from app.api import create_app, stopping
 
 #: an API request must not wait longer for a frozen Redis
 PUBLISH_TIMEOUT_S = 2.0
+#: objects in the garbage collector's youngest generation (700 where nobody says)
+YOUNGEST = 10_000
 
 
 def create() -> Flask:
@@ -23,4 +26,16 @@ def create() -> Flask:
     stopping.watch()
     # atexit is not called in a child of multiprocessing, which is what granian's workers are
     Finalize(None, running.stop, exitpriority=10)
-    return create_app(running)
+    app = create_app(running)
+    _spare_the_collector()
+    return app
+
+
+def _spare_the_collector() -> None:
+    """What is loaded by now stays; to look through it again and again stops all threads for tens of milliseconds.
+
+    Requests leave next to no cycles behind, so the youngest generation may grow before it is looked at.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNGEST)

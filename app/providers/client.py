@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Self
 
 from app.errors import ProviderError
@@ -140,9 +141,11 @@ class AnswerStream:
     def _read(self) -> Generator[Delta]:
         exchange = self._exchange
         try:
+            ends_s = exchange.call.started_s + exchange.call.timeout_ms / 1000
             for delta in exchange.deltas():
                 yield delta
-                exchange.call.check_reader()
+                if perf_counter() > ends_s:
+                    exchange.call.check_reader()
             self._answer = exchange.answer()
         except ProviderError as error:
             exchange.blame(error)

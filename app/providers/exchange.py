@@ -106,7 +106,8 @@ class Exchange:
                 eventless += piece
             for event in events:
                 for delta in wire.read_event(event, draft):
-                    self._note(delta)
+                    if call.first_token_ms is None:
+                        self._note(delta)
                     yield delta
             if draft.done:
                 call.end()

@@ -35,6 +35,16 @@ class EventParser:
 
     def feed(self, piece: bytes) -> list[Event]:
         """The events that `piece` completes. Raises UnusableAnswer for one longer than MAX_EVENT."""
+        if (  # what nearly all pieces are: an event of one line, with nothing before it
+            piece.startswith(b"data: ")
+            and piece.find(b"\n") == len(piece) - 2
+            and piece.endswith(b"\n\n")
+            and b"\r" not in piece
+            and not (self._rest or self._data or self._name or self._after_cr)
+        ):
+            self._first_line = False
+            self._bound(len(piece))
+            return [Event(piece[6:-2])]
         if self._after_cr and piece:
             self._after_cr = False
             piece = piece.removeprefix(b"\n")
