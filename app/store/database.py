@@ -33,6 +33,7 @@ def create(url: str, *, pool_size: int = 5) -> Engine:
         pool_timeout=5,
         pool_pre_ping=True,
         pool_recycle=1800,
+        executemany_mode="values_plus_batch",  # rows of one statement in one round trip, whatever the statement
         connect_args={
             "connect_timeout": 3,
             # who is frozen within a transaction must not hold its locks for ever
