@@ -49,6 +49,18 @@ def test_event_is_given_as_soon_as_it_is_whole() -> None:
     assert parser.end() == []
 
 
+@pytest.mark.parametrize(
+    ("before", "event"),
+    [
+        (b"data: a\n", Event(b"a\nb")),  # in an event
+        (b"event: ping\n", Event(b"b", b"ping")),
+        (b"data: a", Event(b"adata: b")),  # in a line
+    ],
+)
+def test_a_piece_that_looks_like_an_event_may_be_a_part_of_one(before: bytes, event: Event) -> None:
+    assert parsed(before, b"data: b\n\n") == [event]
+
+
 @pytest.mark.parametrize("piece", [b"x" * 50, b"data: " + b"x" * 40 + b"\n"], ids=["one line", "many lines"])
 def test_event_longer_than_we_take_is_refused(piece: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sse, "MAX_EVENT", 100)

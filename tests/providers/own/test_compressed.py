@@ -4,30 +4,16 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 from app.errors import ConnectionLost, RateLimited, UnusableAnswer
 from app.providers import http
-from app.providers.client import Client, Pool
+from app.providers.client import Client
 from tests.providers.calls import ask, endpoint
+from tests.providers.own.conftest import PLAIN
 from tests.providers.server import Server, head
-
-PLAIN = b'{"choices":[{"message":{"content":"Hi"},"finish_reason":"stop"}]}'
-
-
-@pytest.fixture
-def client() -> Iterator[Client]:
-    """With a pool of its own: these tests count connections."""
-    with Pool(4) as pool:
-        yield Client(pool)
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with Server(lambda _: ()) as running:
-        yield running
 
 
 def said(client: Client, server: Server) -> str:

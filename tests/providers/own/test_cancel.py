@@ -10,26 +10,14 @@ import pytest
 
 from app.errors import ConnectionLost, RateLimited
 from app.providers import http
-from app.providers.client import Client, Pool
+from app.providers.client import Client
 from app.providers.clock import Call, CancelToken
 from tests.providers.calls import HELLO, endpoint
+from tests.providers.own.conftest import PLAIN
 from tests.providers.server import Received, Server, whole
 
-PLAIN = b'{"choices":[{"message":{"content":"Hi"},"finish_reason":"stop"}]}'
 ANSWER = whole(200, {}, PLAIN)
 PLAIN_AND_STREAMED = pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
-
-
-@pytest.fixture
-def client() -> Client:
-    """With a pool of its own: these tests count connections."""
-    return Client(Pool(4))
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with Server(lambda _: ANSWER) as running:
-        yield running
 
 
 def call(client: Client, server: Server, cancel: CancelToken | None = None, *, stream: bool = False) -> str:

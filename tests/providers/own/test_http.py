@@ -23,24 +23,11 @@ from app.providers.base import ChatRequest, Message
 from app.providers.client import Client, Pool
 from app.providers.clock import Call
 from tests.providers.calls import HELLO, ask, endpoint
+from tests.providers.own.conftest import PLAIN
 from tests.providers.server import Hangup, Server, chunked, head, whole
 
-PLAIN = b'{"choices":[{"message":{"content":"Hi"},"finish_reason":"stop"}]}'
 SAID = b'data: {"choices":[{"index":0,"delta":{"content":"Hi"}}]}\n\n'
 DONE = b"data: [DONE]\n\n"
-
-
-@pytest.fixture
-def client() -> Iterator[Client]:
-    """With a pool of its own: these tests count connections."""
-    with Pool(4) as pool:
-        yield Client(pool)
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with Server(lambda _: whole(200, {}, PLAIN)) as running:
-        yield running
 
 
 def said(client: Client, server: Server) -> str:
