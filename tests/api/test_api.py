@@ -79,6 +79,17 @@ def test_a_wrong_update_is_a_400_that_names_the_field(client: FlaskClient, body:
     assert error["requestId"] == response.headers["X-Request-Id"]
 
 
+@pytest.mark.parametrize(("given", "kept"), [("trace 7", True), ("", False), ("x" * 101, False), ("naïve", False)])
+def test_a_request_goes_by_the_name_its_caller_gave_it(client: FlaskClient, given: str, *, kept: bool) -> None:
+    answers = [client.get(f"{SYSTEM}/nothing", headers={"X-Request-Id": given}) for _ in range(2)]
+
+    names = [answer.headers["X-Request-Id"] for answer in answers]
+    assert [answer.get_json()["error"]["requestId"] for answer in answers] == names
+    assert (names == [given, given]) is kept
+    assert all(names)
+    assert len(set(names)) == (1 if kept else 2)
+
+
 def test_a_write_on_an_old_version_is_refused(client: FlaskClient) -> None:
     tag = client.get(f"{SYSTEM}/runtime-config").headers["ETag"]
     client.post(f"{SYSTEM}/runtime-config", json={"explorationRate": 0.2}, headers={"If-Match": tag})

@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from app.cli.lab import lab as command
+from app.config_files import load_prompts
 from tests.lab import traces
 from tests.lab.calls import OPENAI, raw_request
 from tests.support.lab import CONFIG, RunningLab, running_lab
@@ -153,8 +154,9 @@ def test_a_seed_repeats_which_calls_fail_whatever_they_ask() -> None:
             process.terminate()
         return [status != 200 for status in statuses]
 
+    graded = next(prompt.text for prompt in load_prompts(CONFIG) if prompt.id == "simple-qa")
     drawn = failures("What is 2 + 2?")
-    assert drawn == failures("Write me a poem about the sea.")
+    assert drawn == failures(graded)
     assert 0 < sum(drawn) < 20
 
 
