@@ -9,9 +9,10 @@ from __future__ import annotations
 import itertools
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from datetime import timedelta
-from typing import TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy.exc import DBAPIError
@@ -21,12 +22,15 @@ from app import evidence, judge, live_config, probing, steering
 from app import keys as api_keys
 from app.domain import budget, optimizer
 from app.domain.catalog import Provider, Target
+from app.domain.insights import Insight
+from app.domain.optimizer import Optimization
+from app.domain.outcome import Outcome
 from app.domain.policy import RoundPolicy
 from app.domain.rounds import Coverage, ProbeKey, coverage
 from app.domain.runtime_config import RuntimeConfig
 from app.errors import DependencyUnavailable, NoTarget, OverBudget, TooLooError
 from app.models import Probe, Round, RoundStatus
-from app.planning import Selection, affordable, selected_prompts, selected_targets
+from app.planning import Affordable, Selection, affordable, selected_prompts, selected_targets
 from app.review import insight_json, review
 from app.services import Services
 from app.store import claims, database, history, outcomes, revisions, rounds
@@ -91,17 +95,9 @@ def _plan_and_publish(
         if out_of_turn is not None and _answered_already(session, policy):
             return None
         allowed = affordable(session, services, targets, prompts, now)
-        notes = [insight_json(allowed.insight)] if allowed.insight else []
         if not allowed.prompts:
-            assert allowed.insight is not None  # what else would leave no prompt
-            if slot is None and out_of_turn is None:
-                raise OverBudget(allowed.insight.text)
-            rounds.skip(session, now=now, trigger=trigger, slot_start=slot, simulated=services.simulated, notes=notes)
-            log.warning(allowed.insight.text, trigger=trigger)
+            _skip(session, services, allowed, trigger, slot, now, optional=in_slot or out_of_turn is not None)
             return None
-        if out_of_turn is not None:
-            text = f"round out of turn ({trigger}): {out_of_turn}"
-            notes.insert(0, {"kind": "out_of_turn", "text": text, "data": {"trigger": trigger}})
         round_id = rounds.plan(
             session,
             now=now,
@@ -112,21 +108,60 @@ def _plan_and_publish(
             prompts=allowed.prompts,
             simulated=services.simulated,
             left_out=[{"provider": name, "reason": reason} for name, reason in left_out.items()],
-            notes=notes,
+            notes=_notes(allowed, trigger, out_of_turn),
             estimated_cost_usd=allowed.cost_usd,
         )
         keys = [] if round_id is None else claims.waiting(session, round_id, policy.max_attempts)
     if round_id is not None:
-        log.info(
-            "round started",
-            round=round_id,
-            trigger=trigger,
-            probes=len(keys),
-            estimated_usd=round(allowed.cost_usd, 4),
-            left_out=left_out or None,
-        )
-        services.messages.probes(_hints(services, keys))
+        _announce(services, round_id, trigger, keys, allowed.cost_usd, left_out)
     return round_id
+
+
+def _skip(
+    session: Session,
+    services: Services,
+    allowed: Affordable,
+    trigger: str,
+    slot: datetime | None,
+    now: datetime,
+    *,
+    optional: bool,
+) -> None:
+    """Nothing can be paid for: whoever asked for a round is told, and one in turn leaves a row that says why."""
+    assert allowed.insight is not None  # what else would leave no prompt
+    if not optional:
+        raise OverBudget(allowed.insight.text)
+    notes = [insight_json(allowed.insight)]
+    rounds.skip(session, now=now, trigger=trigger, slot_start=slot, simulated=services.simulated, notes=notes)
+    log.warning(allowed.insight.text, trigger=trigger)
+
+
+def _notes(allowed: Affordable, trigger: str, out_of_turn: str | None) -> list[dict[str, Any]]:
+    """What is known of a round before it begins, as insights."""
+    notes = [insight_json(allowed.insight)] if allowed.insight else []
+    if out_of_turn is not None:
+        text = f"round out of turn ({trigger}): {out_of_turn}"
+        notes.insert(0, {"kind": "out_of_turn", "text": text, "data": {"trigger": trigger}})
+    return notes
+
+
+def _announce(
+    services: Services,
+    round_id: str,
+    trigger: str,
+    keys: Sequence[ProbeKey],
+    cost_usd: float,
+    left_out: Mapping[str, str],
+) -> None:
+    log.info(
+        "round started",
+        round=round_id,
+        trigger=trigger,
+        probes=len(keys),
+        estimated_usd=round(cost_usd, 4),
+        left_out=left_out or None,
+    )
+    services.messages.probes(_hints(services, keys))
 
 
 def _hints(services: Services, keys: Sequence[ProbeKey]) -> list[ProbeKey]:
@@ -318,69 +353,112 @@ def optimize(services: Services, round_id: str) -> bool:
             return False
     try:
         review(services, round_id)
-        digested = _digest(services, round_id)
+        closed = _close(services, round_id)
     finally:
         with database.transaction(services.sessions) as session:
             rounds.release_optimizing(session, round_id)
-    if digested:
+    if closed:
         judge.ask_for(services, round_id)
-    return digested
+    return closed
 
 
-def _digest(services: Services, round_id: str) -> bool:
+def _close(services: Services, round_id: str) -> bool:
+    """One transaction over the round, what was learned and the config; then all processes are told."""
     with database.transaction(services.sessions) as session:
         if not rounds.hold_optimizing(session, round_id):
             return False
         learned = outcomes.learned(session)
         revisions.lock(session)
         current = revisions.latest(session) or services.config.value
-        probes = rounds.probes(session, [round_id])
-        complete = not any(probe.error_class in {NOT_RUN, WORKER_LOST} for probe in probes)
-        record = rounds.get(session, round_id)
-        assert record is not None  # it is locked
-        covered = _coverage(services, current, record, probes)
-        measured = [history.of_probe(probe) for probe in probes if probe.latency_ms is not None]
+        measured = _measurement(services, session, current, round_id)
         before = evidence.held_or_rebuilt(session, learned, services.policy)
-        card = before.close_round(measured, services.policy)
+        card = before.close_round(measured.outcomes, services.policy)
         now = database.now(session)
         result = optimizer.optimize(
             steering.state_of(learned),
             before,
             card,
-            measured,
+            measured.outcomes,
             current.global_.provider_weights,
             current.global_.exploration_rate,
             services.policy,
-            complete=complete and not record.degraded and covered is not Coverage.PART,
-            trimmed=covered is Coverage.TRIMMED,
+            complete=measured.moves_weights,
+            trimmed=measured.coverage is Coverage.TRIMMED,
             now=now,
         )
-        status = RoundStatus.DONE if complete else RoundStatus.PARTIAL
-        applies = current.features.auto_optimization and current.global_.enabled
-        # a degraded round says why itself
-        said = [each for each in result.insights if not (record.degraded and each.kind == "partial")]
-        insights = [*said, *(steering.pinned(current, result) if applies else [steering.proposal(current, result)])]
-        rounds.close(session, round_id, status, [insight_json(insight) for insight in insights])
-        config = current
-        if applies:
-            config = revisions.add(
-                session,
-                steering.applied(current, result, live_config.to_ms(now)),
-                now_ms=live_config.to_ms(now),
-                author=revisions.OPTIMIZER,
-                reason="; ".join(insight.text for insight in insights)[:2000] or f"round {round_id}",
-                evidence={"round": round_id, **result.evidence},
-                round_id=round_id,
-            )
+        insights = _insights(current, result, measured)
+        rounds.close(session, round_id, measured.status, [insight_json(insight) for insight in insights])
+        config = _revise(session, current, result, insights, round_id, now) if steering.applies(current) else current
         evidence.hold(learned, card, now)
         learned.optimizer = result.state.to_json()
         generation = learned.generation
     evidence.publish(services.redis, generation, card)
     live_config.publish(services.redis, config)
-    log.info("round closed", round=round_id, status=status.value, version=config.version)
+    log.info("round closed", round=round_id, status=measured.status.value, version=config.version)
     for insight in insights:
         log.info(insight.text, round=round_id, insight=insight.kind)
     return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Measurement:
+    """What a round gave."""
+
+    #: of the probes that were run
+    outcomes: Sequence[Outcome]
+    #: every probe was run
+    complete: bool
+    #: its measurement error is too large
+    degraded: bool
+    coverage: Coverage
+
+    @property
+    def status(self) -> RoundStatus:
+        return RoundStatus.DONE if self.complete else RoundStatus.PARTIAL
+
+    @property
+    def moves_weights(self) -> bool:
+        return self.complete and not self.degraded and self.coverage is not Coverage.PART
+
+
+def _measurement(services: Services, session: Session, config: RuntimeConfig, round_id: str) -> _Measurement:
+    probes = rounds.probes(session, [round_id])
+    record = rounds.get(session, round_id)
+    assert record is not None  # it is locked
+    return _Measurement(
+        outcomes=[history.of_probe(probe) for probe in probes if probe.latency_ms is not None],
+        complete=not any(probe.error_class in {NOT_RUN, WORKER_LOST} for probe in probes),
+        degraded=bool(record.degraded),
+        coverage=_coverage(services, config, record, probes),
+    )
+
+
+def _insights(config: RuntimeConfig, result: Optimization, measured: _Measurement) -> list[Insight]:
+    """What the optimizer saw, and what became of it."""
+    # a degraded round says why itself
+    seen = [each for each in result.insights if not (measured.degraded and each.kind == "partial")]
+    if steering.applies(config):
+        return [*seen, *steering.pinned(config, result)]
+    return [*seen, steering.proposal(config, result)]
+
+
+def _revise(
+    session: Session,
+    config: RuntimeConfig,
+    result: Optimization,
+    insights: Sequence[Insight],
+    round_id: str,
+    now: datetime,
+) -> RuntimeConfig:
+    return revisions.add(
+        session,
+        steering.applied(config, result, live_config.to_ms(now)),
+        now_ms=live_config.to_ms(now),
+        author=revisions.OPTIMIZER,
+        reason="; ".join(insight.text for insight in insights)[:2000] or f"round {round_id}",
+        evidence={"round": round_id, **result.evidence},
+        round_id=round_id,
+    )
 
 
 def _coverage(services: Services, config: RuntimeConfig, record: Round, probes: Sequence[Probe]) -> Coverage:

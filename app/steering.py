@@ -23,6 +23,11 @@ def state_of(learned: Learned) -> OptimizerState:
         return OptimizerState.empty()
 
 
+def applies(current: RuntimeConfig) -> bool:
+    """May the optimizer change the config, or only propose?"""
+    return current.features.auto_optimization and current.global_.enabled
+
+
 def applied(current: RuntimeConfig, result: Optimization, now_ms: int) -> RuntimeConfig:
     """The config as the optimizer wants it; what a person pinned stays."""
     wanted: dict[str, object] = {}
