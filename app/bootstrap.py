@@ -14,26 +14,30 @@ from redis.retry import Retry
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import sessionmaker
 
-from app import config_files, evidence, judge, keys, live_config, snapshot_file
-from app.breakers import Breakers
+from app import config_files
+from app.access import keys
+from app.access.limits import Limits
+from app.benchmark import judge
 from app.broker import Messages, make_celery
 from app.domain.catalog import Provider, nothing_real
 from app.domain.policy import RoundPolicy
 from app.errors import ConfigError, DependencyUnavailable, TooLooError
-from app.evidence import Recorder
-from app.gateway import Gateway
-from app.hedging import Hedging
-from app.limits import Limits
-from app.metrics import Metrics
+from app.evidence import scorecard
+from app.evidence.recorder import Recorder
+from app.gateway.breakers import Breakers
+from app.gateway.gateway import Gateway
+from app.gateway.hedging import Hedging
+from app.gateway.metrics import Metrics
+from app.live import live_config, snapshot_file
+from app.live.published import Subscription
+from app.live.snapshot_file import SnapshotFile
+from app.operations.health import Watch, checks
 from app.providers.base import Endpoint
 from app.providers.canary import Canary
 from app.providers.client import Client, Pool
-from app.published import Subscription
 from app.services import Services
 from app.settings import Settings
-from app.snapshot_file import SnapshotFile
 from app.store import database
-from app.watch import Watch, checks
 
 log = structlog.get_logger()
 
@@ -92,7 +96,7 @@ def build(settings: Settings, *, threads: int = 16, publish_timeout_s: float = 5
         canary=Canary(client),
         messages=Messages(celery),
         config=live_config.live(sessions, providers, live_config.epoch_ms()),
-        scorecard=evidence.live(sessions),
+        scorecard=scorecard.live(sessions),
         keys=keys.live(sessions),
     )
 

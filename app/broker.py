@@ -15,7 +15,7 @@ from celery.exceptions import QueueNotFound
 from kombu.entity import Queue
 from kombu.exceptions import OperationalError
 
-from app.domain.rounds import ProbeKey
+from app.domain.rounds.rounds import ProbeKey
 
 log = structlog.get_logger()
 

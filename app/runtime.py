@@ -15,14 +15,15 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
-from app import bootstrap, live_config
+from app import bootstrap
 from app import settings as environment
 from app.cli import servers
 from app.cli.place import place
-from app.domain import config_history
 from app.domain.catalog import TaskType
-from app.domain.runtime_config import RuntimeConfig
-from app.live_config import Signature
+from app.domain.config import config_history
+from app.domain.config.runtime_config import RuntimeConfig
+from app.live import live_config
+from app.live.live_config import Signature
 from app.services import Services
 from app.settings import Settings
 

@@ -10,14 +10,14 @@ from sqlalchemy import Engine
 
 from app.broker import Messages
 from app.domain.catalog import Prompt, Provider, Target
+from app.domain.config.runtime_config import RuntimeConfig
+from app.domain.evidence.scorecard import Scorecard
 from app.domain.keys import Keys
 from app.domain.policy import Policy
-from app.domain.runtime_config import RuntimeConfig
-from app.domain.scorecard import Scorecard
+from app.live.published import Published
 from app.providers.base import Endpoint
 from app.providers.canary import Canary
 from app.providers.client import Client
-from app.published import Published
 from app.settings import Settings
 from app.store.database import Sessions
 

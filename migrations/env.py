@@ -6,7 +6,7 @@ from alembic import context
 from sqlalchemy import create_engine, text
 
 from app import settings
-from app.models import Base
+from app.store.models import Base
 
 config = context.config
 connection = config.attributes.get("connection")

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from app import live_config, runtime
-from app.domain.runtime_config import RuntimeConfig
+from app import runtime
+from app.domain.config.runtime_config import RuntimeConfig
 from app.errors import InvalidRequest, PreconditionFailed
+from app.live import live_config
 from app.runtime import Runtime
+from tests.benchmark.test_benchmark import run_round, takes
 from tests.support.served import served
 from tests.support.system import System, build
 from tests.support.waiting import wait_until
-from tests.test_benchmark import run_round, takes
 
 DOCUMENTATION = Path(__file__).parents[1] / "docs" / "runtime-config.md"
 

@@ -11,17 +11,18 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from app import bootstrap, evidence
+from app import bootstrap
 from app.bootstrap import Running
 from app.domain.catalog import Prompt, TaskType
-from app.domain.runtime_config import GlobalConfig
+from app.domain.config.runtime_config import GlobalConfig
 from app.errors import Overloaded, ServerError
-from app.gateway import Call
+from app.evidence import ingest
+from app.gateway.gateway import Call
 from app.providers.base import Answer, ChatRequest, Message, Timing
+from tests.benchmark.test_benchmark import run_round, texts
+from tests.gateway.test_gateway import change
 from tests.support.system import Behaviour, System, answer
 from tests.support.waiting import wait_until
-from tests.test_benchmark import run_round, texts
-from tests.test_gateway import change
 
 QUESTION = (Message("user", "What is the capital of Australia?"),)
 #: ten prompts, as a round has, that cost nothing to grade
@@ -66,7 +67,7 @@ class World:
 
     def _take_in(self, count: int) -> None:
         def all_there() -> bool:
-            self.taken_in += evidence.ingest(self.system.services)
+            self.taken_in += ingest.ingest(self.system.services)
             return self.taken_in >= self.made
 
         self.made += count

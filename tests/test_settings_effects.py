@@ -11,18 +11,20 @@ from pathlib import Path
 
 import pytest
 
-from app import benchmark, bootstrap, live_config
-from app.benchmark import Selection
+from app import bootstrap
+from app.benchmark import benchmark
+from app.benchmark.benchmark import Selection
 from app.bootstrap import Running
 from app.domain.catalog import TaskType
 from app.errors import AllAttemptsFailed, InvalidRequest
-from app.gateway import Call, Reply
+from app.gateway.gateway import Call, Reply
+from app.live import live_config
 from app.providers.base import Answer, ChatRequest, Message
 from app.providers.client import Client, Pool
+from tests.gateway.test_gateway import ingested
 from tests.support.lab import RunningLab, running_lab
 from tests.support.system import Behaviour, System, answer, build
 from tests.support.waiting import wait_until
-from tests.test_gateway import ingested
 
 QUESTION = (Message("user", "What is a mutex?"),)
 

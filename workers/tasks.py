@@ -10,10 +10,14 @@ from typing import ParamSpec
 import structlog
 from celery import Celery
 
-from app import benchmark, bootstrap, evidence, judge, learning, request_log, retention
+from app import bootstrap
+from app.benchmark import benchmark, between_rounds, judge
 from app.broker import JUDGE, OPTIMIZE, PROBE
-from app.domain.rounds import ProbeKey
+from app.domain.rounds.rounds import ProbeKey
 from app.errors import TooLooError
+from app.evidence import ingest as ingest_
+from app.evidence import request_log
+from app.operations import retention
 from app.services import Services
 from app.settings import Settings
 
@@ -80,8 +84,8 @@ def start_slot() -> None:
 
 @_said_plainly
 def ingest() -> None:
-    evidence.ingest(_services())
-    learning.check(_services())
+    ingest_.ingest(_services())
+    between_rounds.check(_services())
 
 
 @_said_plainly

@@ -7,24 +7,10 @@ from typing import Any
 
 from flask import Flask, Response
 
-from app.api import (
-    auth,
-    chat,
-    current,
-    envelope,
-    feedback,
-    health,
-    keys,
-    openai_routes,
-    openapi,
-    prometheus,
-    requests,
-    round_events,
-    runtime_config,
-    system,
-    web,
-)
+from app.api import auth, chat, current, envelope, feedback, health, openapi, prometheus, requests, web
 from app.api.auth import Guard
+from app.api.openai import routes
+from app.api.system import keys, measurements, round_events, runtime_config
 from app.bootstrap import Running
 
 #: bytes of the largest body taken
@@ -51,11 +37,11 @@ def create_app(running: Running) -> Flask:
         health.health,
         runtime_config.runtime_config,
         keys.keys,
-        system.system,
+        measurements.system,
         round_events.round_events,
         chat.chat,
         feedback.feedback,
-        openai_routes.openai,
+        routes.openai,
         requests.requests,
         prometheus.metrics,
         openapi.openapi,

@@ -19,11 +19,11 @@ from urllib.parse import urlsplit
 
 from flask import Flask, current_app, g, request
 
+from app.access.limits import Limits
 from app.domain import keys
 from app.domain.keys import Keys, Scope
 from app.errors import DependencyUnavailable, Forbidden, TooManyRequests, Unauthorized
-from app.limits import Limits
-from app.published import Published
+from app.live.published import Published
 from app.settings import Settings
 
 #: probes of an orchestrator, the dashboard's files and the reference, which hold no data

@@ -12,12 +12,12 @@ from pydantic import Field, model_validator
 from app.api.current import asked_by, gateway
 from app.api.envelope import Body, body, ok
 from app.api.streaming import event_stream
-from app.calls import Call, Reply, attempt_json
-from app.domain import tasktype
 from app.domain.catalog import TaskType
-from app.domain.runtime_config import ModelOverride
+from app.domain.config.runtime_config import ModelOverride
+from app.domain.routing import task_type as tasktype
 from app.errors import ProviderError
-from app.gateway import ReplyStream
+from app.gateway.calls import Call, Reply, attempt_json
+from app.gateway.gateway import ReplyStream
 from app.providers.base import Message
 
 

@@ -7,8 +7,8 @@ from typing import cast
 from flask import Flask, current_app, request
 
 from app.api.auth import caller
-from app.gateway import Gateway
-from app.watch import Watch
+from app.gateway.gateway import Gateway
+from app.operations.health import Watch
 
 _GATEWAY, _WATCH = "tooloo.gateway", "tooloo.watch"
 

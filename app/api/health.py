@@ -6,9 +6,9 @@ from flask import Blueprint, Response
 
 from app.api.current import gateway, watch
 from app.api.envelope import ok
-from app.live_config import utc_now
+from app.live.live_config import utc_now
+from app.operations.health import OK
 from app.services import Services
-from app.watch import OK
 
 health = Blueprint("health", __name__)
 

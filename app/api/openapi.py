@@ -13,8 +13,8 @@ from werkzeug.routing import Rule
 
 from app.api.chat import ChatBody
 from app.api.envelope import json_response
-from app.api.openai_request import ChatCompletionRequest
-from app.api.system import BenchmarkBody
+from app.api.openai.request import ChatCompletionRequest
+from app.api.system.measurements import BenchmarkBody
 from app.api.web import static_file
 
 #: request bodies by endpoint, where there is a model of it

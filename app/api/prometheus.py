@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from flask import Blueprint, Response
 from prometheus_client.metrics_core import Metric
 
-from app import live_config
 from app.api.current import gateway
 from app.domain.catalog import Target
-from app.metrics import CONTENT_TYPE, gauge
+from app.gateway.metrics import CONTENT_TYPE, gauge
+from app.live import live_config
 
 STATES = {"closed": 0, "half_open": 1, "open": 2}
 

@@ -10,10 +10,10 @@ from flask import Blueprint, Response, request
 from app.api.current import gateway
 from app.api.envelope import ok
 from app.errors import InvalidRequest, NotFound
-from app.live_config import to_ms
-from app.models import LoggedRequest
+from app.live.live_config import to_ms
 from app.store import database
 from app.store import requests as store
+from app.store.models import LoggedRequest
 
 #: days of usage in one answer
 DAYS, DAYS_LIMIT = 30, 366

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from flask import Response
 
-from app.gateway import ReplyStream
+from app.gateway.gateway import ReplyStream
 
 
 def event_stream(stream: ReplyStream, events: Iterator[bytes], headers: Mapping[str, str]) -> Response:

@@ -9,11 +9,12 @@ from datetime import timedelta
 import click
 from sqlalchemy.orm import sessionmaker
 
-from app import bootstrap, evidence, settings
+from app import bootstrap, settings
 from app.cli import servers
 from app.cli.place import place
 from app.domain.policy import Policy
-from app.domain.recorded import trace_lines
+from app.domain.replay.recorded import trace_lines
+from app.evidence import scorecard
 from app.settings import Settings
 from app.store import database, history
 
@@ -60,5 +61,5 @@ def rebuild() -> None:
     configured = settings.load()
     redis_url = configured.redis_url or servers.redis_url(place(configured.data_dir))
     services = bootstrap.build(replace(configured, database_url=database_url(configured), redis_url=redis_url))
-    card = evidence.rebuild(services)
+    card = scorecard.rebuild(services)
     click.echo(f"scorecard rebuilt: {len(card.evidence)} targets")

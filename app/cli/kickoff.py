@@ -7,7 +7,8 @@ import time
 import click
 import requests
 
-from app import benchmark, bootstrap, logs, settings
+from app import bootstrap, logs, settings
+from app.benchmark import benchmark
 from app.errors import DependencyUnavailable, OverBudget
 from app.services import Services
 from app.settings import Settings

@@ -14,10 +14,10 @@ import click
 from app import settings
 from app.cli.main import print_json
 from app.config_files import load_policy
-from app.domain.bars import BAR_SEEDS, BASELINES, missed
 from app.domain.policy import Policy
-from app.domain.replay import POLICIES, Replay
-from app.domain.replay import replay as run
+from app.domain.replay.replay import POLICIES, Replay
+from app.domain.replay.replay import replay as run
+from app.domain.replay.thresholds import BAR_SEEDS, BASELINES, missed
 
 #: of a recorded history, where nobody says otherwise
 HISTORY_POLICIES = ("tooloo", "static", "random")

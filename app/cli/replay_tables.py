@@ -9,8 +9,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from app.domain.bars import BAR_SEEDS, BASELINES
-from app.domain.replay import Replay
+from app.domain.replay.replay import Replay
+from app.domain.replay.thresholds import BAR_SEEDS, BASELINES
 
 #: column of the table → key and form of the figure
 COLUMNS = {

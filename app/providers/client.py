@@ -12,11 +12,11 @@ from time import perf_counter
 from typing import Self
 
 from app.errors import ProviderError
-from app.providers import http
 from app.providers.base import Answer, ChatRequest, Delta, Endpoint
-from app.providers.clock import Call, CancelToken
-from app.providers.connections import Pool as Pool
 from app.providers.exchange import Exchange
+from app.providers.http import framing
+from app.providers.http.clock import Call, CancelToken
+from app.providers.http.connections import Pool as Pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class Client:
         """
         call = Call(timeout_ms)
         try:
-            response = http.send(self.pool, call, "HEAD", endpoint.provider.base_url, {}, None)
+            response = framing.send(self.pool, call, "HEAD", endpoint.provider.base_url, {}, None)
             for _ in response.pieces():
                 pass
         except ProviderError as error:

@@ -9,14 +9,15 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from app.errors import ProviderError, StreamCut, UnusableAnswer
-from app.providers import http, problem
 from app.providers.base import Answer, ChatRequest, Delta, Endpoint
-from app.providers.clock import Call
-from app.providers.connections import Pool
-from app.providers.draft import Draft
-from app.providers.formats import FORMATS, Wire
-from app.providers.http import Response
-from app.providers.sse import EventParser
+from app.providers.http import framing
+from app.providers.http.clock import Call
+from app.providers.http.connections import Pool
+from app.providers.http.framing import Response
+from app.providers.http.sse import EventParser
+from app.providers.wire import problem
+from app.providers.wire.draft import Draft
+from app.providers.wire.formats import FORMATS, Wire
 
 #: for the end of a stream's HTTP after its last event, so that its connection can be used again
 DRAIN_S = 0.1
@@ -53,7 +54,7 @@ class Exchange:
         outgoing = self._wire.build(self._endpoint, self._model, self._request, self._stream)
         self.dropped = outgoing.dropped
         self._draft.answer_tool = outgoing.answer_tool
-        response = http.send(pool, self.call, "POST", outgoing.url, outgoing.headers, outgoing.body)
+        response = framing.send(pool, self.call, "POST", outgoing.url, outgoing.headers, outgoing.body)
         self._response, self._headers = response, response.headers
         if not 200 <= response.status < 300:
             raise self._refusal(response)

@@ -10,13 +10,14 @@ from datetime import UTC, datetime
 from pydantic import TypeAdapter
 
 from app.errors import ProviderError
-from app.providers import http, problem
 from app.providers.base import Endpoint
-from app.providers.clock import Call
-from app.providers.connections import Pool
 from app.providers.exchange import without_key
-from app.providers.formats import FORMATS
-from app.providers.lenient import Maybe, Reply, reply
+from app.providers.http import framing
+from app.providers.http.clock import Call
+from app.providers.http.connections import Pool
+from app.providers.wire import problem
+from app.providers.wire.formats import FORMATS
+from app.providers.wire.lenient import Maybe, Reply, reply
 
 #: what a dated name adds to its alias: claude-haiku-4-5-20251001, gpt-4.1-mini-2025-04-14, gemini-2.0-flash-001
 _DATED = re.compile(r"-(\d{8}|\d{4}-\d\d-\d\d|\d{3}|latest)|:latest")
@@ -55,7 +56,7 @@ def list_models(pool: Pool, endpoint: Endpoint, *, timeout_ms: int) -> Listing:
     wire = FORMATS[endpoint.provider.format]
     call = Call(timeout_ms)
     try:
-        response = http.send(pool, call, "GET", wire.models_url(endpoint), wire.auth(endpoint), None)
+        response = framing.send(pool, call, "GET", wire.models_url(endpoint), wire.auth(endpoint), None)
         body = b"".join(response.pieces())
         answered = datetime.now(UTC)
         if not 200 <= response.status < 300:

@@ -15,8 +15,8 @@ from typing import Any
 from sqlalchemy import CursorResult, Row
 from sqlalchemy.orm import Session
 
-from app.domain.rounds import ProbeKey
-from app.models import ProbeStatus
+from app.domain.rounds.rounds import ProbeKey
+from app.store.models import ProbeStatus
 
 
 @dataclass(frozen=True, slots=True)

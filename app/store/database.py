@@ -13,7 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.errors import DependencyUnavailable
-from app.models import SCHEMA
+from app.store.models import SCHEMA
 
 #: one migration at a time, over all hosts; any number that nobody else uses
 _MIGRATION_LOCK = 730_150_001

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app.domain.catalog import Target
-from app.models import Feedback, LiveOutcome
+from app.store.models import Feedback, LiveOutcome
 
 #: scores joined in one transaction
 BATCH = 500

@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 
 from app.domain.catalog import Target, TaskType
 from app.domain.outcome import Outcome, Source
-from app.domain.recorded import FinishedRound, LiveCall
-from app.models import LiveOutcome, Probe, ProbeStatus, Round, RoundStatus
+from app.domain.replay.recorded import FinishedRound, LiveCall
 from app.store import rounds
+from app.store.models import LiveOutcome, Probe, ProbeStatus, Round, RoundStatus
 
 #: rows that are in memory at once
 PAGE = 1000

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from app.domain.keys import Key, Scope
 from app.errors import NotFound
-from app.models import ApiKey
+from app.store.models import ApiKey
 
 #: serialises changes of keys, so that their numbers have an order; any number of our own
 _WRITE_LOCK = 730_150_005

@@ -10,8 +10,8 @@ from sqlalchemy import ColumnElement, Select, case, func, select
 from sqlalchemy.orm import Session
 
 from app.domain.catalog import Target
-from app.domain.comparison import Sample
-from app.models import Probe, ProbeStatus, Round, RoundStatus
+from app.domain.rounds.comparison import Sample
+from app.store.models import Probe, ProbeStatus, Round, RoundStatus
 
 #: rounds that measured something; a degraded one is nothing to compare with
 _MEASURED = (RoundStatus.DONE, RoundStatus.PARTIAL)

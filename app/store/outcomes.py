@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
 
-from app.models import Learned, LiveOutcome
+from app.store.models import Learned, LiveOutcome
 
 log = structlog.get_logger()
 

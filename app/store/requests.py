@@ -13,7 +13,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from app.models import LoggedRequest, Usage
+from app.store.models import LoggedRequest, Usage
 from app.store.outcomes import UNSTORABLE
 
 log = structlog.get_logger()

@@ -7,7 +7,7 @@ from datetime import timedelta
 from sqlalchemy import delete, func, select, tuple_
 from sqlalchemy.orm import Session
 
-from app.models import LiveOutcome, Round, RoundStatus
+from app.store.models import LiveOutcome, Round, RoundStatus
 
 _CLOSED = (RoundStatus.DONE, RoundStatus.PARTIAL, RoundStatus.FAILED, RoundStatus.SKIPPED)
 

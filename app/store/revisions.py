@@ -8,11 +8,12 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.domain import runtime_config, weighing
-from app.domain.recollection import Change
-from app.domain.runtime_config import RuntimeConfig, Weights
+from app.domain.config import runtime_config
+from app.domain.config.runtime_config import RuntimeConfig, Weights
+from app.domain.optimizer import weight_moves
+from app.domain.optimizer.memory import Change
 from app.errors import Conflict, InvalidRequest, NotFound
-from app.models import Revision
+from app.store.models import Revision
 
 #: author of what nobody asked for
 OPTIMIZER = "optimizer"
@@ -99,7 +100,7 @@ def changes(session: Session) -> Iterator[Change]:
         except (KeyError, TypeError) as error:
             raise ValueError(f"a revision without weights or exploration rate: {error!r}") from None
         verdict = evidence.get("verdict") if author == OPTIMIZER else None
-        yield Change(weighing.of_weights(weights), rate, verdict, "between_rounds" not in evidence)
+        yield Change(weight_moves.of_weights(weights), rate, verdict, "between_rounds" not in evidence)
 
 
 def documents(session: Session, versions: Collection[int]) -> dict[int, dict[str, Any]]:

@@ -18,7 +18,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from app.domain.catalog import Prompt, Target
-from app.models import Probe, ProbeStatus, Round, RoundStatus
+from app.store.models import Probe, ProbeStatus, Round, RoundStatus
 
 #: error classes of probes that did not run; they make a round partial
 NOT_RUN = "not_run"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from sqlalchemy import CursorResult, func, update
 from sqlalchemy.orm import Session
 
-from app.domain.rounds import ProbeKey
-from app.models import Probe, Round, RoundStatus
+from app.domain.rounds.rounds import ProbeKey
+from app.store.models import Probe, Round, RoundStatus
 
 
 def take_for_judging(session: Session, round_id: str) -> bool:

@@ -10,14 +10,15 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import text
 
-from app import benchmark, bootstrap
+from app import bootstrap
 from app.api import create_app
+from app.benchmark import benchmark
 from app.errors import ConfigError, Overloaded
-from tests.domain.test_runtime_config import SPECIFIED, contains
+from tests.benchmark.test_benchmark import run_round
+from tests.domain.config.test_runtime_config import SPECIFIED, contains
+from tests.gateway.test_gateway import fails_with
 from tests.support.system import System, build
 from tests.support.waiting import wait_until
-from tests.test_benchmark import run_round
-from tests.test_gateway import fails_with
 
 SYSTEM = "/api/v1/system"
 

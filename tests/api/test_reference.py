@@ -16,8 +16,8 @@ from app import bootstrap
 from app.api import create_app
 from app.api.openapi import UNLISTED, path_of
 from app.errors import BadKey
+from tests.gateway.test_gateway import fails_with
 from tests.support.system import System
-from tests.test_gateway import fails_with
 
 
 @pytest.fixture

@@ -15,11 +15,12 @@ from pathlib import Path
 import psutil
 from sqlalchemy import func, select, text
 
-from app import benchmark, bootstrap, settings
+from app import bootstrap, settings
+from app.benchmark import benchmark
 from app.broker import PROBE, make_celery, probe_queue
-from app.models import Probe, ProbeStatus
 from app.services import Services
 from app.store import database
+from app.store.models import Probe, ProbeStatus
 from tests.support import servers
 from tests.support.system import FakeCanary, FakeClient
 from tests.support.waiting import wait_until

@@ -14,10 +14,10 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from app import live_config
 from app.bootstrap import connect
-from app.domain.runtime_config import RuntimeConfig
-from app.published import Subscription
+from app.domain.config.runtime_config import RuntimeConfig
+from app.live import live_config
+from app.live.published import Subscription
 from app.store import database
 from tests.support import servers
 from tests.support.system import System, build

@@ -28,7 +28,7 @@ from typing import Any
 import httpx2
 import requests
 
-from app.domain.measurement import measurement_error
+from app.domain.rounds.measurement import measurement_error
 from app.providers.canary import DELAY_MS, Canary
 from app.providers.client import Client, Pool
 from tests.support.stack import Stack, stack

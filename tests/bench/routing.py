@@ -17,15 +17,16 @@ import sys
 import time
 from collections.abc import Callable
 
-from app.domain import router, runtime_config
 from app.domain.catalog import Target
+from app.domain.config import runtime_config
+from app.domain.config.runtime_config import ProviderConfig
+from app.domain.evidence.scorecard import Scorecard
 from app.domain.outcome import Outcome, Source
 from app.domain.policy import Policy
-from app.domain.ranking import Plan
-from app.domain.runtime_config import ProviderConfig
-from app.domain.scorecard import Scorecard
+from app.domain.routing import router
+from app.domain.routing.ranking import Plan
 from tests.bench import litellm_env, routing_traces
-from tests.domain.routing import START
+from tests.domain.small_world import START
 
 RUNS = 7
 SIZES = (4, 100)

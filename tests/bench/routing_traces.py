@@ -26,12 +26,12 @@ from typing import IO, Any
 
 from app.cli.replay import read_lines
 from app.config_files import load_policy
-from app.domain import trace
-from app.domain.replay import replay
-from app.domain.tally import Tally
-from app.domain.trace import Header, Request, Round
+from app.domain.replay import trace
+from app.domain.replay.metrics import Tally
+from app.domain.replay.replay import replay
+from app.domain.replay.trace import Header, Request, Round
 from tests.bench import litellm_env
-from tests.domain.trace_lines import call, lines, request_row, round_row
+from tests.domain.replay.trace_lines import call, lines, request_row, round_row
 
 TRACES = Path("../shared/traces")
 DRIVER = Path(__file__).with_name("litellm_driver.py")

@@ -12,9 +12,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from app.cli.replay import replay
-from tests.domain.trace_lines import call, lines, request_row, round_row
+from tests.benchmark.test_benchmark import run_round
+from tests.domain.replay.trace_lines import call, lines, request_row, round_row
 from tests.support.system import System
-from tests.test_benchmark import run_round
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_a_replay_for_machines_loads_nothing_that_it_does_not_use(trace: Path) -
 
     unused = {"app.domain.grading", "celery", "flask", "kombu", "redis", "requests", "rich", "sqlalchemy", "urllib3"}
     assert json.loads(done.stdout)["results"][0]["captured"] == 1
-    assert "app.domain.replay" in done.stderr.split()
+    assert "app.domain.replay.replay" in done.stderr.split()
     assert unused.isdisjoint(done.stderr.split())
 
 

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from app.domain.catalog import WireFormat
 from app.errors import ProviderError
-from app.providers import problem
 from app.providers.base import Answer
 from app.providers.client import Client
-from app.providers.draft import Draft
-from app.providers.formats import FORMATS
+from app.providers.http.sse import Event, EventParser
 from app.providers.listing import list_models
-from app.providers.sse import Event, EventParser
+from app.providers.wire import problem
+from app.providers.wire.draft import Draft
+from app.providers.wire.formats import FORMATS
 from tests.providers.calls import HELLO, ask, endpoint
 from tests.providers.server import Hangup, Server, chunked, whole
 from tests.providers.test_contract import FIXTURES

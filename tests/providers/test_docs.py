@@ -15,9 +15,9 @@ from app import errors
 from app.config_files import load_providers
 from app.domain.catalog import WireFormat
 from app.errors import ProviderError
-from app.providers import anthropic, gemini, openai
 from app.providers.base import ChatRequest, JsonSchema, Message, ToolCall
-from app.providers.formats import FORMATS
+from app.providers.wire import anthropic, gemini, openai
+from app.providers.wire.formats import FORMATS
 from tests.providers.calls import endpoint
 
 PAGE = (Path(__file__).parents[2] / "docs" / "providers.md").read_text(encoding="utf-8")

@@ -20,10 +20,10 @@ from app.errors import (
     Timeout,
     UnusableAnswer,
 )
-from app.providers import http as ours
 from app.providers.client import Client
-from app.providers.clock import Call
-from app.providers.connections import failure
+from app.providers.http import framing as ours
+from app.providers.http.clock import Call
+from app.providers.http.connections import failure
 from tests.providers.calls import HELLO, ask, endpoint
 from tests.providers.server import Hangup, Server, chunked, head, whole
 from tests.support.ports import free_port

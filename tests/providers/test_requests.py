@@ -10,7 +10,7 @@ import pytest
 from app.domain.catalog import WireFormat
 from app.errors import BadRequest
 from app.providers.base import ChatRequest, Message, ToolCall
-from app.providers.formats import FORMATS
+from app.providers.wire.formats import FORMATS
 from tests.providers.calls import endpoint
 
 OPENAI, ANTHROPIC, GEMINI = WireFormat.OPENAI, WireFormat.ANTHROPIC, WireFormat.GEMINI

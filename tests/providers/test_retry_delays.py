@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.providers import problem
+from app.providers.wire import problem
 
 NOW = datetime(2026, 11, 1, 12, 0, 0, tzinfo=UTC)
 NOTHING = problem.Problem("")

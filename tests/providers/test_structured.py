@@ -10,7 +10,7 @@ import pytest
 from app.domain.catalog import SchemaBy, WireFormat
 from app.errors import Unsupported
 from app.providers.base import ChatRequest, JsonSchema, Message
-from app.providers.formats import FORMATS
+from app.providers.wire.formats import FORMATS
 from tests.providers.calls import endpoint
 
 OPENAI, ANTHROPIC, GEMINI = WireFormat.OPENAI, WireFormat.ANTHROPIC, WireFormat.GEMINI

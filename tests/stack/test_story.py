@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from app.domain.config_history import CHECKSUM
+from app.domain.config.config_history import CHECKSUM
 from tests.support.stack import Stack, stack
 from tests.support.waiting import wait_until
 

@@ -8,9 +8,9 @@ from sqlalchemy.exc import DatabaseError, DataError, DBAPIError, InterfaceError,
 from sqlalchemy.orm import sessionmaker
 
 from app.errors import DependencyUnavailable
-from app.models import SCHEMA, Base
 from app.store import database
 from app.store.database import Sessions
+from app.store.models import SCHEMA, Base
 
 
 def test_migrated_schema_is_the_declared_schema(database_url: str) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from app.models import LiveOutcome
 from app.store import database, outcomes
 from app.store.database import Sessions
+from app.store.models import LiveOutcome
 
 
 def row(request_id: str, **other: Any) -> dict[str, Any]:

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from app.domain import runtime_config
-from app.domain.runtime_config import ProviderConfig
+from app.domain.config import runtime_config
+from app.domain.config.runtime_config import ProviderConfig
 from app.store import database, revisions
 from app.store.database import Sessions
 

@@ -11,11 +11,11 @@ from typing import TypeVar
 import pytest
 
 from app.domain.catalog import Prompt, Target, TaskType
-from app.domain.rounds import ProbeKey
-from app.models import Probe, ProbeStatus, Round, RoundStatus
+from app.domain.rounds.rounds import ProbeKey
 from app.store import claims, database, rounds
 from app.store.claims import Claimed, Finished, Place, ProbeResult
 from app.store.database import Sessions
+from app.store.models import Probe, ProbeStatus, Round, RoundStatus
 
 T = TypeVar("T")
 

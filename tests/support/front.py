@@ -15,8 +15,8 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from app import bootstrap
 from app.api import create_app
 from app.bootstrap import Running
-from app.domain.runtime_config import merge
-from app.live_config import dump
+from app.domain.config.runtime_config import merge
+from app.live.live_config import dump
 from app.providers.client import Client, Pool
 from tests.support.lab import RunningLab, running_lab
 from tests.support.system import build

@@ -13,7 +13,7 @@ from kombu.exceptions import OperationalError
 
 from app import bootstrap, settings
 from app.broker import JUDGE, OPTIMIZE, PROBE, Messages
-from app.domain.rounds import ProbeKey
+from app.domain.rounds.rounds import ProbeKey
 from app.providers.base import Answer, ChatRequest, Delta, Endpoint, Finish, Timing, Usage
 from app.services import Services
 

@@ -11,11 +11,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from app import bootstrap, live_config
+from app import bootstrap
 from app.bootstrap import Running
-from app.calls import Reply
 from app.domain.catalog import Target
-from app.gateway import ReplyStream
+from app.gateway.calls import Reply
+from app.gateway.gateway import ReplyStream
+from app.live import live_config
 from app.providers.client import Client, Pool
 from tests.providers.server import Received, Server, chunked, whole
 from tests.support.system import ROOT, System, build

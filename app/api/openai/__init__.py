@@ -1,0 +1,1 @@
+"""OpenAI's protocol: request in, answer out. Routing and failover belong in app.gateway."""

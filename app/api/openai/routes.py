@@ -1,0 +1,112 @@
+"""/v1: what OpenAI's clients call. Change their base URL, and the best provider answers."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from functools import partial
+
+import structlog
+from flask import Blueprint, Response, g, request
+from werkzeug.exceptions import HTTPException
+
+from app.api.current import gateway
+from app.api.envelope import body, request_id
+from app.api.openai import answer
+from app.api.openai import models as openai_models
+from app.api.openai import request as openai_request
+from app.api.streaming import event_stream
+from app.errors import AllAttemptsFailed, NotFound, PayloadTooLarge, ProviderError, TooLooError
+
+log = structlog.get_logger()
+
+_text = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
+openai = Blueprint("openai", __name__, url_prefix="/v1")
+
+
+@openai.post("/chat/completions")
+def chat_completions() -> Response:
+    """A chat completion from the best provider, or the one that `model` names; streamed or whole."""
+    asked = openai_request.read(body(), partial(openai_models.choose, gateway().services))
+    g.tooloo_request_id = asked.call.request_id
+    if not request.headers.get("X-Request-Id"):
+        g.request_id = asked.call.request_id
+    created = int(time.time())
+    if asked.stream:
+        stream = gateway().stream(asked.call)
+        chunks = answer.events(stream, created, include_usage=asked.include_usage)
+        facts = answer.headers(stream.target, len(stream.attempts) + 1, stream.request_id)
+        if stream.dropped:
+            facts["x-tooloo-dropped-parameters"] = ",".join(stream.dropped)
+        return event_stream(stream, chunks, facts)
+    reply = gateway().chat(asked.call)
+    response = _json(answer.completion(reply, created), 200)
+    response.headers.update(answer.headers(reply.target, len(reply.attempts), reply.request_id))
+    if reply.cost_usd is not None:
+        response.headers["x-tooloo-cost-usd"] = f"{reply.cost_usd:.10f}"
+    if reply.answer.dropped:
+        response.headers["x-tooloo-dropped-parameters"] = ",".join(reply.answer.dropped)
+    return response
+
+
+@openai.get("/models")
+def models() -> Response:
+    """The names that `model` may have now."""
+    return _json({"object": "list", "data": openai_models.listed(gateway().services)}, 200)
+
+
+@openai.get("/models/<path:name>")
+def model(name: str) -> Response:
+    """One of them."""
+    services = gateway().services
+    found = [each for each in openai_models.listed(services) if each["id"] == name]
+    if not found:
+        openai_models.choose(services, name)  # raises, unless it is the bare name of a model
+        found = [{"id": name, "object": "model", "created": 0, "owned_by": "tooloo"}]
+    return _json(found[0], 200)
+
+
+@openai.route("/<path:rest>", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
+def nothing(rest: str) -> Response:
+    """What this gateway does not serve, said in the shape that OpenAI's clients read."""
+    raise NotFound(f"there is no {request.method} /v1/{rest} here; there are chat/completions and models")
+
+
+@openai.errorhandler(TooLooError)
+def _ours(error: TooLooError) -> Response:
+    status, document = answer.problem(error)
+    if status >= 500:
+        log.warning("request failed", path=request.path, code=error.code, reason=str(error))
+    response = _json(document, status)
+    if (asked := g.get("tooloo_request_id")) is not None:
+        response.headers["x-tooloo-request-id"] = asked
+    if error.calls is not None:
+        response.headers["x-tooloo-attempts"] = str(error.calls)
+    if isinstance(error, AllAttemptsFailed | ProviderError) and error.retry_after_s is not None:
+        response.headers["Retry-After"] = str(math.ceil(error.retry_after_s))
+    elif status == 503:
+        response.headers["Retry-After"] = "5"
+    return response
+
+
+@openai.errorhandler(HTTPException)
+def _http(error: HTTPException) -> Response:
+    if error.code == 413:
+        return _ours(PayloadTooLarge("the body is too large"))
+    status = error.code or 500
+    return _json(answer.body(status, error.description or error.name, "http_error"), status)
+
+
+@openai.errorhandler(Exception)
+def _unforeseen(error: Exception) -> Response:
+    """As app.api.envelope does it, in the other shape."""
+    log.exception("unforeseen error", path=request.path, error=repr(error))
+    message = f"something went wrong here; the log has it under {request_id()}"
+    return _json(answer.body(500, message, "internal_error"), 500)
+
+
+def _json(document: object, status: int) -> Response:
+    text = _text(document).encode("utf-8", "replace")
+    return Response(text, status, mimetype="application/json")

@@ -1,0 +1,1 @@
+"""/api/v1/system: config, rounds, evidence and keys, as thin views."""

@@ -1,0 +1,77 @@
+"""/api/v1/system/keys: create, list and revoke API keys; for admins only."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from flask import Blueprint, Response
+from pydantic import Field
+
+from app.access import keys as live_keys
+from app.api.auth import caller
+from app.api.current import gateway
+from app.api.envelope import Body, body, ok
+from app.domain.keys import Scope
+from app.errors import NotFound
+from app.live import live_config
+from app.store import database
+from app.store import keys as store
+from app.store.models import ApiKey
+
+
+class KeyBody(Body):
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    scopes: Annotated[list[Scope], Field(min_length=1, max_length=3)]
+    segment: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    rate_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+
+
+keys = Blueprint("keys", __name__, url_prefix="/api/v1/system/keys")
+
+
+@keys.post("")
+def create() -> Response:
+    """`key` is shown here and never again."""
+    wanted: KeyBody = body(KeyBody)
+    services = gateway().services
+    key, secret = live_keys.create(
+        services.sessions,
+        services.redis,
+        wanted.name,
+        frozenset(wanted.scopes),
+        segment=wanted.segment,
+        rate_per_minute=wanted.rate_per_minute,
+        created_by=caller().name,
+    )
+    services.keys.refresh(services.redis)
+    shown = {field: value for field, value in key.to_json().items() if field != "hash"}
+    return ok({**shown, "key": secret}, 201, Cache_Control="no-store")
+
+
+@keys.get("")
+def every() -> Response:
+    with database.transaction(gateway().services.sessions) as session:
+        return ok({"keys": [_json(row) for row in store.every(session)]})
+
+
+@keys.delete("/<key_id>")
+def revoke(key_id: str) -> Response:
+    services = gateway().services
+    if "\x00" in key_id:
+        raise NotFound("there is no such key", field="id")
+    row = live_keys.revoke(services.sessions, services.redis, key_id)
+    services.keys.refresh(services.redis)
+    return ok(_json(row))
+
+
+def _json(row: ApiKey) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "name": row.name,
+        "scopes": row.scopes,
+        "segment": row.segment,
+        "ratePerMinute": row.rate_per_minute,
+        "createdBy": row.created_by,
+        "createdAt": live_config.to_ms(row.created_at),
+        "revokedAt": None if row.revoked_at is None else live_config.to_ms(row.revoked_at),
+    }

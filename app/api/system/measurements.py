@@ -1,0 +1,103 @@
+"""/api/v1/system: benchmark rounds, scorecard, insights."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from flask import Blueprint, Response, request
+from pydantic import Field
+
+from app.api.current import gateway
+from app.api.envelope import Body, body, ok
+from app.api.system.round_events import progress
+from app.api.system.shapes import insights_json, round_json
+from app.benchmark import benchmark
+from app.benchmark.planning import Selection
+from app.domain.catalog import TaskType
+from app.domain.routing import router
+from app.errors import InvalidRequest
+from app.live import live_config
+from app.store import database, rounds
+from app.store.models import Probe
+
+HISTORY_LIMIT = 100
+#: rounds in `history`, as the specification has it
+HISTORY = 10
+
+
+class BenchmarkBody(Body):
+    providers: Annotated[list[str], Field(max_length=100)] = Field(default_factory=list)
+    prompts: Annotated[list[str], Field(max_length=1000)] = Field(default_factory=list)
+
+
+system = Blueprint("system", __name__, url_prefix="/api/v1/system")
+
+
+@system.get("/benchmark-results")
+def benchmark_results() -> Response:
+    services = gateway().services
+    limit = _limit(HISTORY)
+    with database.transaction(services.sessions) as session:
+        records = rounds.finished(session, limit)
+        by_round: dict[str, list[Probe]] = {record.id: [] for record in records}
+        for probe in rounds.probes(session, list(by_round)):
+            by_round[probe.round_id].append(probe)
+        total = rounds.count_finished(session)
+        prompts = {prompt.id: prompt for prompt in services.prompts}
+        history = [round_json(record, by_round[record.id], prompts) for record in records]
+    return ok({"latest": history[0] if history else None, "history": history, "totalRounds": total})
+
+
+@system.post("/benchmarks")
+def start_benchmark() -> Response:
+    services = gateway().services
+    wanted: BenchmarkBody = body(BenchmarkBody)
+    selection = Selection(tuple(wanted.providers), tuple(wanted.prompts))
+    return ok({"roundId": benchmark.start_round(services, "manual", selection)}, 202)
+
+
+@system.get("/benchmarks/<round_id>")
+def benchmark_progress(round_id: str) -> Response:
+    return ok(progress(gateway().services, round_id))
+
+
+@system.get("/scorecard")
+def scorecard() -> Response:
+    services = gateway().services
+    plan = gateway().plan(request.args.get("segment"), live_config.utc_now(), _task_type())
+    return ok(
+        {
+            "taskType": plan.task.value,
+            "configVersion": services.config.value.version,
+            "explorationRate": services.config.value.effective_exploration_rate,
+            "simulated": services.simulated,
+            "candidates": router.candidates_json(plan),
+            "leftOut": [
+                {"provider": name, "reason": reason}
+                for name, reason in services.left_out(services.config.value).items()
+            ],
+        }
+    )
+
+
+@system.get("/insights")
+def insights() -> Response:
+    services = gateway().services
+    with database.transaction(services.sessions) as session:
+        return ok({"insights": insights_json(rounds.with_insights(session, _limit(HISTORY)))})
+
+
+def _task_type() -> TaskType:
+    text = request.args.get("taskType", TaskType.DEFAULT.value)
+    try:
+        return TaskType(text)
+    except ValueError:
+        known = ", ".join(TaskType)
+        raise InvalidRequest(f"taskType must be one of {known}: got {text!r}", field="taskType") from None
+
+
+def _limit(default: int) -> int:
+    text = request.args.get("limit", str(default))
+    if not text.isascii() or not text.isdigit() or len(text) > 9 or not 1 <= int(text) <= HISTORY_LIMIT:
+        raise InvalidRequest(f"limit must be a number from 1 to {HISTORY_LIMIT}: got {text!r}", field="limit")
+    return int(text)

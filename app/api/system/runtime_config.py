@@ -1,0 +1,193 @@
+"""/api/v1/system/runtime-config: read it, change it, look back, go back, follow it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from flask import Blueprint, Response, request
+
+from app.api.auth import caller
+from app.api.current import gateway
+from app.api.envelope import body, ok
+from app.api.system import config_events
+from app.domain.config import config_history
+from app.domain.config.runtime_config import VERSION_DIGITS, RuntimeConfig
+from app.errors import InvalidRequest
+from app.live import live_config
+from app.live.live_config import Signature
+from app.services import Services
+from app.store import database, revisions
+from app.store.models import Revision
+
+#: longest author and reason that a revision keeps
+TEXT_LIMIT = 1000
+#: revisions on a page of history: as asked for by default, and at most
+PAGE, PAGE_LIMIT = 20, 100
+
+runtime_config = Blueprint("runtime_config", __name__, url_prefix="/api/v1/system/runtime-config")
+
+
+@runtime_config.get("")
+def show() -> Response:
+    config = gateway().services.config.value
+    tag = _tag(config)
+    if tag in [each.strip().removeprefix("W/") for each in request.headers.get("If-None-Match", "").split(",")]:
+        return Response(status=304, headers={"ETag": tag})
+    return ok(config.document(), ETag=tag)
+
+
+@runtime_config.post("")
+def update() -> Response:
+    change = dict(body())
+    by = _signature(change, "changed through the API")
+    if not change:
+        raise InvalidRequest("nothing to change: send at least one setting, such as {'explorationRate': 0.05}")
+    services = gateway().services
+    return _written(
+        live_config.update(
+            services.sessions,
+            services.redis,
+            change,
+            author=by.author,
+            reason=by.reason,
+            if_match=by.if_match,
+            evidence=by.evidence,
+        )
+    )
+
+
+@runtime_config.get("/history")
+def history() -> Response:
+    """Newest first; `before` is the last version of the page before."""
+    limit = _number(request.args.get("limit", PAGE), "limit", most=PAGE_LIMIT)
+    before = None if (given := request.args.get("before")) is None else _number(given, "before")
+    with database.transaction(gateway().services.sessions) as session:
+        page = revisions.page(session, before=before, limit=limit)
+        earlier = revisions.documents(session, [each.parent for each in page if each.parent is not None])
+        return ok({"revisions": [revision_json(each, earlier) for each in page]})
+
+
+@runtime_config.get("/history/<version>")
+def one_version(version: str) -> Response:
+    number = _number(version, "version")
+    with database.transaction(gateway().services.sessions) as session:
+        found = revisions.get(session, number)
+        earlier = revisions.documents(session, [] if found.parent is None else [found.parent])
+        return ok({**revision_json(found, earlier), "document": found.document})
+
+
+@runtime_config.get("/diff")
+def difference() -> Response:
+    """`from` and `to` are versions; without `to`, the newest one."""
+    start = _number(request.args.get("from", ""), "from")
+    with database.transaction(gateway().services.sessions) as session:
+        newest = revisions.page(session, before=None, limit=1)[0].version
+        end = _number(request.args.get("to", newest), "to")
+        before, after = revisions.get(session, start), revisions.get(session, end)
+        return ok({"from": start, "to": end, "changes": config_history.diff(before.document, after.document)})
+
+
+@runtime_config.get("/export")
+def export() -> Response:
+    """The bare document, as a file: what `import` takes."""
+    config = gateway().services.config.value
+    name = f"runtime-config-{config.version}.json"
+    headers = {"ETag": _tag(config), "Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(json.dumps(config.document(), indent=2) + "\n", 200, headers, "application/json")
+
+
+@runtime_config.post("/rollback")
+def roll_back() -> Response:
+    wanted = dict(body())
+    version = _number(wanted.pop("version", ""), "version")
+    return _whole(wanted, f"rolled back to version {version}", lambda s, by: _roll_back(s, version, by))
+
+
+@runtime_config.post("/import")
+def import_() -> Response:
+    wanted = dict(body())
+    if "document" not in wanted:
+        raise InvalidRequest('send {"document": …} with what `export` gave', field="document")
+    document = wanted.pop("document")
+    return _whole(
+        wanted, "imported", lambda services, by: live_config.hand_in(services.sessions, services.redis, document, by)
+    )
+
+
+@runtime_config.post("/reset")
+def reset() -> Response:
+    return _whole(
+        dict(body()),
+        "reset to the defaults",
+        lambda s, by: live_config.reset(s.sessions, s.redis, s.providers, by),
+    )
+
+
+@runtime_config.get("/events")
+def events() -> Response:
+    """Server-sent events: every revision from now on, or from the one after `Last-Event-ID` on."""
+    given = request.headers.get("Last-Event-ID") or request.args.get("lastEventId")
+    return config_events.response(
+        gateway().services, None if given is None else _number(given, "Last-Event-ID", least=0)
+    )
+
+
+def revision_json(revision: Revision, earlier: dict[int, dict[str, Any]]) -> dict[str, Any]:
+    """One revision and what it changed; `earlier` holds its parent's document."""
+    before = None if revision.parent is None else earlier.get(revision.parent)
+    return {
+        "version": revision.version,
+        "parent": revision.parent,
+        "author": revision.author,
+        "reason": revision.reason,
+        "timestamp": live_config.to_ms(revision.created_at),
+        "evidence": revision.evidence,
+        "changes": [] if before is None else config_history.diff(before, revision.document),
+    }
+
+
+def _roll_back(services: Services, version: int, by: Signature) -> RuntimeConfig:
+    return live_config.roll_back(services.sessions, services.redis, version, by)
+
+
+def _whole(wanted: dict[str, Any], reason: str, step: Callable[[Services, Signature], RuntimeConfig]) -> Response:
+    """A change of the whole document; nothing else may stand in the body."""
+    by = _signature(wanted, reason)
+    if wanted:
+        raise InvalidRequest(f"unknown field {next(iter(wanted))!r}", field=next(iter(wanted)))
+    return _written(step(gateway().services, by))
+
+
+def _written(config: RuntimeConfig) -> Response:
+    # the caller's next read, wherever it lands, must not be older than this answer; here it lands at once
+    gateway().services.config.offer(config.revision, live_config.dump(config))
+    return ok(config.document(), ETag=_tag(config))
+
+
+def _signature(wanted: dict[str, Any], reason: str) -> Signature:
+    """Takes author and reason out of a body."""
+    author = _text(wanted.pop("updatedBy", caller().name), "updatedBy")
+    why = _text(wanted.pop("reason", reason), "reason")
+    match = request.headers.get("If-Match", "").strip()
+    version = None if match in {"", "*"} else match.removeprefix("W/").strip('"')
+    return Signature(author, why, version, {} if caller().id is None else {"key": caller().id})
+
+
+def _tag(config: RuntimeConfig) -> str:
+    return f'"{config.version}"'
+
+
+def _number(value: object, field: str, most: int = 10**VERSION_DIGITS, least: int = 1) -> int:
+    text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
+    if not text.isascii() or not text.isdigit() or len(text) > VERSION_DIGITS + 1 or not least <= int(text) <= most:
+        limit = "" if most == 10**VERSION_DIGITS else f" of at most {most}"
+        raise InvalidRequest(f"{field} must be a positive number{limit}: got {value!r}", field=field)
+    return int(text)
+
+
+def _text(value: object, field: str) -> str:
+    if not isinstance(value, str) or not value.strip() or len(value) > TEXT_LIMIT or "\x00" in value:
+        raise InvalidRequest(f"{field} must be a text of 1 to {TEXT_LIMIT} characters", field=field)
+    return value.strip()

@@ -1,0 +1,1 @@
+"""The live document that steers routing: schema, merge, history."""

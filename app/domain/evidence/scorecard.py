@@ -1,0 +1,155 @@
+"""The scorecard: what is known of each target, from rounds and from live traffic, with counts and age."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from app.domain.catalog import Target, TaskType
+from app.domain.evidence import task_effects
+from app.domain.evidence.evidence import Evidence
+from app.domain.evidence.task_effects import Feedback, TaskEvidence
+from app.domain.outcome import Outcome, Source
+from app.domain.policy import Policy
+
+__all__ = ["Evidence", "Feedback", "Scorecard", "TaskEvidence"]
+
+Tasks = Mapping[TaskType, Mapping[Target, TaskEvidence]]
+
+
+@dataclass(frozen=True, slots=True)
+class Scorecard:
+    """Immutable: `observe` and `close_round` give a new one."""
+
+    evidence: Mapping[Target, Evidence] = field(default_factory=dict)
+    #: live calls counted so far
+    calls: int = 0
+    #: `calls` when each of the last two rounds closed
+    marks: tuple[int, ...] = ()
+
+    #: where a task type deviates from the whole; `default` is the whole
+    tasks: Tasks = field(default_factory=dict)
+    feedback: Mapping[Target, Feedback] = field(default_factory=dict)
+
+    @classmethod
+    def empty(cls) -> Scorecard:
+        return cls({})
+
+    def observe(self, outcomes: Iterable[Outcome], policy: Policy) -> Scorecard:
+        """Live outcomes, in the order they came. What does not count against a provider, or is feedback, is not one."""
+        evidence, calls, tasks = dict(self.evidence), self.calls, _open(self.tasks)
+        for outcome in outcomes:
+            if outcome.counts and outcome.source is not Source.FEEDBACK:
+                calls += 1
+                known = evidence.get(outcome.target, Evidence())
+                _note(tasks, outcome, known, None, policy)
+                evidence[outcome.target] = known.with_live(outcome, policy, calls)
+        return replace(self, evidence=evidence, calls=calls, tasks=tasks)
+
+    def close_round(self, outcomes: Sequence[Outcome], policy: Policy) -> Scorecard:
+        """A finished round: what is older of the measured targets fades, then the round's outcomes count in full."""
+        by_target: dict[Target, list[Outcome]] = {}
+        for outcome in outcomes:
+            if outcome.counts:
+                by_target.setdefault(outcome.target, []).append(outcome)
+        if not by_target:
+            return self
+        decay = policy.evidence.quality_round_decay
+        tasks = {
+            task: {target: known.faded(decay) if target in by_target else known for target, known in targets.items()}
+            for task, targets in self.tasks.items()
+        }
+        measured: dict[Target, Evidence] = {}
+        for target, mine in by_target.items():
+            measured[target] = self.evidence.get(target, Evidence()).with_round(mine, policy)
+            grades = [outcome.quality for outcome in mine if outcome.quality is not None]
+            for outcome in mine:
+                _note(tasks, outcome, measured[target], sum(grades) / len(grades) if grades else None, policy)
+        return replace(self, evidence={**self.evidence, **measured}, marks=(*self.marks, self.calls)[-2:], tasks=tasks)
+
+    def hear(self, target: Target, score: float, at: datetime, policy: Policy, was: float | None = None) -> Scorecard:
+        """What a person said of one answer, 0..1; `was`: what the same person had said of it before."""
+        said = self.feedback.get(target, Feedback())
+        if was is None:
+            said = said.with_score(score, at, policy.evidence.feedback_mass_cap)
+        else:
+            said = replace(said, score=said.score.corrected(was, score))
+        return replace(self, feedback={**self.feedback, target: said})
+
+    def at_task(self, task: TaskType, policy: Policy) -> Mapping[Target, Evidence]:
+        """The evidence to rank by: that of the task type where it is beyond doubt, the whole else; and feedback."""
+        evidence = self.evidence
+        if task in self.tasks:
+            evidence = task_effects.at_task(evidence, self.tasks[task], policy.evidence)
+        return task_effects.with_feedback(evidence, self.feedback, policy.evidence) if self.feedback else evidence
+
+    @property
+    def calls_per_round(self) -> int | None:
+        """Live calls between the last two rounds, or since then if those are more; None: too early to say."""
+        if len(self.marks) < 2:
+            return None
+        before, last = self.marks
+        return max(last - before, self.calls - last)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "version": 1,
+            "targets": _dumped(self.evidence, Evidence),
+            "calls": self.calls,
+            "marks": list(self.marks),
+            "tasks": {task.value: _dumped(targets, TaskEvidence) for task, targets in self.tasks.items()},
+            "feedback": _dumped(self.feedback, Feedback),
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Scorecard:
+        """Raises ValueError for what `to_json` did not write; unknown keys of a later release are passed over."""
+        try:
+            return cls(
+                evidence=_read(document["targets"], Evidence),
+                calls=int(document.get("calls", 0)),
+                marks=tuple(int(calls) for calls in document.get("marks", ()))[-2:],
+                tasks={TaskType(task): _read(known, TaskEvidence) for task, known in document.get("tasks", {}).items()},
+                feedback=_read(document.get("feedback", {}), Feedback),
+            )
+        except (AttributeError, KeyError, TypeError, ValidationError) as error:
+            raise ValueError(f"not a scorecard: {error!r}") from None
+
+
+@cache
+def _adapter(kind: type) -> TypeAdapter[Any]:
+    """Made at the first use, as it takes milliseconds, and a replay has none."""
+    return TypeAdapter(kind)
+
+
+def _open(tasks: Tasks) -> dict[TaskType, dict[Target, TaskEvidence]]:
+    return {task: dict(targets) for task, targets in tasks.items()}
+
+
+def _note(
+    tasks: dict[TaskType, dict[Target, TaskEvidence]],
+    outcome: Outcome,
+    whole: Evidence,
+    mean_quality: float | None,
+    policy: Policy,
+) -> None:
+    if outcome.task_type is TaskType.DEFAULT:
+        return
+    targets = tasks.setdefault(outcome.task_type, {})
+    known = targets.get(outcome.target, TaskEvidence())
+    targets[outcome.target] = known.with_outcome(outcome, whole, mean_quality, policy.evidence)
+
+
+def _dumped(known: Mapping[Target, Any], kind: type) -> dict[str, Any]:
+    adapter = _adapter(kind)
+    return {str(target): adapter.dump_python(each, mode="json") for target, each in known.items()}
+
+
+def _read(document: Mapping[str, Any], kind: type) -> dict[Target, Any]:
+    adapter = _adapter(kind)
+    return {Target.parse(name): adapter.validate_python(each) for name, each in document.items()}

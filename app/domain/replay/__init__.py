@@ -1,0 +1,1 @@
+"""Traces through the code that serves traffic, beside baselines; no servers."""

@@ -1,0 +1,189 @@
+"""Replay a trace through the code that serves traffic, without servers, in seconds; and through baselines.
+
+A policy sees round tables, and of each request the outcome of the provider that it chose: latency, success, cost. Live
+quality is hidden from it, as it is from a live system.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+from app.domain.catalog import Target
+from app.domain.config import runtime_config
+from app.domain.config.runtime_config import ProviderConfig
+from app.domain.evidence.scorecard import Scorecard
+from app.domain.optimizer import optimizer
+from app.domain.optimizer.optimizer import OptimizerState
+from app.domain.outcome import Outcome, Source
+from app.domain.policy import Policy
+from app.domain.replay import bandits, trace
+from app.domain.replay.metrics import Tally
+from app.domain.replay.trace import Header, Round, Sample
+from app.domain.routing import router, scoring
+from app.domain.routing.breaker import Breaker
+
+#: model of the targets that stand for a trace's providers
+MODEL = "trace"
+#: second 0 of a trace
+EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+class Chooser(Protocol):
+    """A routing policy under replay."""
+
+    def choose(self, at_s: float) -> str: ...
+
+    def learn(self, at_s: float, provider: str, sample: Sample) -> None: ...
+
+    def close_round(self, round_: Round) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What one policy did on one trace; `figures` as the trace scorer names them."""
+
+    header: Header
+    policy_name: str
+    seed: int
+    decisions: tuple[str, ...]
+    figures: dict[str, Any]
+
+
+def replay(lines: Iterable[str], policy_name: str, policy: Policy, seed: int) -> Replay:
+    """Raises ValueError for an unknown policy name, and for a line that is not of the format."""
+    header, rows = trace.read(lines)
+    chooser = _chooser(policy_name, header, policy, random.Random(seed))
+    tally = Tally(header)
+    decisions = tuple(_decide(rows, chooser, tally))
+    return Replay(header, policy_name, seed, decisions, tally.figures())
+
+
+def _decide(rows: Iterable[Round | trace.Request], chooser: Chooser, tally: Tally) -> Iterator[str]:
+    for row in rows:
+        if isinstance(row, Round):
+            chooser.close_round(row)
+            continue
+        provider = chooser.choose(row.at_s)
+        tally.add(row, provider)
+        chooser.learn(row.at_s, provider, row.samples[provider])
+        yield provider
+
+
+def _chooser(name: str, header: Header, policy: Policy, rng: random.Random) -> Chooser:
+    kind, _, provider = name.partition(":")
+    if kind == "fixed":
+        if provider not in header.providers:
+            raise ValueError(f"fixed:{provider}: providers of this trace are {', '.join(header.providers)}")
+        return bandits.Fixed(provider)
+    if name not in POLICIES:
+        raise ValueError(f"unknown policy {name!r}; known are: {', '.join(POLICIES)}, fixed:PROVIDER")
+    return POLICIES[name](header, policy, rng)
+
+
+class Served:
+    """TooLoo itself: router, breakers, scorecard and optimizer, in the order in which the running system uses them."""
+
+    def __init__(self, header: Header, policy: Policy, rng: random.Random) -> None:
+        self.policy = replace(
+            policy,
+            objective=header.objective,
+            rounds=replace(policy.rounds, interval_s=max(1, round(header.round_interval_s))),
+        )
+        self.rng = rng
+        self.targets = {name: Target(name, MODEL) for name in header.providers}
+        providers = {name: ProviderConfig(priority=place) for place, name in enumerate(header.providers, start=1)}
+        self.config = runtime_config.initial(0, providers)
+        self.card = Scorecard.empty()
+        self.breakers: dict[Target, Breaker] = {}
+        self.state = OptimizerState.empty()
+
+    def choose(self, at_s: float) -> str:
+        now = _at(at_s)
+        plan = router.plan(self.config, tuple(self.targets.values()), self.card, self.breakers, self.policy, now)
+        return router.route(plan, self.rng, now).order[0].provider
+
+    def learn(self, at_s: float, provider: str, sample: Sample) -> None:
+        target, now = self.targets[provider], _at(at_s)
+        self.card = self.card.observe([_outcome(target, sample, Source.LIVE, now)], self.policy)
+        self.breakers[target] = self.breakers.get(target, Breaker()).after(
+            sample.ok,
+            error_class=None if sample.ok else "server_error",
+            needs_person=False,
+            retry_after_s=None,
+            now=now,
+            policy=self.policy.breaker,
+        )
+
+    def close_round(self, round_: Round) -> None:
+        outcomes = self._outcomes(round_)
+        before, self.card = self.card, self.card.close_round(outcomes, self.policy)
+        routing = self.config.global_
+        result = optimizer.optimize(
+            self.state, before, self.card, outcomes, routing.provider_weights, routing.exploration_rate, self.policy,
+            complete=True, now=_at(round_.at_s),
+        )  # fmt: skip
+        self.state = result.state
+        update = {"provider_weights": result.weights, "exploration_rate": result.exploration_rate}
+        self.config = self.config.model_copy(update={"global_": routing.model_copy(update=update)})
+
+    def _outcomes(self, round_: Round) -> list[Outcome]:
+        now = _at(round_.at_s)
+        return [
+            _outcome(self.targets[name], sample, Source.BENCHMARK, now)
+            for name, samples in round_.table.items()
+            for sample in samples
+        ]
+
+
+class Static(Served):
+    """The same evidence and the default weights for ever: no gate, no breaker, no exploration."""
+
+    def __init__(self, header: Header, policy: Policy, rng: random.Random) -> None:
+        # without a breaker that keeps traffic away, every failure counts
+        super().__init__(header, replace(policy, breaker=replace(policy.breaker, failures=sys.maxsize)), rng)
+
+    def choose(self, at_s: float) -> str:
+        if not self.card.evidence:
+            return next(iter(self.targets))
+        known, weights = self.card.evidence, self.config.global_.provider_weights
+        shares = scoring.features(scoring.figures(known, self.policy.objective), known, self.policy.objective)
+        return max(shares, key=lambda target: scoring.score(weights, shares[target])).provider
+
+    def close_round(self, round_: Round) -> None:
+        self.card = self.card.close_round(self._outcomes(round_), self.policy)
+
+
+def _outcome(target: Target, sample: Sample, source: Source, at: datetime) -> Outcome:
+    graded = source is Source.BENCHMARK and sample.ok
+    return Outcome(
+        target=target,
+        source=source,
+        at=at,
+        success=sample.ok,
+        latency_ms=sample.latency_ms,
+        cost_usd=sample.cost_usd,
+        quality=sample.quality if graded else None,
+    )
+
+
+def _at(at_s: float) -> datetime:
+    return EPOCH + timedelta(seconds=at_s)
+
+
+def _bandit(kind: type[bandits.Bandit]) -> Callable[[Header, Policy, random.Random], Chooser]:
+    return lambda header, policy, rng: kind(header.providers, header.objective, rng)
+
+
+POLICIES: Mapping[str, Callable[[Header, Policy, random.Random], Chooser]] = {
+    "tooloo": Served,
+    "static": Static,
+    "random": _bandit(bandits.Bandit),
+    "epsilon-greedy": _bandit(bandits.EpsilonGreedy),
+    "ucb1": _bandit(bandits.Ucb1),
+    "thompson": _bandit(bandits.Thompson),
+}

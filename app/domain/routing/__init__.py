@@ -1,0 +1,1 @@
+"""Which target is called first, which next, and why."""

@@ -1,0 +1,196 @@
+"""The ranking of targets: gate, scores, near ties, and who is worth a look; the formulas of docs/routing.md."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from app.domain.catalog import Target, TaskType
+from app.domain.config.runtime_config import RuntimeConfig, Weights
+from app.domain.evidence.evidence import Evidence
+from app.domain.evidence.scorecard import Scorecard
+from app.domain.evidence.task_effects import Feedback, TaskEvidence
+from app.domain.policy import Policy
+from app.domain.routing import scoring
+from app.domain.routing.breaker import State
+from app.domain.routing.scoring import Figures
+
+
+class Candidate(NamedTuple):
+    """A target's place in the ranking, with what put it there."""
+
+    target: Target
+    #: None: not comparable (no evidence, not eligible, or routing by priority)
+    score: float | None
+    utility: float | None
+    eligible: bool
+    breaker: State
+    reasons: tuple[str, ...]
+    #: as it is at the request's task type
+    evidence: Evidence | None
+    task: TaskEvidence | None = None
+    feedback: Feedback | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`candidates` in route order; `ties` share first place; `explorable` may take it, the longest unseen first."""
+
+    candidates: tuple[Candidate, ...]
+    ties: tuple[Target, ...]
+    explorable: tuple[Target, ...]
+    exploration_rate: float
+    at: datetime
+    task: TaskType = TaskType.DEFAULT
+    segment: str | None = None
+    #: the order of targets by who is first, and how it is written: the same for every request, so made once
+    orders: dict[Target, tuple[Target, ...]] = field(default_factory=dict, compare=False, repr=False)
+    written: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def order(self, first: Target) -> tuple[Target, ...]:
+        """All targets, this one first."""
+        made = self.orders.get(first)
+        if made is None:
+            made = (first, *(each.target for each in self.candidates if each.target != first))
+            self.orders[first] = made
+        return made
+
+
+class Ranking:
+    """The usable targets, ranked by what is known of them."""
+
+    def __init__(
+        self,
+        config: RuntimeConfig,
+        usable: Sequence[Target],
+        states: Mapping[Target, State],
+        evidence: Mapping[Target, Evidence],
+        policy: Policy,
+        card: Scorecard,
+        segment: str | None,
+        task: TaskType,
+    ) -> None:
+        self.config, self.states, self.evidence, self.policy = config, states, evidence, policy
+        self.card, self.segment, self.task = card, segment, task
+        self.weights = _weights(config, segment)
+        closed = {t: known for t, known in evidence.items() if states[t] != "open"}
+        self.refused = scoring.gate(closed, policy)
+        eligible = [t for t in closed if t not in self.refused] or list(closed or evidence)
+        figures = scoring.figures(evidence, policy.objective)
+        self.figures = figures
+        self.utilities = {t: scoring.utility(known, policy.objective) for t, known in figures.items()}
+        shares = scoring.features(figures, eligible, policy.objective)
+        self.scores = {t: scoring.score(self._own(t), shares[t]) for t in eligible}
+        by_score = sorted(eligible, key=lambda t: -self.scores[t])
+        self.ties = self._leaders(by_score)
+        self.ranked = [*self.ties, *(t for t in by_score if t not in self.ties)]
+        self.unseen = [t for t in usable if t not in evidence]
+        behind = sorted((t for t in evidence if t not in self.scores), key=lambda t: -evidence[t].success)
+        self.order = sorted([*self.ranked, *self.unseen, *behind], key=lambda t: states[t] == "open")
+
+    def _own(self, target: Target) -> Weights:
+        mine = self.config.providers.get(target.provider)
+        return mine.weights if mine is not None and mine.weights is not None else self.weights
+
+    def _leaders(self, by_score: Sequence[Target]) -> list[Target]:
+        """Those that share first place: among scores closer than the noise the objective decides, as far as it can."""
+        limits, utilities = self.policy.score, self.utilities
+        close = [t for t in by_score if self.scores[by_score[0]] - self.scores[t] <= limits.noise]
+        best = max(close, key=utilities.__getitem__)
+        return [best, *(t for t in close if t != best and utilities[best] - utilities[t] <= limits.near_tie)]
+
+    def plan(self, now: datetime) -> Plan:
+        rate, calls_per_round = self.config.effective_exploration_rate, self.card.calls_per_round
+        ties = [t for t in self.ties if self.states[t] != "open"] or self.order[:1]
+        explorable = [t for t in self.unseen if self.states[t] != "open" and t not in ties]
+        if calls_per_round is None or calls_per_round * rate >= self.policy.exploration.least_per_round:
+            explorable += self._worth_a_look(rate, now)
+        candidates = tuple(self._candidate(t) for t in self.order)
+        return Plan(candidates, tuple(ties), tuple(explorable) if rate > 0 else (), rate, now, self.task, self.segment)
+
+    def _candidate(self, target: Target) -> Candidate:
+        known, state = self.evidence.get(target), self.states[target]
+        why = "no evidence yet" if known is None else self.refused.get(target, "")
+        return Candidate(
+            target=target,
+            score=self.scores.get(target),
+            utility=self.utilities.get(target),
+            eligible=target in self.scores and target not in self.refused and state != "open",
+            breaker=state,
+            reasons=said(why, state),
+            evidence=known,
+            task=self.card.tasks.get(self.task, {}).get(target),
+            feedback=self.card.feedback.get(target),
+        )
+
+    def _worth_a_look(self, rate: float, now: datetime) -> list[Target]:
+        """Those that may have become the best one since they were last seen; the longest unseen first.
+
+        How far behind a target may be grows with the age of what is known of it, as a share of what choosing well is
+        worth here (U_best − U_mean): where that is little, looking around costs as much as it can bring. Who asks for
+        more exploration than the optimizer ever does, asks for targets that are further behind.
+        """
+        limits, best = self.policy.exploration, self.utilities[self.ties[0]]
+        reach = max(1.0, rate / limits.raised)
+        stake = best - sum(self.utilities[t] for t in self.scores) / len(self.scores)
+        ages: dict[Target, float] = {}
+        interval_s = self.policy.rounds.interval_s
+        for target in self.ranked[len(self.ties) :]:
+            age = self._age_s(target, now)
+            margin = limits.margin + limits.age_margin * math.sqrt(min(1.0, age / interval_s))
+            if best - self.utilities[target] < stake * margin * reach or self._would_lead_if_back(target):
+                ages[target] = age
+        again = [t for t in (*self.ranked[len(self.ties) :], *self.refused) if t not in ages]
+        ages |= {target: self._age_s(target, now) for target in again if self._is_due_for_a_look(target)}
+        return sorted(ages, key=lambda target: (not self.evidence[target].good_looks, -ages[target]))
+
+    def _age_s(self, target: Target, now: datetime) -> float:
+        """Seconds since it was last seen; never seen is as old as it gets."""
+        seen = self.evidence[target].last_observed_at
+        return self.policy.rounds.interval_s if seen is None else max(0.0, (now - seen).total_seconds())
+
+    def _is_due_for_a_look(self, target: Target) -> bool:
+        """Live traffic took it out of the lead: is it back? Now and then, and again at once while it answers well."""
+        known = self.evidence[target]
+        due = known.good_looks > 0 or self.card.calls - known.seen_at_call >= self.policy.breaker.trial_calls
+        if not due or self.states[target] == "open" or known.usual_success is None:
+            return False
+        latency_ms, cost_usd, good = self.figures[target]
+        success = max(known.success, known.usual_success)
+        usual = Figures(
+            min(filter(None, (known.latency_ms, known.baseline_ms)), default=latency_ms),
+            cost_usd,
+            success * (good / known.success if known.success > 0 else known.quality or 1.0),
+        )
+        if not self._would_lead(target, usual):  # first, because it is the cheaper question and mostly the answer
+            return False
+        leader = self.ties[0]
+        pair = {leader: self.evidence[leader], target: replace(known, success=success)}
+        return target not in scoring.gate(pair, self.policy)
+
+    def _would_lead_if_back(self, target: Target) -> bool:
+        """Would a target that became slow lead if it were as fast as it formerly was?"""
+        formerly_ms = self.evidence[target].formerly_ms
+        if formerly_ms is None:
+            return False
+        return self._would_lead(target, self.figures[target]._replace(latency_ms=formerly_ms))
+
+    def _would_lead(self, target: Target, figures: Figures) -> bool:
+        """Would a target of these figures be ahead of the present leader?"""
+        leader = self.ties[0]
+        mine, its = scoring.compared((figures, self.figures[leader]), self.policy.objective)
+        return scoring.score(self._own(target), mine) > scoring.score(self._own(leader), its)
+
+
+def _weights(config: RuntimeConfig, segment: str | None) -> Weights:
+    mine = config.segments.get(segment) if segment and config.features.user_segmentation else None
+    return mine.weights if mine is not None and mine.weights is not None else config.global_.provider_weights
+
+
+def said(why: str, state: State) -> tuple[str, ...]:
+    if not why and state == "closed":
+        return ()
+    return tuple(filter(None, (why, "" if state == "closed" else f"breaker {state}")))

@@ -1,0 +1,117 @@
+"""Moves the Redis stream of live outcomes into Postgres and the scorecard, each entry once.
+
+The row `learned` remembers the last entry it contains, in the same transaction as the outcomes themselves, so that an
+entry counts once however often it is delivered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import redis
+import structlog
+
+from app.domain.catalog import Target, TaskType
+from app.domain.evidence.drift import Watched
+from app.domain.evidence.scorecard import Scorecard
+from app.domain.outcome import Outcome, Source
+from app.domain.policy import Policy
+from app.errors import DependencyUnavailable
+from app.evidence import request_log
+from app.evidence.recorder import BATCH, OUTCOME, REQUEST, STREAM
+from app.evidence.scorecard import _text, held_or_rebuilt, hold, publish
+from app.services import Services
+from app.store import database, feedback, outcomes
+
+log = structlog.get_logger()
+
+
+def ingest(services: Services) -> int:
+    """Move what is in the stream into Postgres and the scorecard; the number of outcomes taken in."""
+    taken = 0
+    while True:
+        count = _ingest_batch(services)
+        taken += count
+        if count < BATCH:
+            return taken
+
+
+def _ingest_batch(services: Services) -> int:
+    policy = services.policy
+    with database.transaction(services.sessions) as session:
+        row = outcomes.learned(session)
+        entries = _read(services.redis, row.stream_id)
+        said = feedback.waiting(session)
+        if not entries and not said:
+            return 0
+        card = held_or_rebuilt(session, row, policy)  # before the rows are in, so that they count once
+        stored = outcomes.record(session, [parsed for _, fields in entries if (parsed := _parsed(fields)) is not None])
+        request_log.take_in(session, [fields[REQUEST] for _, fields in entries if REQUEST in fields])
+        taken = [_outcome(each) for each in stored]
+        card = _heard(card.observe(taken, policy), said, policy)
+        feedback.counted(session, [each.feedback.request_id for each in said])
+        if services.config.value.learns_continuously:
+            row.drift = Watched.from_json(row.drift).after(taken, policy.drift).to_json()
+        row.stream_id = entries[-1][0] if entries else row.stream_id
+        hold(row, card, database.now(session))
+        generation, stream_id = row.generation, row.stream_id
+    publish(services.redis, generation, card)
+    if entries:
+        _trim(services.redis, stream_id)
+    return len(entries)
+
+
+def _heard(card: Scorecard, said: Sequence[feedback.Heard], policy: Policy) -> Scorecard:
+    for each, target in said:
+        card = card.hear(target, each.score, each.at, policy, was=each.counted_score)
+    return card
+
+
+def _read(connection: redis.Redis, after: str) -> list[tuple[str, dict[str, str]]]:
+    try:
+        entries: Any = connection.xrange(STREAM, min=f"({after}", count=BATCH)
+    except redis.RedisError as error:
+        raise DependencyUnavailable(f"Redis is not reachable: {error}") from error
+    return [(_text(entry_id), {_text(k): _text(v) for k, v in fields.items()}) for entry_id, fields in entries]
+
+
+def _parsed(fields: Mapping[str, str]) -> dict[str, Any] | None:
+    """The outcome in an entry; None for one that holds none, or none of ours: that is reported, and passed over."""
+    if OUTCOME not in fields:
+        return None
+    try:
+        row = json.loads(fields[OUTCOME])
+        row["at"] = datetime.fromisoformat(row["at"])
+        _outcome(row)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        log.error("outcome not readable, dropped", reason=repr(error))
+        return None
+    return dict(row)
+
+
+def _outcome(row: Mapping[str, Any]) -> Outcome:
+    return Outcome(
+        target=Target(row["provider"], row["model"]),
+        source=Source.LIVE,
+        at=row["at"],
+        success=row["success"],
+        latency_ms=row["latency_ms"],
+        task_type=TaskType(row["task_type"]),
+        ttft_ms=row["ttft_ms"],
+        connect_ms=row["connect_ms"],
+        prompt_tokens=row["prompt_tokens"],
+        completion_tokens=row["completion_tokens"],
+        cost_usd=row["cost_usd"],
+        error_class=row["error_class"],
+        counts=row["counts"],
+        simulated=row["simulated"],
+    )
+
+
+def _trim(connection: redis.Redis, up_to: str) -> None:
+    try:
+        connection.xtrim(STREAM, minid=up_to, approximate=False)
+    except redis.RedisError as error:
+        log.warning("outcome stream not trimmed", reason=str(error))

@@ -1,0 +1,245 @@
+"""Connections that are kept, and that know their call: they measure its set-up, and keep its deadline on every wait.
+
+A read time-out of a socket starts anew with each byte, so a peer that trickles bytes is never late by it. Here every
+send and every receive has what is left until the deadline of the call, below TLS and HTTP, so nothing a server sends
+gets around it. Only the system's resolver is out of reach: a name look-up takes as long as resolv.conf lets it.
+"""
+
+from __future__ import annotations
+
+import errno
+import select
+import socket
+import ssl
+import struct
+import weakref
+from collections import defaultdict, deque
+from collections.abc import Mapping
+from contextlib import suppress
+from time import perf_counter
+from typing import NamedTuple, Self
+
+from app.errors import ConnectionLost, LocalFailure, ProviderError
+from app.providers.http.clock import Call
+
+#: for all addresses of a name and the TLS handshake together
+CONNECT_S = 5.0
+#: an idle connection older than this is not trusted: routers forget it in silence, and the next call would hang
+IDLE_S = 60.0
+#: bytes taken from the connection at once
+PIECE = 64 * 1024
+
+#: what the machine says when it, and not the provider, is the reason
+LOCAL = {
+    errno.ENETDOWN,
+    errno.ENETUNREACH,
+    errno.EHOSTUNREACH,
+    errno.EADDRNOTAVAIL,
+    errno.EAFNOSUPPORT,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOBUFS,
+    errno.ENOMEM,
+    errno.EACCES,
+    errno.EPERM,
+}
+
+#: what sending raises where the peer reads no more; it may have said why
+HUNG_UP = (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError)
+
+_TIMEVAL = struct.Struct("@ll")
+
+
+class Origin(NamedTuple):
+    """Where connections lead."""
+
+    tls: bool
+    host: str
+    port: int
+
+
+class Connection:
+    """A socket that runs one call at a time; its sends and receives together end at `deadline_s` of perf_counter()."""
+
+    def __init__(self, origin: Origin, sock: socket.socket) -> None:
+        self.origin = origin
+        self.deadline_s: float | None = None
+        self._sock = sock
+        self._tls = isinstance(sock, ssl.SSLSocket)
+        if not self._tls:
+            sock.settimeout(None)  # the kernel's own time-outs hold: _limit
+        self._arrivals = select.poll()
+        self._arrivals.register(sock, select.POLLIN)
+        #: seconds of perf_counter(); when it was put into the pool
+        self.idle_since_s = 0.0
+
+    def send(self, data: bytes) -> None:
+        """Raises OSError; TimeoutError at the deadline."""
+        left = memoryview(data)
+        while left:
+            self._limit(socket.SO_SNDTIMEO)
+            with suppress(BlockingIOError):  # the kernel's time-out: _limit looks whether it was the deadline
+                left = left[self._sock.send(left) :]
+
+    def receive(self) -> bytes:
+        """What has arrived, as soon as anything has; nothing at the connection's end. Raises as `send` does."""
+        while True:
+            self._limit(socket.SO_RCVTIMEO)
+            with suppress(BlockingIOError):
+                return self._sock.recv(PIECE)
+
+    def _limit(self, option: int) -> None:
+        """Let the next wait end at the deadline.
+
+        settimeout() is a system call before each wait, and makes one more of it, each of which gives the interpreter's
+        lock away. The kernel's time-outs cost none of that; TLS, which reads through Python's, needs it all the same.
+        """
+        left_s = CONNECT_S if self.deadline_s is None else self.deadline_s - perf_counter()
+        if left_s <= 0:
+            raise TimeoutError("the deadline of the call has passed")
+        if self._tls:
+            self._sock.settimeout(left_s)
+        else:
+            seconds = int(left_s)
+            timeval = _TIMEVAL.pack(seconds, int((left_s - seconds) * 1e6) or 1)  # both 0 would be no limit at all
+            self._sock.setsockopt(socket.SOL_SOCKET, option, timeval)
+
+    def interrupt(self) -> None:
+        """End what another thread waits for. Not SSLSocket.shutdown(): it takes the TLS from under its reader."""
+        with suppress(OSError):  # it is closed already
+            socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
+
+    def is_fresh(self) -> bool:
+        """May a call be sent? Not where the peer has closed it, or sent what nobody asked for."""
+        return perf_counter() - self.idle_since_s < IDLE_S and not self._arrivals.poll(0)
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._sock.close()
+
+
+class Pool:
+    """The connections of one process: up to `size` idle ones are kept for each origin. Safe for threads.
+
+    Certificates are checked against the system's store (or SSL_CERT_FILE).
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._idle: defaultdict[Origin, deque[Connection]] = defaultdict(deque)
+        #: closes those that are idle; so does the end of the pool
+        self.close = weakref.finalize(self, _close, self._idle)
+        self._context = ssl.create_default_context()
+        self._context.minimum_version = ssl.TLSVersion.TLSv1_2
+        self._context.set_alpn_protocols(["http/1.1"])
+
+    def take(self, origin: Origin, call: Call) -> Connection:
+        """A connection that runs the call: the one used last, else a new one. Raises a ProviderError."""
+        connection = self._kept(origin) or self._new(origin, call)
+        try:
+            call.run_on(connection)
+        except ConnectionAbortedError as error:
+            connection.close()
+            raise ConnectionLost(str(error)) from None
+        return connection
+
+    def give_back(self, connection: Connection) -> None:
+        """Once its call has released it, and nothing of the call is left on it."""
+        connection.idle_since_s = perf_counter()
+        idle = self._idle[connection.origin]
+        if len(idle) < self._size:
+            idle.append(connection)
+        else:
+            connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _kept(self, origin: Origin) -> Connection | None:
+        idle = self._idle[origin]
+        with suppress(IndexError):  # another thread was faster
+            while idle:
+                connection = idle.pop()
+                if connection.is_fresh():
+                    return connection
+                connection.close()
+        return None
+
+    def _new(self, origin: Origin, call: Call) -> Connection:
+        started_s = perf_counter()
+        give_up_s = started_s + min(CONNECT_S, max(call.left_s, 0.001))
+        try:
+            sock = _connected(origin, give_up_s)
+            return Connection(origin, self._secured(sock, origin, give_up_s) if origin.tls else sock)
+        except OSError as error:
+            raise failure(error, call, ConnectionLost, "no connection") from error
+        finally:
+            call.connect_ms = (perf_counter() - started_s) * 1000
+
+    def _secured(self, sock: socket.socket, origin: Origin, give_up_s: float) -> ssl.SSLSocket:
+        sock.settimeout(max(give_up_s - perf_counter(), 0.001))
+        try:
+            return self._context.wrap_socket(sock, server_hostname=origin.host)
+        except BaseException:
+            sock.close()
+            raise
+
+
+def _close(idle: Mapping[Origin, deque[Connection]]) -> None:
+    for connections in idle.values():
+        while connections:
+            connections.pop().close()
+
+
+def failure(error: OSError, call: Call, lost: type[ConnectionLost], event: str) -> ProviderError:
+    """The one place where what a socket raises becomes ours."""
+    if isinstance(error, TimeoutError):
+        return call.timed_out()
+    if isinstance(error, socket.gaierror):
+        return LocalFailure("the provider's name cannot be resolved")
+    if is_local(error):
+        return LocalFailure(f"{event}: {error.strerror}")
+    return lost(f"{event}: {error.strerror or type(error).__name__}")
+
+
+def is_local(error: OSError) -> bool:
+    """TLS has numbers of its own, which mean other things."""
+    return error.errno in LOCAL and not isinstance(error, ssl.SSLError)
+
+
+def _connected(origin: Origin, give_up_s: float) -> socket.socket:
+    """A connected socket. Every address of the name gets its share of the time, and not the whole of it."""
+    try:
+        addresses = socket.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
+    except UnicodeError:  # a label is empty or too long
+        raise socket.gaierror(socket.EAI_NONAME, "no name of a host") from None
+    failures: list[OSError] = []
+    try:
+        for left, (*kind, _, address) in zip(range(len(addresses), 0, -1), addresses, strict=True):
+            try:
+                return _connected_to(kind, address, max((give_up_s - perf_counter()) / left, 0.001))
+            except OSError as error:
+                failures.append(error)
+        raise most_telling(failures)
+    finally:
+        failures.clear()  # each holds this frame by its traceback: only the garbage collector would end that
+
+
+def _connected_to(kind: list[int], address: tuple[str | int | bytes, ...], timeout_s: float) -> socket.socket:
+    sock = socket.socket(*kind)  # OSError too: a machine without IPv6 is told addresses of it all the same
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.settimeout(timeout_s)
+        sock.connect(address)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def most_telling(failures: list[OSError]) -> OSError:
+    """Of several addresses' failures the one that says most of the provider: a refusal, a silence, our own way."""
+    return min(failures, key=lambda failure: (is_local(failure), isinstance(failure, TimeoutError)))

@@ -1,0 +1,269 @@
+"""Anthropic Messages. https://docs.anthropic.com/en/api/messages"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from app.errors import (
+    BadKey,
+    ContentFiltered,
+    ContextTooLong,
+    ModelUnknown,
+    OutOfCredit,
+    Overloaded,
+    ProviderError,
+    RateLimited,
+)
+from app.providers.base import ChatRequest, Delta, Endpoint, Finish, Message, Usage
+from app.providers.http.sse import Event
+from app.providers.wire import anthropic_settings, content
+from app.providers.wire.content import Image, Outgoing
+from app.providers.wire.draft import Draft
+from app.providers.wire.lenient import Count, Maybe, Reply, error_inside, reply
+from app.providers.wire.problem import Meanings, Problem, by_status
+
+VERSION = "2023-06-01"
+#: the API demands a limit; every model since Claude 3 takes this one
+DEFAULT_MAX_TOKENS = 4096
+FINISH = {
+    "end_turn": Finish.STOP,
+    "stop_sequence": Finish.STOP,
+    "pause_turn": Finish.STOP,
+    "max_tokens": Finish.LENGTH,
+    "model_context_window_exceeded": Finish.LENGTH,
+    "tool_use": Finish.TOOL,
+    "refusal": Finish.FILTER,
+}
+
+
+def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) -> Outgoing:
+    schema = request.json_schema
+    by_tool = schema if schema is not None and anthropic_settings.by_tool(model, request) else None
+    if by_tool is not None:
+        request = content.as_tool(request, by_tool)
+    document: dict[str, Any] = {
+        "model": model,
+        "max_tokens": request.max_tokens or DEFAULT_MAX_TOKENS,
+        "messages": content.turns(request, "assistant", "content", _blocks),
+    }
+    if system := content.system_text(request):
+        document["system"] = system
+    # one of white space only is refused
+    stops = [stop for stop in request.stop if stop.strip()]
+    if stops:
+        document["stop_sequences"] = stops
+    settings, dropped = anthropic_settings.settings(model, request)
+    if len(stops) < len(request.stop):
+        dropped = ("stop", *dropped)
+    document |= settings | _tools(request)
+    if stream:
+        document["stream"] = True
+    return Outgoing(
+        url=f"{endpoint.provider.base_url}/v1/messages",
+        headers={"content-type": "application/json", **auth(endpoint)},
+        body=content.body(document),
+        dropped=(*dropped, *content.unheld(by_tool)),
+        answer_tool=None if by_tool is None else by_tool.name,
+    )
+
+
+def auth(endpoint: Endpoint) -> dict[str, str]:
+    return {"anthropic-version": VERSION} | ({"x-api-key": endpoint.key} if endpoint.key else {})
+
+
+def models_url(endpoint: Endpoint) -> str:
+    return f"{endpoint.provider.base_url}/v1/models?limit=1000"
+
+
+def _tools(request: ChatRequest) -> dict[str, Any]:
+    if not request.tools:
+        return {}
+    written = [
+        content.described(tool) | {"input_schema": tool.parameters or {"type": "object"}}
+        for tool in content.tools(request)
+    ]
+    choice = request.tool_choice
+    if choice is None and request.parallel_tool_calls:
+        return {"tools": written}
+    named = {None: {"type": "auto"}, "auto": {"type": "auto"}, "none": {"type": "none"}, "required": {"type": "any"}}
+    told: dict[str, Any] = named.get(choice, {"type": "tool", "name": choice})
+    if not request.parallel_tool_calls and choice != "none":
+        told = told | {"disable_parallel_tool_use": True}
+    return {"tools": written, "tool_choice": told}
+
+
+def _blocks(message: Message) -> list[dict[str, Any]]:
+    blocks = [_block(part) for part in content.parts(message)]
+    if message.role == "tool":
+        return [{"type": "tool_result", "tool_use_id": message.tool_call_id or "", "content": blocks}]
+    return blocks + [
+        {"type": "tool_use", "id": call.id, "name": call.name, "input": content.arguments(call)}
+        for call in message.tool_calls
+    ]
+
+
+def _block(part: str | Image) -> dict[str, Any]:
+    if isinstance(part, str):
+        return {"type": "text", "text": part}
+    if part.data:
+        return {"type": "image", "source": {"type": "base64", "media_type": part.media_type, "data": part.data}}
+    return {"type": "image", "source": {"type": "url", "url": part.url}}
+
+
+class _Block(Reply):
+    type: Maybe[str] = None
+    text: Maybe[str] = None
+    thinking: Maybe[str] = None
+    id: Maybe[str] = None
+    name: Maybe[str] = None
+    input: Maybe[dict[str, Any]] = None
+
+
+class _Piece(Reply):
+    """The `delta` of a content block or of the message."""
+
+    text: Maybe[str] = None
+    thinking: Maybe[str] = None
+    partial_json: Maybe[str] = None
+    stop_reason: Maybe[str] = None
+
+
+class _OutputDetails(Reply):
+    thinking_tokens: Count = None
+
+
+class _Usage(Reply):
+    input_tokens: Count = None
+    output_tokens: Count = None
+    cache_read_input_tokens: Count = None
+    cache_creation_input_tokens: Count = None
+    output_tokens_details: Maybe[_OutputDetails] = None  # newer models; part of output_tokens
+
+
+class _Body(Reply):
+    type: Maybe[str] = None
+    id: Maybe[str] = None
+    model: Maybe[str] = None
+    content: Maybe[list[_Block]] = None
+    stop_reason: Maybe[str] = None
+    usage: Maybe[_Usage] = None
+    error: Any = None
+
+
+class _StreamEvent(Reply):
+    type: Maybe[str] = None
+    index: Maybe[int] = None
+    message: Maybe[_Body] = None
+    content_block: Maybe[_Block] = None
+    delta: Maybe[_Piece] = None
+    usage: Maybe[_Usage] = None
+    error: Any = None
+
+
+_BODY = TypeAdapter(_Body)
+_EVENT = TypeAdapter(_StreamEvent)
+
+
+def read_answer(data: bytes, draft: Draft) -> None:
+    body = reply(_BODY, data)
+    if body.error:
+        raise error_inside(data)
+    _message_start(body, draft)
+    for index, block in enumerate(body.content or ()):
+        for _ in _block_start(index, block, draft):
+            pass
+    _stop(body.stop_reason, draft)
+
+
+def read_event(event: Event, draft: Draft) -> Iterable[Delta]:
+    told = reply(_EVENT, event.data)
+    if told.error or told.type == "error":
+        raise error_inside(event.data)
+    if told.usage is not None:
+        draft.usage = _usage(told.usage, draft.usage)
+    index = told.index or 0
+    if told.type == "message_start" and told.message is not None:
+        _message_start(told.message, draft)
+    elif told.type == "content_block_start" and told.content_block is not None:
+        return _block_start(index, told.content_block, draft)
+    elif told.type == "content_block_delta" and told.delta is not None:
+        return _block_delta(index, told.delta, draft)
+    elif told.type == "message_delta" and told.delta is not None:
+        _stop(told.delta.stop_reason, draft)
+    elif told.type == "message_stop":
+        draft.done = draft.complete = True
+    return ()
+
+
+def _message_start(message: _Body, draft: Draft) -> None:
+    draft.model = message.model or draft.model
+    draft.id = message.id or draft.id
+    if message.usage is not None:
+        draft.usage = _usage(message.usage, draft.usage)
+
+
+def _block_start(index: int, block: _Block, draft: Draft) -> Iterator[Delta]:
+    if block.text:
+        yield draft.say(block.text)
+    if block.thinking:
+        yield draft.think(block.thinking)
+    if block.type == "tool_use" and block.name:
+        # streamed, the input begins empty and follows in pieces
+        written = json.dumps(block.input, ensure_ascii=False) if block.input else ""
+        yield draft.call(index, block.id or f"call_{len(draft.tools)}", block.name, written)
+
+
+def _block_delta(index: int, piece: _Piece, draft: Draft) -> Iterator[Delta]:
+    if piece.text:
+        yield draft.say(piece.text)
+    if piece.thinking:
+        yield draft.think(piece.thinking)
+    if piece.partial_json and (more := draft.call_more(index, piece.partial_json)):
+        yield more
+
+
+def _stop(reason: str | None, draft: Draft) -> None:
+    if reason:
+        draft.finish = FINISH.get(reason, Finish.STOP)
+
+
+def _usage(usage: _Usage, before: Usage | None) -> Usage | None:
+    """Later counts replace earlier ones, each by itself: what a later event leaves out stays.
+
+    `input_tokens` is without the cache.
+    """
+    known = before or Usage(0, 0)
+    fresh = known.prompt - known.cached - known.cache_written if usage.input_tokens is None else usage.input_tokens
+    read = known.cached if usage.cache_read_input_tokens is None else usage.cache_read_input_tokens
+    written = known.cache_written if usage.cache_creation_input_tokens is None else usage.cache_creation_input_tokens
+    completion = known.completion if usage.output_tokens is None else usage.output_tokens
+    if before is None and (usage.input_tokens is None or usage.output_tokens is None):
+        return None
+    thought = (usage.output_tokens_details or _OutputDetails()).thinking_tokens
+    reasoning = known.reasoning if thought is None else thought
+    return Usage(fresh + read + written, completion, reasoning, cached=read, cache_written=written)
+
+
+#: what the provider's own name for an error means, whatever the HTTP status a proxy made of it
+NAMED: Meanings = {
+    BadKey: ("authentication_error", "permission_error"),
+    OutOfCredit: ("billing_error",),
+    ModelUnknown: ("not_found_error",),
+    ContextTooLong: ("request_too_large",),
+    RateLimited: ("rate_limit_error",),
+    Overloaded: ("overloaded_error",),
+}
+#: what has no name of its own: all of these come as invalid_request_error
+SAID: Meanings = {
+    OutOfCredit: ("credit balance is too low", "reached your specified api usage limits"),
+    BadKey: ("organization has been disabled",),
+    ContentFiltered: ("content filtering policy",),
+}
+
+
+def error_class(status: int, problem: Problem) -> type[ProviderError]:
+    return problem.meaning(NAMED, SAID) or by_status(status, problem)

@@ -1,0 +1,268 @@
+"""Gemini generateContent / streamGenerateContent. https://ai.google.dev/api/generate-content"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+from pydantic import ConfigDict, TypeAdapter
+from pydantic.alias_generators import to_camel
+
+from app.errors import BadKey, ContentFiltered, ModelUnknown, OutOfCredit, ProviderError
+from app.providers.base import ChatRequest, Delta, Endpoint, Finish, Message, Usage
+from app.providers.http.sse import Event
+from app.providers.wire import content, gemini_settings
+from app.providers.wire.content import Image, Outgoing
+from app.providers.wire.draft import Draft
+from app.providers.wire.lenient import Count, Maybe, Reply, error_inside, reply
+from app.providers.wire.problem import Problem, by_status
+
+#: stands for a signature, documented for conversations that come from elsewhere:
+#: https://ai.google.dev/gemini-api/docs/thought-signatures
+NO_SIGNATURE = "skip_thought_signature_validator"
+
+FINISH = {
+    "STOP": Finish.STOP,
+    "MAX_TOKENS": Finish.LENGTH,
+    "SAFETY": Finish.FILTER,
+    "RECITATION": Finish.FILTER,
+    "LANGUAGE": Finish.FILTER,
+    "BLOCKLIST": Finish.FILTER,
+    "PROHIBITED_CONTENT": Finish.FILTER,
+    "SPII": Finish.FILTER,
+    "IMAGE_SAFETY": Finish.FILTER,
+    "IMAGE_PROHIBITED_CONTENT": Finish.FILTER,
+    "IMAGE_RECITATION": Finish.FILTER,
+    "ESCALATION": Finish.FILTER,
+    "MODEL_ARMOR": Finish.FILTER,
+    "CONTINUATION": Finish.LENGTH,
+}
+#: the model produced something that is no answer
+BROKEN = {
+    "OTHER",
+    "MALFORMED_FUNCTION_CALL",
+    "UNEXPECTED_TOOL_CALL",
+    "TOO_MANY_TOOL_CALLS",
+    "MISSING_THOUGHT_SIGNATURE",
+    "MALFORMED_RESPONSE",
+    "IMAGE_OTHER",
+    "NO_IMAGE",
+    "PUP_LIMITED_DISABLED",
+}
+#: the field's default: no reason at all
+NO_REASON = "FINISH_REASON_UNSPECIFIED"
+
+
+def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) -> Outgoing:
+    document: dict[str, Any] = {"contents": _contents(model, request)}
+    if system := content.system_text(request):
+        document["systemInstruction"] = {"parts": [{"text": system}]}
+    settings, dropped = gemini_settings.settings(model, request)
+    if settings:
+        document["generationConfig"] = settings
+    document |= _tools(request)
+    method = "streamGenerateContent?alt=sse" if stream else "generateContent"
+    name = quote(model.removeprefix("models/"), safe="")
+    return Outgoing(
+        url=f"{endpoint.provider.base_url}/v1beta/models/{name}:{method}",
+        headers={"content-type": "application/json", **auth(endpoint)},
+        body=content.body(document),
+        dropped=dropped,
+    )
+
+
+def auth(endpoint: Endpoint) -> dict[str, str]:
+    return {"x-goog-api-key": endpoint.key} if endpoint.key else {}
+
+
+def models_url(endpoint: Endpoint) -> str:
+    return f"{endpoint.provider.base_url}/v1beta/models?pageSize=1000"
+
+
+def _tools(request: ChatRequest) -> dict[str, Any]:
+    if not request.tools:
+        return {}
+    declared = []
+    for tool in content.tools(request):
+        function = content.described(tool)
+        if tool.parameters:
+            function["parametersJsonSchema"] = tool.parameters
+        declared.append(function)
+    written: dict[str, Any] = {"tools": [{"functionDeclarations": declared}]}
+    choice = request.tool_choice
+    if choice is not None:
+        named = {"auto": {"mode": "AUTO"}, "none": {"mode": "NONE"}, "required": {"mode": "ANY"}}
+        calling = named.get(choice, {"mode": "ANY", "allowedFunctionNames": [choice]})
+        written["toolConfig"] = {"functionCallingConfig": calling}
+    return written
+
+
+def _contents(model: str, request: ChatRequest) -> list[dict[str, Any]]:
+    # Gemini joins a tool's result to its call by name
+    functions = {call.id: call.name for message in request.messages for call in message.tool_calls}
+
+    def parts(message: Message) -> list[dict[str, Any]]:
+        return _result(message, functions) if message.role == "tool" else _parts(model, message)
+
+    return content.turns(request, "model", "parts", parts)
+
+
+def _parts(model: str, message: Message) -> list[dict[str, Any]]:
+    parts = [_part(part) for part in content.parts(message)]
+    for position, call in enumerate(message.tool_calls):
+        part: dict[str, Any] = {"functionCall": {"name": call.name, "args": content.arguments(call)}}
+        if position == 0 and gemini_settings.SIGNED.search(model):  # of parallel calls only the first is signed
+            part["thoughtSignature"] = NO_SIGNATURE
+        parts.append(part)
+    return parts
+
+
+def _part(part: str | Image) -> dict[str, Any]:
+    if isinstance(part, str):
+        return {"text": part}
+    if part.data:
+        return {"inlineData": {"mimeType": part.media_type, "data": part.data}}
+    return {"fileData": {"fileUri": part.url}}
+
+
+def _result(message: Message, functions: dict[str, str]) -> list[dict[str, Any]]:
+    """A tool's result. Gemini wants an object; anything else is wrapped in one."""
+    text = content.text_of(message)
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = None
+    response = value if isinstance(value, dict) else {"result": text}
+    name = functions.get(message.tool_call_id or "", message.tool_call_id or "")
+    return [{"functionResponse": {"name": name, "response": response}}]
+
+
+class _Reply(Reply):
+    model_config = ConfigDict(alias_generator=to_camel)
+
+
+class _Function(_Reply):
+    id: Maybe[str] = None
+    name: Maybe[str] = None
+    args: Maybe[dict[str, Any]] = None
+
+
+class _Part(_Reply):
+    text: Maybe[str] = None
+    thought: Maybe[bool] = None
+    function_call: Maybe[_Function] = None
+
+
+class _Content(_Reply):
+    parts: Maybe[list[_Part]] = None
+
+
+class _Candidate(_Reply):
+    content: Maybe[_Content] = None
+    finish_reason: Maybe[str] = None
+    index: Maybe[int] = None
+
+
+class _Feedback(_Reply):
+    block_reason: Maybe[str] = None
+
+
+class _Usage(_Reply):
+    prompt_token_count: Count = None
+    tool_use_prompt_token_count: Count = None
+    candidates_token_count: Count = None
+    thoughts_token_count: Count = None
+    cached_content_token_count: Count = None
+
+
+class _Body(_Reply):
+    candidates: Maybe[list[_Candidate]] = None
+    prompt_feedback: Maybe[_Feedback] = None
+    usage_metadata: Maybe[_Usage] = None
+    model_version: Maybe[str] = None
+    response_id: Maybe[str] = None
+    error: Any = None
+
+
+#: without alt=sse, which some proxies lose, a stream is an array of its events
+_BODY: TypeAdapter[_Body | list[_Body]] = TypeAdapter(_Body | list[_Body])
+
+
+def read_answer(data: bytes, draft: Draft) -> None:
+    for _ in _read(data, draft):
+        pass
+
+
+def read_event(event: Event, draft: Draft) -> Iterator[Delta]:
+    return _read(event.data, draft)
+
+
+def _read(data: bytes, draft: Draft) -> Iterator[Delta]:
+    read = reply(_BODY, data)
+    for body in read if isinstance(read, list) else (read,):
+        if body.error:
+            raise error_inside(data)
+        yield from _body(body, draft)
+
+
+def _body(body: _Body, draft: Draft) -> Iterator[Delta]:
+    draft.model = body.model_version or draft.model
+    draft.id = body.response_id or draft.id
+    if body.usage_metadata is not None:
+        draft.usage = _usage(body.usage_metadata) or draft.usage
+    if body.prompt_feedback is not None and body.prompt_feedback.block_reason:
+        reason = body.prompt_feedback.block_reason
+        raise ContentFiltered(f"the provider blocked the prompt: {reason}", provider_code=reason)
+    for candidate in body.candidates or ():
+        if candidate.index:  # only the first of several answers
+            continue
+        for part in (candidate.content and candidate.content.parts) or ():
+            yield from _said(part, draft)
+        if candidate.finish_reason and candidate.finish_reason != NO_REASON:
+            _finish(candidate.finish_reason, draft)
+
+
+def _said(part: _Part, draft: Draft) -> Iterator[Delta]:
+    if part.text:
+        yield draft.think(part.text) if part.thought else draft.say(part.text)
+    function = part.function_call
+    if function is not None and function.name:
+        written = json.dumps(function.args or {}, ensure_ascii=False)
+        yield draft.call(len(draft.tools), function.id or f"call_{uuid.uuid4().hex[:24]}", function.name, written)
+
+
+def _finish(reason: str, draft: Draft) -> None:
+    """Older models name a reason in every event, so it allows the stream to end and does not end it."""
+    draft.complete = True
+    draft.broken = reason if reason in BROKEN else None
+    draft.finish = FINISH.get(reason, Finish.STOP)
+
+
+def _usage(usage: _Usage) -> Usage | None:
+    """candidatesTokenCount is without the thoughts, which are billed as output too."""
+    if usage.prompt_token_count is None or (
+        usage.candidates_token_count is None and usage.thoughts_token_count is None
+    ):
+        return None
+    thoughts = usage.thoughts_token_count or 0
+    return Usage(
+        prompt=usage.prompt_token_count + (usage.tool_use_prompt_token_count or 0),
+        completion=(usage.candidates_token_count or 0) + thoughts,
+        reasoning=thoughts,
+        cached=usage.cached_content_token_count or 0,
+    )
+
+
+def error_class(status: int, problem: Problem) -> type[ProviderError]:
+    if problem.named("API_KEY_INVALID") or problem.says("api key not valid", "api key expired", "api key not found"):
+        return BadKey
+    if problem.says("unexpected model name format"):
+        return ModelUnknown
+    if problem.says("prepayment credits", "enable billing", "requires billing"):
+        return OutOfCredit
+    if problem.named("FAILED_PRECONDITION"):  # such as a location they do not serve: no request of ours will do
+        return BadKey
+    return by_status(status, problem)

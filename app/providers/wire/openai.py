@@ -1,0 +1,259 @@
+"""OpenAI chat completions: also DeepSeek, Ollama, vLLM, Groq, Mistral, OpenRouter and everything that copies it.
+
+https://platform.openai.com/docs/api-reference/chat · https://api-docs.deepseek.com
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from app.domain.catalog import SchemaBy
+from app.errors import BadKey, ContentFiltered, ContextTooLong, ModelUnknown, OutOfCredit, Overloaded, ProviderError
+from app.providers.base import ChatRequest, Delta, Endpoint, Finish, Message, Usage
+from app.providers.http.sse import Event
+from app.providers.wire import content, openai_settings
+from app.providers.wire.content import Outgoing
+from app.providers.wire.draft import Draft
+from app.providers.wire.lenient import Count, Maybe, Reply, error_inside, reply
+from app.providers.wire.problem import Meanings, Problem, by_status
+
+FINISH = {
+    "stop": Finish.STOP,
+    "length": Finish.LENGTH,
+    "model_length": Finish.LENGTH,  # Mistral
+    "tool_calls": Finish.TOOL,
+    "function_call": Finish.TOOL,
+    "content_filter": Finish.FILTER,
+    "sensitive": Finish.FILTER,  # Zhipu
+}
+#: the answer is not whole: DeepSeek out of machines, Mistral and OpenRouter at an error, vLLM and SGLang when stopped
+BROKEN = {"insufficient_system_resource", "error", "abort", "network_error"}
+
+#: what the provider's own name for an error means, whatever the HTTP status
+NAMED: Meanings = {
+    OutOfCredit: ("insufficient_quota", "insufficient_balance", "billing_hard_limit_reached", "billing_not_active"),
+    ModelUnknown: ("model_not_found", "invalid_model", "model_decommissioned"),  # OpenAI, Mistral, Groq
+    BadKey: ("invalid_api_key", "account_deactivated"),
+    ContextTooLong: ("context_length_exceeded", "string_above_max_length"),
+    ContentFiltered: ("content_filter", "content_policy_violation", "invalid_prompt", "moderation_blocked"),
+    Overloaded: ("engine_overloaded", "engine_overloaded_error"),
+}
+#: … and what has no name of its own
+SAID: Meanings = {
+    ContentFiltered: ("content exists risk",),  # DeepSeek
+    ModelUnknown: ("model not exist", "is not a valid model id"),  # DeepSeek and OpenRouter, with status 400
+}
+
+
+def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) -> Outgoing:
+    schema = request.json_schema
+    by_tool = schema if endpoint.provider.json_schema is SchemaBy.TOOL else None
+    if by_tool is not None:
+        request = content.as_tool(request, by_tool)
+    document: dict[str, Any] = {"model": model, "messages": [_message(message) for message in request.messages]}
+    settings, dropped = openai_settings.settings(model, request, tell_one_call=by_tool is None)
+    document |= settings
+    if stream:
+        document |= {"stream": True, "stream_options": {"include_usage": True}}
+    return Outgoing(
+        url=f"{endpoint.provider.base_url}/chat/completions",
+        headers={"content-type": "application/json", **auth(endpoint)},
+        body=content.body(document),
+        dropped=(*dropped, *content.unheld(by_tool)),
+        answer_tool=None if by_tool is None else by_tool.name,
+    )
+
+
+def auth(endpoint: Endpoint) -> dict[str, str]:
+    return {"authorization": f"Bearer {endpoint.key}"} if endpoint.key else {}
+
+
+def models_url(endpoint: Endpoint) -> str:
+    return f"{endpoint.provider.base_url}/models"
+
+
+def _message(message: Message) -> dict[str, Any]:
+    text = message.content
+    written: dict[str, Any] = {
+        "role": message.role,
+        "content": text if isinstance(text, str) else [dict(part) for part in text],
+    }
+    if message.tool_calls:
+        written["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            for call in message.tool_calls
+        ]
+    if message.tool_call_id is not None:
+        written["tool_call_id"] = message.tool_call_id
+    return written
+
+
+class _Function(Reply):
+    name: Maybe[str] = None
+    arguments: Maybe[str | dict[str, Any]] = None  # an object from servers that misread the format
+
+
+class _Call(Reply):
+    index: Maybe[int] = None
+    id: Maybe[str] = None
+    function: Maybe[_Function] = None
+
+
+class _Said(Reply):
+    """A message, or a piece of one."""
+
+    content: Maybe[str | list[dict[str, Any]]] = None
+    reasoning_content: Maybe[str] = None  # DeepSeek, vLLM
+    reasoning: Maybe[str] = None  # OpenRouter, Groq, Ollama
+    refusal: Maybe[str] = None
+    tool_calls: Maybe[list[_Call]] = None
+    function_call: Maybe[_Function] = None  # what tool_calls replaced; some old servers know nothing else
+
+
+class _PromptDetails(Reply):
+    cached_tokens: Count = None
+    cache_write_tokens: Count = None
+
+
+class _CompletionDetails(Reply):
+    reasoning_tokens: Count = None
+
+
+class _Usage(Reply):
+    prompt_tokens: Count = None
+    completion_tokens: Count = None
+    total_tokens: Count = None
+    prompt_tokens_details: Maybe[_PromptDetails] = None
+    completion_tokens_details: Maybe[_CompletionDetails] = None
+    prompt_cache_hit_tokens: Count = None  # DeepSeek
+
+
+class _Choice(Reply):
+    index: Maybe[int] = None
+    message: Maybe[_Said] = None
+    delta: Maybe[_Said] = None
+    finish_reason: Maybe[str] = None
+    usage: Maybe[_Usage] = None  # Moonshot, in the last piece of a stream
+
+
+class _Body(Reply):
+    object: Maybe[str] = None
+    id: Maybe[str] = None
+    model: Maybe[str] = None
+    choices: Maybe[list[_Choice]] = None
+    usage: Maybe[_Usage] = None
+    error: Any = None
+
+
+_BODY = TypeAdapter(_Body)
+
+
+def read_answer(data: bytes, draft: Draft) -> None:
+    for _ in _read(data, draft):
+        pass
+
+
+def read_event(event: Event, draft: Draft) -> Iterable[Delta]:
+    if event.data.strip() == b"[DONE]":
+        draft.done = draft.complete = True
+        return ()
+    if event.name == b"error":  # whatever its shape
+        raise error_inside(event.data)
+    return _read(event.data, draft)
+
+
+def _read(data: bytes, draft: Draft) -> Iterator[Delta]:
+    body = reply(_BODY, data)
+    if body.error or body.object == "error":  # the latter: vLLM
+        raise error_inside(data)
+    draft.model = body.model or draft.model
+    draft.id = body.id or draft.id
+    if body.usage is not None:
+        draft.usage = _usage(body.usage) or draft.usage
+    for choice in body.choices or ():
+        if choice.index:  # only the first of several answers
+            continue
+        said = choice.message or choice.delta
+        if said is not None:
+            yield from _said(said, draft)
+        if choice.usage is not None:
+            draft.usage = _usage(choice.usage) or draft.usage
+        if choice.finish_reason:
+            _finish(choice.finish_reason, draft)
+
+
+def _said(said: _Said, draft: Draft) -> Iterator[Delta]:
+    if thought := said.reasoning_content or said.reasoning:
+        yield draft.think(thought)
+    if isinstance(said.content, str):
+        if said.content:
+            yield draft.say(said.content)
+    else:
+        yield from _parts(said.content or [], draft)
+    if said.refusal:
+        draft.finish = Finish.FILTER
+        yield draft.say(said.refusal)
+    for position, call in enumerate(said.tool_calls or ()):
+        yield from _call(call, position, draft)
+    if said.function_call is not None:
+        yield from _call(_Call(function=said.function_call), 0, draft)
+
+
+def _parts(parts: list[dict[str, Any]], draft: Draft) -> Iterator[Delta]:
+    """Mistral's reasoning models: [{"type": "thinking", "thinking": [{"text": …}]}, {"type": "text", "text": …}]."""
+    for part in parts:
+        if isinstance(part.get("text"), str):
+            yield draft.say(part["text"])
+        for thought in part.get("thinking") or () if isinstance(part.get("thinking"), list) else ():
+            if isinstance(thought, dict) and isinstance(thought.get("text"), str):
+                yield draft.think(thought["text"])
+
+
+def _call(call: _Call, position: int, draft: Draft) -> Iterator[Delta]:
+    index = position if call.index is None else call.index
+    name = call.function.name if call.function else None
+    arguments = _text(call.function.arguments if call.function else None)
+    place = draft.places.get(index)
+    # some servers give every call index 0, or repeat the id with each piece
+    begins = place is None or (call.id and name and call.id != draft.tools[place].id)
+    if begins and name:
+        yield draft.call(index, call.id or f"call_{len(draft.tools)}", name, arguments)
+    elif arguments and (more := draft.call_more(index, arguments)):
+        yield more
+
+
+def _text(arguments: str | dict[str, Any] | None) -> str:
+    return json.dumps(arguments) if isinstance(arguments, dict) else arguments or ""
+
+
+def _finish(reason: str, draft: Draft) -> None:
+    if reason in BROKEN:
+        draft.broken = reason
+    elif draft.finish is not Finish.FILTER:  # a refusal stays one, whatever the reason says
+        draft.finish = FINISH.get(reason, Finish.STOP)
+
+
+def _usage(usage: _Usage) -> Usage | None:
+    prompt, completion = usage.prompt_tokens, usage.completion_tokens
+    if prompt is None or completion is None:
+        return None
+    reasoning = (usage.completion_tokens_details and usage.completion_tokens_details.reasoning_tokens) or 0
+    parts = usage.prompt_tokens_details or _PromptDetails()
+    cached = parts.cached_tokens or usage.prompt_cache_hit_tokens or 0
+    if reasoning and usage.total_tokens == prompt + completion + reasoning:
+        completion += reasoning  # xAI counts reasoning apart
+    return Usage(prompt, completion, reasoning, cached, cache_written=parts.cache_write_tokens or 0)
+
+
+def error_class(status: int, problem: Problem) -> type[ProviderError]:
+    if kind := problem.meaning(NAMED, SAID):
+        return kind
+    if status == 403 and problem.says("flagged"):  # OpenRouter's moderation
+        return ContentFiltered
+    if status == 429 and problem.says("currently overloaded"):
+        return Overloaded
+    return by_status(status, problem)

@@ -1,0 +1,248 @@
+"""Stored API keys over HTTP: who may make them, what they open, and when they open nothing any more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import jsonify
+from flask.testing import FlaskClient
+from sqlalchemy import text
+from werkzeug.test import TestResponse
+
+from app import bootstrap
+from app.access import keys
+from app.api import create_app
+from app.api.auth import caller
+from app.domain.keys import Scope
+from tests.support.system import System, build
+from tests.support.waiting import wait_until
+
+SYSTEM = "/api/v1/system"
+KEYS = f"{SYSTEM}/keys"
+CHAT = "/api/v1/chat"
+
+
+@pytest.fixture
+def client(system: System) -> Iterator[FlaskClient]:
+    running = bootstrap.start(system.services, seed=1)
+    app = create_app(running)
+
+    @app.get("/v1/whoami")
+    def whoami() -> Any:
+        who = caller()
+        return jsonify({"id": who.id, "name": who.name, "scopes": sorted(who.scopes), "segment": who.segment})
+
+    yield app.test_client()
+    running.stop()
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
+def made(client: FlaskClient, *scopes: str, admin: str | None = None, **other: Any) -> dict[str, Any]:
+    body = {"name": "a test", "scopes": list(scopes), **other}
+    response = client.post(KEYS, json=body, headers=bearer(admin) if admin else {})
+    assert response.status_code == 201, response.text
+    return dict(response.get_json()["data"])
+
+
+def tried(client: FlaskClient, key: str) -> dict[str, int]:
+    """Status of a read, a chat and a write with this key."""
+    headers = bearer(key)
+
+    def status(response: TestResponse) -> int:
+        return response.status_code
+
+    return {
+        "read": status(client.get(f"{SYSTEM}/runtime-config", headers=headers)),
+        "chat": status(client.post(CHAT, json={"message": "hello"}, headers=headers)),
+        "write": status(client.post(f"{SYSTEM}/runtime-config", json={"explorationRate": 0.1}, headers=headers)),
+        "keys": status(client.get(KEYS, headers=headers)),
+    }
+
+
+def test_a_key_opens_what_its_scopes_say(client: FlaskClient) -> None:
+    opened = {scope: tried(client, made(client, scope)["key"]) for scope in ("read", "chat")}
+    opened["admin"] = tried(client, made(client, "admin")["key"])
+
+    assert opened == {
+        "read": {"read": 200, "chat": 403, "write": 403, "keys": 403},
+        "chat": {"read": 403, "chat": 200, "write": 403, "keys": 403},
+        "admin": {"read": 200, "chat": 200, "write": 200, "keys": 200},
+    }
+
+
+def test_on_loopback_no_key_is_needed_until_there_is_one_for_admins(client: FlaskClient) -> None:
+    chat = made(client, "chat")
+    assert client.post(f"{SYSTEM}/runtime-config", json={"explorationRate": 0.2}).status_code == 200
+
+    admin = made(client, "admin")["key"]
+
+    assert client.post(f"{SYSTEM}/runtime-config", json={"explorationRate": 0.3}).status_code == 401
+    assert client.post(CHAT, json={"message": "hello"}).status_code == 401
+    assert client.post(KEYS, json={"name": "x", "scopes": ["admin"]}).status_code == 401
+    assert client.get("/healthz").status_code == 200
+    assert client.delete(f"{KEYS}/{chat['id']}", json={}, headers=bearer(admin)).status_code == 200
+
+
+def test_a_wrong_key_is_refused_also_where_none_is_needed(client: FlaskClient) -> None:
+    key = made(client, "read")["key"]
+
+    for wrong in (key[:-1], key + "x", key.replace("tooloo_", "tooloo_0"), "tooloo__", "tooloo_é_x"):
+        response = client.get(f"{SYSTEM}/runtime-config", headers={"X-API-Key": wrong})
+        assert response.status_code == 401, wrong
+
+
+def test_a_revoked_key_is_refused_by_every_process(
+    client: FlaskClient, system: System, database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    other = build(database_url, redis_url, tmp_path)
+    running = bootstrap.start(other.services)
+    elsewhere = create_app(running).test_client()
+    key = made(client, "read")
+
+    def status() -> int:
+        return elsewhere.get(f"{SYSTEM}/runtime-config", headers=bearer(key["key"])).status_code
+
+    wait_until(lambda: status() == 200)
+    client.delete(f"{KEYS}/{key['id']}", json={})
+    wait_until(lambda: status() == 401)
+
+    assert client.get(f"{SYSTEM}/runtime-config", headers=bearer(key["key"])).status_code == 401
+    running.stop()
+    other.close()
+
+
+def test_the_list_shows_every_key_and_no_secret(client: FlaskClient) -> None:
+    first, second = made(client, "chat", segment="free", ratePerMinute=60), made(client, "read")
+    client.delete(f"{KEYS}/{first['id']}", json={})
+
+    listed = client.get(KEYS)
+
+    by_id = {key["id"]: key for key in listed.get_json()["data"]["keys"]}
+    assert (by_id[first["id"]]["segment"], by_id[first["id"]]["ratePerMinute"]) == ("free", 60)
+    assert by_id[first["id"]]["revokedAt"] is not None
+    assert by_id[second["id"]]["revokedAt"] is None
+    assert not any(secret in listed.text for secret in (first["key"], first["key"].split("_")[2], "hash"))
+
+
+def test_a_key_is_kept_nowhere_but_as_a_hash(client: FlaskClient, system: System) -> None:
+    secret = made(client, "chat")["key"].split("_", 2)[2]
+
+    with system.services.engine.connect() as connection:
+        rows = str(connection.execute(text("SELECT * FROM api_keys")).all())
+    published = str(system.services.redis.hgetall("tooloo:keys"))
+
+    assert secret not in rows
+    assert secret not in published
+
+
+def test_a_view_knows_whose_request_it_serves(client: FlaskClient) -> None:
+    key = made(client, "chat", segment="free")
+
+    with_key = client.get("/v1/whoami", headers=bearer(key["key"])).get_json()
+    without = client.get("/v1/whoami").get_json()
+
+    assert with_key == {"id": key["id"], "name": "a test", "scopes": ["chat"], "segment": "free"}
+    assert (without["id"], without["segment"]) == (None, None)
+
+
+def test_history_says_which_key_made_a_change(client: FlaskClient) -> None:
+    key = made(client, "admin")
+
+    client.post(f"{SYSTEM}/runtime-config", json={"explorationRate": 0.2}, headers=bearer(key["key"]))
+
+    newest = client.get(f"{SYSTEM}/runtime-config/history/2", headers=bearer(key["key"])).get_json()["data"]
+    assert (newest["author"], newest["evidence"]) == ("a test", {"key": key["id"]})
+
+
+def test_a_key_over_its_rate_is_told_when_to_come_back(client: FlaskClient) -> None:
+    key = made(client, "read", ratePerMinute=3)["key"]
+
+    # a minute of the clock may end in between, and the count begins anew: of eight, two minutes let six pass
+    responses = [client.get(f"{SYSTEM}/scorecard", headers=bearer(key)) for _ in range(8)]
+
+    refused = [response for response in responses if response.status_code == 429]
+    assert responses[0].status_code == 200
+    assert len(refused) in {2, 5}
+    assert 1 <= int(refused[0].headers["Retry-After"]) <= 60
+    assert refused[0].get_json()["error"]["code"] == "too_many_requests"
+
+
+def test_a_wrong_wish_for_a_key_is_refused_by_the_name_of_its_field(client: FlaskClient) -> None:
+    for body, field in [
+        ({"scopes": ["chat"]}, "name"),
+        ({"name": "x", "scopes": []}, "scopes"),
+        ({"name": "x", "scopes": ["root"]}, "scopes.0"),
+        ({"name": "x", "scopes": ["chat"], "ratePerMinute": 0}, "ratePerMinute"),
+        ({"name": "x", "scopes": ["chat"], "hash": "0"}, "hash"),
+    ]:
+        response = client.post(KEYS, json=body)
+        assert (response.status_code, response.get_json()["error"]["field"]) == (400, field)
+    assert client.delete(f"{KEYS}/nobody", json={}).status_code == 404
+
+
+def test_keys_of_the_environment_and_stored_ones_work_side_by_side(
+    database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    system = build(database_url, redis_url, tmp_path, {"TOOLOO_ADMIN_KEY": "root", "TOOLOO_API_KEY": "old"})
+    running = bootstrap.start(system.services)
+    client = create_app(running).test_client()
+
+    stored = made(client, "chat", admin="root")["key"]
+
+    assert tried(client, stored)["chat"] == 200
+    assert tried(client, "old") == {"read": 200, "chat": 200, "write": 403, "keys": 403}
+    assert set(tried(client, "root").values()) == {200}
+    assert set(tried(client, "rooT").values()) == {401}
+    running.stop()
+    system.close()
+
+
+def test_keys_work_on_while_postgres_is_away_and_are_not_guessed_at_without_both(
+    client: FlaskClient, redis_url: str, tmp_path: Path
+) -> None:
+    key = made(client, "read")["key"]
+    nowhere = f"postgresql+psycopg2://postgres@/nothing?host={tmp_path}"
+    statuses = {}
+    for name, url in {"redis alone": redis_url, "neither": f"unix://{tmp_path}/no.sock"}.items():
+        system = build(nowhere, url, tmp_path / name)
+        running = bootstrap.start(system.services)
+        without = create_app(running).test_client()
+        statuses[name] = without.get(f"{SYSTEM}/runtime-config", headers=bearer(key)).status_code
+        if name == "redis alone":
+            assert without.post(KEYS, json={"name": "x", "scopes": ["chat"]}).status_code == 503
+        running.stop()
+        system.close()
+
+    assert statuses == {"redis alone": 200, "neither": 503}
+
+
+def test_a_redis_that_knows_keys_which_postgres_does_not_is_overruled(client: FlaskClient, system: System) -> None:
+    services = system.services
+    key = made(client, "read")
+    with services.engine.begin() as connection:  # as when Postgres comes back from a backup
+        connection.execute(text("TRUNCATE api_keys"))
+
+    keys.recover(services.sessions, services.redis)
+    services.keys.refresh(services.redis)
+    assert client.get(f"{SYSTEM}/runtime-config", headers=bearer(key["key"])).status_code == 401
+
+    made(client, "read")
+    assert len(services.keys.value.by_id) == 1
+
+
+def test_a_flushed_redis_gets_the_keys_back(client: FlaskClient, system: System) -> None:
+    services = system.services
+    key, _ = keys.create(services.sessions, services.redis, "x", frozenset({Scope.READ}), created_by="anna")
+
+    services.redis.flushall()
+    keys.recover(services.sessions, services.redis)
+
+    fresh = keys.live(services.sessions)
+    fresh.refresh(services.redis)
+    assert fresh.value.by_id == {key.id: key}

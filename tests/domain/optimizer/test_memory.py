@@ -1,0 +1,83 @@
+"""What revisions tell of the optimizer's memory, beside what it remembers itself."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain.config.runtime_config import Weights
+from app.domain.optimizer import between_rounds, memory, weight_moves
+from app.domain.optimizer.memory import Change
+from app.domain.optimizer.optimizer import OptimizerState
+from tests.domain.optimizer.test_optimizer import Loop
+from tests.domain.small_world import DEEPSEEK, GEMINI, OPENAI, POLICY, calls, outcome, same_memory, table
+
+EVENTS = {
+    "spread": [*table({GEMINI: 240, OPENAI: 300, DEEPSEEK: 600}, cost_usd=0.001)],
+    "even": [*table({GEMINI: 300, OPENAI: 300, DEEPSEEK: 310})],
+    "failing": [*table({GEMINI: 300, OPENAI: 310}), *calls(DEEPSEEK, 10, success=0.3, latency_ms=300)],
+    "fast but poor": [
+        *table({GEMINI: 900, OPENAI: 800}, quality=1.0),
+        *calls(DEEPSEEK, 10, latency_ms=100, quality=0.8, cost_usd=0.006),
+    ],
+    "cheap but slow": [
+        *table({GEMINI: 100, OPENAI: 120}, cost_usd=0.006),
+        *calls(DEEPSEEK, 10, latency_ms=990, cost_usd=0.0001),
+    ],
+}
+PEOPLE = ("a person's weights", "a person's rate")
+
+
+def remembered(names: list[str]) -> tuple[OptimizerState, OptimizerState]:
+    """After these events: the memory itself, and what rounds and revisions tell of it."""
+    loop, told = Loop(), OptimizerState.empty()
+    changes = [Change(weight_moves.of_weights(loop.weights), loop.rate)]
+    for number, name in enumerate(names):
+        if name in PEOPLE:
+            if name == "a person's weights":
+                loop.weights = Weights(latency=0.2, cost=0.2, reliability=0.6)
+            else:
+                loop.rate = 0.3 + number / 1000
+            changes.append(Change(weight_moves.of_weights(loop.weights), loop.rate))
+        elif name == "live calls":
+            loop.card = loop.card.observe([outcome(DEEPSEEK, 2000.0)] * 30, POLICY)
+            found = between_rounds.optimize(loop.state, loop.card, loop.weights, loop.rate, POLICY)
+            if found is not None:
+                loop.state, loop.weights, loop.rate = found.state, found.weights, found.exploration_rate
+                verdict = str(found.evidence["verdict"])
+                changes.append(Change(weight_moves.of_weights(loop.weights), loop.rate, verdict, of_round=False))
+        else:
+            partial = name == "partial"
+            rows = EVENTS["spread" if partial else name]
+            told = told if partial else memory.with_round(told, loop.card, rows, POLICY)
+            result = loop.round(rows, complete=not partial)
+            changes.append(Change(weight_moves.of_weights(loop.weights), loop.rate, str(result.evidence["verdict"])))
+    return loop.state, memory.with_changes(told, changes, POLICY)
+
+
+@given(st.lists(st.sampled_from([*EVENTS, *PEOPLE, "live calls", "partial"]), max_size=12))
+def test_rounds_and_revisions_tell_all_that_the_optimizer_remembers(names: list[str]) -> None:
+    itself, told = remembered(names)
+
+    assert same_memory(told, itself), (told, itself)
+
+
+def test_nobody_has_done_anything_yet() -> None:
+    assert remembered([]) == (OptimizerState.empty(), OptimizerState.empty())
+
+
+def test_a_rollback_is_held_in_the_told_memory_as_in_the_own() -> None:
+    config = Weights(latency=0.5, cost=0.2, reliability=0.3)
+    moved = weight_moves.of_weights(config)
+    changes = [
+        Change((0.4, 0.3, 0.3), 0.1),
+        Change(moved, 0.1, "proposed"),
+        Change(moved, 0.1, "kept"),
+        Change((0.4, 0.3, 0.3), 0.1, "rolled_back"),
+        Change((0.4, 0.3, 0.3), 0.1, "held"),
+    ]
+
+    state = memory.with_changes(OptimizerState.empty(), changes, POLICY)
+
+    assert (state.previous, state.hold) == (None, POLICY.weights.hold_rounds - 1)
+    assert memory.with_changes(OptimizerState.empty(), changes[:3], POLICY).previous == (0.4, 0.3, 0.3)

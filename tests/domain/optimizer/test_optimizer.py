@@ -1,0 +1,414 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain.catalog import Target
+from app.domain.config.runtime_config import Weights
+from app.domain.evidence.scorecard import Scorecard
+from app.domain.optimizer import optimizer, weight_moves
+from app.domain.optimizer.optimizer import Optimization, OptimizerState
+from app.domain.optimizer.weight_moves import RoundTable
+from app.domain.outcome import Outcome
+from tests.domain.small_world import ANTHROPIC, DEEPSEEK, GEMINI, OPENAI, POLICY, START, TARGETS, calls, outcome, table
+
+SPECIFIED = {DEEPSEEK: 240.0, GEMINI: 350.0, ANTHROPIC: 450.0, OPENAI: 520.0}
+LIMITS = POLICY.weights
+
+
+@dataclass
+class Loop:
+    """Round after round, as the benchmark runs them."""
+
+    weights: Weights = field(default_factory=Weights)
+    rate: float = 0.10
+    card: Scorecard = field(default_factory=Scorecard.empty)
+    state: OptimizerState = field(default_factory=OptimizerState.empty)
+
+    def round(self, outcomes: Sequence[Outcome], *, complete: bool = True, trimmed: bool = False) -> Optimization:
+        before, self.card = self.card, self.card.close_round(outcomes, POLICY)
+        result = optimizer.optimize(
+            self.state, before, self.card, outcomes, self.weights, self.rate, POLICY,
+            complete=complete, trimmed=trimmed, now=START,
+        )  # fmt: skip
+        self.state, self.weights, self.rate = result.state, result.weights, result.exploration_rate
+        return result
+
+
+def triple(weights: Weights) -> tuple[float, float, float]:
+    return (weights.latency, weights.cost, weights.reliability)
+
+
+def texts(result: Optimization) -> str:
+    return "\n".join(insight.text for insight in result.insights)
+
+
+def test_worked_example_1_ends_in_the_specified_weights_and_stays_there() -> None:
+    rows = [
+        *calls(DEEPSEEK, 100, success=0.98, latency_ms=240),
+        *calls(GEMINI, 100, success=0.96, latency_ms=350),
+        *calls(ANTHROPIC, 100, success=0.99, latency_ms=450),
+        *calls(OPENAI, 100, success=0.97, latency_ms=520),
+    ]
+    loop = Loop()
+
+    first = loop.round(rows)
+
+    assert triple(first.weights) == (0.5, 0.2, 0.3)
+    assert first.evidence["spread"] == pytest.approx(0.718, abs=0.001)
+    assert "weights (.40, .30, .30) → (.50, .20, .30): latency spread .718 is above .25" in texts(first)
+    for _ in range(5):
+        assert triple(loop.round(rows).weights) == (0.5, 0.2, 0.3)
+
+
+def test_worked_example_2_a_slower_provider_raises_exploration_which_then_fades() -> None:
+    loop = Loop()
+    loop.round(table(SPECIFIED))
+
+    slower = loop.round(table({**SPECIFIED, DEEPSEEK: 450}))
+
+    assert slower.exploration_rate == pytest.approx(0.15)
+    assert "deepseek latency 450 ms, was 240 ms (×1.88): exploration .10 → .15" in texts(slower)
+    rates = [loop.round(table({**SPECIFIED, DEEPSEEK: 400})).exploration_rate for _ in range(7)]
+    assert rates[:3] == [pytest.approx(0.125), pytest.approx(0.1125), pytest.approx(0.1062, abs=2e-4)]
+    assert rates[-1] == pytest.approx(0.10)
+
+
+def test_an_unreliable_provider_raises_exploration_and_the_weight_of_reliability() -> None:
+    result = Loop().round([*table({GEMINI: 300, OPENAI: 310}), *calls(DEEPSEEK, 10, success=0.5, latency_ms=300)])
+
+    assert result.exploration_rate == pytest.approx(0.15)
+    assert "deepseek success 50% is below 80%" in texts(result)
+    assert result.weights.reliability > 0.3
+
+
+def test_one_failure_among_ten_calls_is_chance_and_one_in_ten_of_hundreds_is_not() -> None:
+    def reliability(count: int) -> float:
+        rows = [*table({GEMINI: 300, OPENAI: 310}, count), *calls(DEEPSEEK, count, success=0.88, latency_ms=300)]
+        return Loop().round(rows).weights.reliability
+
+    assert reliability(10) == pytest.approx(0.3)
+    assert reliability(500) > 0.3
+
+
+def test_a_partial_round_moves_no_weights() -> None:
+    result = Loop().round(table(SPECIFIED), complete=False)
+
+    assert triple(result.weights) == (0.4, 0.3, 0.3)
+    assert "nothing moves" in texts(result)
+    assert result.state.tables == ()
+
+
+def test_a_partial_round_leaves_exploration_alone() -> None:
+    loop = Loop()
+    loop.round(table(SPECIFIED))
+
+    assert loop.round(table({**SPECIFIED, DEEPSEEK: 900}), complete=False).exploration_rate == 0.10
+
+
+#: the same targets at prompts that take three times as long
+LONG = {target: 3 * latency_ms for target, latency_ms in SPECIFIED.items()}
+
+
+def test_trimmed_rounds_that_share_the_prompts_among_them_move_weights_as_full_ones_do() -> None:
+    loop = Loop()
+    first = [loop.round(table(prompts, 5), trimmed=True) for prompts in (SPECIFIED, LONG)]
+    later = [loop.round(table(prompts, 5), trimmed=True) for prompts in (SPECIFIED, LONG) * 4]
+
+    assert triple(first[0].weights) == (0.5, 0.2, 0.3)
+    assert {triple(result.weights) for result in later} == {(0.5, 0.2, 0.3)}
+    assert {result.exploration_rate for result in (*first, *later)} == {0.10}
+
+
+def test_prompts_that_take_longer_make_no_target_slow_but_a_target_that_takes_longer_than_the_others_is() -> None:
+    loop = Loop()
+    loop.round(table(SPECIFIED))
+
+    result = loop.round(table({**LONG, GEMINI: 2 * LONG[GEMINI]}, 5), trimmed=True)
+
+    assert result.exploration_rate == pytest.approx(0.15)
+    assert "gemini latency 2100 ms, with these prompts expected 1050 ms (×2.00): exploration .10 → .15" in texts(result)
+    assert [insight.kind for insight in result.insights].count("latency") == 1
+
+
+def test_a_trimmed_round_without_an_answer_compares_nothing() -> None:
+    loop = Loop()
+    loop.round(table(SPECIFIED))
+
+    result = loop.round([each for t in TARGETS for each in calls(t, 5, success=0.0)], trimmed=True)
+
+    assert [insight.kind for insight in result.insights].count("reliability") == 4
+
+
+def test_no_weight_moves_further_than_its_step() -> None:
+    loop = Loop(weights=Weights(latency=0.1, cost=0.45, reliability=0.45))
+    loop.state = replace(loop.state, own_weights=(0.1, 0.45, 0.45))
+
+    moved = triple(loop.round(table(SPECIFIED)).weights)
+
+    assert moved[0] == pytest.approx(0.2)
+
+
+#: more weight on latency picks deepseek, which was worth little
+KNOWN = {"deepseek/m": (1.0, 0.1, 0.9), "gemini/m": (0.5, 0.9, 0.9)}
+WORTH = {"deepseek/m": 0.2, "gemini/m": 0.8}
+
+
+def test_what_weights_earned_is_what_they_would_have_chosen_the_more_surely_the_better() -> None:
+    tables = (RoundTable(KNOWN, WORTH),)
+
+    earned = [weight_moves.earned(w, tables, LIMITS) for w in ((0.1, 0.8, 0.1), (0.4, 0.3, 0.3), (0.6, 0.2, 0.2))]
+
+    assert earned[0] == pytest.approx(0.8, abs=0.001)
+    assert earned == sorted(earned, reverse=True)
+    assert earned[2] < 0.4
+
+
+def test_older_rounds_count_less_and_rounds_beyond_the_horizon_not_at_all() -> None:
+    good, bad = RoundTable(KNOWN, WORTH), RoundTable(KNOWN, {"deepseek/m": 0.8, "gemini/m": 0.2})
+    cheap = (0.1, 0.8, 0.1)
+
+    assert weight_moves.earned(cheap, (bad, good), LIMITS) > 0.5 > weight_moves.earned(cheap, (good, bad), LIMITS)
+    assert weight_moves.earned(cheap, (bad, *[good] * 6), LIMITS) == pytest.approx(0.8, abs=0.001)
+    assert weight_moves.earned(cheap, (), LIMITS) == 0
+
+
+def test_a_proposal_that_would_have_earned_less_is_not_taken() -> None:
+    loop = Loop(state=OptimizerState(tables=(RoundTable(KNOWN, WORTH),) * 2))
+
+    result = loop.round(table(SPECIFIED))
+
+    assert triple(result.weights) == (0.4, 0.3, 0.3)
+    assert result.evidence["verdict"] == "kept"
+
+
+def test_weights_nearby_that_would_have_earned_clearly_more_are_taken() -> None:
+    loop = Loop(state=OptimizerState(tables=(RoundTable(KNOWN, WORTH),) * 3))
+
+    result = loop.round(table(SPECIFIED))
+
+    assert result.evidence["verdict"] == "better"
+    assert result.weights.cost > 0.3
+    assert "they would have earned" in texts(result)
+
+
+def test_a_move_that_turns_out_to_cost_is_rolled_back_and_held() -> None:
+    loop = Loop(weights=Weights(latency=0.5, cost=0.2, reliability=0.3))
+    loop.state = OptimizerState(
+        tables=(RoundTable(KNOWN, WORTH),) * 2,
+        previous=(0.4, 0.3, 0.3),
+        rounds_since=1,
+        own_weights=(0.5, 0.2, 0.3),
+    )
+
+    rolled_back = loop.round(table({DEEPSEEK: 240, GEMINI: 350}))
+    held = [loop.round(table({DEEPSEEK: 240, GEMINI: 350})) for _ in range(2)]
+
+    assert triple(rolled_back.weights) == (0.4, 0.3, 0.3)
+    assert rolled_back.evidence["verdict"] == "rolled_back"
+    assert "(.50, .20, .30) → (.40, .30, .30): the older weights would have earned" in texts(rolled_back)
+    assert [(triple(each.weights), each.evidence["verdict"]) for each in held] == [((0.4, 0.3, 0.3), "held")] * 2
+
+
+def rolled_back_where_worth_is_known_to(error: float) -> bool:
+    rounds = (RoundTable(KNOWN, WORTH, dict.fromkeys(WORTH, error)),) * 2
+    loop = Loop(weights=Weights(latency=0.5, cost=0.2, reliability=0.3))
+    loop.state = OptimizerState(
+        tables=rounds, previous=(0.4, 0.3, 0.3), rounds_since=1, own_weights=(0.5, 0.2, 0.3)
+    )  # fmt: skip
+    return loop.round(table({DEEPSEEK: 240, GEMINI: 350})).evidence["verdict"] == "rolled_back"
+
+
+def test_a_loss_that_may_be_chance_rolls_nothing_back() -> None:
+    assert rolled_back_where_worth_is_known_to(0.05)
+    assert not rolled_back_where_worth_is_known_to(0.5)
+
+
+def test_what_weights_agree_on_is_no_doubt_between_them() -> None:
+    one, other = (0.1, 0.8, 0.1), (0.9, 0.05, 0.05)  # each is sure of its choice: gemini, deepseek
+    doubtful = RoundTable(KNOWN, WORTH, {"deepseek/m": 0.03, "gemini/m": 0.04})
+
+    assert weight_moves.earned_more_error(one, one, (doubtful,), LIMITS) == 0
+    assert weight_moves.earned_more_error(one, other, (doubtful,), LIMITS) == pytest.approx(0.05, rel=0.01)
+    assert weight_moves.earned_more_error(one, other, (doubtful,) * 2, LIMITS) < 0.04  # two rounds tell better than one
+    assert weight_moves.earned_more_error(one, other, (RoundTable(KNOWN, WORTH),), LIMITS) == 0
+    assert weight_moves.earned_more_error(one, other, (), LIMITS) == 0
+
+
+def test_an_outage_in_a_round_moves_no_weights() -> None:
+    loop, others = Loop(), {GEMINI: 350.0, ANTHROPIC: 450.0, OPENAI: 520.0}
+    prices = {DEEPSEEK: 0.0003, GEMINI: 0.0002, ANTHROPIC: 0.006, OPENAI: 0.004}
+    for _ in range(3):
+        loop.round([each for t in SPECIFIED for each in table({t: SPECIFIED[t]}, cost_usd=prices[t])])
+    before = triple(loop.weights)
+
+    rows = [each for t in others for each in table({t: others[t]}, cost_usd=prices[t])]
+    down = loop.round([*calls(DEEPSEEK, 10, success=0.0), *rows])
+
+    assert triple(down.weights) == before
+    assert "deepseek/m" not in down.state.tables[-1].utilities
+    assert down.evidence["targets"]["deepseek"]["success"] == 0  # it is told all the same
+
+
+def test_three_failures_of_ten_are_no_outage() -> None:
+    loop = Loop()
+    loop.round(table(SPECIFIED))
+
+    loop.round([*calls(DEEPSEEK, 10, success=0.7, latency_ms=240), *table({GEMINI: 350, ANTHROPIC: 450, OPENAI: 520})])
+
+    assert loop.state.tables[-1].utilities.keys() == {str(target) for target in TARGETS}
+
+
+def test_weights_that_a_person_set_are_where_the_optimizer_starts_from() -> None:
+    loop = Loop()
+    loop.round(table(SPECIFIED))
+    loop.weights = Weights(latency=0.2, cost=0.6, reliability=0.2)
+
+    moved = triple(loop.round(table(SPECIFIED)).weights)
+
+    assert moved == (pytest.approx(0.3), pytest.approx(0.5), pytest.approx(0.2))
+    assert triple(loop.round(table(SPECIFIED)).weights) == moved
+
+
+def test_weights_far_from_the_policys_that_stand_at_the_start_were_set_by_a_person() -> None:
+    loop = Loop(weights=Weights(latency=0.1, cost=0.8, reliability=0.1))
+
+    moved = triple(loop.round(table(SPECIFIED)).weights)
+
+    assert moved == (pytest.approx(0.2), pytest.approx(0.7), pytest.approx(0.1))
+
+
+def test_a_proposal_that_is_not_applied_is_made_again_and_drifts_nowhere() -> None:
+    """autoOptimization off: what we propose stays a proposal, and is no reason to take the old weights for new ones."""
+    loop = Loop()
+    for _ in range(4):
+        result = loop.round(table(SPECIFIED))
+        loop.weights, loop.rate = Weights(), 0.10
+
+        assert triple(result.weights) == (0.5, 0.2, 0.3)
+        assert result.state.base_weights is None
+
+
+def test_a_round_of_a_single_target_moves_no_weights() -> None:
+    loop = Loop()
+    loop.round(table(SPECIFIED))
+
+    assert triple(loop.round(table({DEEPSEEK: 240})).weights) == (0.5, 0.2, 0.3)
+
+
+def test_targets_that_are_not_measured_any_more_have_no_say() -> None:
+    loop = Loop()
+    loop.round([*table(SPECIFIED), *calls(Target("gone", "m"), 10, latency_ms=1)])
+
+    result = loop.round(table(dict.fromkeys(TARGETS, 300.0)))
+
+    assert "Best provider: gone" not in texts(result)
+    assert result.evidence["spread"] < 0.25
+
+
+def test_targets_of_a_provider_with_several_models_are_named_in_full() -> None:
+    two = {Target("groq", "small"): 100.0, Target("groq", "large"): 300.0, OPENAI: 500.0}
+
+    result = Loop().round(table(two))
+
+    assert "Best provider: groq/small (score: " in texts(result)
+    assert set(result.evidence["targets"]) == {"groq/small", "groq/large", "openai"}
+
+
+def test_an_exploration_rate_that_a_person_set_is_the_new_base() -> None:
+    loop = Loop()
+    loop.round(table(SPECIFIED))
+    loop.rate = 0.05
+
+    assert loop.round(table(SPECIFIED)).exploration_rate == pytest.approx(0.05)
+    assert loop.round(table({**SPECIFIED, DEEPSEEK: 900})).exploration_rate == pytest.approx(0.10)
+    assert loop.round(table(SPECIFIED)).exploration_rate == pytest.approx(0.075)
+
+
+@pytest.mark.parametrize(
+    ("latencies", "expected"),
+    [
+        ({DEEPSEEK: 100.0, GEMINI: 900.0}, 1.0),  # served by the best
+        ({DEEPSEEK: 900.0, GEMINI: 100.0}, 0.0),  # served by the worst: no better than at random
+        ({DEEPSEEK: 500.0, GEMINI: 500.0}, 1.0),  # all as good
+    ],
+)
+def test_the_optimization_score_compares_what_was_served_with_the_best(latencies: dict, expected: float) -> None:
+    loop = Loop()
+    loop.round(table({DEEPSEEK: 100, GEMINI: 900}))  # deepseek is served from then on
+
+    result = loop.round(table(latencies))
+
+    assert result.score == expected
+    assert result.score_samples == 20
+
+
+def test_the_best_provider_is_named_with_its_score() -> None:
+    assert "Best provider: deepseek (score: " in texts(Loop().round(table(SPECIFIED)))
+
+
+def test_a_round_in_which_everything_fails_breaks_nothing() -> None:
+    loop = Loop()
+
+    for _ in range(3):
+        result = loop.round([outcome(target, success=False) for target in TARGETS])
+
+    assert result.exploration_rate == pytest.approx(0.15)
+    assert sum(triple(result.weights)) == pytest.approx(1)
+
+
+def test_a_round_without_any_outcome_breaks_nothing() -> None:
+    assert triple(Loop().round([], complete=False).weights) == (0.4, 0.3, 0.3)
+
+
+def test_a_target_that_joins_later_is_taken_up() -> None:
+    loop = Loop()
+    loop.round(table({DEEPSEEK: 240, GEMINI: 300}))
+
+    result = loop.round(table({DEEPSEEK: 240, GEMINI: 300, OPENAI: 100}))
+
+    assert "Best provider: openai" in texts(result)
+
+
+rounds = st.lists(
+    st.lists(
+        st.builds(
+            outcome,
+            st.sampled_from(TARGETS),
+            st.floats(1, 30_000),
+            success=st.booleans(),
+            cost_usd=st.none() | st.floats(0, 0.1),
+            quality=st.none() | st.floats(0, 1),
+        ),
+        max_size=12,
+    ),
+    max_size=8,
+)
+
+
+@given(rounds)
+def test_whatever_is_measured_weights_stay_weights_and_the_state_survives_json(history: list) -> None:
+    loop = Loop()
+    for outcomes in history:
+        result = loop.round(outcomes)
+        weights = triple(result.weights)
+        assert sum(weights) == pytest.approx(1.0, abs=1e-6)
+        assert min(weights) >= LIMITS.floor - 1e-6
+        assert all(abs(w - b) <= LIMITS.radius + 1e-6 for w, b in zip(weights, LIMITS.base, strict=True))
+        assert 0 <= result.exploration_rate <= 0.15 + 1e-9
+        assert 0 <= result.score <= 1
+        assert OptimizerState.from_json(json.loads(json.dumps(loop.state.to_json()))) == loop.state
+        json.dumps(result.evidence)
+
+
+@pytest.mark.parametrize(
+    "document", [[], {"tables": 5}, {"tables": [{}]}, {"previous": 3}, {"own_weights": [1, 2]}, {"excess": "x"}]
+)
+def test_what_is_no_optimizer_state_is_said_to_be_none(document: object) -> None:
+    with pytest.raises(ValueError, match="optimizer state"):
+        OptimizerState.from_json(document)
