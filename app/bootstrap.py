@@ -21,7 +21,7 @@ from app.benchmark import judge
 from app.broker import Messages, make_celery
 from app.domain.catalog import Provider, nothing_real
 from app.domain.policy import RoundPolicy
-from app.errors import ConfigError, DependencyUnavailable, TooLooError
+from app.errors import ConfigError, DependencyUnavailable
 from app.evidence import scorecard
 from app.evidence.recorder import Recorder
 from app.gateway.breakers import Breakers
@@ -31,7 +31,8 @@ from app.gateway.metrics import Metrics
 from app.live import live_config, snapshot_file
 from app.live.published import Subscription
 from app.live.snapshot_file import SnapshotFile
-from app.operations.health import Watch, checks
+from app.operations.health import Vitals, Watch, checks
+from app.operations.recovery import Recovery
 from app.providers.base import Endpoint
 from app.providers.canary import Canary
 from app.providers.client import Client, Pool
@@ -112,6 +113,10 @@ def check_interval(policy: RoundPolicy, *, simulated: bool) -> None:
         )
 
 
+#: s before who waits says so, and between that and each further word of it
+FIRST_WORD_S, NEXT_WORD_S = 3.0, 30.0
+
+
 def connect(redis_url: str) -> redis.Redis:
     """A Redis client that never hangs: every operation is bounded, and fails at once rather than trying again."""
     bounds = {} if redis_url.startswith("unix:") else {"socket_connect_timeout": 1.0, "socket_keepalive": True}
@@ -121,21 +126,25 @@ def connect(redis_url: str) -> redis.Redis:
     return client
 
 
-def wait_for(services: Services, *, patience_s: float = 60.0) -> None:
-    """Until Redis answers and Postgres has the schema of this code; raises DependencyUnavailable after `patience_s`."""
+def wait_for(services: Services, *, patience_s: float | None = 60.0) -> None:
+    """Until Redis answers and Postgres has the schema of this code.
+
+    Raises DependencyUnavailable after `patience_s`; None: it waits for as long as it takes, and says so.
+    """
     _wait("Redis", lambda: _redis_answers(services.redis), patience_s)
     _wait("PostgreSQL with the current schema (run `tooloo migrate`)", lambda: _schema_stands(services), patience_s)
 
 
-def _wait(what: str, ready: Callable[[], str | None], patience_s: float) -> None:
-    give_up_at = time.monotonic() + patience_s
-    told = False
+def _wait(what: str, ready: Callable[[], str | None], patience_s: float | None) -> None:
+    began = time.monotonic()
+    tell_after_s = FIRST_WORD_S
     while (problem := ready()) is not None:
-        if time.monotonic() > give_up_at:
+        waited_s = time.monotonic() - began
+        if patience_s is not None and waited_s > patience_s:
             raise DependencyUnavailable(f"waited {patience_s:.0f} s for {what}: {problem}")
-        if not told and time.monotonic() > give_up_at - patience_s + 3:
-            log.info("waiting", what=what, problem=problem)
-            told = True
+        if waited_s > tell_after_s:
+            log.warning("waiting", what=what, problem=problem, waited_s=round(waited_s))
+            tell_after_s = waited_s + NEXT_WORD_S
         time.sleep(0.1)
 
 
@@ -163,8 +172,10 @@ class Running:
     snapshot: SnapshotFile
     watch: Watch
     limits: Limits
+    recovery: Recovery
 
     def stop(self) -> None:
+        self.recovery.stop()
         self.watch.stop()
         self.limits.stop()
         if self.gateway.hedging is not None:
@@ -191,24 +202,19 @@ def start(services: Services, *, seed: int | None = None) -> Running:
     file = services.settings.snapshot_file
     snapshot = SnapshotFile(file)
     services.config.on_change(snapshot.offer)
-    try:
-        live_config.recover(services.sessions, services.redis, file, services.providers)
-        keys.recover(services.sessions, services.redis)
-    except TooLooError as error:  # degraded: what Redis or the file holds serves until Postgres is back
-        log.warning("config not recovered at start", reason=str(error))
-    if not services.config.refresh(services.redis) and (kept := snapshot_file.read(file)) is not None:
+    recovery = Recovery(services, file)
+    if not recovery.start() and (kept := snapshot_file.read(file)) is not None:
         services.config.fall_back(kept)
-    services.scorecard.refresh(services.redis)
-    services.keys.refresh(services.redis)
     subscription = Subscription(services.redis, [services.config, services.keys, services.scorecard, breakers])
     rates = Limits(services.redis)
     rates.start()
     recorder.start()
     snapshot.start()
     subscription.start()
-    watch = Watch(checks(services))
+    vitals = Vitals()
+    watch = Watch(checks(services, vitals), vitals)
     watch.start()
     metrics = Metrics()
     hedging = Hedging(limits, metrics) if limits.hedge_share > 0 else None
     gateway = Gateway(services, recorder, breakers, random.Random(seed), metrics, hedging)
-    return Running(gateway, subscription, snapshot, watch, rates)
+    return Running(gateway, subscription, snapshot, watch, rates, recovery)

@@ -36,6 +36,8 @@ KNOWN = {
     "TOOLOO_FLOWER_HOST": "address Flower listens on",
     "TOOLOO_API_PROCESSES": "number of API processes",
     "TOOLOO_WORKER_PROCESSES": "number of probe worker processes of `tooloo up`",
+    "TOOLOO_PROCESSES_FILE": "file in which `tooloo up` tells the API which of its processes are missing",
+    "TOOLOO_MAX_BODY_MB": "megabytes of the largest request body",
     "TOOLOO_ALIVE_FILE": "file that a worker or beat touches while it makes progress, for a health check to look at",
 }
 
@@ -75,6 +77,9 @@ class Settings:
     api_processes: int
     worker_processes: int
     alive_file: Path | None
+    processes_file: Path | None
+    #: bytes
+    max_body: int
     #: the whole environment, for the keys that providers.toml names
     environment: Mapping[str, str] = field(repr=False)
 
@@ -151,6 +156,8 @@ def load(environment: Mapping[str, str] | None = None, dotenv: Path | None = Pat
         api_processes=int(_number(merged, "TOOLOO_API_PROCESSES", 2, low=1, high=64)),
         worker_processes=int(_number(merged, "TOOLOO_WORKER_PROCESSES", 2, low=1, high=64)),
         alive_file=_path(merged, "TOOLOO_ALIVE_FILE"),
+        processes_file=_path(merged, "TOOLOO_PROCESSES_FILE"),
+        max_body=int(_number(merged, "TOOLOO_MAX_BODY_MB", 32, low=1, high=1024) * 1024 * 1024),
         environment=merged,
     )
 

@@ -2,7 +2,8 @@
 
 `celery inspect ping` starts a Python, imports Celery and connects to Redis: 0.7 s of CPU per look; and beat answers it
 from a thread of its own. The file says more: a worker touches it from its event loop with each heartbeat that it
-sends, which stops when Redis is lost or the loop hangs; beat touches it when Redis has taken a message.
+sends, which begins when its services stand, and stops when Redis is lost or the loop hangs; beat touches it when Redis
+has taken a message. What an earlier process left is removed first.
 """
 
 from __future__ import annotations
@@ -40,6 +41,10 @@ class _Touch:
 
 def keep(file: Path) -> None:
     """Touch `file` from now on, in whichever process of Celery this is."""
+    try:
+        file.unlink(missing_ok=True)
+    except OSError as error:
+        log.error("alive file of an earlier process not removed", file=str(file), reason=str(error))
     touch = _Touch(file)
     heartbeat_sent.connect(touch, weak=False)
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
+import structlog
 from celery.signals import setup_logging, worker_init, worker_process_init, worker_shutting_down
 
 from app import config_files, logs, settings
 from app.broker import make_celery
 from workers import alive, schedule
+
+log = structlog.get_logger()
 
 # Celery's reason for it is pickle; we take JSON only, and `make up` as root is a person's own choice
 warnings.filterwarnings("ignore", message="You're running the worker with superuser privileges")
@@ -37,8 +41,10 @@ def _in_the_worker(sender: Any = None, **_: Any) -> None:
     from workers import tasks  # beat and Flower share this module, and start three times as fast without it
 
     tasks.register(app)
-    if sender.pool_cls.__module__ != "celery.concurrency.prefork":
-        tasks.start(_settings, threads=max(sender.concurrency or 1, 1))
+    if sender.pool_cls.__module__ == "celery.concurrency.prefork":
+        _or_end(lambda: tasks.wait(_settings))
+    else:
+        _or_end(lambda: tasks.start(_settings, threads=max(sender.concurrency or 1, 1)))
 
 
 @worker_process_init.connect
@@ -46,7 +52,16 @@ def _in_the_child(**_: Any) -> None:
     """A prefork child builds its own connections: two processes on one Postgres socket corrupt each other's answers."""
     from workers import tasks
 
-    tasks.start(_settings, threads=1)
+    _or_end(lambda: tasks.start(_settings, threads=1))
+
+
+def _or_end(step: Callable[[], None]) -> None:
+    """Celery's signals swallow what a receiver raises, and the worker would be "ready" with nothing to work with."""
+    try:
+        step()
+    except Exception as error:  # whatever it is, this process cannot work
+        log.critical("the worker cannot start", reason=str(error) or repr(error))
+        raise SystemExit(1) from error  # no Exception: it passes the signal
 
 
 @worker_shutting_down.connect

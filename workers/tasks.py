@@ -15,7 +15,7 @@ from app.benchmark import benchmark, between_rounds, judge
 from app.broker import JUDGE, OPTIMIZE, PROBE
 from app.domain.rounds.rounds import ProbeKey
 from app.errors import TooLooError
-from app.evidence import ingest as ingest_
+from app.evidence import ingest as live_outcomes
 from app.evidence import request_log
 from app.operations import retention
 from app.services import Services
@@ -31,11 +31,22 @@ _received: list[Services] = []
 
 
 def start(configured: Settings, *, threads: int) -> None:
-    """Called once per process, before its first task: connect, wait for what is needed, follow the config."""
+    """Called once per process, before its first task: connect, wait for what is needed, follow the config.
+
+    It waits for as long as it takes: a worker that went on without its services would fail every task it takes.
+    """
     services = bootstrap.build(configured, threads=threads)
-    bootstrap.wait_for(services)
+    bootstrap.wait_for(services, patience_s=None)
     bootstrap.follow(services)
     _received[:] = [services]
+
+
+def wait(configured: Settings) -> None:
+    """In the parent of a pool, before it takes messages: until its children can work."""
+    services = bootstrap.build(configured, threads=1)
+    bootstrap.wait_for(services, patience_s=None)
+    services.engine.dispose()  # no connection may be shared with a child
+    services.redis.close()
 
 
 def _services() -> Services:
@@ -84,7 +95,7 @@ def start_slot() -> None:
 
 @_said_plainly
 def ingest() -> None:
-    ingest_.ingest(_services())
+    live_outcomes.ingest(_services())
     between_rounds.check(_services())
 
 

@@ -15,8 +15,12 @@ health = Blueprint("health", __name__)
 
 @health.get("/healthz")
 def alive() -> Response:
-    """200 while the API serves; `benchmark` says whether rounds still come."""
-    benchmark = watch().states()["benchmark"]
+    """200 while the API serves; `benchmark.status` says whether rounds with results still come.
+
+    It is `ok`, `no round yet`, `silent` or `unknown`; `benchmark.reason` says more of the last two.
+    """
+    status, _, reason = watch().states()["benchmark"].partition(": ")
+    benchmark = {"status": status, **({"reason": reason} if reason else {})}
     return ok({"status": "ok", "simulated": gateway().services.simulated, "benchmark": benchmark})
 
 

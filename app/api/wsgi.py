@@ -17,11 +17,11 @@ YOUNGEST = 10_000
 
 
 def create() -> Flask:
+    """Serves at once: where Redis or PostgreSQL is away it says so in /readyz, and joins when they return."""
     configured = settings.load()
     logs.configure(configured.log_format, configured.log_level)
     configured.check_exposure()
     services = bootstrap.build(configured, threads=settings.API_THREADS, publish_timeout_s=PUBLISH_TIMEOUT_S)
-    bootstrap.wait_for(services)
     running = bootstrap.start(services)
     stopping.watch()
     # atexit is not called in a child of multiprocessing, which is what granian's workers are

@@ -75,6 +75,7 @@ def _environment(settings: Settings, where: Place, *, lab: bool) -> dict[str, st
     environment = {
         "TOOLOO_LOG_FORMAT": settings.environment.get("TOOLOO_LOG_FORMAT") or "text",
         "PYTHONUNBUFFERED": "1",
+        "TOOLOO_PROCESSES_FILE": str(settings.data_dir / "log" / supervise.MISSING_FILE),
     }
     if not settings.database_url:
         environment["DATABASE_URL"] = servers.postgres_url(where)

@@ -72,7 +72,7 @@ def api() -> None:
     \b
     Example:  TOOLOO_PORT=4000 tooloo api
     """
-    # prometheus_client looks for it when it is imported: each process counts in a file of its own there (app.gateway.metrics)
+    # prometheus_client looks for it when it is imported: each process counts in a file of its own there
     with tempfile.TemporaryDirectory(prefix="tooloo-metrics-", ignore_cleanup_errors=True) as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         _serve(settings.load())

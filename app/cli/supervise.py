@@ -1,6 +1,8 @@
 """Runs the processes of a stack with supervisord's own machinery, in this process and in the foreground.
 
-The library starts, restarts with back-off, gives up, and stops in order; this file says what it does in sentences.
+The library starts, restarts and stops in order; this file says what it does in sentences. A process that ends is
+started again for ever, after pauses that grow to a minute; only a server that never came up ends the stack. What is
+missing stands in a file that the API reads, for /readyz and /metrics.
 """
 
 from __future__ import annotations
@@ -8,6 +10,8 @@ from __future__ import annotations
 import os
 import shlex
 import signal
+import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -23,9 +27,17 @@ from supervisor.supervisord import Supervisor
 
 from app.cli import orphans
 from app.cli.prefixed import PrefixedLines
+from app.operations.processes import Missing
 
-#: s; a process that ends sooner has "ended at once" and is not started for ever. Importing all we need takes a busy
-#: machine several
+#: in the folder of the logs
+MISSING_FILE = "missing.json"
+#: s between two starts of a process that ends at once, at most
+LONGEST_PAUSE_S = 60
+#: "for ever", as the library counts
+FOR_EVER = sys.maxsize
+
+#: s; a process that ends sooner has "ended at once" and is given a pause. Importing all we need
+#: takes a busy machine several
 AT_ONCE_S = 20
 
 
@@ -44,7 +56,7 @@ class Child:
     #: its output goes into this file, not on the terminal
     log: Path | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
-    #: starts again after it ended at once, before it is given up
+    #: of an essential one, starts again after it ended at once before it was ever up; then it is given up
     retries: int = 3
     stop_signal: signal.Signals = signal.SIGTERM
     #: s; then it is killed, with all that it started
@@ -52,13 +64,18 @@ class Child:
     uid: int | None = None
 
 
+def pause_s(ends: int) -> int:
+    """s before the next start of a process that has ended at once so many times in a row: 1, 2, 4 … 60."""
+    return min(LONGEST_PAUSE_S, 1 << min(ends - 1, 10))
+
+
 def run(children: Sequence[Child], folder: Path, lines: PrefixedLines) -> int:
     """Run them until SIGINT, SIGTERM or SIGHUP; 0, or 1 where an essential one failed.
 
-    Servers start first and stop last. `folder` gets supervisord's own log.
+    Servers start first and stop last. `folder` gets supervisord's own log, and what is missing (MISSING_FILE).
     """
     options = _options(children, folder)
-    stack = _Stack(options, children, lines)
+    stack = _Stack(options, children, lines, Missing(folder / MISSING_FILE, [child.name for child in children]))
     with suppress(ExitNow):
         stack.main()
     options.close_httpservers()
@@ -108,8 +125,9 @@ class _Wakeup:
 
 
 class _Stack(Supervisor):  # type: ignore[misc]  # supervisor has no types
-    def __init__(self, options: _Options, children: Sequence[Child], lines: PrefixedLines) -> None:
+    def __init__(self, options: _Options, children: Sequence[Child], lines: PrefixedLines, missing: Missing) -> None:
         super().__init__(options)
+        self._missing = missing
         self._children = {child.name: child for child in children}
         self._lines = lines
         self._started = False
@@ -132,6 +150,8 @@ class _Stack(Supervisor):  # type: ignore[misc]  # supervisor has no types
             self._stop()
         if not self._started and not self._stopping and self._servers_ready():
             self._started = True
+            for server in self.process_groups["servers"].processes.values():
+                server.config.startretries = FOR_EVER  # it was up: it can be again
             for process in self.process_groups["processes"].processes.values():
                 process.spawn()
 
@@ -154,6 +174,9 @@ class _Stack(Supervisor):  # type: ignore[misc]  # supervisor has no types
             case events.ProcessStateBackoffEvent():
                 self._sweep(event.process)
                 self._on_early_end(child, event.process)
+            case events.ProcessStateRunningEvent() if not child.once:
+                if self._missing.returned(child.name):
+                    self._lines.say(f"{child.name} is back")
             case events.ProcessStateExitedEvent():
                 self._sweep(event.process)
                 self._on_end(child, event.process)
@@ -170,15 +193,19 @@ class _Stack(Supervisor):  # type: ignore[misc]  # supervisor has no types
                 os.killpg(process.pid, signal.SIGKILL)
 
     def _on_early_end(self, child: Child, process: Any) -> None:
-        if not self._stopping and process.backoff <= child.retries:
-            again = f"trying again in {process.backoff} s ({process.backoff} of {child.retries})"
-            self._lines.say(f"{child.name} {self._how_it_ended(process)}; {again}")
+        if self._stopping or process.backoff > process.config.startretries:
+            return
+        how, wait_s = self._how_it_ended(process), pause_s(process.backoff)
+        process.delay = time.time() + wait_s
+        self._missing.ended(child.name, how, time.time())
+        self._lines.say(f"{child.name} {how}, {process.backoff} times at once; trying again in {wait_s} s")
 
     def _on_end(self, child: Child, process: Any) -> None:
         if self._stopping:
             return
         how = self._how_it_ended(process)
         if not child.once:
+            self._missing.ended(child.name, how, time.time())
             self._lines.say(f"{child.name} {how}; starting it again")
         elif process.exitstatus != 0:
             self._fail(child, how)
@@ -233,7 +260,7 @@ def _config(options: _Options, child: Child) -> ProcessConfig:
         "autostart": child.problem is not None,
         "autorestart": False if child.once else RestartUnconditionally,
         "startsecs": 0 if child.once else AT_ONCE_S,
-        "startretries": child.retries,
+        "startretries": child.retries if child.essential or child.once else FOR_EVER,
         "exitcodes": [0],
         "stopsignal": child.stop_signal,
         "stopwaitsecs": child.stop_wait_s,

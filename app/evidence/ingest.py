@@ -1,12 +1,14 @@
 """Moves the Redis stream of live outcomes into Postgres and the scorecard, each entry once.
 
 The row `learned` remembers the last entry it contains, in the same transaction as the outcomes themselves, so that an
-entry counts once however often it is delivered."""
+entry counts once however often it is delivered.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -28,6 +30,23 @@ from app.store import database, feedback, outcomes
 log = structlog.get_logger()
 
 
+#: a hash that tells every process how ingest does: `at` (epoch ms of its last end), `dropped` (entries no row takes)
+PULSE = "tooloo:ingest"
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """How ingest does, as Redis knows."""
+
+    #: s since it last came to an end; None: never, or Redis was emptied
+    age_s: float | None
+    #: s that the oldest entry has waited; None: none waits
+    oldest_s: float | None
+    waiting: int
+    #: entries that could not be stored, since Redis was emptied
+    dropped: int
+
+
 def ingest(services: Services) -> int:
     """Move what is in the stream into Postgres and the scorecard; the number of outcomes taken in."""
     taken = 0
@@ -35,7 +54,35 @@ def ingest(services: Services) -> int:
         count = _ingest_batch(services)
         taken += count
         if count < BATCH:
-            return taken
+            break
+    _tell(services.redis, 0)
+    return taken
+
+
+def pulse(connection: redis.Redis, after: str) -> Pulse:
+    """`after`: the last entry that Postgres has. By the clock of Redis; raises redis.RedisError."""
+    told: Any = connection.hgetall(PULSE)
+    fields = {_text(name): _text(value) for name, value in told.items()}
+    seconds, micros = connection.time()
+    now_ms = seconds * 1000 + micros / 1000
+    first: Any = connection.xrange(STREAM, min=f"({after}", count=1)
+    oldest_ms = int(_text(first[0][0]).partition("-")[0]) if first else None
+    return Pulse(
+        age_s=(now_ms - float(fields["at"])) / 1000 if "at" in fields else None,
+        oldest_s=None if oldest_ms is None else (now_ms - oldest_ms) / 1000,
+        waiting=max(0, int(connection.xlen(STREAM)) - 1) if first else 0,
+        dropped=int(fields.get("dropped", 0)),
+    )
+
+
+def _tell(connection: redis.Redis, dropped: int) -> None:
+    try:
+        seconds, micros = connection.time()
+        connection.hset(PULSE, "at", str(seconds * 1000 + micros // 1000))
+        if dropped:
+            connection.hincrby(PULSE, "dropped", dropped)
+    except redis.RedisError as error:
+        log.warning("how ingest does is not told", reason=str(error))
 
 
 def _ingest_batch(services: Services) -> int:
@@ -47,8 +94,10 @@ def _ingest_batch(services: Services) -> int:
         if not entries and not said:
             return 0
         card = held_or_rebuilt(session, row, policy)  # before the rows are in, so that they count once
-        stored = outcomes.record(session, [parsed for _, fields in entries if (parsed := _parsed(fields)) is not None])
-        request_log.take_in(session, [fields[REQUEST] for _, fields in entries if REQUEST in fields])
+        rows = [_parsed(fields) for _, fields in entries if OUTCOME in fields]
+        stored = outcomes.record(session, [row for row in rows if row is not None])
+        dropped = len(rows) - len(stored)
+        dropped += request_log.take_in(session, [fields[REQUEST] for _, fields in entries if REQUEST in fields])
         taken = [_outcome(each) for each in stored]
         card = _heard(card.observe(taken, policy), said, policy)
         feedback.counted(session, [each.feedback.request_id for each in said])
@@ -60,6 +109,8 @@ def _ingest_batch(services: Services) -> int:
     publish(services.redis, generation, card)
     if entries:
         _trim(services.redis, stream_id)
+    if dropped:
+        _tell(services.redis, dropped)
     return len(entries)
 
 
@@ -78,9 +129,7 @@ def _read(connection: redis.Redis, after: str) -> list[tuple[str, dict[str, str]
 
 
 def _parsed(fields: Mapping[str, str]) -> dict[str, Any] | None:
-    """The outcome in an entry; None for one that holds none, or none of ours: that is reported, and passed over."""
-    if OUTCOME not in fields:
-        return None
+    """The outcome in an entry; None for one that is none of ours: that is reported, and passed over."""
     try:
         row = json.loads(fields[OUTCOME])
         row["at"] = datetime.fromisoformat(row["at"])

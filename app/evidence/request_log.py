@@ -41,11 +41,12 @@ def sampled(request_id: str, share: float) -> bool:
     return int(request_id[-8:], 16) < share * 0x1_0000_0000
 
 
-def take_in(session: Session, entries: Sequence[str]) -> None:
-    """Entries of the stream, each once: its position is kept in this same transaction."""
+def take_in(session: Session, entries: Sequence[str]) -> int:
+    """Entries of the stream, each once: its position is kept in this same transaction. The number dropped."""
     rows = [row for entry in entries if (row := _parsed(entry)) is not None]
-    requests.count(session, [requests.used(row) for row in rows])
-    requests.record(session, [row for row in rows if "explanation" in row])
+    uncounted = requests.count(session, [requests.used(row) for row in rows])
+    unlogged = requests.record(session, [row for row in rows if "explanation" in row])
+    return len(entries) - len(rows) + max(uncounted, unlogged)
 
 
 def _parsed(entry: str) -> dict[str, Any] | None:

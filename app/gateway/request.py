@@ -1,7 +1,7 @@
 """One request on its way: its clock, its attempts, its breakers and its end.
 
-Nothing in here waits: outcomes, the request's log entry (app.gateway.records makes both) and its numbers go to memory, and
-from there elsewhere.
+Nothing in here waits: outcomes, the request's log entry (app.gateway.records makes both) and its numbers go to memory,
+and from there elsewhere.
 """
 
 from __future__ import annotations

@@ -5,12 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import redis
 
 from app.errors import DependencyUnavailable
+from app.evidence import ingest
+from app.evidence.ingest import Pulse
+from app.operations import processes
 from app.services import Services
-from app.store import database, rounds
+from app.store import database, health, outcomes, rounds
 
 #: s between two looks
 EVERY_S = 2.0
@@ -25,20 +29,36 @@ STOP_S = 0.5
 #: a benchmark that has been silent for this many intervals is not alive, whatever its processes say
 SILENT_INTERVALS = 1.25
 
+#: a key that readiness writes, and the s it is kept
+WRITTEN, WRITTEN_S = "tooloo:written", 60
+#: s without ingest that are no accident: it comes every second
+INGEST_SILENT_S = 30.0
+
 OK = "ok"
 
 
+@dataclass
+class Vitals:
+    """Figures of the latest looks, for /metrics; None: not known at the moment."""
+
+    #: s since a round with results ended
+    benchmark_age_s: float | None = None
+    ingest: Pulse | None = None
+
+
 class Watch:
-    """`checks`: by name, what gives `ok` or says what is wrong; it may hang."""
+    """`checks`: by name, what gives `ok` or says what is wrong; it may hang. `vitals`: what they keep up to date."""
 
     def __init__(
         self,
         checks: Mapping[str, Callable[[], str]],
+        vitals: Vitals | None = None,
         *,
         every_s: float = EVERY_S,
         silent_s: float = SILENT_S,
         first_s: float = FIRST_S,
     ) -> None:
+        self.vitals = vitals or Vitals()
         self._watches = {name: _Watched(check, every_s, silent_s, first_s) for name, check in checks.items()}
         self._threads = [
             threading.Thread(target=watched.run, name=f"watch-{name}", daemon=True)
@@ -81,31 +101,43 @@ class _Watched:
         return self._found if silent_s < self._every_s + self._silent_s else f"no answer for {silent_s:.0f} s"
 
 
-def checks(services: Services) -> Mapping[str, Callable[[], str]]:
-    """What a Watch looks at."""
+def checks(services: Services, vitals: Vitals) -> Mapping[str, Callable[[], str]]:
+    """What a Watch looks at. Each says `ok` of what can do its work, not of what merely answers."""
     return {
         "postgres": lambda: _postgres(services),
         "redis": lambda: _redis(services),
-        "benchmark": lambda: _benchmark(services),
+        "ingest": lambda: _ingest(services, vitals),
+        "config": lambda: _config(services),
+        "processes": lambda: processes.state(processes.read(services.settings.processes_file), time.time()),
+        "benchmark": lambda: _benchmark(services, vitals),
     }
 
 
-def _benchmark(services: Services) -> str:
+def _age_s(services: Services) -> float | None:
+    """Since the last round ended that measured something, or the first was planned; raises DependencyUnavailable."""
+    with database.transaction(services.sessions) as session:
+        last = rounds.latest_result(session) or rounds.first_start(session)
+        return None if last is None else (database.now(session) - last).total_seconds()
+
+
+def _benchmark(services: Services, vitals: Vitals) -> str:
+    """A fixed word, and after a colon what more there is to say."""
     try:
-        with database.transaction(services.sessions) as session:
-            last, now = rounds.latest_start(session), database.now(session)
-    except DependencyUnavailable:
-        return "unknown"
-    if last is None:
+        age_s = vitals.benchmark_age_s = _age_s(services)
+    except DependencyUnavailable as error:
+        return f"unknown: {error}"
+    if age_s is None:
         return "no round yet"
-    silent_s = (now - last).total_seconds()
-    return OK if silent_s <= SILENT_INTERVALS * services.policy.rounds.interval_s else f"silent for {silent_s:.0f} s"
+    policy = services.policy.rounds
+    if age_s <= SILENT_INTERVALS * policy.interval_s + policy.deadline_s:
+        return OK
+    return f"silent: no round with results for {age_s:.0f} s"
 
 
 def _postgres(services: Services) -> str:
     try:
         with database.transaction(services.sessions) as session:
-            database.now(session)
+            health.write(session)
     except DependencyUnavailable as error:
         return str(error)
     return OK
@@ -113,7 +145,32 @@ def _postgres(services: Services) -> str:
 
 def _redis(services: Services) -> str:
     try:
-        services.redis.ping()
-    except redis.RedisError as error:
+        services.redis.set(WRITTEN, "1", ex=WRITTEN_S)
+    except redis.ConnectionError as error:
         return f"Redis is not reachable: {error}"
+    except redis.RedisError as error:
+        return f"Redis cannot be written: {error}"
     return OK
+
+
+def _ingest(services: Services, vitals: Vitals) -> str:
+    """Do outcomes still come in? The other checks say what is away."""
+    try:
+        with database.transaction(services.sessions) as session:
+            row = outcomes.peek(session)
+            after = outcomes.START if row is None else row.stream_id
+        found = vitals.ingest = ingest.pulse(services.redis, after)
+    except (DependencyUnavailable, redis.RedisError) as error:
+        vitals.ingest = None
+        return f"unknown: {error}"
+    if found.oldest_s is not None and found.oldest_s > INGEST_SILENT_S:
+        return f"stands still: outcomes have waited for {found.oldest_s:.0f} s"
+    if found.age_s is not None and found.age_s > INGEST_SILENT_S:
+        return f"stands still: it last ran {found.age_s:.0f} s ago (is there a worker for the control queue?)"
+    return OK
+
+
+def _config(services: Services) -> str:
+    if services.config.version >= 0:
+        return OK
+    return f"none found in Redis or PostgreSQL: serving {services.settings.snapshot_file.name}, or the defaults"

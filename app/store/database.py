@@ -8,7 +8,16 @@ from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import Engine, create_engine, func, select, text
-from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import (
+    DatabaseError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    StatementError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -47,21 +56,55 @@ def create(url: str, *, pool_size: int = 5) -> Engine:
 
 @contextmanager
 def transaction(sessions: Sessions) -> Iterator[Session]:
-    """One transaction; a lost database becomes DependencyUnavailable."""
+    """One transaction; a database that is lost, or cannot do its work now, becomes DependencyUnavailable."""
     try:
         with sessions.begin() as session:
             yield session
     except (DBAPIError, PoolTimeout) as error:
-        if isinstance(error, DBAPIError) and not _is_lost(error):
+        if (what := _unavailable(error)) is None:
             raise
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()
-        raise DependencyUnavailable(f"PostgreSQL is not reachable: {reason[0] if reason else error!r}") from error
+        raise DependencyUnavailable(f"{what}: {reason[0] if reason else repr(error)}") from error
 
 
-def _is_lost(error: DBAPIError) -> bool:
-    """A crash of the server is a bare DatabaseError at times, a standby that takes no writes an InternalError."""
-    lost = isinstance(error, OperationalError | InterfaceError | InternalError) or type(error) is DatabaseError
-    return lost or error.connection_invalidated
+#: SQLSTATE classes and codes (PostgreSQL, appendix A) of a server that is there and cannot do what it is asked now:
+#: no room or memory, no lock in time, read-only, a query cut short, its own fault
+_UNABLE = ("53", "54023", "55", "57014", "40", "58", "XX", "F0", "25006", "25P03")
+#: … and of a connection that is lost, or refused
+_UNREACHABLE = ("08", "57P", "28", "3D")
+#: … of a schema of another release
+_OTHER_SCHEMA = ("42P01", "42703", "3F000")
+#: … and of a row that no table takes: trying again would not help
+_UNSTORABLE = ("22", "23", "54")
+
+
+def sqlstate(error: BaseException) -> str | None:
+    """The code PostgreSQL gave; None where it said nothing, as when the connection is gone."""
+    return getattr(getattr(error, "orig", None), "pgcode", None)
+
+
+def is_unstorable(error: Exception) -> bool:
+    """Does it lie in the row that was to be stored? Then it would fail again, whenever it is tried."""
+    if not isinstance(error, DBAPIError):
+        return isinstance(error, ValueError | StatementError)  # the driver's own word for a value it cannot send
+    code = sqlstate(error)
+    return isinstance(error, DataError | IntegrityError) or (code is not None and code.startswith(_UNSTORABLE))
+
+
+def _unavailable(error: DBAPIError | PoolTimeout) -> str | None:
+    """What is wrong with the server; None where the fault lies in what it was asked."""
+    if isinstance(error, PoolTimeout):
+        return "PostgreSQL is not reachable"
+    code = sqlstate(error)
+    if code is None:
+        # a crash of the server is a bare DatabaseError at times
+        lost = isinstance(error, OperationalError | InterfaceError | InternalError) or type(error) is DatabaseError
+        return "PostgreSQL is not reachable" if lost or error.connection_invalidated else None
+    if code.startswith(_UNREACHABLE):
+        return "PostgreSQL is not reachable"
+    if code in _OTHER_SCHEMA:
+        return "PostgreSQL has not the schema of this release (run `tooloo migrate`)"
+    return "PostgreSQL cannot do it now" if code.startswith(_UNABLE) else None
 
 
 def now(session: Session) -> datetime:

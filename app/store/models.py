@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 #: revision of migrations/ that this code was written for; their names sort by age
-SCHEMA = "0007"
+SCHEMA = "0008"
 
 
 class RoundStatus(StrEnum):
@@ -297,6 +297,16 @@ class Usage(Base):
     prompt_tokens: Mapped[int] = mapped_column(BigInteger)
     completion_tokens: Mapped[int] = mapped_column(BigInteger)
     cost_usd: Mapped[float]
+
+
+class HealthCheck(Base):
+    """One row that readiness writes, to see whether a row can be written."""
+
+    __tablename__ = "health_check"
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
+
+    id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    written_at: Mapped[datetime]
 
 
 class Learned(Base):

@@ -8,16 +8,15 @@ from typing import Any
 import structlog
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import DataError, IntegrityError
+from sqlalchemy.exc import StatementError
 from sqlalchemy.orm import Session
 
+from app.store.database import is_unstorable
 from app.store.models import Learned, LiveOutcome
 
 log = structlog.get_logger()
 
 START = "0-0"
-#: what Postgres and its driver say of a value that no column takes: trying again would not help
-UNSTORABLE = (DataError, IntegrityError, ValueError)
 
 
 def record(session: Session, rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -29,7 +28,9 @@ def record(session: Session, rows: Sequence[Mapping[str, Any]]) -> list[Mapping[
         return []
     try:
         _insert(session, rows)
-    except UNSTORABLE:
+    except (StatementError, ValueError) as error:
+        if not is_unstorable(error):
+            raise
         return [row for row in rows if _stored_alone(session, row)]
     return list(rows)
 
@@ -42,7 +43,9 @@ def _insert(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
 def _stored_alone(session: Session, row: Mapping[str, Any]) -> bool:
     try:
         _insert(session, [row])
-    except UNSTORABLE as error:
+    except (StatementError, ValueError) as error:
+        if not is_unstorable(error):
+            raise
         reason = str(getattr(error, "orig", error)).strip().splitlines()[0]
         log.error("outcome not storable, dropped", request_id=row.get("request_id"), reason=reason)
         return False

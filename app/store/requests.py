@@ -11,10 +11,11 @@ from typing import Any
 import structlog
 from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import StatementError
 from sqlalchemy.orm import Session
 
+from app.store.database import is_unstorable
 from app.store.models import LoggedRequest, Usage
-from app.store.outcomes import UNSTORABLE
 
 log = structlog.get_logger()
 
@@ -54,31 +55,57 @@ def used(row: Mapping[str, Any]) -> Used:
     )
 
 
-def count(session: Session, spent: Iterable[Used]) -> None:
-    """Add to the usage of the days."""
+def count(session: Session, spent: Iterable[Used]) -> int:
+    """Add to the usage of the days; the number of requests dropped, as no row takes them."""
     totals: dict[tuple[Any, ...], list[float]] = defaultdict(lambda: [0] * len(SUMS))
     for each in spent:
         for place, value in enumerate(each.sums):
             totals[each.of][place] += value
-    for of, sums in sorted(totals.items()):
-        new = insert(Usage).values(**dict(zip(DIMENSIONS, of, strict=True)), **dict(zip(SUMS, sums, strict=True)))
-        added = {name: getattr(Usage, name) + new.excluded[name] for name in SUMS}
-        session.execute(new.on_conflict_do_update(index_elements=DIMENSIONS, set_=added))
+    try:
+        with session.begin_nested():
+            for of, sums in sorted(totals.items()):
+                _add(session, of, sums)
+    except (StatementError, ValueError) as error:
+        if not is_unstorable(error):
+            raise
+        return sum(0 if _added_alone(session, of, sums) else int(sums[0]) for of, sums in sorted(totals.items()))
+    return 0
 
 
-def record(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows of the request log; one that cannot be stored is reported and left out."""
+def _added_alone(session: Session, of: tuple[Any, ...], sums: Sequence[float]) -> bool:
+    try:
+        with session.begin_nested():
+            _add(session, of, sums)
+    except (StatementError, ValueError) as error:
+        if not is_unstorable(error):
+            raise
+        reason = str(getattr(error, "orig", error)).strip().splitlines()[0]
+        log.error("usage not storable, dropped", requests=int(sums[0]), reason=reason)
+        return False
+    return True
+
+
+def _add(session: Session, of: tuple[Any, ...], sums: Sequence[float]) -> None:
+    new = insert(Usage).values(**dict(zip(DIMENSIONS, of, strict=True)), **dict(zip(SUMS, sums, strict=True)))
+    added = {name: getattr(Usage, name) + new.excluded[name] for name in SUMS}
+    session.execute(new.on_conflict_do_update(index_elements=DIMENSIONS, set_=added))
+
+
+def record(session: Session, rows: Sequence[Mapping[str, Any]]) -> int:
+    """Insert rows of the request log; the number of those that cannot be stored: they are reported and left out."""
     if not rows:
-        return
+        return 0
     try:
         _insert(session, rows)
-    except UNSTORABLE as error:
+    except (StatementError, ValueError) as error:
+        if not is_unstorable(error):
+            raise
         if len(rows) > 1:
-            for row in rows:
-                record(session, [row])
-            return
+            return sum(record(session, [row]) for row in rows)
         reason = str(getattr(error, "orig", error)).strip().splitlines()[0]
         log.error("request not storable, dropped", request_id=rows[0].get("request_id"), reason=reason)
+        return 1
+    return 0
 
 
 def _insert(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:

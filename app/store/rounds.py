@@ -306,8 +306,24 @@ def out_of_turn_since(session: Session, asked_for: Sequence[str], cooldown: time
     return session.scalar(query.order_by(Round.planned_at.desc()).limit(1))
 
 
-def latest_start(session: Session) -> datetime | None:
-    return session.scalar(select(func.max(Round.planned_at)))
+#: rounds that are looked at for one with results
+LATEST = 100
+
+
+def latest_result(session: Session) -> datetime | None:
+    """When the last round ended that measured something; None: none of the latest has.
+
+    One that was planned and that nobody worked on measured nothing, and is no sign of life.
+    """
+    latest = select(Round.id, Round.finished_at).order_by(Round.planned_at.desc()).limit(LATEST).subquery()
+    measured = exists().where(Probe.round_id == latest.c.id, Probe.latency_ms.is_not(None))
+    found: datetime | None = session.scalar(select(func.max(latest.c.finished_at)).where(measured))
+    return found
+
+
+def first_start(session: Session) -> datetime | None:
+    """When the oldest round that is kept was planned."""
+    return session.scalar(select(func.min(Round.planned_at)))
 
 
 def current_slot(session: Session, interval: timedelta) -> datetime:
