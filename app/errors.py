@@ -139,6 +139,20 @@ class TooManyRequests(TooLooError):
         self.retry_after_s = retry_after_s
 
 
+class BodyTooSlow(TooLooError):
+    """The request's body did not come in time."""
+
+    code = "body_too_slow"
+    status = 408
+
+
+class Busy(TooLooError):
+    """This process has no place for one more request."""
+
+    code = "busy"
+    status = 503
+
+
 class DependencyUnavailable(TooLooError):
     """A service this needs is not reachable at the moment."""
 

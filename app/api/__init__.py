@@ -7,14 +7,11 @@ from typing import Any
 
 from flask import Flask, Response
 
-from app.api import auth, chat, current, envelope, feedback, health, openapi, prometheus, requests, web
+from app.api import auth, chat, current, edge, envelope, feedback, health, openapi, prometheus, requests, web
 from app.api.auth import Guard
 from app.api.openai import routes
 from app.api.system import keys, measurements, round_events, runtime_config
 from app.bootstrap import Running
-
-#: bytes of the largest body taken
-MAX_BODY = 4 * 1024 * 1024
 
 
 class _Flask(Flask):
@@ -26,10 +23,14 @@ class _Flask(Flask):
 
 def create_app(running: Running) -> Flask:
     app = _Flask("tooloo", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.after_request(_show_name)
     envelope.handle_errors(app)
     services = running.gateway.services
+    app.config["MAX_CONTENT_LENGTH"] = services.settings.max_body
+    limits = services.policy.gateway
+    gate = edge.Gate(limits.in_flight, limits.in_flight_per_key)
+    serve = edge.bounded(app.wsgi_app, gate, services.settings.max_body)
+    app.wsgi_app = serve  # type: ignore[assignment,method-assign]  # Flask's way
     auth.protect(app, Guard(services.settings, services.keys, running.limits))
     current.attach(app, running.gateway, running.watch)
     for blueprint in (

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from flask import Flask, current_app, g, request
 
 from app.access.limits import Limits
+from app.api.edge import TICKET
 from app.domain import keys
 from app.domain.keys import Keys, Scope
 from app.errors import DependencyUnavailable, Forbidden, TooManyRequests, Unauthorized
@@ -111,6 +112,8 @@ def _check() -> None:
     if not any(map(g.caller.may, scopes)):
         has = ", ".join(sorted(g.caller.scopes)) or "none"
         raise Forbidden(f"this needs a key with the scope `{scopes[0]}`; yours has: {has}", field="Authorization")
+    if (ticket := request.environ.get(TICKET)) is not None:
+        ticket.enter(g.caller.id or g.caller.name)
     if g.caller.rate_per_minute is not None:
         _count(guard, g.caller)
 

@@ -9,6 +9,7 @@ from flask import Blueprint, Response, request
 
 from app.api.current import gateway
 from app.api.envelope import ok
+from app.domain.routing.ending import ending
 from app.errors import InvalidRequest, NotFound
 from app.live.live_config import to_ms
 from app.store import database
@@ -92,6 +93,13 @@ def _request_json(found: LoggedRequest) -> dict[str, Any]:
         "tokens": {"prompt": found.prompt_tokens, "completion": found.completion_tokens},
         "simulated": found.simulated,
         "configVersion": str(found.revision),
+        "why": ending(
+            reason=found.explanation["reason"],
+            order=found.explanation["order"],
+            attempts=found.attempts,
+            served=f"{found.provider}/{found.model}" if found.provider else None,
+            status=found.status,
+        ),
         "attempts": found.attempts,
         "explanation": found.explanation,
     }

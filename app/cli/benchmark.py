@@ -6,12 +6,12 @@ import time
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from app.cli.client import call
 from app.cli.main import print_json
+from app.cli.terminal import Console
 
 SYSTEM = "/api/v1/system"
 FINAL = {"done", "partial", "failed"}

@@ -8,6 +8,7 @@ import click
 
 from app.cli.client import call, events
 from app.cli.main import print_json
+from app.cli.terminal import one_line
 
 
 @click.command()
@@ -39,7 +40,7 @@ def chat(message: str, task: str, provider: str | None, stream: bool, as_json: b
     notes += [f"attempt {n} of {len(reply['attempts'])}" for n in [len(reply["attempts"])] if n > 1]
     notes += [label for label in ("explored", "simulated") if reply[label]]
     notes.append(reply["requestId"])
-    click.secho("— " + " · ".join(notes), err=True, dim=True)
+    click.echo(one_line("— " + " · ".join(notes)), err=True)
 
 
 def _streamed(body: dict[str, Any], *, quiet: bool) -> Any:

@@ -13,6 +13,7 @@ import click
 from app.cli.client import call, fetch
 from app.cli.config import PATH, config
 from app.cli.main import print_json
+from app.cli.terminal import one_line
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -42,7 +43,7 @@ def history(last: int, as_json: bool) -> None:
         print_json(revisions)
         return
     for revision in revisions:
-        click.echo(f"{revision['version']}  {revision['author']}: {revision['reason']}")
+        click.echo(one_line(f"{revision['version']}  {revision['author']}: {revision['reason']}"))
         _print_changes(revision["changes"])
 
 
@@ -128,4 +129,4 @@ def _write(what: str, wanted: dict[str, Any], reason: str | None, author: str | 
 def _print_changes(changes: list[dict[str, Any]]) -> None:
     for change in changes:
         before, after = (json.dumps(change[side]) if side in change else "(none)" for side in ("from", "to"))
-        click.echo(f"    {change['path']}: {before} → {after}")
+        click.echo(one_line(f"    {change['path']}: {before} → {after}"))

@@ -11,12 +11,12 @@ from functools import partial
 import click
 import redis
 import requests
-from rich.console import Console
 from rich.table import Table
 from sqlalchemy.exc import DBAPIError
 
 from app import bootstrap, config_files, settings
 from app.cli.main import print_json
+from app.cli.terminal import Console
 from app.domain.catalog import Provider
 from app.errors import ConfigError
 from app.providers.base import Endpoint
@@ -188,7 +188,7 @@ def _print(examined: Examined) -> None:
         text = finding.detail + (f"\n→ {finding.fix}" if finding.fix else "")
         table.add_row(sign, "" if finding.subject == before else finding.subject, finding.check, text, style=style)
         before = finding.subject
-    console = Console(highlight=False, markup=False)
+    console = Console()
     if examined.simulated:
         console.print("SIMULATED: no key is set, these are the lab's providers\n")
     console.print(table)

@@ -9,6 +9,7 @@ import click
 
 from app.cli.client import call
 from app.cli.main import print_json
+from app.cli.terminal import one_line
 
 
 @click.command()
@@ -25,7 +26,7 @@ def explain(request_id: str, as_json: bool) -> None:
         print_json(data)
         return
     for line in lines(data):
-        click.echo(line)
+        click.echo(one_line(line))
 
 
 def lines(data: dict[str, Any]) -> list[str]:
@@ -37,7 +38,7 @@ def lines(data: dict[str, Any]) -> list[str]:
     notes += [f"segment {data['segment']}"] if data["segment"] else []
     notes += ["SIMULATED"] if data["simulated"] else []
     why = data["explanation"]
-    told = [f"{when}Z  {' · '.join(notes)}", f"answered by {served}: {why['reason']}"]
+    told = [f"{when}Z  {' · '.join(notes)}", f"answered by {served}: {data['why']}"]
     told += ["", "attempts"] if data["attempts"] else []
     for number, attempt in enumerate(data["attempts"], 1):
         error = attempt.get("error")

@@ -6,11 +6,11 @@ from typing import Any
 from urllib.parse import quote
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from app.cli.client import call
 from app.cli.main import print_json
+from app.cli.terminal import Console
 
 PATH = "/api/v1/system/keys"
 

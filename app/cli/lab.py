@@ -10,12 +10,12 @@ from typing import Any
 import click
 import requests
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from app import settings
 from app.cli.client import Unreachable
 from app.cli.main import print_json
+from app.cli.terminal import Console
 from app.config_files import load_prompts, load_providers
 from app.settings import Settings
 

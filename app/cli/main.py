@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from app.cli.terminal import shield
 from app.errors import TooLooError
 
 #: command → where it stands; `up` and `lab` need the extra named local
@@ -39,6 +40,10 @@ class Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        shield()  # errors are shown outside of invoke
+        return super().main(*args, **kwargs)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:

@@ -93,7 +93,7 @@ except TooLooError as error:
 
 
 def _serve(configured: Settings) -> None:
-    from granian.constants import Interfaces
+    from granian.constants import HTTPModes, Interfaces
     from granian.log import LogLevels
     from granian.server import Server
 
@@ -113,6 +113,7 @@ def _serve(configured: Settings) -> None:
         log_access=False,
         log_level=LogLevels.error,  # it warns of the very number of threads that was measured to be right
         websockets=False,
+        http=HTTPModes.http1,  # one connection must not carry two hundred requests
     )
     reload = partial(_reload, server.signal_handler_reload)
     server.signal_handler_reload = reload  # type: ignore[method-assign]  # it has no hook that could say no

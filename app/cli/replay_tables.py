@@ -6,9 +6,9 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
+from app.cli.terminal import Console
 from app.domain.replay.replay import Replay
 from app.domain.replay.thresholds import BAR_SEEDS, BASELINES
 

@@ -7,11 +7,11 @@ from typing import Any
 from urllib.parse import quote
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from app.cli.client import call
 from app.cli.main import print_json
+from app.cli.terminal import Console, one_line
 
 SYSTEM = "/api/v1/system"
 
@@ -79,4 +79,4 @@ def insights(last: int, as_json: bool) -> None:
     for insight in data["insights"]:
         when = datetime.fromtimestamp(insight["timestamp"] / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
         simulated = " [simulated]" if insight["simulated"] else ""
-        click.echo(f"{when}{simulated}  {insight['text']}")
+        click.echo(one_line(f"{when}{simulated}  {insight['text']}"))

@@ -159,6 +159,8 @@ class GatewayPolicy:
     log_days: int = 14
     hedge_share: float = 0.0
     hedge_least: int = 20
+    in_flight: int = 272
+    in_flight_per_key: int = 256
 
 
 @dataclass(frozen=True, slots=True)

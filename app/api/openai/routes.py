@@ -17,7 +17,7 @@ from app.api.openai import answer
 from app.api.openai import models as openai_models
 from app.api.openai import request as openai_request
 from app.api.streaming import event_stream
-from app.errors import AllAttemptsFailed, NotFound, PayloadTooLarge, ProviderError, TooLooError
+from app.errors import AllAttemptsFailed, NotFound, PayloadTooLarge, ProviderError, TooLooError, TooManyRequests
 
 log = structlog.get_logger()
 
@@ -84,8 +84,9 @@ def _ours(error: TooLooError) -> Response:
         response.headers["x-tooloo-request-id"] = asked
     if error.calls is not None:
         response.headers["x-tooloo-attempts"] = str(error.calls)
-    if isinstance(error, AllAttemptsFailed | ProviderError) and error.retry_after_s is not None:
-        response.headers["Retry-After"] = str(math.ceil(error.retry_after_s))
+    wait_s = error.retry_after_s if isinstance(error, AllAttemptsFailed | ProviderError | TooManyRequests) else None
+    if wait_s is not None:
+        response.headers["Retry-After"] = str(math.ceil(wait_s))
     elif status == 503:
         response.headers["Retry-After"] = "5"
     return response

@@ -11,7 +11,7 @@ from app.errors import BadRequest, Unsupported
 from app.providers.base import ChatRequest, JsonSchema, Message, ToolCall
 
 #: $ref to $ref, and alternatives in alternatives
-REFERENCES = 20
+
 #: roles whose text instructs the model
 SYSTEM = {"system", "developer"}
 
@@ -134,20 +134,33 @@ def as_tool(request: ChatRequest, wanted: JsonSchema) -> ChatRequest:
     return replace(request, json_schema=None, tools=(tool,), tool_choice=wanted.name, parallel_tool_calls=False)
 
 
-def _is_of_objects(schema: Mapping[str, Any], root: Mapping[str, Any], depth: int = 0) -> bool:
-    """Can nothing but an object fit? A schema that says nothing of its kind counts as one of objects."""
-    if depth > REFERENCES:
-        return False
-    if "enum" in schema or "const" in schema:
-        return all(isinstance(value, dict) for value in schema.get("enum", [schema.get("const")]))
-    kinds = schema.get("type", "object")
-    if (kinds if isinstance(kinds, list) else [kinds]) != ["object"]:
-        return False
-    if "$ref" in schema:
-        named = _named(schema["$ref"], root)
-        return named is not None and _is_of_objects(named, root, depth + 1)
-    alternatives = [each for several in ("anyOf", "oneOf", "allOf") for each in schema.get(several) or ()]
-    return all(isinstance(each, Mapping) and _is_of_objects(each, root, depth + 1) for each in alternatives)
+def _is_of_objects(schema: Mapping[str, Any], root: Mapping[str, Any]) -> bool:
+    """Can nothing but an object fit? A schema that says nothing of its kind counts as one of objects.
+
+    Each part is looked at once, however often and from wherever it is named: the work is that of reading the schema.
+    """
+    waiting: list[object] = [schema]
+    seen: set[int] = set()
+    while waiting:
+        part = waiting.pop()
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        if not isinstance(part, Mapping):
+            return False
+        if "enum" in part or "const" in part:
+            if not all(isinstance(value, dict) for value in part.get("enum", [part.get("const")])):
+                return False
+            continue
+        kinds = part.get("type", "object")
+        if (kinds if isinstance(kinds, list) else [kinds]) != ["object"]:
+            return False
+        if "$ref" in part:
+            waiting.append(_named(part["$ref"], root))
+        else:
+            for several in ("anyOf", "oneOf", "allOf"):
+                waiting += part.get(several) or ()
+    return True
 
 
 def _named(reference: object, root: Mapping[str, Any]) -> Mapping[str, Any] | None:
