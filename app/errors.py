@@ -139,13 +139,6 @@ class TooManyRequests(TooLooError):
         self.retry_after_s = retry_after_s
 
 
-class BodyTooSlow(TooLooError):
-    """The request's body did not come in time."""
-
-    code = "body_too_slow"
-    status = 408
-
-
 class Busy(TooLooError):
     """This process has no place for one more request."""
 

@@ -91,8 +91,8 @@ def test_a_scrape_tells_requests_attempts_and_breakers(client: FlaskClient, syst
 
 
 def test_processes_that_share_a_folder_count_together_and_beyond_their_death(tmp_path: Path) -> None:
-    code = "from app.metrics import Metrics; m = Metrics(); m.request('ok', stream=False)"
-    scrape = "from app.metrics import Metrics; print(Metrics().render(lambda: iter(())).decode())"
+    code = "from app.gateway.metrics import Metrics; m = Metrics(); m.request('ok', stream=False)"
+    scrape = "from app.gateway.metrics import Metrics; print(Metrics().render(lambda: iter(())).decode())"
 
     def run(program: str) -> str:
         done = subprocess.run(

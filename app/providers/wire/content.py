@@ -12,6 +12,9 @@ from app.providers.base import ChatRequest, JsonSchema, Message, ToolCall
 
 #: $ref to $ref, and alternatives in alternatives
 
+#: $ref to $ref in a row
+REFERENCES = 20
+
 #: roles whose text instructs the model
 SYSTEM = {"system", "developer"}
 
@@ -156,11 +159,26 @@ def _is_of_objects(schema: Mapping[str, Any], root: Mapping[str, Any]) -> bool:
         if (kinds if isinstance(kinds, list) else [kinds]) != ["object"]:
             return False
         if "$ref" in part:
-            waiting.append(_named(part["$ref"], root))
+            named = _named(part["$ref"], root)
+            if named is None or _goes_round(named, root):
+                return False
+            waiting.append(named)
         else:
             for several in ("anyOf", "oneOf", "allOf"):
                 waiting += part.get(several) or ()
     return True
+
+
+def _goes_round(schema: Mapping[str, Any], root: Mapping[str, Any]) -> bool:
+    """Does it only point at others, and they back at it? Nothing fits such a schema."""
+    seen: set[int] = set()
+    part: Mapping[str, Any] | None = schema
+    while part is not None and "$ref" in part:
+        if id(part) in seen or len(seen) > REFERENCES:
+            return True
+        seen.add(id(part))
+        part = _named(part["$ref"], root)
+    return False
 
 
 def _named(reference: object, root: Mapping[str, Any]) -> Mapping[str, Any] | None:
