@@ -14,6 +14,7 @@ from app.cli.place import Place, place
 from app.cli.prefixed import PrefixedLines
 from app.cli.preflight import Port
 from app.cli.supervise import Child
+from app.cli.terminal import unshielded
 from app.settings import Settings
 
 #: s for what a killed `up` left behind, before it is killed too
@@ -47,7 +48,7 @@ def serve(settings: Settings, where: Place, ports: Sequence[Port], processes: Se
             replace(child, environment={**child.environment, **mark})
             for child in (*_servers(settings, where), *processes)
         ]
-        lines = PrefixedLines([child.name for child in children], sys.stdout)
+        lines = PrefixedLines([child.name for child in children], unshielded(sys.stdout))
         lines.say(f"starting; data and logs in {settings.data_dir}")
         code = supervise.run(children, settings.data_dir / "log", lines)
         _end_leftovers(settings)

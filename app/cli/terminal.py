@@ -60,6 +60,11 @@ def shield() -> None:
         sys.stderr = _Escaped(sys.stderr)
 
 
+def unshielded(stream: TextIO) -> TextIO:
+    """For output that has colours of our own, and whose writers escape what is not."""
+    return stream.raw if isinstance(stream, _Escaped) else stream
+
+
 class Console(rich_console.Console):
     """Rich's, which draws with escape sequences of its own: texts are escaped before they are laid out."""
 
