@@ -22,7 +22,8 @@ from supervisor import events
 from supervisor.datatypes import RestartUnconditionally
 from supervisor.medusa.asyncore_25 import ExitNow
 from supervisor.options import ProcessConfig, ProcessGroupConfig, ServerOptions
-from supervisor.states import SupervisorStates
+from supervisor.process import Subprocess
+from supervisor.states import ProcessStates, SupervisorStates
 from supervisor.supervisord import Supervisor
 
 from app.cli import orphans
@@ -124,6 +125,25 @@ class _Wakeup:
         os.read(self.fd, 4096)
 
 
+class PacedProcess(Subprocess):  # type: ignore[misc]  # supervisor has no types
+    """Keeps the pauses of ours: the library takes one longer than its own for a clock that was set back."""
+
+    delay: float
+
+    def _check_and_adjust_for_system_clock_rollback(self, test_time: float) -> None:
+        if self.state == ProcessStates.BACKOFF:
+            self.delay = min(self.delay, test_time + pause_s(self.backoff))
+        else:
+            super()._check_and_adjust_for_system_clock_rollback(test_time)
+
+
+class _PacedConfig(ProcessConfig):  # type: ignore[misc]  # supervisor has no types
+    def make_process(self, group: Any = None) -> PacedProcess:
+        process = PacedProcess(self)
+        process.group = group
+        return process
+
+
 class _Stack(Supervisor):  # type: ignore[misc]  # supervisor has no types
     def __init__(self, options: _Options, children: Sequence[Child], lines: PrefixedLines, missing: Missing) -> None:
         super().__init__(options)
@@ -198,7 +218,8 @@ class _Stack(Supervisor):  # type: ignore[misc]  # supervisor has no types
         how, wait_s = self._how_it_ended(process), pause_s(process.backoff)
         process.delay = time.time() + wait_s
         self._missing.ended(child.name, how, time.time())
-        self._lines.say(f"{child.name} {how}, {process.backoff} times at once; trying again in {wait_s} s")
+        times = f", {process.backoff} times at once" if process.backoff > 1 else ""
+        self._lines.say(f"{child.name} {how}{times}; trying again in {wait_s} s")
 
     def _on_end(self, child: Child, process: Any) -> None:
         if self._stopping:
@@ -277,4 +298,4 @@ def _config(options: _Options, child: Child) -> ProcessConfig:
             f"{channel}_events_enabled": channel == "stdout" and log is None,
             f"{channel}_syslog": False,
         }
-    return ProcessConfig(options, **settings)
+    return _PacedConfig(options, **settings)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from app.cli.supervise import MISSING_FILE, pause_s
+import pytest
+from supervisor.states import ProcessStates
+
+from app.cli.supervise import MISSING_FILE, PacedProcess, pause_s
 from app.operations import processes
 from app.operations.processes import Missing
 from tests.support.commands import running
@@ -21,6 +24,18 @@ supervise.run(children, Path(sys.argv[1]), PrefixedLines(["api"], sys.stdout))
 
 def test_pauses_grow_to_a_minute_and_no_further() -> None:
     assert [pause_s(ends) for ends in (1, 2, 3, 4, 5, 6, 7, 8, 10_000)] == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+
+
+@pytest.mark.parametrize("ends", [1, 2, 3, 7, 59, 10_000])
+def test_a_pause_lasts_as_long_as_was_said_and_no_longer_where_the_clock_is_set_back(ends: int) -> None:
+    process = PacedProcess(None)
+    process.state, process.backoff, process.delay = ProcessStates.BACKOFF, ends, 1000.0 + pause_s(ends)
+
+    process._check_and_adjust_for_system_clock_rollback(1000.01)
+    assert process.delay == 1000.0 + pause_s(ends)
+
+    process._check_and_adjust_for_system_clock_rollback(400.0)
+    assert process.delay == 400.0 + pause_s(ends)
 
 
 def test_a_process_that_always_ends_at_once_is_never_given_up(tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ def test_what_a_crashed_process_had_started_ends_with_it(data_dir: Path) -> None
 
 def test_a_process_that_always_ends_at_once_is_tried_again_and_the_rest_goes_on(data_dir: Path) -> None:
     with stack(data_dir, {"broken": "echo oops; exit 3", "sound": WAITS}, own_servers=False, retries=1) as up:
-        up.says("tooloo │ broken ended with exit code 3, 1 times at once; trying again in 1 s")
+        up.says("tooloo │ broken ended with exit code 3; trying again in 1 s")
         up.says("tooloo │ broken ended with exit code 3, 2 times at once; trying again in 2 s")
         assert up.output.count("broken │ oops") >= 2
         assert up.process.poll() is None
