@@ -10,8 +10,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from app.cli.client import call
+from app.cli.console import Console
 from app.cli.main import print_json
-from app.cli.terminal import Console
 
 SYSTEM = "/api/v1/system"
 FINAL = {"done", "partial", "failed"}

@@ -15,8 +15,8 @@ from rich.table import Table
 from sqlalchemy.exc import DBAPIError
 
 from app import bootstrap, config_files, settings
+from app.cli.console import Console
 from app.cli.main import print_json
-from app.cli.terminal import Console
 from app.domain.catalog import Provider
 from app.errors import ConfigError
 from app.providers.base import Endpoint

@@ -9,8 +9,8 @@ import click
 from rich.table import Table
 
 from app.cli.client import call
+from app.cli.console import Console
 from app.cli.main import print_json
-from app.cli.terminal import Console
 
 PATH = "/api/v1/system/keys"
 

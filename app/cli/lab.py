@@ -14,8 +14,8 @@ from rich.table import Table
 
 from app import settings
 from app.cli.client import Unreachable
+from app.cli.console import Console
 from app.cli.main import print_json
-from app.cli.terminal import Console
 from app.config_files import load_prompts, load_providers
 from app.settings import Settings
 

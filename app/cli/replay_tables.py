@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from rich import box
 from rich.table import Table
 
-from app.cli.terminal import Console
+from app.cli.console import Console
 from app.domain.replay.replay import Replay
 from app.domain.replay.thresholds import BAR_SEEDS, BASELINES
 

@@ -10,8 +10,9 @@ import click
 from rich.table import Table
 
 from app.cli.client import call
+from app.cli.console import Console
 from app.cli.main import print_json
-from app.cli.terminal import Console, one_line
+from app.cli.terminal import one_line
 
 SYSTEM = "/api/v1/system"
 

@@ -9,10 +9,7 @@ from __future__ import annotations
 import io
 import re
 import sys
-from typing import Any, TextIO
-
-from rich import console as rich_console
-from rich.text import Text
+from typing import TextIO
 
 #: escape sequences begin with some of these, carriage returns overwrite lines, bidi controls reorder what is read
 _UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
@@ -63,15 +60,3 @@ def shield() -> None:
 def unshielded(stream: TextIO) -> TextIO:
     """For output that has colours of our own, and whose writers escape what is not."""
     return stream.raw if isinstance(stream, _Escaped) else stream
-
-
-class Console(rich_console.Console):
-    """Rich's, which draws with escape sequences of its own: texts are escaped before they are laid out."""
-
-    def __init__(self, *, stderr: bool = False, **options: Any) -> None:
-        stream = sys.stderr if stderr else sys.stdout
-        raw = stream.raw if isinstance(stream, _Escaped) else stream
-        super().__init__(file=raw, markup=False, emoji=False, highlight=False, **options)
-
-    def render_str(self, text: str, **options: Any) -> Text:
-        return super().render_str(escape(text), **options)

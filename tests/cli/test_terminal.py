@@ -14,7 +14,8 @@ from app.cli.terminal import escape, one_line
 PROGRAM = r"""
 import click
 from rich.table import Table
-from app.cli.terminal import Console, shield
+from app.cli.console import Console
+from app.cli.terminal import shield
 shield()
 click.echo("title \x1b]0;owned\x07 csi \x9b31m bidi \u202e")
 click.echo("error \x1b[2J", err=True)
