@@ -9,6 +9,7 @@ from flask import Flask
 
 from app import bootstrap, logs, settings
 from app.api import create_app, stopping
+from app.operations import started
 
 #: an API request must not wait longer for a frozen Redis
 PUBLISH_TIMEOUT_S = 2.0
@@ -28,6 +29,7 @@ def create() -> Flask:
     Finalize(None, running.stop, exitpriority=10)
     app = create_app(running)
     _spare_the_collector()
+    started.say()
     return app
 
 

@@ -19,6 +19,7 @@ import structlog
 
 from app import config_files, logs, settings
 from app.errors import DependencyUnavailable
+from app.operations import started as started_file
 from app.settings import Settings
 
 log = structlog.get_logger()
@@ -74,7 +75,7 @@ def api() -> None:
     """
     # prometheus_client looks for it when it is imported: each process counts in a file of its own there
     with tempfile.TemporaryDirectory(prefix="tooloo-metrics-", ignore_cleanup_errors=True) as folder:
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        os.environ[started_file.FOLDER] = folder
         _serve(settings.load())
 
 
@@ -115,9 +116,25 @@ def _serve(configured: Settings) -> None:
         websockets=False,
         http=HTTPModes.http1,  # one connection must not carry two hundred requests
     )
+    server._spawn_worker = partial(_spawned, server, server._spawn_worker)  # type: ignore[method-assign]  # as below
     reload = partial(_reload, server.signal_handler_reload)
     server.signal_handler_reload = reload  # type: ignore[method-assign]  # it has no hook that could say no
     server.serve()
+
+
+def _spawned(server: Any, spawn: Callable[..., Any], idx: int, *args: Any, **kwargs: Any) -> Any:
+    """A worker whose start, where it takes another's place, ends when it can serve; the server ends the other then."""
+    worker = spawn(idx, *args, **kwargs)
+    if idx in server.respawned_wrks:
+        start = worker.start
+
+        def started() -> None:
+            start()
+            if not started_file.wait(worker.inner.pid, worker.is_alive):
+                log.error("the new API process does not serve", pid=worker.inner.pid)
+
+        worker.start = started
+    return worker
 
 
 def _reload(go_on: Callable[..., None], *args: Any) -> None:

@@ -9,14 +9,13 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from threading import Event
 
-import psutil
 import pytest
 import requests
 
+from tests.support.commands import serving
 from tests.support.lab import SENTENCE, running_lab
 from tests.support.ports import free_port
 from tests.support.stack import TOOLOO
@@ -60,7 +59,7 @@ def api(
 
 def test_a_reload_under_load_loses_no_request(api: tuple[str, subprocess.Popen[bytes]]) -> None:
     url, process = api
-    before = _children(process)
+    before = serving(process.pid)
     over = Event()
 
     def caller(number: int) -> list[str]:
@@ -75,7 +74,7 @@ def test_a_reload_under_load_loses_no_request(api: tuple[str, subprocess.Popen[b
         try:
             process.send_signal(signal.SIGHUP)
             wait_until(
-                lambda: len(_children(process) - before) == 2 and not _children(process) & before, 60, "reloaded"
+                lambda: len(serving(process.pid) - before) == 2 and not serving(process.pid) & before, 60, "reloaded"
             )
             said = {_ask(url, stream=stream) for stream in (False, True)}
         finally:
@@ -92,7 +91,7 @@ def test_a_reload_that_could_not_start_leaves_all_as_it_is(
     api: tuple[str, subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:
     url, process = api
-    before = _children(process)
+    before = serving(process.pid)
     (tmp_path / "config" / "policy.toml").write_text("[gateway]\nhedge_share = 7.0\n")
     printed = tmp_path / "api.log"
 
@@ -100,18 +99,8 @@ def test_a_reload_that_could_not_start_leaves_all_as_it_is(
     wait_until(lambda: "not reloaded" in printed.read_text(), 60, "the reload is refused")
 
     assert "gateway.hedge_share: must be a share" in printed.read_text()
-    assert _children(process) == before
+    assert serving(process.pid) == before
     assert _ask(url, stream=False) == SENTENCE
-
-
-def _children(process: subprocess.Popen[bytes]) -> set[int]:
-    """The processes that serve."""
-    found = set()
-    for each in psutil.Process(process.pid).children():
-        with suppress(psutil.NoSuchProcess):  # it has just ended
-            if "resource_tracker" not in " ".join(each.cmdline()):
-                found.add(each.pid)
-    return found
 
 
 def _answers(url: str) -> bool:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import requests
@@ -11,7 +14,7 @@ from app.cli import servers as embedded
 from app.cli.place import place
 from app.store import database
 from tests.support import servers
-from tests.support.commands import running
+from tests.support.commands import running, serving
 from tests.support.lab import running_lab
 from tests.support.ports import free_port
 from tests.support.waiting import wait_until
@@ -48,6 +51,34 @@ def test_the_api_serves_without_both_and_joins_when_they_are_back(tmp_path: Path
             assert _chats(url)
 
 
+def test_a_reload_ends_the_old_process_no_sooner_than_the_new_one_serves(tmp_path: Path) -> None:
+    """Servers that take connections and never answer make the start slower than the server's own patience."""
+    with running_lab() as lab, silent() as database_port, silent() as redis_port:
+        url = f"http://127.0.0.1:{(port := free_port())}"
+        environment = {
+            "DATABASE_URL": f"postgresql://tooloo@127.0.0.1:{database_port}/tooloo",
+            "REDIS_URL": f"redis://127.0.0.1:{redis_port}/0",
+            "TOOLOO_DATA_DIR": str(tmp_path),
+            "TOOLOO_SNAPSHOT_FILE": str(tmp_path / "runtime.json"),
+            "TOOLOO_LAB_URL": lab.url,
+            "TOOLOO_PORT": str(port),
+            "TOOLOO_API_PROCESSES": "1",
+        }
+        with running([*TOOLOO, "api"], environment) as api:
+            wait_until(lambda: _chats(url), 60, what="a chat is answered")
+            before, refused = serving(api.process.pid), []
+            api.send(signal.SIGHUP)
+
+            def replaced() -> bool:
+                if not _chats(url):
+                    refused.append(serving(api.process.pid))
+                return bool(serving(api.process.pid)) and not serving(api.process.pid) & before
+
+            wait_until(replaced, 60, what="another process serves")
+            assert _chats(url)
+            assert refused == []
+
+
 def test_a_worker_waits_for_its_services_and_is_not_healthy_until_then(tmp_path: Path, redis_url: str) -> None:
     alive = tmp_path / "alive"
     alive.touch()  # what an earlier process left
@@ -65,6 +96,13 @@ def test_a_worker_waits_for_its_services_and_is_not_healthy_until_then(tmp_path:
 
             database.migrate(back.enter_context(servers.postgres(folder)))
             wait_until(alive.exists, 60, what="it works")
+
+
+@contextmanager
+def silent() -> Iterator[int]:
+    """A port that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
+        yield listener.getsockname()[1]
 
 
 def _chats(url: str) -> bool:

@@ -8,8 +8,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import psutil
 
 from app.cli import orphans
 from tests.support.waiting import wait_until
@@ -85,3 +87,13 @@ def running(arguments: Sequence[str], changes: Mapping[str, str], cwd: Path = RO
         if "TOOLOO_DATA_DIR" in changes:
             orphans.end(orphans.leftovers(Path(changes["TOOLOO_DATA_DIR"])), patience_s=5)
         command.wait()
+
+
+def serving(pid: int) -> set[int]:
+    """The API processes of a `tooloo api`."""
+    found = set()
+    for each in psutil.Process(pid).children():
+        with suppress(psutil.NoSuchProcess):  # it has just ended
+            if "resource_tracker" not in " ".join(each.cmdline()):
+                found.add(each.pid)
+    return found
