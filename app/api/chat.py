@@ -75,8 +75,8 @@ def _events(stream: ReplyStream) -> Iterator[bytes]:
     """`delta` for each piece, then `done` with what the plain answer would have been, or `error`."""
     try:
         for delta in stream:
-            if delta.text:
-                yield _event("delta", {"content": delta.text})
+            if delta.words:
+                yield _event("delta", {"content": delta.words})
     except ProviderError as failure:
         problem = {"code": failure.code, "message": failure.message, "requestId": stream.request_id}
         yield _event("error", problem)
@@ -93,7 +93,7 @@ def _reply_json(reply: Reply) -> dict[str, Any]:
     usage = reply.answer.usage
     return {
         "requestId": reply.request_id,
-        "content": reply.answer.text,
+        "content": reply.answer.words,
         "provider": reply.target.provider,
         "model": reply.target.model,
         "taskType": reply.task_type.value,

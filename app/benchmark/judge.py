@@ -104,7 +104,7 @@ def _judge(services: Services, judges: Sequence[Target], probe: Probe) -> bool:
         log.warning("no verdict", round=probe.round_id, judge=str(judge), error=error.code)
         return False
     cost = answer_cost(provider, answer, live_config.utc_now())
-    verdict = read(answer.text)
+    verdict = read(answer.words)
     if verdict is None:
         log.warning("verdict not readable", round=probe.round_id, judge=str(judge))
     with database.transaction(services.sessions) as session:

@@ -115,7 +115,7 @@ def _failed(error: ProviderError) -> ProbeResult:
 
 
 def _graded(services: Services, provider: Provider, prompt: Prompt, answer: Answer) -> ProbeResult:
-    score, reasons = _grade(prompt, answer.text)
+    score, reasons = _grade(prompt, answer.words)
     timing = answer.timing
     # connection set-up is a number of its own: a cold call must not be compared with a warm one
     return ProbeResult(
@@ -131,7 +131,7 @@ def _graded(services: Services, provider: Provider, prompt: Prompt, answer: Answ
         cost_usd=answer_cost(provider, answer, live_config.utc_now()),
         quality=score,
         grade_reasons=reasons,
-        answer=_storable(answer.text[: services.policy.rounds.answer_chars]),
+        answer=_storable(answer.words[: services.policy.rounds.answer_chars]),
         answered_model=_storable(answer.model[:1000]),
     )
 

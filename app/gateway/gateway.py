@@ -191,7 +191,7 @@ class ReplyStream:
             delta = self._read()
         else:
             self._first = None
-        self._characters += len(delta.text) + len(delta.reasoning) + len(delta.tool_arguments)
+        self._characters += len(delta.words) + len(delta.reasoning) + len(delta.tool_arguments)
         return delta
 
     def _read(self) -> Delta:

@@ -121,6 +121,13 @@ class Answer:
     reported_cost_usd: float | None = None
     #: the model that was asked for; some providers answer under another name
     asked_model: str = ""
+    #: the model's own words for not answering, where its format tells them from an answer
+    refusal: str = ""
+
+    @property
+    def words(self) -> str:
+        """All it says, for whoever does not tell an answer from a refusal."""
+        return self.text + self.refusal
 
 
 class Delta(NamedTuple):
@@ -133,3 +140,8 @@ class Delta(NamedTuple):
     tool_id: str | None = None
     tool_name: str | None = None
     tool_arguments: str = ""
+    refusal: str = ""
+
+    @property
+    def words(self) -> str:
+        return self.text + self.refusal

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 
+from app.domain.catalog import WireFormat
 from app.errors import ProviderError, StreamCut, UnusableAnswer
 from app.providers.base import Answer, ChatRequest, Delta, Endpoint
 from app.providers.http import framing
@@ -15,7 +16,7 @@ from app.providers.http.clock import Call
 from app.providers.http.connections import Pool
 from app.providers.http.framing import Response
 from app.providers.http.sse import EventParser
-from app.providers.wire import problem
+from app.providers.wire import problem, surrogates
 from app.providers.wire.draft import Draft
 from app.providers.wire.formats import FORMATS, Wire
 
@@ -29,6 +30,8 @@ KEEP_ALIVES = re.compile(rb"(?:\s++|:[^\n]*+\n)*+")
 
 #: what a line of server-sent events may begin with
 STREAM_FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
+
+NOTHING = Delta()
 
 RATE_LIMITS = ("x-ratelimit-", "anthropic-ratelimit-", "ratelimit-", "retry-after")
 REQUEST_IDS = ("x-request-id", "request-id", "x-goog-request-id")
@@ -44,7 +47,14 @@ class Exchange:
         self._request = request
         self._stream = stream
         self._wire: Wire = FORMATS[endpoint.provider.format]
-        self._draft = Draft(one_call=not request.parallel_tool_calls)
+        last_role = request.messages[-1].role if request.messages else ""
+        # a tool's result may leave a model nothing to add, but JSON that was asked for is never nothing
+        asks_for_json = request.json_mode or request.json_schema is not None
+        self._draft = Draft(
+            one_call=not request.parallel_tool_calls,
+            may_be_empty=last_role == "tool" and endpoint.provider.format is WireFormat.OPENAI,
+            asks_for_json=asks_for_json,
+        )
         self.dropped: tuple[str, ...] = ()
         self._headers: Mapping[str, str] = {}
         self._response: Response | None = None
@@ -74,25 +84,37 @@ class Exchange:
         return self._shown(read) if self._draft.hides else read
 
     def _shown(self, read: Iterator[Delta]) -> Iterator[Delta]:
-        draft, said = self._draft, False
         for delta in read:
-            if (seen := draft.shown(delta)) is not None:
-                said = said or bool(seen.text)
+            if (seen := self._draft.shown(delta)) is not None:
                 yield seen
-        # a tool that is called without arguments has nothing to stream, and yet they are an answer
-        if self._stream and not said and draft.answer_tool is not None and (text := draft.answer_text()):
-            yield Delta(text=text)
 
     def _whole(self, response: Response) -> Iterator[Delta]:
-        yield from self._at_once(b"".join(response.pieces()))
+        body = b"".join(response.pieces())
+        if _is_a_stream(body):  # the provider did not ask whether one was wanted
+            yield from self._streamed_at_once(body)
+        else:
+            yield from self._at_once(body)
+
+    def _streamed_at_once(self, body: bytes) -> Iterator[Delta]:
+        self.call.note_content()
+        parser, draft = EventParser(), self._draft
+        for event in parser.feed(body):
+            yield from self._wire.read_event(event, draft)
+            if draft.done:
+                break
+        yield from self._end(EventParser() if draft.done else parser)
 
     def _at_once(self, body: bytes) -> Iterator[Delta]:
         self.call.note_content()
         self.call.end()
-        self._wire.read_answer(_without_keep_alives(body), self._draft)
+        draft = self._draft
+        self._wire.read_answer(_without_keep_alives(body), draft)
+        for _ in draft.end():
+            pass
         if self._stream:  # the provider ignored that it was asked for one
-            yield Delta(text="".join(self._draft.text), reasoning="".join(self._draft.reasoning))
-            for place, tool in enumerate(self._draft.calls()):
+            text, reasoning, refusal = "".join(draft.text), "".join(draft.reasoning), "".join(draft.refusal)
+            yield Delta(text=text, reasoning=reasoning, refusal=refusal)
+            for place, tool in enumerate(draft.calls()):
                 yield Delta(tool_index=place, tool_id=tool.id, tool_name=tool.name, tool_arguments=tool.arguments)
 
     def _events(self, response: Response) -> Iterator[Delta]:
@@ -109,18 +131,24 @@ class Exchange:
                 for delta in wire.read_event(event, draft):
                     if call.first_token_ms is None:
                         self._note(delta)
-                    yield delta
+                    if delta != NOTHING:  # all of it may be held back
+                        yield delta
             if draft.done:
                 call.end()
                 self._drain(response)
+                yield from draft.end()
                 return
         if eventless is not None and not _begins_a_stream(bytes(eventless)):
             yield from self._at_once(bytes(eventless))
             return
+        yield from self._end(parser)
+
+    def _end(self, parser: EventParser) -> Iterator[Delta]:
         yield from self._last_event(parser)
-        call.end()
-        if not draft.complete:
+        self.call.end()
+        if not self._draft.complete:
             raise StreamCut("the stream ended before its end")
+        yield from self._draft.end()
 
     def _last_event(self, parser: EventParser) -> Iterator[Delta]:
         try:
@@ -129,13 +157,13 @@ class Exchange:
                     self._note(delta)
                     yield delta
         except UnusableAnswer as error:
-            if error.provider_code is None and not self._draft.complete:  # half an event is no JSON
+            if error.provider_code is None:  # half an event is no JSON
                 raise StreamCut("the stream ended in the middle of an event") from None
             raise
 
     def _note(self, delta: Delta) -> None:
         self.call.begin()
-        if delta.text or delta.tool_index is not None:
+        if delta.words or delta.tool_index is not None:
             self.call.note_content()
 
     def _drain(self, response: Response) -> None:
@@ -155,14 +183,17 @@ class Exchange:
             finish=draft.finish_class(),
             usage=draft.usage_of(self._request),
             timing=self.call.timing(),
-            model=draft.model or self._model,
+            model=surrogates.whole(draft.model) or self._model,
             reasoning="".join(draft.reasoning),
             tool_calls=draft.tool_calls(),
-            provider_request_id=next((headers[name] for name in REQUEST_IDS if headers.get(name)), draft.id or None),
+            provider_request_id=next((headers[name] for name in REQUEST_IDS if headers.get(name)), None)
+            or surrogates.whole(draft.id)
+            or None,
             rate_limits={name: value for name, value in headers.items() if name.startswith(RATE_LIMITS)},
             dropped=self.dropped,
             reported_cost_usd=_cost(headers, self._endpoint.provider.cost_header),
             asked_model=self._model,
+            refusal="".join(draft.refusal),
         )
 
     def blame(self, error: ProviderError) -> None:
@@ -184,6 +215,11 @@ def _without_keep_alives(body: bytes) -> bytes:
     """DeepSeek sends blank lines, others comments, in front of an answer that has to queue."""
     found = KEEP_ALIVES.match(body)
     return body[found.end() :] if found else body
+
+
+def _is_a_stream(body: bytes) -> bool:
+    """Is a body that was to be JSON a stream?"""
+    return _without_keep_alives(body.removeprefix(b"\xef\xbb\xbf")).startswith(STREAM_FIELDS)
 
 
 def _begins_a_stream(body: bytes) -> bool:

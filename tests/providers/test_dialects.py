@@ -81,12 +81,6 @@ def test_text_and_reasoning_are_found_in_every_dialect(
     assert (answer.text, answer.reasoning, answer.finish) == (text, reasoning, Finish.STOP)
 
 
-def test_refusal_of_the_model_is_its_answer_and_marked(client: Client, server: Server) -> None:
-    serve(server, said(content=None, refusal="I will not."))
-    answer = ask(client, endpoint(server.url), stream=False)[0]
-    assert (answer.text, answer.finish) == ("I will not.", Finish.FILTER)
-
-
 WEATHER = {"name": "weather", "arguments": '{"a": 1}'}
 TIME = {"name": "time", "arguments": "{}"}
 
@@ -175,7 +169,6 @@ def test_usage_that_is_not_reported_is_estimated_and_marked(usage: object, clien
     [
         {"object": "error", "message": "died", "type": "engine_dead"},  # vLLM
         {"error": {"message": "died", "code": "engine_dead"}},
-        {"error": {"message": "died", "code": 502, "type": "engine_dead"}, "choices": []},  # OpenRouter
     ],
 )
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
@@ -312,13 +305,6 @@ def test_answer_that_was_broken_off_is_of_no_use(reason: str, stream: bool, clie
     assert caught.value.provider_code == reason
 
 
-def test_stream_with_a_finish_and_without_its_last_word_is_cut(client: Client, server: Server) -> None:
-    last = b'data: {"choices": [{"delta": {}, "finish_reason": "stop"}]}\n\n'
-    server.answer = lambda _: chunked([chunk(content="Hi"), last])
-    with pytest.raises(StreamCut):
-        ask(client, endpoint(server.url), stream=True)
-
-
 @pytest.mark.parametrize("content_type", ["text/event-stream", "application/octet-stream", "text/plain", ""])
 @pytest.mark.parametrize("before", [b"", b"\n\n", b": keep-alive\n\n"])
 def test_answer_that_is_no_stream_is_known_by_its_body(
@@ -386,7 +372,6 @@ def test_error_event_needs_no_known_shape(client: Client, server: Server) -> Non
         (400, {"message": "the request exceeds the available context size", "code": 400}, ContextTooLong),  # llama.cpp
         (400, {"message": "This model's maximum prompt length is 131072", "code": "x"}, ContextTooLong),  # xAI
         (400, {"message": "Input is too long for requested model."}, ContextTooLong),  # Bedrock
-        (400, {"message": "string too long", "code": "string_above_max_length"}, ContextTooLong),
         (
             413,
             {"message": "Request too large for model on tokens per minute", "type": "tokens"},

@@ -13,6 +13,7 @@ from app.errors import (
     ContentFiltered,
     ModelUnknown,
     OutOfCredit,
+    Overloaded,
     ProviderError,
     RateLimited,
     ServerError,
@@ -191,7 +192,7 @@ def test_array_is_read_under_any_type(content_type: str, pieces: int, client: Cl
 def test_error_that_a_stream_begins_with_is_no_cut(client: Client, server: Server) -> None:
     error = {"error": {"code": 503, "message": "The model is overloaded.", "status": "UNAVAILABLE"}}
     server.answer = lambda _: chunked([json.dumps([error], indent=2).encode()])
-    with pytest.raises(UnusableAnswer, match="overloaded") as caught:
+    with pytest.raises(Overloaded, match="overloaded") as caught:
         ask(client, endpoint(server.url, WireFormat.GEMINI), stream=True)
     assert caught.value.provider_code == "UNAVAILABLE"
 

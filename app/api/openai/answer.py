@@ -44,7 +44,12 @@ MESSAGE_LIMIT = 2000
 def completion(reply: Reply, created: int) -> dict[str, Any]:
     """chat.completion; `tooloo` is ours."""
     answer = reply.answer
-    message: dict[str, Any] = {"role": "assistant", "content": answer.text or None, "refusal": None}
+    nothing = None if answer.tool_calls or answer.refusal else ""
+    message: dict[str, Any] = {
+        "role": "assistant",
+        "content": answer.text or nothing,
+        "refusal": answer.refusal or None,
+    }
     if answer.reasoning:
         message["reasoning_content"] = answer.reasoning
     if answer.tool_calls:
@@ -134,7 +139,9 @@ def events(stream: ReplyStream, created: int, *, include_usage: bool) -> Iterato
 
 def _delta(delta: Delta) -> str:
     """JSON."""
-    if delta.tool_index is None and not delta.reasoning:  # nearly all are; a text by itself is encoded much faster
+    if (
+        delta.tool_index is None and not delta.reasoning and not delta.refusal
+    ):  # nearly all are; a text by itself is encoded much faster
         return f'{{"content":{compact(delta.text)}}}'
     return compact(_unusual(delta))
 
@@ -147,7 +154,8 @@ def _unusual(delta: Delta) -> dict[str, Any]:
             function["name"] = delta.tool_name
             call |= {"id": delta.tool_id, "type": "function"}
         return {"tool_calls": [call]}
-    return {"reasoning_content": delta.reasoning, **({"content": delta.text} if delta.text else {})}
+    said = {"reasoning_content": delta.reasoning, "content": delta.text, "refusal": delta.refusal}
+    return {name: text for name, text in said.items() if text}
 
 
 def error_event(failure: ProviderError) -> bytes:

@@ -18,9 +18,9 @@ from app.errors import (
     ProviderError,
     RateLimited,
 )
-from app.providers.base import ChatRequest, Delta, Endpoint, Finish, Message, Usage
+from app.providers.base import ChatRequest, Delta, Endpoint, Message, Usage
 from app.providers.http.sse import Event
-from app.providers.wire import anthropic_settings, content
+from app.providers.wire import anthropic_settings, content, finishes
 from app.providers.wire.content import Image, Outgoing
 from app.providers.wire.draft import Draft
 from app.providers.wire.lenient import Count, Maybe, Reply, error_inside, reply
@@ -29,15 +29,7 @@ from app.providers.wire.problem import Meanings, Problem, by_status
 VERSION = "2023-06-01"
 #: the API demands a limit; every model since Claude 3 takes this one
 DEFAULT_MAX_TOKENS = 4096
-FINISH = {
-    "end_turn": Finish.STOP,
-    "stop_sequence": Finish.STOP,
-    "pause_turn": Finish.STOP,
-    "max_tokens": Finish.LENGTH,
-    "model_context_window_exceeded": Finish.LENGTH,
-    "tool_use": Finish.TOOL,
-    "refusal": Finish.FILTER,
-}
+FINISH = finishes.ANTHROPIC
 
 
 def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) -> Outgoing:
@@ -171,7 +163,7 @@ _EVENT = TypeAdapter(_StreamEvent)
 def read_answer(data: bytes, draft: Draft) -> None:
     body = reply(_BODY, data)
     if body.error:
-        raise error_inside(data)
+        raise error_inside(data, error_class)
     _message_start(body, draft)
     for index, block in enumerate(body.content or ()):
         for _ in _block_start(index, block, draft):
@@ -182,7 +174,7 @@ def read_answer(data: bytes, draft: Draft) -> None:
 def read_event(event: Event, draft: Draft) -> Iterable[Delta]:
     told = reply(_EVENT, event.data)
     if told.error or told.type == "error":
-        raise error_inside(event.data)
+        raise error_inside(event.data, error_class)
     if told.usage is not None:
         draft.usage = _usage(told.usage, draft.usage)
     index = told.index or 0
@@ -214,7 +206,7 @@ def _block_start(index: int, block: _Block, draft: Draft) -> Iterator[Delta]:
     if block.type == "tool_use" and block.name:
         # streamed, the input begins empty and follows in pieces
         written = json.dumps(block.input, ensure_ascii=False) if block.input else ""
-        yield draft.call(index, block.id or f"call_{len(draft.tools)}", block.name, written)
+        yield draft.call(index, block.id or "", block.name, written)
 
 
 def _block_delta(index: int, piece: _Piece, draft: Draft) -> Iterator[Delta]:
@@ -227,8 +219,10 @@ def _block_delta(index: int, piece: _Piece, draft: Draft) -> Iterator[Delta]:
 
 
 def _stop(reason: str | None, draft: Draft) -> None:
-    if reason:
-        draft.finish = FINISH.get(reason, Finish.STOP)
+    if finish := finishes.finish_of(reason):
+        draft.finish = finish
+        # behind a tool's result it is Claude's usual way to say that there is nothing to add
+        draft.may_be_empty = finishes.is_one(reason, ("end_turn",))
 
 
 def _usage(usage: _Usage, before: Usage | None) -> Usage | None:

@@ -3,28 +3,57 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import uuid
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+
+from pydantic_core import from_json
 
 from app.errors import ContentFiltered, ProviderError, UnusableAnswer
 from app.providers.base import ChatRequest, Delta, Finish, ToolCall, Usage
+from app.providers.wire import surrogates
 
 #: characters that make a token, where the provider counts none: the mean of English text
 CHARACTERS_PER_TOKEN = 4
 
 
 @dataclass(slots=True)
-class _Tool:
+class Tool:
     id: str
     name: str
+    #: on the wire
+    index: int
     arguments: list[str] = field(default_factory=list)
+    #: all it went by: some servers make a new one for each piece
+    ids: set[str] = field(default_factory=set)
+
+    def is_whole(self) -> bool:
+        """Are the arguments so far JSON, so that nothing can follow?"""
+        last = self.arguments[-1].rstrip()
+        if last and not last.endswith(("}", "]", '"', "l")):  # the join of many pieces costs, and there are many
+            return False
+        try:
+            from_json("".join(self.arguments))
+        except ValueError:
+            return False
+        return True
+
+
+@dataclass(slots=True)
+class Waiting:
+    """What has come of a tool call that has not begun: without a name nobody can be told of it."""
+
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
 
 
 @dataclass(slots=True)
 class Draft:
     text: list[str] = field(default_factory=list)
     reasoning: list[str] = field(default_factory=list)
-    tools: list[_Tool] = field(default_factory=list)
+    refusal: list[str] = field(default_factory=list)
+    tools: list[Tool] = field(default_factory=list)
     finish: Finish | None = None
     #: why the provider stopped, in its own word, where that means the answer is of no use
     broken: str | None = None
@@ -37,32 +66,84 @@ class Draft:
     complete: bool = False
     #: index of a tool call on the wire → its place in `tools`
     places: dict[int, int] = field(default_factory=dict)
+    #: index on the wire → a tool call that may begin there
+    waiting: dict[int, Waiting] = field(default_factory=dict)
+    #: a model that says nothing has nothing to add, which is an answer
+    may_be_empty: bool = False
+    #: … but no JSON
+    asks_for_json: bool = False
+    #: first halves of surrogate pairs at the end of what has come; by their field, or the place of their tool call
+    halves: dict[str | int, str] = field(default_factory=dict)
     #: the tool whose arguments are the answer's text; what else the model says is no part of it
     answer_tool: str | None = None
     #: the first tool call is the only one
     one_call: bool = False
 
     def say(self, text: str) -> Delta:
+        text = self._joined("text", text)
         self.text.append(text)
         return Delta(text=text)
 
     def think(self, reasoning: str) -> Delta:
+        reasoning = self._joined("reasoning", reasoning)
         self.reasoning.append(reasoning)
         return Delta(reasoning=reasoning)
 
+    def refuse(self, refusal: str) -> Delta:
+        refusal = self._joined("refusal", refusal)
+        self.refusal.append(refusal)
+        return Delta(refusal=refusal)
+
     def call(self, index: int, call_id: str, name: str, arguments: str = "") -> Delta:
-        """A tool call begins at wire index `index`; one that stood there before is over."""
+        """A tool call begins at wire index `index`; one that stood there before is over.
+
+        It gets an id of its own where the server gives it none, or one that another call of the answer has.
+        """
         place = self.places[index] = len(self.tools)
-        self.tools.append(_Tool(call_id, name, [arguments]))
+        given = {call_id} if call_id else set()
+        call_id, name = surrogates.whole(call_id), surrogates.whole(name)
+        if not call_id.strip() or any(call_id == tool.id for tool in self.tools):
+            call_id = f"call_{uuid.uuid4().hex[:24]}"
+        arguments = self._joined(place, arguments)
+        self.tools.append(Tool(call_id, name, index, [arguments], given))
         return Delta(tool_index=place, tool_id=call_id, tool_name=name, tool_arguments=arguments)
 
     def call_more(self, index: int, arguments: str) -> Delta | None:
         """More arguments for the tool call at wire index `index`; None where none has begun there."""
         place = self.places.get(index)
-        if place is None:
-            return None
+        return None if place is None else self.more(place, arguments)
+
+    def more(self, place: int, arguments: str) -> Delta | None:
+        """More arguments for the tool call at this place; None where there is nothing to tell yet."""
+        arguments = self._joined(place, arguments)
         self.tools[place].arguments.append(arguments)
-        return Delta(tool_index=place, tool_arguments=arguments)
+        return Delta(tool_index=place, tool_arguments=arguments) if arguments else None
+
+    def end(self) -> Iterator[Delta]:
+        """Nothing more comes: what was held back, and the arguments of calls that got none."""
+        halves, self.halves = self.halves, {}
+        for place in halves:
+            if place == "text":
+                yield self.say("\ufffd")
+            elif place == "reasoning":
+                yield self.think("\ufffd")
+            elif place == "refusal":
+                yield self.refuse("\ufffd")
+            elif isinstance(place, int) and (more := self.more(place, "\ufffd")):
+                yield more
+        for number, tool in enumerate(self.tools):
+            if not "".join(tool.arguments).strip() and (more := self.more(number, "{}")):
+                yield more
+
+    def _joined(self, place: str | int, piece: str) -> str:
+        """The piece, behind the half that the one before it ended with, without the half that it ends with itself."""
+        if piece.isascii() and not self.halves:
+            return piece
+        held = self.halves.pop(place, "") if piece else ""
+        piece, half = surrogates.split(held + piece)
+        if half:
+            self.halves[place] = half
+        return surrogates.whole(piece)
 
     @property
     def hides(self) -> bool:
@@ -73,8 +154,9 @@ class Draft:
         """What a reader gets of a piece; None: nothing."""
         if self.answer_tool is not None:
             answers = delta.tool_index is not None and delta.tool_index == self._answer_place()
-            seen = Delta(text=delta.tool_arguments if answers else "", reasoning=delta.reasoning)
-            return seen if seen.text or seen.reasoning else None
+            text = delta.tool_arguments if answers else ""
+            seen = Delta(text=text, reasoning=delta.reasoning, refusal=delta.refusal)
+            return seen if seen.words or seen.reasoning else None
         return None if self.one_call and delta.tool_index else delta
 
     def answer_text(self) -> str:
@@ -90,7 +172,9 @@ class Draft:
         """Raise ContentFiltered or UnusableAnswer where a complete draft holds nothing a caller can use."""
         if self.broken is not None:
             raise UnusableAnswer(f"the provider broke off: {self.broken}", provider_code=self.broken)
-        if self.tool_calls() or self.answer_text().strip():
+        if self.tool_calls() or self.answer_text().strip() or self.refusal:
+            return
+        if self.may_be_empty and self.finish is Finish.STOP and not self.asks_for_json:
             return
         raise self._empty()
 
@@ -127,7 +211,7 @@ class Draft:
             return self.usage
         reasoning = _tokens(self.reasoning)
         arguments = (part for tool in self.tools for part in tool.arguments)
-        completion = _tokens(self.text) + _tokens(arguments) + reasoning
+        completion = _tokens(self.text) + _tokens(self.refusal) + _tokens(arguments) + reasoning
         prompt = _tokens(_written(request))
         return Usage(prompt=prompt, completion=completion, reasoning=reasoning, estimated=True)
 

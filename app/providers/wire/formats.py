@@ -28,7 +28,8 @@ class Wire(Protocol):
         """Where the provider lists its models, as many as it gives at once."""
 
     def read_answer(self, data: bytes, draft: Draft, /) -> None:
-        """A whole answer into the draft. Raises UnusableAnswer or ContentFiltered, nothing else, for any bytes."""
+        """A whole answer into the draft. Raises UnusableAnswer, ContentFiltered or what an error inside means,
+        nothing else, for any bytes."""
 
     def read_event(self, event: Event, draft: Draft, /) -> Iterable[Delta]:
         """One event of a stream into the draft, and what a reader wants to know of it; raises as read_answer."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
@@ -12,9 +11,9 @@ from pydantic import ConfigDict, TypeAdapter
 from pydantic.alias_generators import to_camel
 
 from app.errors import BadKey, ContentFiltered, ModelUnknown, OutOfCredit, ProviderError
-from app.providers.base import ChatRequest, Delta, Endpoint, Finish, Message, Usage
+from app.providers.base import ChatRequest, Delta, Endpoint, Message, Usage
 from app.providers.http.sse import Event
-from app.providers.wire import content, gemini_settings
+from app.providers.wire import content, finishes, gemini_settings
 from app.providers.wire.content import Image, Outgoing
 from app.providers.wire.draft import Draft
 from app.providers.wire.lenient import Count, Maybe, Reply, error_inside, reply
@@ -24,22 +23,7 @@ from app.providers.wire.problem import Problem, by_status
 #: https://ai.google.dev/gemini-api/docs/thought-signatures
 NO_SIGNATURE = "skip_thought_signature_validator"
 
-FINISH = {
-    "STOP": Finish.STOP,
-    "MAX_TOKENS": Finish.LENGTH,
-    "SAFETY": Finish.FILTER,
-    "RECITATION": Finish.FILTER,
-    "LANGUAGE": Finish.FILTER,
-    "BLOCKLIST": Finish.FILTER,
-    "PROHIBITED_CONTENT": Finish.FILTER,
-    "SPII": Finish.FILTER,
-    "IMAGE_SAFETY": Finish.FILTER,
-    "IMAGE_PROHIBITED_CONTENT": Finish.FILTER,
-    "IMAGE_RECITATION": Finish.FILTER,
-    "ESCALATION": Finish.FILTER,
-    "MODEL_ARMOR": Finish.FILTER,
-    "CONTINUATION": Finish.LENGTH,
-}
+FINISH = finishes.GEMINI
 #: the model produced something that is no answer
 BROKEN = {
     "OTHER",
@@ -204,7 +188,7 @@ def _read(data: bytes, draft: Draft) -> Iterator[Delta]:
     read = reply(_BODY, data)
     for body in read if isinstance(read, list) else (read,):
         if body.error:
-            raise error_inside(data)
+            raise error_inside(data, error_class)
         yield from _body(body, draft)
 
 
@@ -231,14 +215,14 @@ def _said(part: _Part, draft: Draft) -> Iterator[Delta]:
     function = part.function_call
     if function is not None and function.name:
         written = json.dumps(function.args or {}, ensure_ascii=False)
-        yield draft.call(len(draft.tools), function.id or f"call_{uuid.uuid4().hex[:24]}", function.name, written)
+        yield draft.call(len(draft.tools), function.id or "", function.name, written)
 
 
 def _finish(reason: str, draft: Draft) -> None:
     """Older models name a reason in every event, so it allows the stream to end and does not end it."""
     draft.complete = True
-    draft.broken = reason if reason in BROKEN else None
-    draft.finish = FINISH.get(reason, Finish.STOP)
+    draft.broken = reason if finishes.is_one(reason, BROKEN) else None
+    draft.finish = finishes.finish_of(reason)
 
 
 def _usage(usage: _Usage) -> Usage | None:

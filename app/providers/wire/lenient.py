@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, TypeAdapter, ValidationError
 from pydantic_core import CoreSchema, core_schema
 
-from app.errors import UnusableAnswer
-from app.providers.wire import problem
+from app.errors import ProviderError, UnusableAnswer
+from app.providers.wire import problem, surrogates
+from app.providers.wire.problem import Problem
 
 T = TypeVar("T")
 
@@ -35,10 +38,20 @@ def reply(kind: TypeAdapter[T], data: bytes) -> T:
     try:
         return kind.validate_json(data)
     except ValidationError:
+        pass
+    # one reason may be half a surrogate pair: joined with its other half, or replaced, where the draft is written
+    try:
+        read = kind.validate_json(surrogates.marked(data))
+    except ValidationError:
         raise UnusableAnswer("the answer is not the JSON it should be") from None
+    restored: T = surrogates.unmarked(read)
+    return restored
 
 
-def error_inside(data: bytes) -> UnusableAnswer:
-    """An error that came with HTTP 200."""
+def error_inside(data: bytes, error_class: Callable[[int, Problem], type[ProviderError]]) -> ProviderError:
+    """An error that came with HTTP 200. One that names a status means what that would mean (OpenRouter, Gemini)."""
     found = problem.read(data)
+    if found.status is not None:
+        kind = error_class(found.status, found)
+        return problem.raised(kind, found.status, found, {}, datetime.now(UTC))
     return UnusableAnswer(f"error inside an answer: {found.message}", provider_code=found.code)

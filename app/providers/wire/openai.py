@@ -6,30 +6,33 @@ https://platform.openai.com/docs/api-reference/chat · https://api-docs.deepseek
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from app.domain.catalog import SchemaBy
-from app.errors import BadKey, ContentFiltered, ContextTooLong, ModelUnknown, OutOfCredit, Overloaded, ProviderError
-from app.providers.base import ChatRequest, Delta, Endpoint, Finish, Message, Usage
+from app.errors import (
+    BadKey,
+    BadRequest,
+    ContentFiltered,
+    ContextTooLong,
+    ModelUnknown,
+    OutOfCredit,
+    Overloaded,
+    ProviderError,
+)
+from app.providers.base import ChatRequest, Delta, Endpoint, Message, Usage
 from app.providers.http.sse import Event
-from app.providers.wire import content, openai_settings
+from app.providers.wire import content, finishes, openai_settings
 from app.providers.wire.content import Outgoing
 from app.providers.wire.draft import Draft
 from app.providers.wire.lenient import Count, Maybe, Reply, error_inside, reply
-from app.providers.wire.problem import Meanings, Problem, by_status
+from app.providers.wire.openai_calls import call_piece
+from app.providers.wire.problem import TOO_LONG_TEXT, Meanings, Problem, by_status
 
-FINISH = {
-    "stop": Finish.STOP,
-    "length": Finish.LENGTH,
-    "model_length": Finish.LENGTH,  # Mistral
-    "tool_calls": Finish.TOOL,
-    "function_call": Finish.TOOL,
-    "content_filter": Finish.FILTER,
-    "sensitive": Finish.FILTER,  # Zhipu
-}
+FINISH = finishes.OPENAI
 #: the answer is not whole: DeepSeek out of machines, Mistral and OpenRouter at an error, vLLM and SGLang when stopped
 BROKEN = {"insufficient_system_resource", "error", "abort", "network_error"}
 
@@ -38,7 +41,7 @@ NAMED: Meanings = {
     OutOfCredit: ("insufficient_quota", "insufficient_balance", "billing_hard_limit_reached", "billing_not_active"),
     ModelUnknown: ("model_not_found", "invalid_model", "model_decommissioned"),  # OpenAI, Mistral, Groq
     BadKey: ("invalid_api_key", "account_deactivated"),
-    ContextTooLong: ("context_length_exceeded", "string_above_max_length"),
+    ContextTooLong: ("context_length_exceeded",),
     ContentFiltered: ("content_filter", "content_policy_violation", "invalid_prompt", "moderation_blocked"),
     Overloaded: ("engine_overloaded", "engine_overloaded_error"),
 }
@@ -47,6 +50,8 @@ SAID: Meanings = {
     ContentFiltered: ("content exists risk",),  # DeepSeek
     ModelUnknown: ("model not exist", "is not a valid model id"),  # DeepSeek and OpenRouter, with status 400
 }
+#: `param` of an error about the text of a message
+MESSAGE_TEXT = re.compile(r"messages(\[\d+\]|\.\d+)?\.content((\[\d+\]|\.\d+)(\.text)?)?")
 
 
 def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) -> Outgoing:
@@ -137,6 +142,7 @@ class _Choice(Reply):
     message: Maybe[_Said] = None
     delta: Maybe[_Said] = None
     finish_reason: Maybe[str] = None
+    error: Any = None  # OpenRouter
     usage: Maybe[_Usage] = None  # Moonshot, in the last piece of a stream
 
 
@@ -153,7 +159,7 @@ _BODY = TypeAdapter(_Body)
 
 
 def read_answer(data: bytes, draft: Draft) -> None:
-    for _ in _read(data, draft):
+    for _ in _read(data, draft, streamed=False):
         pass
 
 
@@ -162,14 +168,14 @@ def read_event(event: Event, draft: Draft) -> Iterable[Delta]:
         draft.done = draft.complete = True
         return ()
     if event.name == b"error":  # whatever its shape
-        raise error_inside(event.data)
-    return _read(event.data, draft)
+        raise error_inside(event.data, error_class)
+    return _read(event.data, draft, streamed=True)
 
 
-def _read(data: bytes, draft: Draft) -> Iterator[Delta]:
+def _read(data: bytes, draft: Draft, *, streamed: bool) -> Iterator[Delta]:
     body = reply(_BODY, data)
     if body.error or body.object == "error":  # the latter: vLLM
-        raise error_inside(data)
+        raise error_inside(data, error_class)
     draft.model = body.model or draft.model
     draft.id = body.id or draft.id
     if body.usage is not None:
@@ -177,16 +183,19 @@ def _read(data: bytes, draft: Draft) -> Iterator[Delta]:
     for choice in body.choices or ():
         if choice.index:  # only the first of several answers
             continue
-        said = choice.message or choice.delta
+        if choice.error:
+            raise error_inside(json.dumps({"error": choice.error}).encode(), error_class)
+        # Perplexity sends both in a stream: the piece, and the message as far as it has come
+        said = choice.delta or choice.message if streamed else choice.message or choice.delta
         if said is not None:
-            yield from _said(said, draft)
+            yield from _said(said, draft, streamed=streamed)
         if choice.usage is not None:
             draft.usage = _usage(choice.usage) or draft.usage
         if choice.finish_reason:
             _finish(choice.finish_reason, draft)
 
 
-def _said(said: _Said, draft: Draft) -> Iterator[Delta]:
+def _said(said: _Said, draft: Draft, *, streamed: bool) -> Iterator[Delta]:
     if thought := said.reasoning_content or said.reasoning:
         yield draft.think(thought)
     if isinstance(said.content, str):
@@ -195,12 +204,31 @@ def _said(said: _Said, draft: Draft) -> Iterator[Delta]:
     else:
         yield from _parts(said.content or [], draft)
     if said.refusal:
-        draft.finish = Finish.FILTER
-        yield draft.say(said.refusal)
-    for position, call in enumerate(said.tool_calls or ()):
-        yield from _call(call, position, draft)
-    if said.function_call is not None:
-        yield from _call(_Call(function=said.function_call), 0, draft)
+        yield draft.refuse(said.refusal)
+    calls = said.tool_calls or []
+    if said.function_call is not None and not calls:
+        calls = [_Call(function=said.function_call)]
+    for position, call in enumerate(calls):
+        name = (call.function and call.function.name) or ""
+        arguments = _text(call.function.arguments if call.function else None)
+        if streamed:
+            index = _index(call, position, len(calls), draft)
+            yield from call_piece(index, call.id or "", name, arguments, draft)
+        elif name:  # each is a whole one, whatever index it says
+            yield draft.call(position, call.id or "", name, arguments)
+
+
+def _index(call: _Call, position: int, calls: int, draft: Draft) -> int:
+    """Where on the wire a piece of a call belongs; some servers do not say."""
+    if call.index is not None:
+        return call.index
+    tools = draft.tools
+    if call.id and (known := next((tool for tool in reversed(tools) if call.id in tool.ids), None)):
+        return known.index
+    named = call.function is not None and call.function.name
+    if calls == 1 or (not named and position not in draft.places):
+        return tools[-1].index if tools else 0
+    return position
 
 
 def _parts(parts: list[dict[str, Any]], draft: Draft) -> Iterator[Delta]:
@@ -208,33 +236,26 @@ def _parts(parts: list[dict[str, Any]], draft: Draft) -> Iterator[Delta]:
     for part in parts:
         if isinstance(part.get("text"), str):
             yield draft.say(part["text"])
+        if isinstance(part.get("refusal"), str):
+            yield draft.refuse(part["refusal"])
         for thought in part.get("thinking") or () if isinstance(part.get("thinking"), list) else ():
             if isinstance(thought, dict) and isinstance(thought.get("text"), str):
                 yield draft.think(thought["text"])
 
 
-def _call(call: _Call, position: int, draft: Draft) -> Iterator[Delta]:
-    index = position if call.index is None else call.index
-    name = call.function.name if call.function else None
-    arguments = _text(call.function.arguments if call.function else None)
-    place = draft.places.get(index)
-    # some servers give every call index 0, or repeat the id with each piece
-    begins = place is None or (call.id and name and call.id != draft.tools[place].id)
-    if begins and name:
-        yield draft.call(index, call.id or f"call_{len(draft.tools)}", name, arguments)
-    elif arguments and (more := draft.call_more(index, arguments)):
-        yield more
-
-
 def _text(arguments: str | dict[str, Any] | None) -> str:
-    return json.dumps(arguments) if isinstance(arguments, dict) else arguments or ""
+    return json.dumps(arguments, ensure_ascii=False) if isinstance(arguments, dict) else arguments or ""
 
 
 def _finish(reason: str, draft: Draft) -> None:
-    if reason in BROKEN:
+    finish = finishes.finish_of(reason)
+    if finish is None:
+        return
+    draft.complete = True  # not all send [DONE]
+    if finishes.is_one(reason, BROKEN):
         draft.broken = reason
-    elif draft.finish is not Finish.FILTER:  # a refusal stays one, whatever the reason says
-        draft.finish = FINISH.get(reason, Finish.STOP)
+    else:
+        draft.finish = finish
 
 
 def _usage(usage: _Usage) -> Usage | None:
@@ -252,6 +273,8 @@ def _usage(usage: _Usage) -> Usage | None:
 def error_class(status: int, problem: Problem) -> type[ProviderError]:
     if kind := problem.meaning(NAMED, SAID):
         return kind
+    if problem.named(TOO_LONG_TEXT):
+        return ContextTooLong if MESSAGE_TEXT.fullmatch(problem.param or "") else BadRequest
     if status == 403 and problem.says("flagged"):  # OpenRouter's moderation
         return ContentFiltered
     if status == 429 and problem.says("currently overloaded"):

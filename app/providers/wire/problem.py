@@ -26,9 +26,12 @@ from app.errors import (
     RateLimited,
     ServerError,
 )
+from app.providers.wire import surrogates
 
 #: characters of a provider's message that are kept
 MESSAGE = 1000
+#: … and of the name of a field
+PARAM = 200
 #: s; whoever asks for longer is asked again tomorrow: a wrong unit must not shut a provider out for years
 LONGEST_DELAY_S = 86_400.0
 
@@ -56,6 +59,9 @@ TOO_LONG = re.compile(
 )
 
 
+#: OpenAI's name for any text beyond its limit: of a message, but of an id or a name as well
+TOO_LONG_TEXT = "string_above_max_length"
+
 #: what names or phrases mean
 Meanings = Mapping[type[ProviderError], tuple[str, ...]]
 
@@ -69,6 +75,10 @@ class Problem:
     names: tuple[str, ...] = ()
     #: the delay the body asks for before the next try
     retry_after_s: float | None = None
+    #: the HTTP status that the body itself names as its code
+    status: int | None = None
+    #: the field of the request that is at fault, as the provider names it
+    param: str | None = None
 
     @property
     def code(self) -> str | None:
@@ -90,7 +100,7 @@ class Problem:
 def read(body: bytes) -> Problem:
     """Any bytes. Knows {"error": {…}}, {"error": "…"}, [{"error": …}], {"detail": …}, {"message": …}, text."""
     try:
-        document = from_json(body)
+        document = _json(body)
     except ValueError:
         return Problem(_plain_text(body))
     if isinstance(document, list) and document:
@@ -107,7 +117,34 @@ def read(body: bytes) -> Problem:
         message=str(message)[:MESSAGE],
         names=tuple(name for name in names if isinstance(name, str) and name),
         retry_after_s=_delay_in(details, str(message)),
+        status=_status(error.get("code")),
+        param=_param(error.get("param")),
     )
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return from_json(body)
+    except ValueError:  # perhaps half a surrogate pair in the message
+        marked = from_json(surrogates.marked(body))
+    return _whole(surrogates.unmarked(marked))
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, str):
+        return surrogates.whole(value)
+    if isinstance(value, list):
+        return [_whole(each) for each in value]
+    return {_whole(key): _whole(each) for key, each in value.items()} if isinstance(value, dict) else value
+
+
+def _status(code: object) -> int | None:
+    number = int(code) if isinstance(code, str) and re.fullmatch("[45][0-9][0-9]", code) else code
+    return number if type(number) is int and 400 <= number < 600 else None
+
+
+def _param(value: object) -> str | None:
+    return value[:PARAM] if isinstance(value, str) and value else None
 
 
 def by_status(status: int, problem: Problem) -> type[ProviderError]:
@@ -123,12 +160,17 @@ def raised(
 ) -> ProviderError:
     """The error to raise. `now`, aware, is what a Retry-After date is measured from."""
     hint = f" (to {headers.get('location')}; base_url is wrong?)" if 300 <= status < 400 else ""
-    return kind(
+    error = kind(
         problem.message or f"the provider answered HTTP {status}{hint}",
         status_code=status,
         retry_after_s=retry_after_s(headers, problem, now),
         provider_code=problem.code,
     )
+    if kind is BadRequest and problem.param is not None and problem.named(TOO_LONG_TEXT):
+        error.field = problem.param
+        if problem.param not in error.message:
+            error.args = (f"{problem.param}: {error.message}",)
+    return error
 
 
 def retry_after_s(headers: Mapping[str, str], problem: Problem, now: datetime) -> float | None:
