@@ -142,10 +142,14 @@ class AnswerStream:
         exchange = self._exchange
         try:
             ends_s = exchange.call.started_s + exchange.call.timeout_ms / 1000
+            away_s = 0.0
             for delta in exchange.deltas():
+                handed_s = perf_counter()
                 yield delta
-                if perf_counter() > ends_s:
-                    exchange.call.check_reader()
+                back_s = perf_counter()
+                away_s += back_s - handed_s
+                if back_s > ends_s:
+                    exchange.call.check_reader(away_s)
             self._answer = exchange.answer()
         except ProviderError as error:
             exchange.blame(error)

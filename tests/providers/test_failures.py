@@ -233,6 +233,15 @@ def test_reader_who_is_too_slow_is_not_the_providers_fault(client: Client, serve
         next(deltas)
 
 
+def test_reader_who_was_inside_for_a_moment_does_not_excuse_a_provider_that_drips() -> None:
+    call = Call(timeout_ms=100)
+    wait_until(lambda: call.left_s < 0)
+
+    call.check_reader(away_s=0.005)
+    with pytest.raises(LocalFailure):
+        call.check_reader(away_s=0.05)
+
+
 def test_closed_stream_stops_the_call(client: Client, server: Server) -> None:
     server.deserted.clear()
     server.answer = lambda _: streams(server, first=[SAID], then=SAID)
