@@ -45,8 +45,8 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
-    """One target on a route; not called where its error is Unsupported."""
+class AttemptResult:
+    """How the attempt at one target of a route ended; not called where its error is Unsupported."""
 
     target: Target
     success: bool
@@ -54,7 +54,7 @@ class Attempt:
     error: ProviderError | None = None
 
 
-def attempt_json(attempt: Attempt) -> dict[str, Any]:
+def attempt_json(attempt: AttemptResult) -> dict[str, Any]:
     """An attempt as the API shows it."""
     shown: dict[str, Any] = {
         "provider": attempt.target.provider,
@@ -86,7 +86,7 @@ class Reply:
     target: Target
     task_type: TaskType
     explored: bool
-    attempts: tuple[Attempt, ...]
+    attempts: tuple[AttemptResult, ...]
     #: whole request, all attempts
     latency_ms: float
     cost_usd: float | None

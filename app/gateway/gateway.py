@@ -9,7 +9,7 @@ import random
 from datetime import datetime
 from typing import Self
 
-from app.domain.catalog import Target, TaskType
+from app.domain.catalog import TaskType
 from app.domain.config.runtime_config import RuntimeConfig
 from app.domain.routing import router
 from app.domain.routing.ranking import Plan
@@ -17,17 +17,14 @@ from app.domain.routing.router import Route
 from app.errors import InvalidRequest, NoTarget, ProviderError, UnknownModel
 from app.evidence.recorder import Recorder
 from app.evidence.request_log import Limit
+from app.gateway.attempt import Attempt, R, Send, begin, complete
 from app.gateway.breakers import Breakers
-from app.gateway.calls import Attempt as Attempt
-from app.gateway.calls import Begun
-from app.gateway.calls import Call as Call
-from app.gateway.calls import Reply as Reply
+from app.gateway.calls import Begun, Call, Reply
 from app.gateway.hedging import Hedging
 from app.gateway.metrics import Metrics
-from app.gateway.request import Trip
+from app.gateway.request import Request
 from app.live import live_config
-from app.providers.base import Answer, Delta, Timing
-from app.providers.http.clock import CancelToken
+from app.providers.base import Delta, Timing
 from app.services import Services
 
 
@@ -59,55 +56,29 @@ class Gateway:
         Raises NoTarget, InvalidRequest, the provider's own error where another target would fare no better, and
         AllAttemptsFailed (whose message says why, target by target) else.
         """
-        trip = self._depart(call, stream=False)
-        if self.hedging is not None and (hedged := self.hedging.first(trip, self._complete)) is not None:
-            return trip.answered(*hedged)
-        for target in trip.targets():
-            try:
-                answer = self._complete(trip, target)
-            except ProviderError as failure:
-                trip.failed(target, failure)
-            else:
-                return trip.answered(target, answer)
-        raise trip.lost()
+        request = self._route(call, stream=False)
+        attempt = self._serve(request, complete)
+        return request.answered(attempt, attempt.result)
 
     def stream(self, call: Call) -> ReplyStream:
         """The same, as it comes: returns with the first token, until which a failure falls over unseen.
 
         Raises as `chat` does. After the first token, reading raises the ProviderError that ended the stream.
         """
-        trip = self._depart(call, stream=True)
-        if self.hedging is not None and (hedged := self.hedging.first(trip, self._begin)) is not None:
-            return ReplyStream(trip, *hedged)
-        for target in trip.targets():
-            try:
-                begun = self._begin(trip, target)
-            except ProviderError as failure:
-                trip.failed(target, failure)
-            else:
-                return ReplyStream(trip, target, begun)
-        raise trip.lost()
+        request = self._route(call, stream=True)
+        return ReplyStream(request, self._serve(request, begin))
 
-    def _complete(self, trip: Trip, target: Target, cancel: CancelToken | None = None) -> Answer:
-        return self.services.client.complete(
-            trip.endpoint(target),
-            target.model,
-            trip.request(target),
-            timeout_ms=trip.time_left_ms(target),
-            cancel=cancel,
+    def _route(self, call: Call, *, stream: bool) -> Request:
+        """Choose the route: the drawn one, or the one the request names."""
+        services, config, now = self.services, self.services.config.value, live_config.utc_now()
+        plan = self.plan(call.segment, now, call.task_type)
+        route = router.route(plan, self._rng, now) if call.provider is None else self._pinned(call, plan, config)
+        if not route.order:
+            reasons = "; ".join(f"{name}: {why}" for name, why in services.left_out(config).items())
+            raise NoTarget(f"no provider can answer ({reasons})")
+        return Request(
+            services, call, config, plan, route, stream, self.recorder, self.breakers, self.metrics, self._log_limit
         )
-
-    def _begin(self, trip: Trip, target: Target, cancel: CancelToken | None = None) -> Begun:
-        upstream = self.services.client.stream(
-            trip.endpoint(target),
-            target.model,
-            trip.request(target),
-            timeout_ms=trip.time_left_ms(target),
-            first_token_ms=self.services.policy.gateway.first_token_ms,
-            cancel=cancel,
-        )
-        deltas = iter(upstream)
-        return Begun(upstream, next(deltas, Delta()), deltas)
 
     def plan(self, segment: str | None, now: datetime, task: TaskType = TaskType.DEFAULT) -> Plan:
         """The ranking of all targets; computed anew when config, evidence or breakers changed, else once a second."""
@@ -130,18 +101,6 @@ class Gateway:
             )
         return plans[segment, task]
 
-    def _depart(self, call: Call, *, stream: bool) -> Trip:
-        """Choose the route: the drawn one, or the one the request names."""
-        services, config, now = self.services, self.services.config.value, live_config.utc_now()
-        plan = self.plan(call.segment, now, call.task_type)
-        route = router.route(plan, self._rng, now) if call.provider is None else self._pinned(call, plan, config)
-        if not route.order:
-            reasons = "; ".join(f"{name}: {why}" for name, why in services.left_out(config).items())
-            raise NoTarget(f"no provider can answer ({reasons})")
-        return Trip(
-            services, call, config, plan, route, stream, self.recorder, self.breakers, self.metrics, self._log_limit
-        )
-
     def _pinned(self, call: Call, plan: Plan, config: RuntimeConfig) -> Route:
         provider = call.provider
         if provider not in {p.name for p in self.services.providers}:
@@ -157,6 +116,19 @@ class Gateway:
             raise UnknownModel(f"{provider} has no model {call.model!r} here; it has: {known}", field="model")
         return Route(order=order, explored=False, propensity=1.0, reason=f"the request names {call.asked}")
 
+    def _serve(self, request: Request, send: Send[R]) -> Attempt[R]:
+        """Call, and fall over: two at once where that is due, else one after the other. The attempt that won."""
+        if self.hedging is not None and (winner := self.hedging.first(request, send)) is not None:
+            return winner
+        for attempt in request.next_attempts(send):
+            try:
+                attempt.run()
+            except ProviderError as failure:
+                request.failed(attempt, failure)
+            else:
+                return attempt
+        raise request.exhausted()
+
 
 class ReplyStream:
     """Iterate over it for the Deltas; then `reply` is what Gateway.chat would have given.
@@ -164,21 +136,29 @@ class ReplyStream:
     `close` stops the call where it is: to be called in any case, harmless at the end.
     """
 
-    def __init__(self, trip: Trip, target: Target, begun: Begun) -> None:
-        self.target = target
+    __slots__ = (
+        *("attempts", "dropped", "reply", "request_id", "target"),
+        *("_attempt", "_began_ms", "_characters", "_deltas", "_first", "_over", "_request", "_upstream"),
+    )
+
+    def __init__(self, request: Request, attempt: Attempt[Begun]) -> None:
+        begun = attempt.result
+        self.target = attempt.target
         #: the failed ones beside this
-        self.attempts = tuple(trip.attempts)
-        self.request_id = trip.call.request_id
+        self.attempts = request.results()
+        self.request_id = request.call.request_id
         #: parameters that the target has not, and that were not sent
         self.dropped = begun.upstream.dropped
         #: set when the stream has been read to its end
         self.reply: Reply | None = None
-        self._trip = trip
+        self._request = request
+        self._attempt = attempt
+        del attempt.result  # handed over: the first token is not kept beyond its reading
         self._upstream = begun.upstream
         self._deltas = begun.deltas
         self._first: Delta | None = begun.first
-        self._began_ms = trip.elapsed_ms()
-        trip.metrics.began(target.provider, self._began_ms)
+        self._began_ms = request.elapsed_ms()
+        request.metrics.began(attempt.target.provider, self._began_ms)
         self._characters = 0
         self._over = False
 
@@ -199,11 +179,11 @@ class ReplyStream:
             return next(self._deltas)
         except StopIteration:
             self._over = True
-            self.reply = self._trip.answered(self.target, self._upstream.answer)
+            self.reply = self._request.answered(self._attempt, self._upstream.answer)
             raise
         except ProviderError as failure:
             self._over = True
-            self._trip.broke(self.target, failure, self._trip.used(self.target, self._characters))
+            self._request.cut(self._attempt, failure, self._characters)
             raise
 
     def close(self) -> None:
@@ -211,5 +191,5 @@ class ReplyStream:
             return
         self._over = True
         self._upstream.close()
-        timing = Timing(connect_ms=0.0, first_token_ms=self._began_ms, total_ms=self._trip.elapsed_ms())
-        self._trip.abandoned(self.target, self._trip.used(self.target, self._characters), timing)
+        timing = Timing(connect_ms=0.0, first_token_ms=self._began_ms, total_ms=self._request.elapsed_ms())
+        self._request.abandoned(self._attempt, self._characters, timing)

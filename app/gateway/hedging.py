@@ -8,67 +8,21 @@ Only the first call of a request is hedged, and never one that explores: it is m
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Generic, TypeVar
-
-import structlog
+from typing import Any
 
 from app.domain.catalog import Target
 from app.domain.policy import GatewayPolicy
 from app.domain.routing.latency_quantile import Share, Tail
 from app.errors import ProviderError
-from app.gateway.calls import Begun
+from app.gateway.attempt import Attempt, R, Send
 from app.gateway.metrics import Metrics
-from app.gateway.request import Trip
-from app.providers.base import Answer, Usage
-from app.providers.http.clock import CancelToken
-
-log = structlog.get_logger()
+from app.gateway.request import Request
 
 #: calls at once that run in a thread of hedging; with all of them busy requests are called as without it
 THREADS = 512
-
-R = TypeVar("R", Answer, Begun)
-Caller = Callable[[Trip, Target, CancelToken | None], R]
-
-
-@dataclass(eq=False, slots=True)
-class _Leg(Generic[R]):
-    """One of two calls at once."""
-
-    target: Target
-    cancel: CancelToken
-    future: Future[R]
-    started_s: float = field(default_factory=time.perf_counter)
-
-    def elapsed_ms(self) -> float:
-        return (time.perf_counter() - self.started_s) * 1000
-
-    def used(self) -> Usage | None:
-        """Known where a plain answer came all the same."""
-        if not self.future.done() or self.future.exception() is not None:
-            return None
-        result = self.future.result()
-        return result.usage if isinstance(result, Answer) else None
-
-    def drop(self) -> None:
-        """Stop it where it is; its thread closes the connection."""
-        self.cancel.cancel()
-        self.future.add_done_callback(_unwanted)
-
-
-def _unwanted(ended: Future[R]) -> None:
-    error = ended.exception()
-    if error is None:
-        result = ended.result()
-        if isinstance(result, Begun):
-            result.upstream.close()
-    elif not isinstance(error, ProviderError):
-        log.error("a call that nobody waited for broke", exc_info=error)
 
 
 class Hedging:
@@ -92,120 +46,121 @@ class Hedging:
         with self._lock:
             self._tails.setdefault((target, stream), Tail(self._least)).note(took_ms)
 
-    def first(self, trip: Trip, call: Caller[R]) -> tuple[Target, R] | None:
-        """The first call of a request, and a second beside it where that is due: who answered, and what.
+    def first(self, request: Request, send: Send[R]) -> Attempt[R] | None:
+        """The first attempt of a request, and a second beside it where that is due: the one that won.
 
-        None where nobody did: the failures are counted, and the trip goes on to its next target. Raises what
-        Trip.failed raises.
+        None where neither did: the failures are counted, and the request goes on to its next target. Raises what
+        Request.failed raises.
         """
-        target = next(trip.targets(), None)
-        if target is None:
+        attempt = next(request.next_attempts(send), None)
+        if attempt is None:
             return None
-        patience_ms = self._patience_ms(trip, target)
+        patience_ms = self._patience_ms(request, attempt.target)
         if patience_ms is None or not self._places.acquire(blocking=False):
-            won = _alone(trip, target, call)
+            winner = _alone(request, attempt)
         else:
-            won = self._race(trip, self._start(trip, target, call), call, patience_ms)
-        if won is not None and won[0] == target:
-            self.note(target, trip.elapsed_ms(), stream=trip.stream)
-        return won
+            self._start(attempt)
+            winner = self._race(request, attempt, send, patience_ms)
+        if winner is attempt:
+            self.note(attempt.target, request.elapsed_ms(), stream=request.stream)
+        return winner
 
-    def _patience_ms(self, trip: Trip, target: Target) -> float | None:
+    def _patience_ms(self, request: Request, target: Target) -> float | None:
         """How long to wait for the target alone; None: for as long as it takes."""
         with self._lock:
             affordable = self._share.count()
-            tail = self._tails.get((target, trip.stream))
-            if tail is None or not affordable or trip.route.explored or len(trip.route.order) < 2:
+            tail = self._tails.get((target, request.stream))
+            if tail is None or not affordable or request.route.explored or len(request.route.order) < 2:
                 return None
             return tail.p95()
 
-    def _race(self, trip: Trip, leg: _Leg[R], call: Caller[R], patience_ms: float) -> tuple[Target, R] | None:
-        running = [leg]
-        with _dropped_at_last(running):
-            wait([leg.future], timeout=max(0.0, patience_ms - trip.elapsed_ms()) / 1000)
-            second = None if leg.future.done() else self._second(trip, call)
+    def _race(self, request: Request, first: Attempt[R], send: Send[R], patience_ms: float) -> Attempt[R] | None:
+        running = [first]
+        with _cancelled_at_last(running):
+            wait([first.future], timeout=max(0.0, patience_ms - request.elapsed_ms()) / 1000)
+            second = None if first.future.done() else self._second(request, send)
             if second is None:
-                return _first_success(trip, running)
+                return _first_success(request, running)
             running.append(second)
-            won = None
+            winner = None
             try:
-                won = _first_success(trip, running)
+                winner = _first_success(request, running)
             finally:
-                self._metrics.hedge(won=won is not None and won[0] == second.target)
-            if won is not None and won[0] == second.target:
+                self._metrics.hedge(won=winner is second)
+            if winner is second:
                 # it took longer, how much is not known: at its place above the p95, that is all the p95 has to know
-                self.note(leg.target, leg.elapsed_ms(), stream=trip.stream)
-            return won
+                self.note(first.target, first.elapsed_ms(), stream=request.stream)
+            return winner
 
-    def _second(self, trip: Trip, call: Caller[R]) -> _Leg[R] | None:
-        """Where the share allows one and there is somebody to ask."""
+    def _second(self, request: Request, send: Send[R]) -> Attempt[R] | None:
+        """Started where the share allows one and there is somebody to ask."""
         if not self._places.acquire(blocking=False):
             return None
         with self._lock:
             allowed = self._share.take()
-        if allowed and (target := trip.spare()) is not None:
-            return self._start(trip, target, call)
+        if allowed and (attempt := request.second_attempt(send)) is not None:
+            self._start(attempt)
+            return attempt
         self._places.release()
         if allowed:
             with self._lock:
                 self._share.give_back()
         return None
 
-    def _start(self, trip: Trip, target: Target, call: Caller[R]) -> _Leg[R]:
+    def _start(self, attempt: Attempt[Any]) -> None:
         """In a place that the caller has acquired."""
-        cancel = CancelToken()
-        future = self._threads.submit(call, trip, target, cancel)
-        future.add_done_callback(lambda _: self._places.release())
-        return _Leg(target, cancel, future)
+        attempt.start(self._threads)
+        attempt.future.add_done_callback(lambda _: self._places.release())
 
 
-def _alone(trip: Trip, target: Target, call: Caller[R]) -> tuple[Target, R] | None:
+def _alone(request: Request, attempt: Attempt[R]) -> Attempt[R] | None:
     try:
-        return target, call(trip, target, None)
+        attempt.run()
     except ProviderError as failure:
-        trip.failed(target, failure)
+        request.failed(attempt, failure)
         return None
+    return attempt
 
 
-def _first_success(trip: Trip, running: list[_Leg[R]]) -> tuple[Target, R] | None:
+def _first_success(request: Request, running: list[Attempt[R]]) -> Attempt[R] | None:
     """Waits for one after the other to end; None where all failed. The end of the request is the end of all.
 
     What the second target refuses ends nothing: without hedging it would not have been asked.
     """
     first = running[0]
     while running:
-        wait([leg.future for leg in running], return_when=FIRST_COMPLETED)
-        ended = next(leg for leg in running if leg.future.done())
+        wait([each.future for each in running], return_when=FIRST_COMPLETED)
+        ended = next(each for each in running if each.future.done())
         running.remove(ended)
         try:
-            result = ended.future.result()
+            ended.future.result()
         except ProviderError as failure:
             if failure.elsewhere:
-                trip.failed(ended.target, failure)
+                request.failed(ended, failure)
             elif ended is first:
-                _lose(trip, running)
-                trip.failed(ended.target, failure)
+                _overtake(request, running)
+                request.failed(ended, failure)
             else:
-                trip.set_aside(ended.target, failure)
+                request.set_aside(ended, failure)
         else:
-            _lose(trip, running)
-            return ended.target, result
+            _overtake(request, running)
+            return ended
     return None
 
 
-def _lose(trip: Trip, running: list[_Leg[R]]) -> None:
+def _overtake(request: Request, running: list[Attempt[R]]) -> None:
     """What still runs is in vain; counted before the request ends, as its log entry holds all attempts."""
     while running:
-        leg = running.pop()
-        leg.drop()
-        trip.hedged(leg.target, leg.elapsed_ms(), leg.used())
+        attempt = running.pop()
+        attempt.cancel()
+        request.overtaken(attempt)
 
 
 @contextmanager
-def _dropped_at_last(running: list[_Leg[R]]) -> Iterator[None]:
+def _cancelled_at_last(running: list[Attempt[R]]) -> Iterator[None]:
     """Whatever is raised, no call outlives its request."""
     try:
         yield
     finally:
-        for leg in running:
-            leg.drop()
+        for attempt in running:
+            attempt.cancel()

@@ -77,9 +77,8 @@ class Metrics:
         """`outcome`: ok, or the code of the error."""
         _of(self._requests, outcome, "true" if stream else "false").inc()
 
-    def answered(self, provider: str, latency_ms: float, cost_usd: float | None, prompt: int, completion: int) -> None:
+    def answered(self, provider: str, latency_ms: float) -> None:
         _of(self._latency, provider).observe(latency_ms / 1000)
-        self.spent(provider, cost_usd, prompt, completion)
 
     def began(self, provider: str, after_ms: float) -> None:
         _of(self._first_token, provider).observe(after_ms / 1000)

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import time
-from dataclasses import KW_ONLY, dataclass, field
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Protocol
 
-from app.domain.catalog import Target
 from app.domain.config.runtime_config import RuntimeConfig
 from app.domain.routing import router
 from app.domain.routing.ranking import Plan
 from app.domain.routing.router import Route
-from app.gateway.calls import Attempt, Call, attempt_json
+from app.evidence.request_log import Limit, sampled
+from app.gateway.attempt import Attempt
+from app.gateway.calls import AttemptResult, Call, attempt_json
 from app.gateway.metrics import OK
 from app.live import live_config
-from app.providers.base import Timing, Usage
+from app.providers.base import Usage
 from app.services import Services
 
 #: of the outcomes table, or of the request log
 Row = dict[str, Any]
 
 
-@dataclass(slots=True)
-class Facts:
-    """What is known of a request on its way; app.gateway.request adds to it until its end."""
+class Request(Protocol):
+    """What is read of app.gateway.request.Request, which hands itself over."""
 
     services: Services
     call: Call
@@ -31,45 +32,22 @@ class Facts:
     plan: Plan
     route: Route
     stream: bool
-    _: KW_ONLY
-    started_s: float = field(default_factory=time.perf_counter)
-    #: in the order in which they were called; the last, or the last two, may not have ended
-    called: list[Target] = field(default_factory=list)
-    #: those that have ended, in the order of `called`
-    attempts: list[Attempt] = field(default_factory=list)
-    #: those that have no way to do what is asked: no call was made
-    passed_over: list[Attempt] = field(default_factory=list)
-    #: spent beside the answer, on calls that a hedge made needless
-    hedged_usd: float = 0.0
-    #: of the prompts, and of what came back
-    hedged_tokens: tuple[int, int] = (0, 0)
+    log_limit: Limit
+    attempts: list[Attempt[Any]]
+    passed_over: tuple[AttemptResult, ...]
+    hedged: tuple[Attempt[Any], ...]
 
-    def elapsed_ms(self) -> float:
-        return (time.perf_counter() - self.started_s) * 1000
-
-    def place(self, attempt: Attempt) -> int:
-        return self.called.index(attempt.target)
-
-    def with_hedged(self, cost: float | None) -> float | None:
-        return self.hedged_usd + (cost or 0.0) if self.hedged_usd else cost
+    def elapsed_ms(self) -> float: ...
 
 
-def outcome(
-    facts: Facts,
-    attempt: Attempt,
-    timing: Timing | None,
-    usage: Usage | None,
-    cost: float | None,
-    *,
-    error_class: str | None = None,
-    counts: bool = True,
-) -> Row | None:
-    """An attempt as evidence; None where the config says that none is collected."""
-    call, route = facts.call, facts.route
-    if not (facts.config.global_.enabled and facts.config.features.metrics_collection):
+def outcome(request: Request, attempt: Attempt[Any]) -> Row | None:
+    """An attempt that has ended as evidence; None where the config says that none is collected."""
+    call, route, summary = request.call, request.route, attempt.summary
+    if summary is None or not (request.config.global_.enabled and request.config.features.metrics_collection):
         return None
-    number = facts.place(attempt) + 1
-    first = number == 1 and not facts.passed_over
+    number = request.attempts.index(attempt) + 1
+    first = number == 1 and not request.passed_over
+    timing, usage = attempt.timing, attempt.usage
     return {
         "request_id": call.request_id,
         "attempt": number,
@@ -78,59 +56,92 @@ def outcome(
         "model": attempt.target.model,
         "task_type": call.task_type.value,
         "segment": call.segment,
-        "success": attempt.success,
-        "latency_ms": attempt.latency_ms,
+        "success": summary.success,
+        "latency_ms": summary.latency_ms,
         "ttft_ms": timing.first_token_ms if timing else None,
         "connect_ms": timing.connect_ms if timing else None,
         **_tokens(usage),
         "reasoning_tokens": usage.reasoning if usage else None,
         "cached_tokens": usage.cached if usage else None,
         "tokens_estimated": bool(usage and usage.estimated),
-        "cost_usd": cost,
-        "error_class": error_class,
-        "counts": counts,
-        "simulated": facts.services.simulated,
+        "cost_usd": attempt.cost_usd,
+        "error_class": None if summary.success else attempt.status,
+        "counts": summary.success if summary.error is None else summary.error.counts,
+        "simulated": request.services.simulated,
         "explored": route.explored and first,
         "propensity": route.propensity if first else None,
-        "revision": facts.config.revision,
+        "revision": request.config.revision,
     }
 
 
-def log_entry(facts: Facts, status: str, served: Target | None, usage: Usage | None, cost: float | None) -> Row:
-    """The request with all it cost, by who served it; complete where `explained` follows."""
+def log_entry(
+    request: Request, status: str, served: Attempt[Any] | None, results: tuple[AttemptResult, ...]
+) -> Callable[[], Row]:
+    """What gives the request's entry in the log. It may wait long for Redis: it holds no question and no answer."""
+    straight = status == OK and len(results) == 1 and not request.passed_over
+    share = request.services.policy.gateway.log_share
+    entry = _usage_entry(request, status, served)
+    return partial(
+        _explained,
+        entry,
+        request.passed_over + results,
+        request.plan,
+        request.route,
+        straight,
+        share,
+        request.log_limit,
+    )
+
+
+def _usage_entry(request: Request, status: str, served: Attempt[Any] | None) -> Row:
+    """The request with all it cost, by who served it."""
     return {
-        "request_id": facts.call.request_id,
+        "request_id": request.call.request_id,
         "at": live_config.utc_now().isoformat(),
-        "key": facts.call.key,
-        "segment": facts.call.segment,
-        "task_type": facts.call.task_type.value,
-        "asked": facts.call.asked,
-        "stream": facts.stream,
+        "key": request.call.key,
+        "segment": request.call.segment,
+        "task_type": request.call.task_type.value,
+        "asked": request.call.asked,
+        "stream": request.stream,
         "status": status,
-        "provider": served.provider if served else None,
-        "model": served.model if served else None,
-        "latency_ms": round(facts.elapsed_ms(), 1),
-        **_tokens(usage, facts.hedged_tokens),
-        "cost_usd": facts.with_hedged(cost),
-        "simulated": facts.services.simulated,
-        "revision": facts.config.revision,
+        "provider": served.target.provider if served else None,
+        "model": served.target.model if served else None,
+        "latency_ms": round(request.elapsed_ms(), 1),
+        **_tokens(served.usage if served else None, request.hedged),
+        "cost_usd": cost_usd(request, served),
+        "simulated": request.services.simulated,
+        "revision": request.config.revision,
     }
 
 
-def explained(facts: Facts) -> Row:
-    """Attempts and explanation: the costlier part of a log entry."""
-    return {
-        "attempts": [attempt_json(attempt) for attempt in (*facts.passed_over, *facts.attempts)],
-        "explanation": router.explanation_json(facts.plan, facts.route),
-    }
+def cost_usd(request: Request, served: Attempt[Any] | None) -> float | None:
+    """Of the attempt that served the request, and of those that a hedge made needless, as far as is known."""
+    cost = None if served is None else served.cost_usd
+    beside = sum([each.cost_usd or 0.0 for each in request.hedged]) if request.hedged else 0.0
+    return beside + (cost or 0.0) if beside else cost
 
 
-def went_straight(facts: Facts, status: str) -> bool:
-    return status == OK and len(facts.attempts) == 1 and not facts.passed_over
+def _explained(
+    entry: Row, results: Sequence[AttemptResult], plan: Plan, route: Route, straight: bool, share: float, limit: Limit
+) -> Row:
+    """With attempts and explanation, the costlier part, worked out by the recorder's thread.
+
+    Without where the policy does not keep the request: then it counts in the usage, and that is all. Those that did
+    not go straight through are not sampled, and have room of their own: it is they that people ask about.
+    """
+    if straight and not sampled(entry["request_id"], share):
+        return entry
+    if not limit.takes(time.monotonic(), urgent=not straight):
+        return entry
+    explanation = router.explanation_json(plan, route)
+    return {**entry, "attempts": [attempt_json(each) for each in results], "explanation": explanation}
 
 
-def _tokens(usage: Usage | None, hedged: tuple[int, int] = (0, 0)) -> dict[str, int | None]:
-    return {
-        "prompt_tokens": usage.prompt + hedged[0] if usage else None,
-        "completion_tokens": usage.completion + hedged[1] if usage else None,
-    }
+def _tokens(usage: Usage | None, hedged: tuple[Attempt[Any], ...] = ()) -> dict[str, int | None]:
+    if usage is None:
+        return {"prompt_tokens": None, "completion_tokens": None}
+    prompt, completion = usage.prompt, usage.completion
+    for each in hedged:
+        if each.usage is not None:
+            prompt, completion = prompt + each.usage.prompt, completion + each.usage.completion
+    return {"prompt_tokens": prompt, "completion_tokens": completion}

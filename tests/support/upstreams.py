@@ -111,9 +111,9 @@ class Upstreams:
         return {end: float(n) for end, n in re.findall(r'tooloo_hedges_total\{outcome="(\w+)"\} (\S+)', text)}
 
 
-def attempts(trip: Reply | ReplyStream) -> list[tuple[str, str]]:
+def attempts(reply: Reply | ReplyStream) -> list[tuple[str, str]]:
     """Who was called, and how that ended."""
-    return [(a.target.provider, a.error.code if a.error else "ok" if a.success else "gone") for a in trip.attempts]
+    return [(a.target.provider, a.error.code if a.error else "ok" if a.success else "gone") for a in reply.attempts]
 
 
 @contextmanager

@@ -1,0 +1,167 @@
+"""An attempt: one call of one target, how it is made and stopped, and what it came to.
+
+It counts nothing: app.gateway.request does, in one place, when an attempt has ended.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import structlog
+
+from app.domain.catalog import Provider, Target
+from app.errors import Hedged, ProviderError
+from app.gateway.calls import AttemptResult, Begun
+from app.gateway.metrics import OK
+from app.live import live_config
+from app.providers.base import Answer, ChatRequest, Delta, Timing, Usage
+from app.providers.http.clock import CancelToken
+from app.providers.prices import answer_cost, cost_usd
+from app.providers.wire.draft import CHARACTERS_PER_TOKEN, Draft
+from app.services import Services
+
+log = structlog.get_logger()
+
+#: status of an attempt whose client went away before its end; counts for and against nobody
+CLIENT_GONE = "client_gone"
+
+R = TypeVar("R", Answer, Begun)
+#: makes the call of an attempt: `complete` or `begin`
+Send = Callable[["Attempt[R]"], R]
+
+
+@dataclass(eq=False, slots=True, repr=False)
+class Attempt(Generic[R]):
+    """Begun by Request, run by a strategy, ended by one of the methods that say how."""
+
+    services: Services
+    target: Target
+    request: ChatRequest
+    timeout_ms: int
+    send: Send[R]
+    #: what the call gave; unset until it has given something
+    result: R = field(init=False)
+    #: where it runs in a thread, and since when; unset else
+    future: Future[R] = field(init=False)
+    started_s: float = field(init=False)
+    cancel_token: CancelToken | None = None
+    #: how it ended; None: not yet
+    summary: AttemptResult | None = None
+    #: ok, the code of its error, or CLIENT_GONE
+    status: str = ""
+    timing: Timing | None = None
+    #: what it used and cost, as far as is known
+    usage: Usage | None = None
+    cost_usd: float | None = None
+
+    def run(self) -> R:
+        """Make the call and wait for what it gives; raises its ProviderError."""
+        self.result = result = self.send(self)
+        return result
+
+    def start(self, threads: Executor) -> None:
+        """The same in a thread, from where it can be cancelled."""
+        self.cancel_token = CancelToken()
+        self.started_s = time.perf_counter()
+        self.future = threads.submit(self.run)
+
+    def cancel(self) -> None:
+        """Stop a started one where it is; its thread closes the connection."""
+        if self.cancel_token is not None:
+            self.cancel_token.cancel()
+            self.future.add_done_callback(_discard)
+
+    def elapsed_ms(self) -> float:
+        """Of a started one."""
+        return (time.perf_counter() - self.started_s) * 1000
+
+    @property
+    def provider(self) -> Provider:
+        return self.services.endpoints[self.target.provider].provider
+
+    def succeed(self, answer: Answer) -> None:
+        del self.request  # needed no more, and larger than all else an attempt holds
+        self.usage = answer.usage
+        self.cost_usd = answer_cost(self.provider, answer, live_config.utc_now())
+        self._end(OK, answer.timing.total_ms, answer.timing)
+
+    def fail(self, error: ProviderError) -> None:
+        """By what it took and told until then; where nothing came, nothing is paid for."""
+        self._end(error.code, error.timing.total_ms if error.timing else 0.0, error.timing, error)
+
+    def cut(self, error: ProviderError, characters: int) -> None:
+        """A stream that failed after its first token: paid for as far as it came, as far as anybody knows."""
+        self._spend(self._estimate(characters))
+        self.fail(error)
+
+    def hedge(self) -> None:
+        """Another one's answer made it needless: paid for as far as is known. What it took is what it took at least."""
+        took_ms = self.elapsed_ms()
+        self._spend(self._usage_all_the_same() or self._estimate())
+        self._end(Hedged.code, took_ms, None, Hedged())
+
+    def abandon(self, characters: int, timing: Timing) -> None:
+        """Its client went away: paid for as far as it came."""
+        self._spend(self._estimate(characters))
+        self._end(CLIENT_GONE, timing.total_ms, timing)
+
+    def _end(self, status: str, latency_ms: float, timing: Timing | None, error: ProviderError | None = None) -> None:
+        self.status, self.timing = status, timing
+        self.summary = AttemptResult(self.target, status == OK, latency_ms, error)
+
+    def _spend(self, usage: Usage) -> None:
+        """Of a call that came to no end."""
+        self.usage = usage
+        self.cost_usd = cost_usd(self.provider, self.target.model, usage, at=live_config.utc_now())
+
+    def _estimate(self, characters: int = 0) -> Usage:
+        """Of a call that came to no end: its prompt, and what had come of the answer."""
+        prompt = Draft().usage_of(self.request).prompt
+        return Usage(prompt, -(-characters // CHARACTERS_PER_TOKEN), estimated=True)
+
+    def _usage_all_the_same(self) -> Usage | None:
+        """Known where a plain answer came, if too late."""
+        if not self.future.done() or self.future.exception() is not None:
+            return None
+        result = self.future.result()
+        return result.usage if isinstance(result, Answer) else None
+
+
+def complete(attempt: Attempt[Answer]) -> Answer:
+    """A whole answer at once."""
+    return attempt.services.client.complete(
+        attempt.services.endpoints[attempt.target.provider],
+        attempt.target.model,
+        attempt.request,
+        timeout_ms=attempt.timeout_ms,
+        cancel=attempt.cancel_token,
+    )
+
+
+def begin(attempt: Attempt[Begun]) -> Begun:
+    """A stream as far as its first token."""
+    upstream = attempt.services.client.stream(
+        attempt.services.endpoints[attempt.target.provider],
+        attempt.target.model,
+        attempt.request,
+        timeout_ms=attempt.timeout_ms,
+        first_token_ms=attempt.services.policy.gateway.first_token_ms,
+        cancel=attempt.cancel_token,
+    )
+    deltas = iter(upstream)
+    return Begun(upstream, next(deltas, Delta()), deltas)
+
+
+def _discard(ended: Future[Any]) -> None:
+    """What a cancelled attempt gave all the same."""
+    error = ended.exception()
+    if error is None:
+        result = ended.result()
+        if isinstance(result, Begun):
+            result.upstream.close()
+    elif not isinstance(error, ProviderError):
+        log.error("a call that nobody waited for broke", exc_info=error)
