@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from app.api.edge import Gate, bounded
+from app.cli import orphans
 from app.errors import Busy, TooManyRequests
 from tests.support.commands import running
 from tests.support.lab import RunningLab, running_lab
@@ -37,6 +38,7 @@ def api(database_url: str, redis_url: str, tmp_path: Path) -> Iterator[tuple[str
             "TOOLOO_SNAPSHOT_FILE": str(tmp_path / "runtime.json"),
             "TOOLOO_PORT": str(free_port()),
             "TOOLOO_API_PROCESSES": "1",
+            orphans.MARK: str(tmp_path),  # its processes end with the test
         }
         url = f"http://127.0.0.1:{environment['TOOLOO_PORT']}"
         with running(["-m", "app.cli.main", "api"], environment):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import requests
 
+from app.cli import orphans
 from app.cli import servers as embedded
 from app.cli.place import place
 from app.store import database
@@ -34,6 +35,7 @@ def test_the_api_serves_without_both_and_joins_when_they_are_back(tmp_path: Path
             "TOOLOO_LAB_URL": lab.url,
             "TOOLOO_PORT": str(port),
             "TOOLOO_API_PROCESSES": "1",
+            orphans.MARK: str(tmp_path),  # its processes end with the test
         }
         with running([*TOOLOO, "api"], environment):
             wait_until(lambda: _chats(url), 60, what="a chat is answered with both away")
@@ -63,6 +65,7 @@ def test_a_reload_ends_the_old_process_no_sooner_than_the_new_one_serves(tmp_pat
             "TOOLOO_LAB_URL": lab.url,
             "TOOLOO_PORT": str(port),
             "TOOLOO_API_PROCESSES": "1",
+            orphans.MARK: str(tmp_path),  # its processes end with the test
         }
         with running([*TOOLOO, "api"], environment) as api:
             wait_until(lambda: _chats(url), 60, what="a chat is answered")
