@@ -25,6 +25,7 @@ from pydantic_core import PydanticCustomError
 from app.domain.catalog import Price, Prompt, Provider, SchemaBy, TaskType, WireFormat
 from app.domain.policy import Policy
 from app.errors import ConfigError
+from app.settings import API_THREADS
 
 T = TypeVar("T")
 
@@ -139,6 +140,12 @@ def load_policy(folder: Path) -> Policy:
     for table, key, value in _constants(policy):
         if (problem := _out_of_range(key, value)) is not None:
             raise ConfigError(f"{path}: {table}.{key}: {problem}: got {value!r}", field=f"{table}.{key}")
+    if policy.gateway.in_flight >= API_THREADS:
+        raise ConfigError(
+            f"{path}: gateway.in_flight: must be less than {API_THREADS}, the threads of an API process:"
+            f" health needs some of them: got {policy.gateway.in_flight}",
+            field="gateway.in_flight",
+        )
     return policy
 
 

@@ -9,6 +9,7 @@ TooLooError
 │   └── UnknownModel          … of the name a request gave as `model`
 ├── Conflict                  409
 ├── PreconditionFailed        412: If-Match named an older version
+├── RequestTimeout            408: the body did not come in time
 ├── PayloadTooLarge           413
 ├── TooManyRequests           429: this key, or this process, takes no more at the moment; `retry_after_s`
 ├── DependencyUnavailable     503: Postgres or Redis is away; try again
@@ -119,6 +120,13 @@ class PreconditionFailed(TooLooError):
 
     code = "precondition_failed"
     status = 412
+
+
+class RequestTimeout(TooLooError):
+    """The request did not come in time."""
+
+    code = "request_timeout"
+    status = 408
 
 
 class PayloadTooLarge(TooLooError):

@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Flask, Response
 
-from app.api import auth, chat, current, edge, envelope, feedback, health, openapi, prometheus, requests, web
+from app.api import auth, chat, current, edge, envelope, feedback, front, health, openapi, prometheus, requests, web
 from app.api.auth import Guard
 from app.api.openai import routes
 from app.api.system import keys, measurements, round_events, runtime_config
@@ -31,6 +31,7 @@ def create_app(running: Running) -> Flask:
     gate = edge.Gate(limits.in_flight, limits.in_flight_per_key)
     serve = edge.bounded(app.wsgi_app, gate)
     app.wsgi_app = serve  # type: ignore[assignment,method-assign]  # Flask's way
+    app.before_request(front.answer_refused)
     auth.protect(app, Guard(services.settings, services.keys, running.limits))
     current.attach(app, running.gateway, running.watch)
     for blueprint in (

@@ -14,14 +14,17 @@ def is_stopping() -> bool:
 
 
 def watch() -> None:
-    """Notice SIGINT and SIGTERM beside the server's own handlers, which it sets later; call in the main thread."""
+    """Notice SIGINT and SIGTERM beside the handlers that the server has set; call in the main thread."""
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
-    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    threading.Thread(target=_read, args=(reader,), name="stopping", daemon=True).start()
+    servers = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    threading.Thread(target=_read, args=(reader, servers), name="stopping", daemon=True).start()
 
 
-def _read(reader: int) -> None:
-    while not {signal.SIGINT, signal.SIGTERM} & set(os.read(reader, 64)):
-        pass
-    _told.set()
+def _read(reader: int, servers: int) -> None:
+    """The event loop learns of signals by the same way, so what comes is passed on to it."""
+    while numbers := os.read(reader, 64):
+        if {signal.SIGINT, signal.SIGTERM} & set(numbers):
+            _told.set()
+        if servers != -1:
+            os.write(servers, numbers)

@@ -32,6 +32,8 @@ SPARE = 4
 MOST_THREADS = 50
 #: s that a PostgreSQL gets to come up before a migration gives up
 MIGRATE_PATIENCE_S = 60.0
+#: open connections of one API process; beyond, they wait to be accepted
+CONNECTIONS = 8192
 #: s that a trial start before a reload may take
 TRIAL_S = 60.0
 
@@ -101,18 +103,18 @@ def _serve(configured: Settings) -> None:
     configured.check_exposure()
     logs.configure(configured.log_format, configured.log_level)
     server = Server(
-        "app.api.wsgi:create",
+        "app.api.server:create",
         factory=True,
         address=configured.host,
         port=configured.port,
-        interface=Interfaces.WSGI,
+        interface=Interfaces.RSGI,
         workers=configured.api_processes,
-        blocking_threads=settings.API_THREADS,
         backlog=1024,
+        backpressure=CONNECTIONS,
         respawn_failed_workers=True,
         workers_kill_timeout=5,
         log_access=False,
-        log_level=LogLevels.error,  # it warns of the very number of threads that was measured to be right
+        log_level=LogLevels.error,
         websockets=False,
         http=HTTPModes.http1,  # one connection must not carry two hundred requests
     )

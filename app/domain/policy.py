@@ -161,6 +161,9 @@ class GatewayPolicy:
     hedge_least: int = 20
     in_flight: int = 272
     in_flight_per_key: int = 256
+    body_wait_s: float = 20.0
+    body_bytes_per_s: int = 20_000
+    bodies_mb: int = 512
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,56 +16,118 @@ from app.api.edge import Gate, bounded
 from app.cli import orphans
 from app.errors import Busy, TooManyRequests
 from tests.support.commands import running
-from tests.support.lab import RunningLab, running_lab
+from tests.support.lab import CONFIG, running_lab
 from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
 #: more than the process has threads
 UNFINISHED = 330
-HEAD = (
-    b"POST /api/v1/chat HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"
-)
+#: s that the body of a request gets
+BODY_WAIT_S = 2.0
+#: MiB that a body may have
+LARGEST_MB = 1
+HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
 
 
-@pytest.fixture
-def api(database_url: str, redis_url: str, tmp_path: Path) -> Iterator[tuple[str, RunningLab]]:
-    """`tooloo api` with one process, in front of a lab."""
+@contextmanager
+def serving(folder: Path, wait_s: float, **changes: str) -> Iterator[str]:
+    """`tooloo api` with one process, in front of a lab; with no other server unless `changes` name one."""
+    config = folder / "config"
+    shutil.copytree(CONFIG, config)
+    (config / "policy.toml").write_text(f"[gateway]\nbody_wait_s = {wait_s}\n")
     with running_lab() as lab:
         environment = {
-            "DATABASE_URL": database_url,
-            "REDIS_URL": redis_url,
+            "DATABASE_URL": f"postgresql://nobody@127.0.0.1:{free_port()}/none",
+            "REDIS_URL": f"redis://127.0.0.1:{free_port()}/0",
             "TOOLOO_LAB_URL": lab.url,
-            "TOOLOO_DATA_DIR": str(tmp_path),
-            "TOOLOO_SNAPSHOT_FILE": str(tmp_path / "runtime.json"),
+            "TOOLOO_CONFIG_DIR": str(config),
+            "TOOLOO_DATA_DIR": str(folder),
+            "TOOLOO_SNAPSHOT_FILE": str(folder / "runtime.json"),
             "TOOLOO_PORT": str(free_port()),
             "TOOLOO_API_PROCESSES": "1",
-            orphans.MARK: str(tmp_path),  # its processes end with the test
+            "TOOLOO_MAX_BODY_MB": str(LARGEST_MB),
+            orphans.MARK: str(folder),  # its processes end with the test
+            **changes,
         }
         url = f"http://127.0.0.1:{environment['TOOLOO_PORT']}"
         with running(["-m", "app.cli.main", "api"], environment):
             wait_until(lambda: _chats(url), 60, what="the API answers")
-            yield url, lab
+            yield url
 
 
-def test_unfinished_bodies_do_not_starve_health_and_others_are_told_when_to_come_back(
-    api: tuple[str, RunningLab],
-) -> None:
-    url, _ = api
-    address = urlsplit(url)
-    with ExitStack() as held:
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with serving(tmp_path_factory.mktemp("api"), BODY_WAIT_S) as url:
+        yield url
+
+
+def test_unfinished_bodies_take_nothing_from_others(database_url: str, redis_url: str, tmp_path: Path) -> None:
+    with (
+        serving(tmp_path, 600, DATABASE_URL=database_url, REDIS_URL=redis_url) as url,
+        ExitStack() as held,
+    ):
         for _ in range(UNFINISHED):
-            connection = held.enter_context(socket.create_connection((address.hostname, address.port), timeout=10))
-            connection.sendall(HEAD)
+            held.enter_context(_opened(url)).sendall(HEAD + b"Content-Length: 1000\r\n\r\n{")
         assert requests.get(f"{url}/healthz", timeout=20).status_code == 200
         assert requests.get(f"{url}/readyz", timeout=20).status_code == 200
-        refused = requests.get(f"{url}/v1/models", timeout=20)
-        assert refused.status_code in (429, 503)
-        assert int(refused.headers["Retry-After"]) > 0
-    wait_until(lambda: _chats(url), 60, what="a chat is answered when they are gone")
+        assert _chats(url)
 
 
-def test_http_2_is_not_spoken(api: tuple[str, RunningLab]) -> None:
-    address = urlsplit(api[0])
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"Content-Length: 1000\r\n\r\n",
+        b"Content-Length: 1000\r\n\r\n{",
+        b"Content-Length: 200000\r\n\r\n{",
+        b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n",
+    ],
+)
+def test_a_body_that_does_not_come_is_a_408_in_the_words_of_the_protocol(url: str, rest: bytes) -> None:
+    with _opened(url) as connection:
+        connection.sendall(HEAD + rest)
+        answer = _answer(connection)
+
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b'"code":"request_timeout"' in answer
+    assert b'"type":"invalid_request_error"' in answer
+
+
+def test_a_body_too_large_is_refused_where_the_client_can_read_it(url: str) -> None:
+    body = b" " * (3 * LARGEST_MB * 1024 * 1024)
+
+    for sent in (body, iter([body])):  # with its length, and in pieces
+        answer = requests.post(
+            f"{url}/v1/chat/completions", sent, headers={"Content-Type": "application/json"}, timeout=30
+        )
+        assert (answer.status_code, answer.json()["error"]["code"]) == (413, "payload_too_large")
+    with _opened(url) as connection:
+        connection.sendall(HEAD + b"Content-Length: 99999999999\r\n\r\n")
+        assert _answer(connection).startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_header_that_means_something_is_not_lost_in_silence(url: str) -> None:
+    body = b'{"model":"auto","messages":[{"role":"user","content":"hi"}]}'
+    end = b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    with _opened(url) as connection:
+        connection.sendall(HEAD + "X-Tooloo-Segment: caf\u00e9\r\n".encode() + end)
+        answer = _answer(connection)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"x-tooloo-segment" in answer
+
+    with _opened(url) as connection:
+        connection.sendall(HEAD + "X-Of-Others: caf\u00e9\r\n".encode() + end)
+        assert _answer(connection).startswith(b"HTTP/1.1 200 ")
+
+
+def test_what_is_asked_for_reaches_the_application_as_it_was_sent(url: str) -> None:
+    assert requests.head(f"{url}/healthz", timeout=20).headers["Content-Length"] != "0"
+    named = requests.get(f"{url}/v1/models/caf%C3%A9%20x", timeout=20)
+    assert "café x" in named.json()["error"]["message"]
+    assert requests.get(f"{url}/v1/models?x=%20&y=%C3%A9", timeout=20).status_code == 200
+
+
+def test_http_2_is_not_spoken(url: str) -> None:
+    address = urlsplit(url)
     with socket.create_connection((address.hostname, address.port), timeout=20) as connection:
         connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(9))
         answer = connection.recv(1000)
@@ -106,6 +169,19 @@ def test_a_place_comes_back_when_the_answer_is_closed_and_when_it_breaks() -> No
     with pytest.raises(ValueError, match="broken"):
         serve({**environ, "PATH_INFO": "/breaks"}, lambda *_: None)
     assert gate.ticket().admitted
+
+
+def _opened(url: str) -> socket.socket:
+    address = urlsplit(url)
+    return socket.create_connection((address.hostname, address.port), timeout=30)
+
+
+def _answer(connection: socket.socket) -> bytes:
+    """Until the body of a small answer is there, or the connection is closed."""
+    answer = b""
+    while not answer.endswith(b"}") and (piece := connection.recv(65536)):
+        answer += piece
+    return answer
 
 
 def _chats(url: str) -> bool:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import gc
 from multiprocessing.util import Finalize
 
-from flask import Flask
-
 from app import bootstrap, logs, settings
-from app.api import create_app, stopping
+from app.api import create_app
+from app.api.bodies import Bodies, BodyLimits
+from app.api.front import Front
 from app.operations import started
+from app.services import Services
 
 #: an API request must not wait longer for a frozen Redis
 PUBLISH_TIMEOUT_S = 2.0
@@ -17,20 +18,30 @@ PUBLISH_TIMEOUT_S = 2.0
 YOUNGEST = 10_000
 
 
-def create() -> Flask:
+def create() -> Front:
     """Serves at once: where Redis or PostgreSQL is away it says so in /readyz, and joins when they return."""
     configured = settings.load()
     logs.configure(configured.log_format, configured.log_level)
     configured.check_exposure()
     services = bootstrap.build(configured, threads=settings.API_THREADS, publish_timeout_s=PUBLISH_TIMEOUT_S)
     running = bootstrap.start(services)
-    stopping.watch()
     # atexit is not called in a child of multiprocessing, which is what granian's workers are
     Finalize(None, running.stop, exitpriority=10)
-    app = create_app(running)
+    front = Front(create_app(running), settings.API_THREADS, Bodies(_body_limits(services)))
     _spare_the_collector()
     started.say()
-    return app
+    return front
+
+
+def _body_limits(services: Services) -> BodyLimits:
+    limits = services.policy.gateway
+    largest = services.settings.max_body
+    return BodyLimits(
+        largest=largest,
+        held=max(limits.bodies_mb * 1024 * 1024, largest),
+        wait_s=limits.body_wait_s,
+        bytes_per_s=limits.body_bytes_per_s,
+    )
 
 
 def _spare_the_collector() -> None:

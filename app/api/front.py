@@ -1,0 +1,212 @@
+"""What stands between the server and the Flask application: it reads a request's body, then gives it a thread.
+
+The server calls it in its event loop (RSGI): a body that does not come costs a few kilobytes and no thread, and its
+time runs out. The application (WSGI) runs in threads and finds the whole body in memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import queue
+import sys
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from functools import lru_cache, partial
+from typing import Any, Protocol
+
+from flask import request
+
+from app.api import stopping
+from app.api.bodies import Bodies
+from app.api.edge import Environ, Wsgi
+from app.errors import InvalidRequest, TooLooError
+
+Headers = list[tuple[str, str]]
+
+#: key of the WSGI environment: an error that was met before the application; it answers with it
+REFUSED = "tooloo.refused"
+#: headers that mean something here
+READ = {"authorization", "x-api-key", "x-request-id", "x-tooloo-segment", "if-match", "last-event-id"}
+#: what is the same in every WSGI environment
+_SAME: Environ = {
+    "SCRIPT_NAME": "",
+    "wsgi.errors": sys.stderr,
+    "wsgi.input_terminated": True,
+    "wsgi.multiprocess": True,
+    "wsgi.multithread": True,
+    "wsgi.run_once": False,
+    "wsgi.version": (1, 0),
+}
+
+
+class Sent(Protocol):
+    def __await__(self) -> Iterator[None]: ...
+
+
+class Stream(Protocol):
+    def send_bytes(self, data: bytes) -> Sent: ...
+
+
+class Exchange(Protocol):
+    """The server's side of one request; it may be answered in any thread."""
+
+    def __call__(self) -> Awaitable[bytes]: ...
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+    def response_bytes(self, status: int, headers: Headers, body: bytes) -> None: ...
+    def response_stream(self, status: int, headers: Headers) -> Stream: ...
+
+
+class Front:
+    """An RSGI application in front of a WSGI one; `threads` is how many requests it works on at once."""
+
+    def __init__(self, app: Wsgi, threads: int, bodies: Bodies) -> None:
+        self._app = app
+        self._bodies = bodies
+        self._threads = Threads(threads)
+
+    def __rsgi_init__(self, _: asyncio.AbstractEventLoop) -> None:
+        stopping.watch()
+
+    async def __rsgi__(self, scope: Any, exchange: Exchange) -> None:
+        body = b""
+        environ = _environ(scope)
+        try:
+            _check(scope.headers)
+            body = await self._body(scope.headers, exchange)
+        except TooLooError as error:
+            environ[REFUSED] = error
+        environ["wsgi.input"] = io.BytesIO(body)
+        environ["CONTENT_LENGTH"] = str(len(body))
+        try:
+            await self._threads.run(partial(self._serve, environ, exchange))
+        finally:
+            self._bodies.free(body)
+
+    async def _body(self, headers: Any, exchange: Exchange) -> bytes:
+        length = headers.get("content-length")
+        if length is None and "transfer-encoding" not in headers:
+            return b""
+        return await self._bodies.read(exchange, None if length is None else int(length))
+
+    def _serve(self, environ: Environ, exchange: Exchange) -> None:
+        head = _Head()
+        chunks = self._app(environ, head)
+        try:
+            _send(exchange, head, chunks)
+        finally:
+            if (close := getattr(chunks, "close", None)) is not None:
+                close()
+
+
+class Threads:
+    """Threads for an event loop, started as they are needed.
+
+    An executor of the standard library does the same at twice the CPU time: 125 against 55 µs a call were measured.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._started = self._busy = 0
+        self._waiting: queue.SimpleQueue[tuple[Callable[[], None], asyncio.Future[None]]] = queue.SimpleQueue()
+
+    async def run(self, work: Callable[[], None]) -> None:
+        """Raises what `work` raises."""
+        self._busy += 1
+        if self._started < min(self._busy, self._most):
+            self._started += 1
+            threading.Thread(target=self._serve, name=f"request-{self._started}", daemon=True).start()
+        done = asyncio.get_running_loop().create_future()
+        self._waiting.put((work, done))
+        try:
+            await done
+        finally:
+            self._busy -= 1
+
+    def _serve(self) -> None:
+        while True:
+            work, done = self._waiting.get()
+            try:
+                work()
+            except Exception as error:  # noqa: BLE001  # handed to who waits for it
+                done.get_loop().call_soon_threadsafe(done.set_exception, error)
+            else:
+                done.get_loop().call_soon_threadsafe(done.set_result, None)
+
+
+def answer_refused() -> None:
+    """In the application, before it looks at a request: what was met before it, told as its own errors are."""
+    if (error := request.environ.get(REFUSED)) is not None:
+        raise error
+
+
+class _Head:
+    """WSGI's start_response."""
+
+    __slots__ = ("headers", "status")
+
+    def __call__(self, status: str, headers: Headers, exc_info: object = None) -> Callable[[bytes], None]:
+        self.status, self.headers = int(status[:3]), headers
+        return _write
+
+
+def _write(_: bytes) -> None:
+    raise NotImplementedError("an application that calls write() instead of returning its answer")
+
+
+def _send(exchange: Exchange, head: _Head, chunks: Iterable[bytes]) -> None:
+    """In one piece where the application says how long it is, else piece by piece until the client leaves."""
+    rest = iter(chunks)
+    first = next(rest, b"")
+    if any(name.lower() == "content-length" for name, _ in head.headers):
+        exchange.response_bytes(head.status, head.headers, b"".join((first, *rest)))
+        return
+    stream = exchange.response_stream(head.status, head.headers)
+    if _reaches(stream, first):
+        for chunk in rest:
+            if not _reaches(stream, chunk):
+                return
+
+
+def _reaches(stream: Stream, chunk: bytes) -> bool:
+    """Whether somebody is still there to read it. The server takes it at once: what it returns has ended already."""
+    try:
+        next(stream.send_bytes(chunk).__await__(), None)
+    except RuntimeError:
+        return False
+    return True
+
+
+def _environ(scope: Any) -> Environ:
+    """PEP 3333's, with what Werkzeug reads."""
+    server, _, port = scope.server.rpartition(":")
+    environ = {
+        **_SAME,
+        "REQUEST_METHOD": scope.method,
+        "PATH_INFO": scope.path.encode().decode("latin-1"),
+        "QUERY_STRING": scope.query_string,
+        "SERVER_NAME": server,
+        "SERVER_PORT": port,
+        "SERVER_PROTOCOL": f"HTTP/{scope.http_version}",
+        "REMOTE_ADDR": scope.client.rpartition(":")[0],
+        "wsgi.url_scheme": scope.scheme,
+    }
+    for header, value in scope.headers.items():
+        name = _name(header)
+        environ[name] = f"{environ[name]},{value}" if name in environ else value
+    return environ
+
+
+def _check(headers: Any) -> None:
+    """The server has a name and no value for a header that is not ASCII; those we read are not left out in silence."""
+    names = headers.keys()
+    if len(names) > len(headers.items()):
+        for name in READ & set(names):
+            if headers.get(name) is None:
+                raise InvalidRequest(f"the header {name} holds more than ASCII: no header can", field=name)
+
+
+@lru_cache(maxsize=1000)
+def _name(header: str) -> str:
+    name = header.upper().replace("-", "_")
+    return name if name in {"CONTENT_TYPE", "CONTENT_LENGTH"} else f"HTTP_{name}"
