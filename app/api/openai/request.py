@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.api.current import asked_by
 from app.api.names import Name
+from app.api.openai import schemas
 from app.api.openai.models import Choice
 from app.domain.routing import task_type
 from app.errors import InvalidRequest
@@ -219,7 +220,7 @@ def _parameters(wanted: ChatCompletionRequest) -> dict[str, Any]:
         "json_mode": True if wanted.response_format and wanted.response_format.type == "json_object" else None,
         "json_schema": _json_schema(wanted.response_format),
         "reasoning_effort": wanted.reasoning_effort,
-        "tools": tuple(tool.model_dump() for tool in wanted.tools or ()) or None,
+        "tools": _tools(wanted.tools or ()) or None,
         "tool_choice": _tool_choice(wanted),
         # without tools there are no calls to be parallel
         "parallel_tool_calls": wanted.parallel_tool_calls if wanted.tools else None,
@@ -236,7 +237,14 @@ def _json_schema(wanted: _ResponseFormat | None) -> JsonSchema | None:
         raise InvalidRequest(f"response_format {why}", field="response_format.json_schema")
     if given is None:
         return None
+    schemas.check(given.schema_, "response_format.json_schema.schema")
     return JsonSchema(given.name, given.schema_, given.description, given.strict)
+
+
+def _tools(given: Iterable[_Tool]) -> tuple[Mapping[str, Any], ...]:
+    tools = tuple(tool.model_dump() for tool in given)
+    schemas.check_tools(tools)
+    return tools
 
 
 def _stop(stop: str | Iterable[str] | None) -> tuple[str, ...]:
