@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from app.api.current import asked_by, gateway
 from app.api.envelope import Body, body, ok
+from app.api.names import Name
 from app.api.streaming import event_stream
 from app.domain.catalog import TaskType
 from app.domain.config.runtime_config import ModelOverride
@@ -30,8 +31,8 @@ class ChatBody(Body):
     message: Annotated[str, Field(min_length=1)] | None = None
     messages: Annotated[list[MessageBody], Field(min_length=1, max_length=1000)] | None = None
     task_type: TaskType | None = None
-    segment: Annotated[str, Field(min_length=1, max_length=100)] | None = None
-    provider: str | None = None
+    segment: Name | None = None
+    provider: Name | None = None
     stream: bool = False
     #: named by alias only: pydantic keeps `model_config` for itself
     model_parameters: Annotated[ModelOverride, Field(alias="modelConfig")] = ModelOverride()

@@ -7,7 +7,7 @@ from typing import cast
 from flask import Flask, current_app, request
 
 from app.api.auth import caller
-from app.errors import InvalidRequest
+from app.api.names import name
 from app.gateway.gateway import Gateway
 from app.operations.health import Watch
 
@@ -22,8 +22,6 @@ def gateway() -> Gateway:
     return cast(Gateway, current_app.extensions[_GATEWAY])
 
 
-#: characters of the longest name of a segment, in a body as in a header: it stands in keys and indexes
-SEGMENT_LIMIT = 100
 SEGMENT_HEADER = "X-Tooloo-Segment"
 
 
@@ -39,14 +37,7 @@ def asked_by(segment: str | None) -> tuple[str | None, str | None]:
 
 def _segment_of_header() -> str | None:
     given = request.headers.get(SEGMENT_HEADER)
-    if not given:
-        return None
-    if len(given) > SEGMENT_LIMIT or not given.isprintable():
-        raise InvalidRequest(
-            f"{SEGMENT_HEADER}: a segment has 1 to {SEGMENT_LIMIT} printable characters: got {len(given)}",
-            field=SEGMENT_HEADER,
-        )
-    return given
+    return name(given, SEGMENT_HEADER) if given else None
 
 
 def watch() -> Watch:

@@ -14,12 +14,15 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 from werkzeug.exceptions import HTTPException
 
+from app.domain import nesting
 from app.errors import InvalidRequest, PayloadTooLarge, TooLooError, TooManyRequests
 
 log = structlog.get_logger()
 
 #: characters of an error message that are sent: it may quote what the caller sent
 MESSAGE_LIMIT = 2000
+#: of the way to a value that is nested too deeply, so many are told
+FIELD_STEPS = 4
 
 
 class Body(BaseModel):
@@ -61,9 +64,11 @@ def body(kind: type[Body] | None = None) -> Any:
     except ValueError as error:
         raise InvalidRequest(f"the body is not JSON: {error}") from None
     except RecursionError:
-        raise InvalidRequest("the body is nested too deeply") from None
+        raise _too_deep(nesting.way_in(request.get_data())) from None
     if not isinstance(document, dict):
         raise InvalidRequest(f"the body must be a JSON object: got {type(document).__name__}")
+    if (way := nesting.beyond(document)) is not None:
+        raise _too_deep(way[:FIELD_STEPS])
     if not all(map(_storable, _texts(document))):
         raise InvalidRequest("the body holds a NUL character or half a surrogate pair: no text has either")
     if kind is None:
@@ -78,6 +83,12 @@ def body(kind: type[Body] | None = None) -> Any:
             known = ", ".join(f.alias or n for n, f in kind.model_fields.items())
             message = f"unknown field; known are: {known}"
         raise InvalidRequest(f"{field}: {message}" if field else message, field=field or None) from None
+
+
+def _too_deep(way: tuple[str, ...]) -> InvalidRequest:
+    field = ".".join(way)
+    message = f"nested deeper than {nesting.DEEPEST} levels"
+    return InvalidRequest(f"{field}: {message}" if field else f"the body is {message}", field=field or None)
 
 
 def _no_json(name: str) -> None:

@@ -9,12 +9,13 @@ from pydantic import Field
 
 from app.api.current import gateway
 from app.api.envelope import Body, body, ok
+from app.api.names import Name
 from app.store import database
 from app.store import feedback as store
 
 
 class FeedbackBody(Body):
-    request_id: Annotated[str, Field(min_length=1, max_length=100)]
+    request_id: Name
     #: 0 useless … 1 perfect
     score: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
     comment: Annotated[str, Field(max_length=4000)] | None = None

@@ -58,7 +58,8 @@ def _operations(services: Services) -> Iterator[Metric]:
         yield gauge("tooloo_benchmark_age_seconds", "Since a round ended that measured something.", [({}, age_s)])
     if (pulse := vitals.ingest) is not None:
         yield gauge("tooloo_ingest_waiting", "Outcomes that wait in Redis.", [({}, pulse.waiting)])
-        yield gauge("tooloo_ingest_dropped", "Outcomes that no row takes, since Redis was new.", [({}, pulse.dropped)])
+        dropped = [({"reason": reason}, count) for reason, count in pulse.dropped_by.items()]
+        yield gauge("tooloo_ingest_dropped", "Rows that did not go in, since Redis was new.", dropped)
         if pulse.age_s is not None:
             yield gauge("tooloo_ingest_age_seconds", "Since outcomes were last taken in.", [({}, pulse.age_s)])
     found = processes.read(services.settings.processes_file)

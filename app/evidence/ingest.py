@@ -6,14 +6,13 @@ entry counts once however often it is delivered.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import redis
 import structlog
+from sqlalchemy.orm import Session
 
 from app.domain.catalog import Target, TaskType
 from app.domain.evidence.drift import Watched
@@ -21,17 +20,22 @@ from app.domain.evidence.scorecard import Scorecard
 from app.domain.outcome import Outcome, Source
 from app.domain.policy import Policy
 from app.errors import DependencyUnavailable
-from app.evidence import request_log
+from app.evidence import entries
 from app.evidence.recorder import BATCH, OUTCOME, REQUEST, STREAM
 from app.evidence.scorecard import _text, held_or_rebuilt, hold, publish
 from app.services import Services
-from app.store import database, feedback, outcomes
+from app.store import database, feedback, outcomes, requests
 
 log = structlog.get_logger()
 
+#: of an entry, as they came: app.evidence.entries reads them
+Fields = Mapping[str, bytes | str]
 
-#: a hash that tells every process how ingest does: `at` (epoch ms of its last end), `dropped` (entries no row takes)
+#: a hash that tells every process how ingest does: `at` (epoch ms of its last end), `dropped:REASON` (rows)
 PULSE = "tooloo:ingest"
+DROPPED = "dropped:"
+#: why a row is dropped: a field has the wrong type or lies out of its range; PostgreSQL refuses it all the same
+NOT_READABLE, NOT_STORABLE = "not_readable", "not_storable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +47,12 @@ class Pulse:
     #: s that the oldest entry has waited; None: none waits
     oldest_s: float | None
     waiting: int
-    #: entries that could not be stored, since Redis was emptied
-    dropped: int
+    #: rows that did not go in, by reason, since Redis was emptied
+    dropped_by: Mapping[str, int]
+
+    @property
+    def dropped(self) -> int:
+        return sum(self.dropped_by.values())
 
 
 def ingest(services: Services) -> int:
@@ -55,7 +63,7 @@ def ingest(services: Services) -> int:
         taken += count
         if count < BATCH:
             break
-    _tell(services.redis, 0)
+    _tell(services.redis, {})
     return taken
 
 
@@ -71,16 +79,17 @@ def pulse(connection: redis.Redis, after: str) -> Pulse:
         age_s=(now_ms - float(fields["at"])) / 1000 if "at" in fields else None,
         oldest_s=None if oldest_ms is None else (now_ms - oldest_ms) / 1000,
         waiting=max(0, int(connection.xlen(STREAM)) - 1) if first else 0,
-        dropped=int(fields.get("dropped", 0)),
+        dropped_by={reason: int(fields.get(f"{DROPPED}{reason}", 0)) for reason in (NOT_READABLE, NOT_STORABLE)},
     )
 
 
-def _tell(connection: redis.Redis, dropped: int) -> None:
+def _tell(connection: redis.Redis, dropped: Mapping[str, int]) -> None:
     try:
         seconds, micros = connection.time()
         connection.hset(PULSE, "at", str(seconds * 1000 + micros // 1000))
-        if dropped:
-            connection.hincrby(PULSE, "dropped", dropped)
+        for reason, count in dropped.items():
+            if count:
+                connection.hincrby(PULSE, f"{DROPPED}{reason}", count)
     except redis.RedisError as error:
         log.warning("how ingest does is not told", reason=str(error))
 
@@ -89,29 +98,42 @@ def _ingest_batch(services: Services) -> int:
     policy = services.policy
     with database.transaction(services.sessions) as session:
         row = outcomes.learned(session)
-        entries = _read(services.redis, row.stream_id)
+        batch = _read(services.redis, row.stream_id)
         said = feedback.waiting(session)
-        if not entries and not said:
+        if not batch and not said:
             return 0
         card = held_or_rebuilt(session, row, policy)  # before the rows are in, so that they count once
-        rows = [_parsed(fields) for _, fields in entries if OUTCOME in fields]
-        stored = outcomes.record(session, [row for row in rows if row is not None])
-        dropped = len(rows) - len(stored)
-        dropped += request_log.take_in(session, [fields[REQUEST] for _, fields in entries if REQUEST in fields])
+        stored, dropped = _stored(session, [fields for _, fields in batch])
         taken = [_outcome(each) for each in stored]
         card = _heard(card.observe(taken, policy), said, policy)
         feedback.counted(session, [each.feedback.request_id for each in said])
         if services.config.value.learns_continuously:
             row.drift = Watched.from_json(row.drift).after(taken, policy.drift).to_json()
-        row.stream_id = entries[-1][0] if entries else row.stream_id
+        row.stream_id = batch[-1][0] if batch else row.stream_id
         hold(row, card, database.now(session))
         generation, stream_id = row.generation, row.stream_id
     publish(services.redis, generation, card)
-    if entries:
+    if batch:
         _trim(services.redis, stream_id)
-    if dropped:
+    if any(dropped.values()):
         _tell(services.redis, dropped)
-    return len(entries)
+    return len(batch)
+
+
+def _stored(session: Session, found: Sequence[Fields]) -> tuple[list[Mapping[str, Any]], dict[str, int]]:
+    """The outcomes that are in Postgres then; how many rows were dropped, by reason. Each stands or falls alone."""
+    now = database.now(session)
+    read = [entries.outcome(fields[OUTCOME], now) for fields in found if OUTCOME in fields]
+    logged = [entries.request(fields[REQUEST], now) for fields in found if REQUEST in fields]
+    rows, requested = [row for row in read if row is not None], [row for row in logged if row is not None]
+    stored = outcomes.record(session, rows)
+    kept = requests.store(session, requested)
+    neither = sum(OUTCOME not in fields and REQUEST not in fields for fields in found)
+    dropped = {
+        NOT_READABLE: neither + len(read) - len(rows) + len(logged) - len(requested),
+        NOT_STORABLE: len(rows) - len(stored) + len(requested) - len(kept),
+    }
+    return stored, dropped
 
 
 def _heard(card: Scorecard, said: Sequence[feedback.Heard], policy: Policy) -> Scorecard:
@@ -120,24 +142,17 @@ def _heard(card: Scorecard, said: Sequence[feedback.Heard], policy: Policy) -> S
     return card
 
 
-def _read(connection: redis.Redis, after: str) -> list[tuple[str, dict[str, str]]]:
+def _read(connection: redis.Redis, after: str) -> list[tuple[str, Fields]]:
     try:
-        entries: Any = connection.xrange(STREAM, min=f"({after}", count=BATCH)
+        batch: Any = connection.xrange(STREAM, min=f"({after}", count=BATCH)
     except redis.RedisError as error:
         raise DependencyUnavailable(f"Redis is not reachable: {error}") from error
-    return [(_text(entry_id), {_text(k): _text(v) for k, v in fields.items()}) for entry_id, fields in entries]
+    return [(_text(entry_id), {_name(key): value for key, value in fields.items()}) for entry_id, fields in batch]
 
 
-def _parsed(fields: Mapping[str, str]) -> dict[str, Any] | None:
-    """The outcome in an entry; None for one that is none of ours: that is reported, and passed over."""
-    try:
-        row = json.loads(fields[OUTCOME])
-        row["at"] = datetime.fromisoformat(row["at"])
-        _outcome(row)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        log.error("outcome not readable, dropped", reason=repr(error))
-        return None
-    return dict(row)
+def _name(key: bytes | str) -> str:
+    """Of a field; what is no text is the name of none of ours."""
+    return key if isinstance(key, str) else key.decode(errors="replace")
 
 
 def _outcome(row: Mapping[str, Any]) -> Outcome:

@@ -1,17 +1,13 @@
 """The request log and the usage per day: how they come in, and how they end.
 
-gateway → Recorder → Redis stream → take_in, in the transaction that takes in the outcomes → Postgres
+gateway → Recorder → Redis stream → ingest, in the transaction that takes in the outcomes → Postgres
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 import structlog
-from sqlalchemy.orm import Session
 
 from app.services import Services
 from app.store import database, requests
@@ -39,26 +35,6 @@ class Limit:
 def sampled(request_id: str, share: float) -> bool:
     """The same answer in every process, for the same request."""
     return int(request_id[-8:], 16) < share * 0x1_0000_0000
-
-
-def take_in(session: Session, entries: Sequence[str]) -> int:
-    """Entries of the stream, each once: its position is kept in this same transaction. The number dropped."""
-    rows = [row for entry in entries if (row := _parsed(entry)) is not None]
-    uncounted = requests.count(session, [requests.used(row) for row in rows])
-    unlogged = requests.record(session, [row for row in rows if "explanation" in row])
-    return len(entries) - len(rows) + max(uncounted, unlogged)
-
-
-def _parsed(entry: str) -> dict[str, Any] | None:
-    """None for an entry that is not one of ours: it is reported, and passed over for good."""
-    try:
-        row: Mapping[str, Any] = json.loads(entry)
-        parsed = {**row, "at": datetime.fromisoformat(row["at"])}
-        requests.used(parsed)
-    except (ValueError, KeyError, TypeError) as error:
-        log.error("request log entry not readable, dropped", reason=repr(error))
-        return None
-    return parsed
 
 
 def purge(services: Services) -> None:

@@ -135,6 +135,8 @@ async def _json(request: web.Request) -> dict[str, Any]:
         body = json.loads(raw or b"{}")
     except ValueError as error:
         raise InvalidRequest(f"the body is not JSON: {error}") from None
+    except RecursionError:
+        raise InvalidRequest("the body is nested too deeply") from None
     if not isinstance(body, dict):
         raise InvalidRequest(f"the body must be a JSON object: got {type(body).__name__}")
     return body

@@ -16,6 +16,7 @@ from sqlalchemy.exc import (
     InterfaceError,
     InternalError,
     OperationalError,
+    ProgrammingError,
     StatementError,
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -75,7 +76,7 @@ _UNREACHABLE = ("08", "57P", "28", "3D")
 #: … of a schema of another release
 _OTHER_SCHEMA = ("42P01", "42703", "3F000")
 #: … and of a row that no table takes: trying again would not help
-_UNSTORABLE = ("22", "23", "54")
+_UNSTORABLE = ("22", "23", "54", "42804")
 
 
 def sqlstate(error: BaseException) -> str | None:
@@ -88,7 +89,10 @@ def is_unstorable(error: Exception) -> bool:
     if not isinstance(error, DBAPIError):
         return isinstance(error, ValueError | StatementError)  # the driver's own word for a value it cannot send
     code = sqlstate(error)
-    return isinstance(error, DataError | IntegrityError) or (code is not None and code.startswith(_UNSTORABLE))
+    if code is not None:
+        return code.startswith(_UNSTORABLE)
+    # said by the driver before the server heard of it: `can't adapt type 'dict'`
+    return isinstance(error, DataError | IntegrityError | ProgrammingError) and not error.connection_invalidated
 
 
 def _unavailable(error: DBAPIError | PoolTimeout) -> str | None:

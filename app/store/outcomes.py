@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import structlog
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import StatementError
 from sqlalchemy.orm import Session
 
-from app.store.database import is_unstorable
 from app.store.models import Learned, LiveOutcome
-
-log = structlog.get_logger()
+from app.store.storing import storable
 
 START = "0-0"
 
@@ -24,32 +20,11 @@ def record(session: Session, rows: Sequence[Mapping[str, Any]]) -> list[Mapping[
 
     A row that cannot be stored is reported and left out: it must not hold up all that come after it.
     """
-    if not rows:
-        return []
-    try:
-        _insert(session, rows)
-    except (StatementError, ValueError) as error:
-        if not is_unstorable(error):
-            raise
-        return [row for row in rows if _stored_alone(session, row)]
-    return list(rows)
 
+    def store(some: Sequence[Mapping[str, Any]]) -> None:
+        session.execute(insert(LiveOutcome).on_conflict_do_nothing(), [dict(row) for row in some])
 
-def _insert(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
-    with session.begin_nested():
-        session.execute(insert(LiveOutcome).on_conflict_do_nothing(), [dict(row) for row in rows])
-
-
-def _stored_alone(session: Session, row: Mapping[str, Any]) -> bool:
-    try:
-        _insert(session, [row])
-    except (StatementError, ValueError) as error:
-        if not is_unstorable(error):
-            raise
-        reason = str(getattr(error, "orig", error)).strip().splitlines()[0]
-        log.error("outcome not storable, dropped", request_id=row.get("request_id"), reason=reason)
-        return False
-    return True
+    return storable(session, rows, store, LiveOutcome.__tablename__)
 
 
 def learned(session: Session) -> Learned:

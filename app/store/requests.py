@@ -8,16 +8,12 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
-import structlog
 from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import StatementError
 from sqlalchemy.orm import Session
 
-from app.store.database import is_unstorable
 from app.store.models import LoggedRequest, Usage
-
-log = structlog.get_logger()
+from app.store.storing import storable
 
 #: what usage can be told apart by: the key of the `usage` table, in its order
 DIMENSIONS = ("day", "key", "segment", "provider", "model", "simulated")
@@ -38,7 +34,7 @@ class Used:
 
 
 def used(row: Mapping[str, Any]) -> Used:
-    """Of a row of the request log; raises KeyError or TypeError for what is none."""
+    """Of a row of the request log."""
     answered = row["provider"] is not None
     cost = row["cost_usd"]
     names = (row["key"] or "", row["segment"] or "", row["provider"] or "", row["model"] or "")
@@ -55,34 +51,31 @@ def used(row: Mapping[str, Any]) -> Used:
     )
 
 
-def count(session: Session, spent: Iterable[Used]) -> int:
-    """Add to the usage of the days; the number of requests dropped, as no row takes them."""
+def store(session: Session, rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Count rows of the request log in the usage, and keep those that have an explanation; the rows that went in.
+
+    What no row of either table takes is reported and left out whole, and nothing beside it.
+    """
+
+    def both(some: Sequence[Mapping[str, Any]]) -> None:
+        _count(session, map(used, some))
+        _log(session, [row for row in some if "explanation" in row])
+
+    return storable(session, rows, both, LoggedRequest.__tablename__)
+
+
+def _count(session: Session, spent: Iterable[Used]) -> None:
+    """One upsert for each day, key, segment and target, in an order that two who count at once share."""
+    for of, sums in sorted(_totals(spent).items()):
+        _add(session, of, sums)
+
+
+def _totals(spent: Iterable[Used]) -> dict[tuple[Any, ...], list[float]]:
     totals: dict[tuple[Any, ...], list[float]] = defaultdict(lambda: [0] * len(SUMS))
     for each in spent:
         for place, value in enumerate(each.sums):
             totals[each.of][place] += value
-    try:
-        with session.begin_nested():
-            for of, sums in sorted(totals.items()):
-                _add(session, of, sums)
-    except (StatementError, ValueError) as error:
-        if not is_unstorable(error):
-            raise
-        return sum(0 if _added_alone(session, of, sums) else int(sums[0]) for of, sums in sorted(totals.items()))
-    return 0
-
-
-def _added_alone(session: Session, of: tuple[Any, ...], sums: Sequence[float]) -> bool:
-    try:
-        with session.begin_nested():
-            _add(session, of, sums)
-    except (StatementError, ValueError) as error:
-        if not is_unstorable(error):
-            raise
-        reason = str(getattr(error, "orig", error)).strip().splitlines()[0]
-        log.error("usage not storable, dropped", requests=int(sums[0]), reason=reason)
-        return False
-    return True
+    return totals
 
 
 def _add(session: Session, of: tuple[Any, ...], sums: Sequence[float]) -> None:
@@ -91,25 +84,8 @@ def _add(session: Session, of: tuple[Any, ...], sums: Sequence[float]) -> None:
     session.execute(new.on_conflict_do_update(index_elements=DIMENSIONS, set_=added))
 
 
-def record(session: Session, rows: Sequence[Mapping[str, Any]]) -> int:
-    """Insert rows of the request log; the number of those that cannot be stored: they are reported and left out."""
-    if not rows:
-        return 0
-    try:
-        _insert(session, rows)
-    except (StatementError, ValueError) as error:
-        if not is_unstorable(error):
-            raise
-        if len(rows) > 1:
-            return sum(record(session, [row]) for row in rows)
-        reason = str(getattr(error, "orig", error)).strip().splitlines()[0]
-        log.error("request not storable, dropped", request_id=rows[0].get("request_id"), reason=reason)
-        return 1
-    return 0
-
-
-def _insert(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
-    with session.begin_nested():
+def _log(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+    if rows:
         session.execute(insert(LoggedRequest).on_conflict_do_nothing(), [dict(row) for row in rows])
 
 

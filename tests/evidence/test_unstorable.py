@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -13,7 +14,6 @@ from app import bootstrap
 from app.api import create_app
 from app.evidence import ingest
 from app.store import database, requests
-from app.store.requests import Used
 from tests.support.system import System
 
 TODAY = datetime.now(UTC).date()
@@ -21,17 +21,37 @@ TODAY = datetime.now(UTC).date()
 POISON = os.urandom(4000).hex()
 
 
-def used(segment: str) -> Used:
-    return Used((TODAY, "", segment, "openai", "gpt", True), (1, 0, 0, 10, 5, 0.1))
+def asked(segment: str, **other: Any) -> dict[str, Any]:
+    """A request that counts in the usage alone."""
+    return {
+        "at": datetime.now(UTC),
+        "key": None,
+        "segment": segment,
+        "provider": "openai",
+        "model": "gpt",
+        "prompt_tokens": 10,
+        "completion_tokens": 5,
+        "cost_usd": 0.1,
+        "simulated": True,
+        **other,
+    }
 
 
-def test_usage_that_no_index_takes_is_dropped_alone(system: System) -> None:
+@pytest.mark.parametrize(
+    "odd",
+    [
+        asked(POISON),  # no index takes it
+        asked("a", prompt_tokens=2**63),  # in the same sum as one that is good
+    ],
+)
+def test_usage_that_no_row_takes_is_dropped_alone(system: System, odd: dict[str, Any]) -> None:
+    good = [asked("a"), asked("b")]
     with database.transaction(system.services.sessions) as session:
-        assert requests.count(session, [used("a"), used(POISON), used("b")]) == 1
+        assert requests.store(session, [good[0], odd, good[1]]) == good
     with database.transaction(system.services.sessions) as session:
         rows = requests.usage(session, TODAY, ["segment"])
 
-    assert sorted(row["segment"] for row in rows) == ["a", "b"]
+    assert sorted((row["segment"], row["requests"]) for row in rows) == [("a", 1), ("b", 1)]
 
 
 def test_a_poisoned_entry_does_not_stop_those_behind_it(system: System) -> None:
@@ -50,7 +70,7 @@ def test_a_poisoned_entry_does_not_stop_those_behind_it(system: System) -> None:
 
     with database.transaction(system.services.sessions) as session:
         assert [row["requests"] for row in requests.usage(session, TODAY, ["segment"])] == [1]
-    assert ingest.pulse(redis, "0-0").dropped == 1
+    assert ingest.pulse(redis, "0-0").dropped_by == {"not_readable": 1, "not_storable": 0}
 
 
 @pytest.mark.parametrize("segment", ["x" * 101, "a\tb"])

@@ -40,6 +40,8 @@ def held(sessions: Sessions) -> list[str]:
     "odd",
     [
         {"segment": "a\x00b"},  # refused by the driver
+        {"provider": {"name": "x"}},  # which has no way to send it
+        {"latency_ms": "long"},
         {"prompt_tokens": 2**40},  # refused by the server
         {"provider": None},  # refused by a constraint
     ],

@@ -14,6 +14,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.api.current import asked_by
+from app.api.names import Name
+from app.api.openai import schemas
 from app.api.openai.models import Choice
 from app.domain.routing import task_type
 from app.errors import InvalidRequest
@@ -53,6 +55,9 @@ REFUSED: Mapping[str, str] = {
     "verbosity": "not every provider has it: say it in the prompt",
     "web_search_options": "there is no web search here: leave it out",
 }
+
+#: characters of the longest `PROVIDER/MODEL`
+MODEL_LIMIT = 300
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Text = Annotated[str, Field(min_length=1)]
@@ -128,7 +133,7 @@ class ChatCompletionRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    model: Text
+    model: Annotated[str, Field(min_length=1, max_length=MODEL_LIMIT)]
     messages: Annotated[list[_Turn], Field(min_length=1, max_length=10_000)]
     stream: bool | None = None
     stream_options: _StreamOptions | None = None
@@ -145,7 +150,7 @@ class ChatCompletionRequest(BaseModel):
     tool_choice: Literal["none", "auto", "required"] | _ToolChoice | None = None
     parallel_tool_calls: bool | None = None
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
-    segment: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    segment: Name | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +203,7 @@ def _validated(document: Mapping[str, Any]) -> ChatCompletionRequest:
         if first["type"] == "extra_forbidden":
             message = f"unknown field {path[-1]!r}: it is not ignored, since it may change what you mean"
         else:
-            said = "must be an object" if first["type"] == "model_type" else first["msg"]
+            said = "must be an object" if first["type"] == "model_type" else first["msg"].removeprefix("Value error, ")
             message = f"{path[0] if path and path[0] not in known else field}: {said}"
         raise InvalidRequest(message, field=field or None) from None
 
@@ -215,7 +220,7 @@ def _parameters(wanted: ChatCompletionRequest) -> dict[str, Any]:
         "json_mode": True if wanted.response_format and wanted.response_format.type == "json_object" else None,
         "json_schema": _json_schema(wanted.response_format),
         "reasoning_effort": wanted.reasoning_effort,
-        "tools": tuple(tool.model_dump() for tool in wanted.tools or ()) or None,
+        "tools": _tools(wanted.tools or ()) or None,
         "tool_choice": _tool_choice(wanted),
         # without tools there are no calls to be parallel
         "parallel_tool_calls": wanted.parallel_tool_calls if wanted.tools else None,
@@ -232,7 +237,14 @@ def _json_schema(wanted: _ResponseFormat | None) -> JsonSchema | None:
         raise InvalidRequest(f"response_format {why}", field="response_format.json_schema")
     if given is None:
         return None
+    schemas.check(given.schema_, "response_format.json_schema.schema")
     return JsonSchema(given.name, given.schema_, given.description, given.strict)
+
+
+def _tools(given: Iterable[_Tool]) -> tuple[Mapping[str, Any], ...]:
+    tools = tuple(tool.model_dump() for tool in given)
+    schemas.check_tools(tools)
+    return tools
 
 
 def _stop(stop: str | Iterable[str] | None) -> tuple[str, ...]:

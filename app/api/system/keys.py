@@ -11,6 +11,7 @@ from app.access import keys as live_keys
 from app.api.auth import caller
 from app.api.current import gateway
 from app.api.envelope import Body, body, ok
+from app.api.names import Name
 from app.domain.keys import Scope
 from app.errors import NotFound
 from app.live import live_config
@@ -20,9 +21,9 @@ from app.store.models import ApiKey
 
 
 class KeyBody(Body):
-    name: Annotated[str, Field(min_length=1, max_length=100)]
+    name: Name
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=3)]
-    segment: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    segment: Name | None = None
     rate_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
 
 

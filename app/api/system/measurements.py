@@ -9,6 +9,7 @@ from pydantic import Field
 
 from app.api.current import gateway
 from app.api.envelope import Body, body, ok
+from app.api.names import NAME_LIMIT, Name
 from app.api.system.round_events import progress
 from app.api.system.shapes import insights_json, round_json
 from app.benchmark import benchmark
@@ -26,8 +27,8 @@ HISTORY = 10
 
 
 class BenchmarkBody(Body):
-    providers: Annotated[list[str], Field(max_length=100)] = Field(default_factory=list)
-    prompts: Annotated[list[str], Field(max_length=1000)] = Field(default_factory=list)
+    providers: Annotated[list[Name], Field(max_length=100)] = Field(default_factory=list)
+    prompts: Annotated[list[Name], Field(max_length=1000)] = Field(default_factory=list)
 
 
 system = Blueprint("system", __name__, url_prefix="/api/v1/system")
@@ -64,7 +65,7 @@ def benchmark_progress(round_id: str) -> Response:
 @system.get("/scorecard")
 def scorecard() -> Response:
     services = gateway().services
-    plan = gateway().plan(request.args.get("segment"), live_config.utc_now(), _task_type())
+    plan = gateway().plan(_segment(), live_config.utc_now(), _task_type())
     return ok(
         {
             "taskType": plan.task.value,
@@ -85,6 +86,14 @@ def insights() -> Response:
     services = gateway().services
     with database.transaction(services.sessions) as session:
         return ok({"insights": insights_json(rounds.with_insights(session, _limit(HISTORY)))})
+
+
+def _segment() -> str | None:
+    """One that no config knows is ranked for as nobody; it is kept nowhere but in a plan, for a second."""
+    given = request.args.get("segment")
+    if given is not None and len(given) > NAME_LIMIT:
+        raise InvalidRequest(f"segment must have 1 to {NAME_LIMIT} characters: got {len(given)}", field="segment")
+    return given
 
 
 def _task_type() -> TaskType:

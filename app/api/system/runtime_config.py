@@ -168,6 +168,8 @@ def _written(config: RuntimeConfig) -> Response:
 
 def _signature(wanted: dict[str, Any], reason: str) -> Signature:
     """Takes author and reason out of a body."""
+    if not str(wanted.get("updatedBy", "")).isprintable():
+        raise InvalidRequest("updatedBy must have printable characters only", field="updatedBy")
     author = _text(wanted.pop("updatedBy", caller().name), "updatedBy")
     why = _text(wanted.pop("reason", reason), "reason")
     match = request.headers.get("If-Match", "").strip()

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError,
 from pydantic.alias_generators import to_camel
 
 from app.domain.catalog import TaskType
-from app.domain.config import partial_weights, unknown_fields
+from app.domain.config import partial_weights, segment_names, unknown_fields
 from app.errors import InvalidRequest
 
 #: weights may miss the sum of 1 by what rounding to two decimals can cost
@@ -221,9 +221,11 @@ def parse(document: object) -> RuntimeConfig:
 def parse_known(document: object) -> RuntimeConfig:
     """As `parse`, but a name that this release does not know is refused: for documents that people hand in."""
     try:
-        return _validated(document)
+        config = _validated(document)
     except ValidationError as error:
         raise _as_invalid_request(error) from None
+    segment_names.check(config.segments)
+    return config
 
 
 def _validated(document: object) -> RuntimeConfig:
@@ -242,6 +244,8 @@ def merge(current: RuntimeConfig, update: Mapping[str, Any]) -> RuntimeConfig:
             raise InvalidRequest(f"unknown setting {key!r}; known are: {', '.join(UPDATE_PATHS)}", field=key)
         if key == "providers":
             refuse_unknown_providers(current, value)
+        if key == "segments" and isinstance(value, Mapping):
+            segment_names.check(name for name in value if name not in current.segments)
         if key == "weights":
             value = partial_weights.completed(current.global_.provider_weights.model_dump(), value)
         if key in {"providers", "segments"}:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import suppress
 from datetime import date
 from enum import StrEnum
@@ -92,8 +93,7 @@ def grade(expected: Expected, prompt_text: str, answer: str) -> Grade:
     reasons: list[str] = []
     for name, field in expected.fields.items():
         found = _READERS[field.kind](lists.get(name, ""))
-        missing = [item for item in field.items if not any(_matches(field.kind, item, thing) for thing in found)]
-        spare = [thing for thing in found if not any(_matches(field.kind, item, thing) for item in field.items)]
+        missing, spare = _compared(field, found)
         hits += len(field.items) - len(missing)
         wanted += len(field.items)
         given += len(field.items) - len(missing) + len(spare)
@@ -106,12 +106,33 @@ def grade(expected: Expected, prompt_text: str, answer: str) -> Grade:
 Thing = str | tuple[float, ...]
 
 
-def _matches(kind: Kind, item: str, thing: Thing) -> bool:
-    if not isinstance(thing, str):
-        return any(abs(float(item) - reading) <= 1e-6 * max(1.0, abs(reading)) for reading in thing)
-    if kind is Kind.DATE:
-        return item == thing
-    return any(_name_words(spelling) == _name_words(thing) for spelling in item.split("|"))
+def _compared(field: Wanted, found: Sequence[Thing]) -> tuple[list[str], list[Thing]]:
+    """Items that are missing, and things that are none of them. Each text is taken apart once."""
+    if field.kind is Kind.NUMBER:
+        wanted = [float(item) for item in field.items]
+        hits = [[place for place, value in enumerate(wanted) if _is_number(value, thing)] for thing in found]
+    else:
+        keys = _keys(field)
+        hits = [keys.get(thing if field.kind is Kind.DATE else _name_words(str(thing)), []) for thing in found]
+    there = {place for places in hits for place in places}
+    missing = [item for place, item in enumerate(field.items) if place not in there]
+    return missing, [thing for thing, places in zip(found, hits, strict=True) if not places]
+
+
+def _keys(field: Wanted) -> dict[Hashable, list[int]]:
+    """Where each date, or each spelling of a name, stands among the items."""
+    keys: dict[Hashable, list[int]] = {}
+    for place, item in enumerate(field.items):
+        spellings: list[Hashable] = [item] if field.kind is Kind.DATE else [*map(_name_words, item.split("|"))]
+        for spelling in spellings:
+            keys.setdefault(spelling, []).append(place)
+    return keys
+
+
+def _is_number(value: float, thing: Thing) -> bool:
+    """A number too long for a float is infinite, and like no other."""
+    readings = (reading for reading in thing if isinstance(reading, float) and math.isfinite(reading))
+    return any(abs(value - reading) <= 1e-6 * max(1.0, abs(reading)) for reading in readings)
 
 
 def _lists(answer: str, fields: dict[str, Wanted]) -> dict[str, str]:
@@ -189,7 +210,8 @@ def _month(name: str) -> int:
 
 
 def _names(text: str) -> list[Thing]:
-    return list({_name_words(item): item for item in _items(text) if _name_words(item)}.values())
+    found = {_name_words(item): item for item in _items(text)}
+    return [item for spoken, item in found.items() if spoken]
 
 
 def _name_words(text: str) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -65,8 +66,16 @@ def same(one: Any, other: Any, tolerance: float = 0.0) -> bool:
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(same(a, b, tolerance) for a, b in zip(one, other, strict=True))
     if _is_number(one) and _is_number(other):
-        return bool(one == other) or abs(one - other) <= tolerance + 1e-9
+        return bool(one == other) or _apart(one, other) <= tolerance + 1e-9
     return type(one) is type(other) and bool(one == other)
+
+
+def _apart(one: float, other: float) -> float:
+    """Infinite for what no float holds, such as a whole number of 400 digits."""
+    try:
+        return abs(one - other)
+    except OverflowError:
+        return math.inf
 
 
 def _compared(wanted: Any, value: Any, expected: Expected) -> tuple[float, list[str]]:

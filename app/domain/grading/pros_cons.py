@@ -25,6 +25,8 @@ from app.domain.grading.text import (
 FORM_SHARE = 0.25
 #: credit of a point that is a sentence but none of the aspects listed for its side
 UNLISTED = 0.5
+#: points of one side that are looked at: each is compared with those before it
+LOOKED_AT = 100
 #: share of words that two points may have in common and still be two points
 OVERLAP = 0.7
 
@@ -66,7 +68,7 @@ def _substance(points: Sequence[str], aspects: Sequence[Concept], expected: Expe
     seen: list[frozenset[str]] = []
     used: set[str] = set()
     marks, notes = [], []
-    for number, point in enumerate(points, start=1):
+    for number, point in enumerate(points[:LOOKED_AT], start=1):
         spoken = words(point)
         if len(spoken) < fewest or not is_prose(spoken):
             notes.append(f"{number} is no sentence of {fewest} words or more")

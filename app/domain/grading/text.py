@@ -140,11 +140,12 @@ def is_chat(line: str) -> bool:
 def without_chat(lines: Sequence[str]) -> list[str]:
     """Lines without the talk before and after them."""
     kept = [line for line in lines if line.strip()]
-    while kept and is_chat(kept[0]):
-        del kept[0]
-    while kept and is_chat(kept[-1]):
-        del kept[-1]
-    return kept
+    first, last = 0, len(kept)
+    while first < last and is_chat(kept[first]):
+        first += 1
+    while first < last and is_chat(kept[last - 1]):
+        last -= 1
+    return kept[first:last]
 
 
 def is_list_item(line: str) -> bool:

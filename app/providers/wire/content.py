@@ -7,13 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
+from app.domain import nesting
 from app.errors import BadRequest, Unsupported
 from app.providers.base import ChatRequest, JsonSchema, Message, ToolCall
-
-#: $ref to $ref, and alternatives in alternatives
-
-#: $ref to $ref in a row
-REFERENCES = 20
+from app.providers.wire.answers_object import is_of_objects
 
 #: roles whose text instructs the model
 SYSTEM = {"system", "developer"}
@@ -126,7 +123,7 @@ def as_tool(request: ChatRequest, wanted: JsonSchema) -> ChatRequest:
     """
     if request.tools:
         raise Unsupported("this model takes no response_format of type json_schema beside tools")
-    if not _is_of_objects(wanted.schema, wanted.schema):
+    if not is_of_objects(wanted.schema):
         raise Unsupported("this model takes a response_format of type json_schema only where the answer is an object")
     function = {
         "name": wanted.name,
@@ -135,59 +132,6 @@ def as_tool(request: ChatRequest, wanted: JsonSchema) -> ChatRequest:
     }
     tool = {"type": "function", "function": function}
     return replace(request, json_schema=None, tools=(tool,), tool_choice=wanted.name, parallel_tool_calls=False)
-
-
-def _is_of_objects(schema: Mapping[str, Any], root: Mapping[str, Any]) -> bool:
-    """Can nothing but an object fit? A schema that says nothing of its kind counts as one of objects.
-
-    Each part is looked at once, however often and from wherever it is named: the work is that of reading the schema.
-    """
-    waiting: list[object] = [schema]
-    seen: set[int] = set()
-    while waiting:
-        part = waiting.pop()
-        if id(part) in seen:
-            continue
-        seen.add(id(part))
-        if not isinstance(part, Mapping):
-            return False
-        if "enum" in part or "const" in part:
-            if not all(isinstance(value, dict) for value in part.get("enum", [part.get("const")])):
-                return False
-            continue
-        kinds = part.get("type", "object")
-        if (kinds if isinstance(kinds, list) else [kinds]) != ["object"]:
-            return False
-        if "$ref" in part:
-            named = _named(part["$ref"], root)
-            if named is None or _goes_round(named, root):
-                return False
-            waiting.append(named)
-        else:
-            for several in ("anyOf", "oneOf", "allOf"):
-                waiting += part.get(several) or ()
-    return True
-
-
-def _goes_round(schema: Mapping[str, Any], root: Mapping[str, Any]) -> bool:
-    """Does it only point at others, and they back at it? Nothing fits such a schema."""
-    seen: set[int] = set()
-    part: Mapping[str, Any] | None = schema
-    while part is not None and "$ref" in part:
-        if id(part) in seen or len(seen) > REFERENCES:
-            return True
-        seen.add(id(part))
-        part = _named(part["$ref"], root)
-    return False
-
-
-def _named(reference: object, root: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """What a local $ref ("#/$defs/x") points at; None: nothing that could be a schema."""
-    found: object = root
-    for step in str(reference).removeprefix("#").strip("/").split("/"):
-        if step:
-            found = found.get(step) if isinstance(found, Mapping) else None
-    return found if isinstance(found, Mapping) else None
 
 
 def unheld(by_tool: JsonSchema | None) -> tuple[str, ...]:
@@ -213,6 +157,8 @@ def arguments(call: ToolCall) -> dict[str, Any]:
         value = None
     if not isinstance(value, dict):
         raise BadRequest(f"the arguments of tool call {call.id!r} are not a JSON object")
+    if nesting.beyond(value) is not None:
+        raise BadRequest(f"the arguments of tool call {call.id!r} are nested deeper than {nesting.DEEPEST} levels")
     return value
 
 

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from pydantic import ConfigDict, TypeAdapter
 from pydantic.alias_generators import to_camel
 
+from app.domain import nesting
 from app.errors import BadKey, ContentFiltered, ModelUnknown, OutOfCredit, ProviderError
 from app.providers.base import ChatRequest, Delta, Endpoint, Message, Usage
 from app.providers.http.sse import Event
@@ -119,7 +120,7 @@ def _result(message: Message, functions: dict[str, str]) -> list[dict[str, Any]]
         value = json.loads(text)
     except (ValueError, RecursionError):
         value = None
-    response = value if isinstance(value, dict) else {"result": text}
+    response = value if isinstance(value, dict) and nesting.beyond(value) is None else {"result": text}
     name = functions.get(message.tool_call_id or "", message.tool_call_id or "")
     return [{"functionResponse": {"name": name, "response": response}}]
 
