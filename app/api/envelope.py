@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 from werkzeug.exceptions import HTTPException
 
-from app.domain import nesting
+from app import nesting
 from app.errors import InvalidRequest, PayloadTooLarge, TooLooError, TooManyRequests
 
 log = structlog.get_logger()

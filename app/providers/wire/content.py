@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
-from app.domain import nesting
+from app import nesting
 from app.errors import BadRequest, Unsupported
 from app.providers.base import ChatRequest, JsonSchema, Message, ToolCall
 from app.providers.wire.answers_object import is_of_objects

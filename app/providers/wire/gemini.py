@@ -10,7 +10,7 @@ from urllib.parse import quote
 from pydantic import ConfigDict, TypeAdapter
 from pydantic.alias_generators import to_camel
 
-from app.domain import nesting
+from app import nesting
 from app.errors import BadKey, ContentFiltered, ModelUnknown, OutOfCredit, ProviderError
 from app.providers.base import ChatRequest, Delta, Endpoint, Message, Usage
 from app.providers.http.sse import Event
