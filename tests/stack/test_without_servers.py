@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import signal
-import socket
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import requests
@@ -17,7 +15,7 @@ from app.store import database
 from tests.support import servers
 from tests.support.commands import running, serving
 from tests.support.lab import running_lab
-from tests.support.ports import free_port
+from tests.support.ports import free_port, silent
 from tests.support.waiting import wait_until
 
 TOOLOO = ("-m", "app.cli.main")
@@ -99,13 +97,6 @@ def test_a_worker_waits_for_its_services_and_is_not_healthy_until_then(tmp_path:
 
             database.migrate(back.enter_context(servers.postgres(folder)))
             wait_until(alive.exists, 60, what="it works")
-
-
-@contextmanager
-def silent() -> Iterator[int]:
-    """A port that takes connections and never answers."""
-    with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
-        yield listener.getsockname()[1]
 
 
 def _chats(url: str) -> bool:
