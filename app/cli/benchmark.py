@@ -6,12 +6,14 @@ import time
 from typing import Any
 
 import click
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextColumn
 from rich.table import Table
+from rich.text import Text
 
 from app.cli.client import call
 from app.cli.console import Console
 from app.cli.main import print_json
+from app.cli.terminal import one_line, say
 
 SYSTEM = "/api/v1/system"
 FINAL = {"done", "partial", "failed"}
@@ -38,7 +40,7 @@ def benchmark(
     body = {"providers": list(providers), "prompts": list(prompts)}
     round_id: str = call("POST", f"{SYSTEM}/benchmarks", body)["roundId"]
     if not wait:
-        print_json({"roundId": round_id}) if as_json else click.echo(f"started {round_id}")
+        print_json({"roundId": round_id}) if as_json else say(f"started {round_id}")
         return
     state = _watch(round_id, quiet=as_json)
     shown = next(
@@ -52,9 +54,16 @@ def benchmark(
         ctx.exit(1)
 
 
+class PlainColumn(TextColumn):
+    """Text without markup: rich would take `[red]` in a provider's name for its own."""
+
+    def render(self, task: Task) -> Text:
+        return Text(one_line(self.text_format.format(task=task)), style=self.style, justify=self.justify)
+
+
 def _watch(round_id: str, *, quiet: bool) -> dict[str, Any]:
     console = Console(stderr=True, quiet=quiet)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[eta]}"))
+    columns = (PlainColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), PlainColumn("{task.fields[eta]}"))
     with Progress(*columns, console=console, transient=True) as progress:
         bar = progress.add_task(round_id, total=None, eta="")
         told = False
@@ -62,7 +71,7 @@ def _watch(round_id: str, *, quiet: bool) -> dict[str, Any]:
             state: dict[str, Any] = call("GET", f"{SYSTEM}/benchmarks/{round_id}")
             if not told:
                 for left in state["leftOut"]:
-                    progress.console.print(f"left out: {left['provider']}: {left['reason']}", markup=False)
+                    progress.console.print(f"left out: {left['provider']}: {left['reason']}")
                 told = True
             progress.update(
                 bar, total=state["expected"], completed=state["done"], description=state["status"], eta=_eta(state)
@@ -94,7 +103,7 @@ def results(last: int, as_json: bool) -> None:
         print_json(data)
         return
     if not data["history"]:
-        click.echo("no round has finished yet: start one with `tooloo benchmark --wait`")
+        say("no round has finished yet: start one with `tooloo benchmark --wait`")
     for each in data["history"]:
         show_round(each)
 
@@ -131,24 +140,21 @@ def show_round(shown: dict[str, Any]) -> None:
         f"{summary['successCount']}/{summary['providersAttempted']} probes ok, "
         f"mean latency {summary['avgLatency']} ms, mean quality {summary['avgQualityScore']}, "
         f"cost {_usd(summary['totalCostUsd'])} (expected {_usd(summary['estimatedCostUsd'])})",
-        highlight=False,
     )
     if (off := shown["measurementError"]) is not None:
         console.print(
             f"measured latencies are off by {off['p50Ms']} ms (p50), {off['p95Ms']} ms (p95), {off['p99Ms']} ms (p99), "
             f"by {off['calls']} canary calls",
-            highlight=False,
         )
     if (judge := summary["judge"]) is not None:
         console.print(
             f"judge: {judge['answers']} answers, {judge['close']:.0%} of verdicts close to the grade, "
             f"bias {judge['bias']:+.2f}, cost {_usd(summary['judgeCostUsd'])}",
-            highlight=False,
         )
     for line in summary["improvements"]:
-        console.print(f"  · {line}", highlight=False, markup=False)
+        console.print(f"  · {line}")
     for left in shown["leftOut"]:
-        console.print(f"  · left out: {left['provider']}: {left['reason']}", highlight=False, markup=False)
+        console.print(f"  · left out: {left['provider']}: {left['reason']}")
 
 
 def _usd(value: float | None) -> str:

@@ -9,7 +9,7 @@ import click
 
 from app.cli.client import call
 from app.cli.main import print_json
-from app.cli.terminal import one_line
+from app.cli.terminal import say
 
 
 @click.command()
@@ -26,7 +26,7 @@ def explain(request_id: str, as_json: bool) -> None:
         print_json(data)
         return
     for line in lines(data):
-        click.echo(one_line(line))
+        say(line)
 
 
 def lines(data: dict[str, Any]) -> list[str]:

@@ -9,6 +9,7 @@ import requests
 
 from app import bootstrap, logs, settings
 from app.benchmark import benchmark
+from app.cli.terminal import say
 from app.errors import DependencyUnavailable, OverBudget
 from app.services import Services
 from app.settings import Settings
@@ -37,7 +38,7 @@ def kickoff() -> None:
     # last, because a round beside processes that are still starting would measure them too
     round_id = first_round(services)
     for line in summary(configured, services, round_id):
-        click.echo(line)
+        say(line)
 
 
 def first_round(services: Services) -> str:
