@@ -8,7 +8,7 @@ import click
 import requests
 
 from app import bootstrap, logs, settings
-from app.benchmark import benchmark
+from app.benchmark import benchmark, reaper
 from app.cli.terminal import say
 from app.errors import DependencyUnavailable, OverBudget
 from app.services import Services
@@ -46,7 +46,7 @@ def first_round(services: Services) -> str:
 
     The round's id, or why there is none.
     """
-    benchmark.reap(services)
+    reaper.reap(services)
     with database.transaction(services.sessions) as session:
         running = rounds.open_rounds(session)
     try:
