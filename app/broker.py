@@ -78,7 +78,9 @@ def make_celery(redis_url: str, providers: Sequence[str], *, socket_timeout_s: f
             "global_keyprefix": "tooloo:celery:",
         },
         task_publish_retry_policy={"max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5},
-        # prefork children (optimizer) are replaced before they grow
+        # prefork children (control, optimizer) wait for PostgreSQL for as long as it takes, and are not killed for it
+        worker_proc_alive_timeout=86_400,  # s
+        # … and are replaced before they grow
         worker_max_tasks_per_child=2000,
         worker_max_memory_per_child=400_000,  # KiB
         # Flower

@@ -6,6 +6,7 @@ import signal
 from contextlib import ExitStack
 from pathlib import Path
 
+import pytest
 import requests
 
 from app.cli import orphans
@@ -80,7 +81,10 @@ def test_a_reload_ends_the_old_process_no_sooner_than_the_new_one_serves(tmp_pat
             assert refused == []
 
 
-def test_a_worker_waits_for_its_services_and_is_not_healthy_until_then(tmp_path: Path, redis_url: str) -> None:
+@pytest.mark.parametrize("queues", ["probes", "control,optimizer"], ids=["threads", "prefork"])
+def test_a_worker_waits_for_its_services_and_is_not_healthy_until_then(
+    tmp_path: Path, redis_url: str, queues: str
+) -> None:
     alive = tmp_path / "alive"
     alive.touch()  # what an earlier process left
     with servers.folder() as folder, ExitStack() as back:
@@ -90,7 +94,7 @@ def test_a_worker_waits_for_its_services_and_is_not_healthy_until_then(tmp_path:
             "TOOLOO_DATA_DIR": str(tmp_path),
             "TOOLOO_ALIVE_FILE": str(alive),
         }
-        with running([*TOOLOO, "worker", "--queues", "probes"], environment) as worker:
+        with running([*TOOLOO, "worker", "--queues", queues], environment) as worker:
             worker.says("waiting", timeout_s=60)
             assert not alive.exists()
             assert "ready" not in worker.output
