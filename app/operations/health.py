@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import redis
+import structlog
 
 from app.errors import DependencyUnavailable
 from app.evidence import ingest
@@ -15,6 +16,8 @@ from app.evidence.ingest import Pulse
 from app.operations import processes
 from app.services import Services
 from app.store import database, health, outcomes, rounds
+
+log = structlog.get_logger()
 
 #: s between two looks
 EVERY_S = 2.0
@@ -86,9 +89,16 @@ class _Watched:
 
     def run(self) -> None:
         while not self.stopping.is_set():
-            self._found, self._looked_at = self._check(), time.monotonic()
+            self._found, self._looked_at = self._look(), time.monotonic()
             self._first.set()
             self.stopping.wait(self._every_s)
+
+    def _look(self) -> str:
+        try:
+            return self._check()
+        except Exception as error:  # whatever it is: without this thread the last state would stand for ever
+            log.exception("health check failed")
+            return f"unknown: {error!r}"
 
     def state(self) -> str:
         self._first.wait(self._first_s)
