@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -110,10 +111,19 @@ def results(last: int, as_json: bool) -> None:
 
 def show_round(shown: dict[str, Any]) -> None:
     """A table per provider, then what the optimizer said."""
-    summary = shown["summary"]
-    title = f"{shown['id']} · {shown['status']} · {shown['duration']} ms" + (
-        " · SIMULATED" if shown["simulated"] else ""
-    )
+    console = Console()
+    console.print(_table(shown))
+    for line in _figures(shown):
+        console.print(line)
+    for line in shown["summary"]["improvements"]:
+        console.print(f"  · {line}")
+    for left in shown["leftOut"]:
+        console.print(f"  · left out: {left['provider']}: {left['reason']}")
+
+
+def _table(shown: dict[str, Any]) -> Table:
+    title = f"{shown['id']} · {shown['status']} · {shown['duration']} ms"
+    title += " · SIMULATED" if shown["simulated"] else ""
     title += " · MEASUREMENT DEGRADED" if shown["degraded"] else ""
     # without lines, and with no number ever cut, it fits a terminal of 80 columns
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, collapse_padding=True)
@@ -123,38 +133,42 @@ def show_round(shown: dict[str, Any]) -> None:
     for result in shown["results"]:
         by_provider.setdefault(result["provider"], []).append(result)
     for provider, rows in by_provider.items():
-        ok = [row for row in rows if row["success"]]
-        table.add_row(
-            provider,
-            f"{len(ok)}/{len(rows)}",
-            _mean([row["latency"] for row in ok], "{:.0f}"),
-            _mean([row["timeToFirstToken"] for row in ok], "{:.0f}"),
-            _mean([row["tokensPerSecond"] for row in ok], "{:.0f}"),
-            _mean([row["qualityScore"] for row in ok], "{:.2f}"),
-            _sum([row["cost"] for row in rows]),
-            ", ".join(sorted({row["error"] for row in rows if row["error"]})),
-        )
-    console = Console()
-    console.print(table)
-    console.print(
+        table.add_row(provider, *_cells(rows))
+    return table
+
+
+def _cells(rows: list[dict[str, Any]]) -> list[str]:
+    """Of one provider."""
+    ok = [row for row in rows if row["success"]]
+    return [
+        f"{len(ok)}/{len(rows)}",
+        _mean([row["latency"] for row in ok], "{:.0f}"),
+        _mean([row["timeToFirstToken"] for row in ok], "{:.0f}"),
+        _mean([row["tokensPerSecond"] for row in ok], "{:.0f}"),
+        _mean([row["qualityScore"] for row in ok], "{:.2f}"),
+        _sum([row["cost"] for row in rows]),
+        ", ".join(sorted({row["error"] for row in rows if row["error"]})),
+    ]
+
+
+def _figures(shown: dict[str, Any]) -> Iterator[str]:
+    """Of the round as a whole, a line each."""
+    summary = shown["summary"]
+    yield (
         f"{summary['successCount']}/{summary['providersAttempted']} probes ok, "
         f"mean latency {summary['avgLatency']} ms, mean quality {summary['avgQualityScore']}, "
-        f"cost {_usd(summary['totalCostUsd'])} (expected {_usd(summary['estimatedCostUsd'])})",
+        f"cost {_usd(summary['totalCostUsd'])} (expected {_usd(summary['estimatedCostUsd'])})"
     )
     if (off := shown["measurementError"]) is not None:
-        console.print(
+        yield (
             f"measured latencies are off by {off['p50Ms']} ms (p50), {off['p95Ms']} ms (p95), {off['p99Ms']} ms (p99), "
-            f"by {off['calls']} canary calls",
+            f"by {off['calls']} canary calls"
         )
     if (judge := summary["judge"]) is not None:
-        console.print(
+        yield (
             f"judge: {judge['answers']} answers, {judge['close']:.0%} of verdicts close to the grade, "
-            f"bias {judge['bias']:+.2f}, cost {_usd(summary['judgeCostUsd'])}",
+            f"bias {judge['bias']:+.2f}, cost {_usd(summary['judgeCostUsd'])}"
         )
-    for line in summary["improvements"]:
-        console.print(f"  · {line}")
-    for left in shown["leftOut"]:
-        console.print(f"  · left out: {left['provider']}: {left['reason']}")
 
 
 def _usd(value: float | None) -> str:
