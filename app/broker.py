@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import structlog
@@ -67,18 +68,11 @@ def make_celery(redis_url: str, providers: Sequence[str], *, socket_timeout_s: f
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_pool_acquire_timeout=5,
-        broker_transport_options={
-            "visibility_timeout": 600,
-            "unacked_restore_interval": 5,
-            "unacked_restore_throttle": 1,
-            "socket_timeout": socket_timeout_s,
-            "socket_connect_timeout": 3,
-            "socket_keepalive": True,
-            "health_check_interval": 10,
-            "global_keyprefix": "tooloo:celery:",
-        },
+        broker_transport_options=_redis_transport(socket_timeout_s),
         task_publish_retry_policy={"max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5},
-        # prefork children (optimizer) are replaced before they grow
+        # prefork children (control, optimizer) wait for PostgreSQL for as long as it takes, and are not killed for it
+        worker_proc_alive_timeout=86_400,  # s
+        # … and are replaced before they grow
         worker_max_tasks_per_child=2000,
         worker_max_memory_per_child=400_000,  # KiB
         # Flower
@@ -90,6 +84,21 @@ def make_celery(redis_url: str, providers: Sequence[str], *, socket_timeout_s: f
         enable_utc=True,
     )
     return app
+
+
+def _redis_transport(socket_timeout_s: float) -> dict[str, Any]:
+    return {
+        # s after which a message that nobody acknowledged is given to another worker
+        "visibility_timeout": 600,
+        "unacked_restore_interval": 5,
+        "unacked_restore_throttle": 1,
+        # s; no wait for a frozen Redis is for ever
+        "socket_timeout": socket_timeout_s,
+        "socket_connect_timeout": 3,
+        "socket_keepalive": True,
+        "health_check_interval": 10,
+        "global_keyprefix": "tooloo:celery:",
+    }
 
 
 def _queue(name: str) -> Queue:

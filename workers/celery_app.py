@@ -11,7 +11,7 @@ from celery.signals import setup_logging, worker_init, worker_process_init, work
 
 from app import config_files, logs, settings
 from app.broker import make_celery
-from workers import alive, schedule
+from workers import alive, schedule, transport
 
 log = structlog.get_logger()
 
@@ -22,6 +22,7 @@ _settings = settings.load()
 _providers = config_files.load_providers(_settings.config_dir)
 _policy = config_files.load_policy(_settings.config_dir)
 
+transport.use()
 app = make_celery(_settings.require_redis_url(), [provider.name for provider in _providers])
 app.conf.beat_schedule = schedule.beat_schedule(_policy.rounds, _policy.retention)
 app.conf.beat_schedule_filename = str(_settings.data_dir / "beat-schedule")
@@ -52,7 +53,8 @@ def _in_the_child(**_: Any) -> None:
     """A prefork child builds its own connections: two processes on one Postgres socket corrupt each other's answers."""
     from workers import tasks
 
-    _or_end(lambda: tasks.start(_settings, threads=1))
+    with alive.held_back(_settings.alive_file):
+        _or_end(lambda: tasks.start(_settings, threads=1))
 
 
 def _or_end(step: Callable[[], None]) -> None:

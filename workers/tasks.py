@@ -11,7 +11,7 @@ import structlog
 from celery import Celery
 
 from app import bootstrap
-from app.benchmark import benchmark, between_rounds, judge
+from app.benchmark import benchmark, between_rounds, judge, reaper
 from app.broker import JUDGE, OPTIMIZE, PROBE
 from app.domain.rounds.rounds import ProbeKey
 from app.errors import TooLooError
@@ -101,7 +101,7 @@ def ingest() -> None:
 
 @_said_plainly
 def reap() -> None:
-    benchmark.reap(_services())
+    reaper.reap(_services())
 
 
 def register(app: Celery) -> None:

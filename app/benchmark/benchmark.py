@@ -18,7 +18,6 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from app.access import keys as api_keys
 from app.benchmark import applying, judge, probing
 from app.benchmark.planning import Affordable, Selection, affordable, selected_prompts, selected_targets
 from app.benchmark.round_review import insight_json, review
@@ -31,7 +30,7 @@ from app.domain.outcome import Outcome
 from app.domain.policy import RoundPolicy
 from app.domain.rounds import budget
 from app.domain.rounds.rounds import Coverage, ProbeKey, coverage
-from app.errors import DependencyUnavailable, NoTarget, OverBudget, TooLooError
+from app.errors import DependencyUnavailable, NoTarget, OverBudget
 from app.evidence import scorecard
 from app.live import live_config
 from app.services import Services
@@ -45,8 +44,6 @@ T = TypeVar("T")
 
 #: how long a result waits for a lost Postgres before the reaper's second attempt is the better hope
 RESULT_PATIENCE_S = 60.0
-#: silence after which the optimizer's message is sent again
-OPTIMIZE_PATIENCE = timedelta(seconds=45)
 #: longer than the task's own time limit: an optimizer that dies is replaced when this is over
 OPTIMIZE_LEASE = timedelta(seconds=75)
 MAX_OPTIMIZE_ATTEMPTS = 3
@@ -164,10 +161,10 @@ def _announce(
         estimated_usd=round(cost_usd, 4),
         left_out=left_out or None,
     )
-    services.messages.probes(_hints(services, keys))
+    services.messages.probes(hints(services, keys))
 
 
-def _hints(services: Services, keys: Sequence[ProbeKey]) -> list[ProbeKey]:
+def hints(services: Services, keys: Sequence[ProbeKey]) -> list[ProbeKey]:
     """Enough to fill every place, and one that may be lost: who has a place goes on with the next probe by itself.
 
     None for providers that the config has no longer: they have no queue.
@@ -473,42 +470,3 @@ def _coverage(services: Services, config: RuntimeConfig, record: Round, probes: 
         left_out=budget.left_out(record.notes),
         least=services.policy.budget.least_prompts,
     )
-
-
-# ── reap ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def reap(services: Services) -> None:
-    """Every minute: send again what was lost, close what is overdue, start a missing slot, restore Redis.
-
-    A step that fails holds up none of the others.
-    """
-    for step in (_reap_rounds, restore, start_slot):
-        try:
-            step(services)
-        except TooLooError as error:
-            log.warning("reaper: not done", step=step.__name__.strip("_"), reason=str(error))
-
-
-def _reap_rounds(services: Services) -> None:
-    policy = services.policy.rounds
-    with database.transaction(services.sessions) as session:
-        lost = rounds.give_up_on_lost_probes(session, policy.max_attempts)
-        overdue = rounds.close_overdue(session)
-        unfinished = rounds.open_rounds(session)
-        waiting = [key for each in unfinished for key in claims.waiting(session, each, policy.max_attempts)]
-        stuck = rounds.stuck_optimizing(session, OPTIMIZE_PATIENCE)
-    if lost or overdue or stuck:
-        log.warning("reaper", lost_probes=lost, overdue_probes=overdue, stuck_rounds=stuck or None)
-    services.messages.probes(_hints(services, waiting))
-    for round_id in unfinished:
-        finish_round(services, round_id)
-    for round_id in stuck:
-        services.messages.optimize(round_id)
-
-
-def restore(services: Services) -> None:
-    """Bring Redis and the snapshot up to what Postgres holds."""
-    live_config.recover(services.sessions, services.redis, services.settings.snapshot_file, services.providers)
-    api_keys.recover(services.sessions, services.redis)
-    scorecard.recover(services)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import click
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextColumn
 from rich.table import Table
+from rich.text import Text
 
 from app.cli.client import call
 from app.cli.console import Console
 from app.cli.main import print_json
+from app.cli.terminal import one_line, say
 
 SYSTEM = "/api/v1/system"
 FINAL = {"done", "partial", "failed"}
@@ -38,7 +41,7 @@ def benchmark(
     body = {"providers": list(providers), "prompts": list(prompts)}
     round_id: str = call("POST", f"{SYSTEM}/benchmarks", body)["roundId"]
     if not wait:
-        print_json({"roundId": round_id}) if as_json else click.echo(f"started {round_id}")
+        print_json({"roundId": round_id}) if as_json else say(f"started {round_id}")
         return
     state = _watch(round_id, quiet=as_json)
     shown = next(
@@ -52,9 +55,16 @@ def benchmark(
         ctx.exit(1)
 
 
+class PlainColumn(TextColumn):
+    """Text without markup: rich would take `[red]` in a provider's name for its own."""
+
+    def render(self, task: Task) -> Text:
+        return Text(one_line(self.text_format.format(task=task)), style=self.style, justify=self.justify)
+
+
 def _watch(round_id: str, *, quiet: bool) -> dict[str, Any]:
     console = Console(stderr=True, quiet=quiet)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[eta]}"))
+    columns = (PlainColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), PlainColumn("{task.fields[eta]}"))
     with Progress(*columns, console=console, transient=True) as progress:
         bar = progress.add_task(round_id, total=None, eta="")
         told = False
@@ -62,7 +72,7 @@ def _watch(round_id: str, *, quiet: bool) -> dict[str, Any]:
             state: dict[str, Any] = call("GET", f"{SYSTEM}/benchmarks/{round_id}")
             if not told:
                 for left in state["leftOut"]:
-                    progress.console.print(f"left out: {left['provider']}: {left['reason']}", markup=False)
+                    progress.console.print(f"left out: {left['provider']}: {left['reason']}")
                 told = True
             progress.update(
                 bar, total=state["expected"], completed=state["done"], description=state["status"], eta=_eta(state)
@@ -94,17 +104,26 @@ def results(last: int, as_json: bool) -> None:
         print_json(data)
         return
     if not data["history"]:
-        click.echo("no round has finished yet: start one with `tooloo benchmark --wait`")
+        say("no round has finished yet: start one with `tooloo benchmark --wait`")
     for each in data["history"]:
         show_round(each)
 
 
 def show_round(shown: dict[str, Any]) -> None:
     """A table per provider, then what the optimizer said."""
-    summary = shown["summary"]
-    title = f"{shown['id']} · {shown['status']} · {shown['duration']} ms" + (
-        " · SIMULATED" if shown["simulated"] else ""
-    )
+    console = Console()
+    console.print(_table(shown))
+    for line in _figures(shown):
+        console.print(line)
+    for line in shown["summary"]["improvements"]:
+        console.print(f"  · {line}")
+    for left in shown["leftOut"]:
+        console.print(f"  · left out: {left['provider']}: {left['reason']}")
+
+
+def _table(shown: dict[str, Any]) -> Table:
+    title = f"{shown['id']} · {shown['status']} · {shown['duration']} ms"
+    title += " · SIMULATED" if shown["simulated"] else ""
     title += " · MEASUREMENT DEGRADED" if shown["degraded"] else ""
     # without lines, and with no number ever cut, it fits a terminal of 80 columns
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, collapse_padding=True)
@@ -114,41 +133,42 @@ def show_round(shown: dict[str, Any]) -> None:
     for result in shown["results"]:
         by_provider.setdefault(result["provider"], []).append(result)
     for provider, rows in by_provider.items():
-        ok = [row for row in rows if row["success"]]
-        table.add_row(
-            provider,
-            f"{len(ok)}/{len(rows)}",
-            _mean([row["latency"] for row in ok], "{:.0f}"),
-            _mean([row["timeToFirstToken"] for row in ok], "{:.0f}"),
-            _mean([row["tokensPerSecond"] for row in ok], "{:.0f}"),
-            _mean([row["qualityScore"] for row in ok], "{:.2f}"),
-            _sum([row["cost"] for row in rows]),
-            ", ".join(sorted({row["error"] for row in rows if row["error"]})),
-        )
-    console = Console()
-    console.print(table)
-    console.print(
+        table.add_row(provider, *_cells(rows))
+    return table
+
+
+def _cells(rows: list[dict[str, Any]]) -> list[str]:
+    """Of one provider."""
+    ok = [row for row in rows if row["success"]]
+    return [
+        f"{len(ok)}/{len(rows)}",
+        _mean([row["latency"] for row in ok], "{:.0f}"),
+        _mean([row["timeToFirstToken"] for row in ok], "{:.0f}"),
+        _mean([row["tokensPerSecond"] for row in ok], "{:.0f}"),
+        _mean([row["qualityScore"] for row in ok], "{:.2f}"),
+        _sum([row["cost"] for row in rows]),
+        ", ".join(sorted({row["error"] for row in rows if row["error"]})),
+    ]
+
+
+def _figures(shown: dict[str, Any]) -> Iterator[str]:
+    """Of the round as a whole, a line each."""
+    summary = shown["summary"]
+    yield (
         f"{summary['successCount']}/{summary['providersAttempted']} probes ok, "
         f"mean latency {summary['avgLatency']} ms, mean quality {summary['avgQualityScore']}, "
-        f"cost {_usd(summary['totalCostUsd'])} (expected {_usd(summary['estimatedCostUsd'])})",
-        highlight=False,
+        f"cost {_usd(summary['totalCostUsd'])} (expected {_usd(summary['estimatedCostUsd'])})"
     )
     if (off := shown["measurementError"]) is not None:
-        console.print(
+        yield (
             f"measured latencies are off by {off['p50Ms']} ms (p50), {off['p95Ms']} ms (p95), {off['p99Ms']} ms (p99), "
-            f"by {off['calls']} canary calls",
-            highlight=False,
+            f"by {off['calls']} canary calls"
         )
     if (judge := summary["judge"]) is not None:
-        console.print(
+        yield (
             f"judge: {judge['answers']} answers, {judge['close']:.0%} of verdicts close to the grade, "
-            f"bias {judge['bias']:+.2f}, cost {_usd(summary['judgeCostUsd'])}",
-            highlight=False,
+            f"bias {judge['bias']:+.2f}, cost {_usd(summary['judgeCostUsd'])}"
         )
-    for line in summary["improvements"]:
-        console.print(f"  · {line}", highlight=False, markup=False)
-    for left in shown["leftOut"]:
-        console.print(f"  · left out: {left['provider']}: {left['reason']}", highlight=False, markup=False)
 
 
 def _usd(value: float | None) -> str:

@@ -8,7 +8,7 @@ import click
 
 from app.cli.client import call, events
 from app.cli.main import print_json
-from app.cli.terminal import one_line
+from app.cli.terminal import give, say
 
 
 @click.command()
@@ -34,20 +34,20 @@ def chat(message: str, task: str, provider: str | None, stream: bool, as_json: b
     if as_json:
         print_json(reply)
         return
-    click.echo("" if stream else reply["content"])
+    give("" if stream else reply["content"])
     cost = "unknown" if reply["cost"] is None else f"${reply['cost']:.6f}"
     notes = [f"{reply['provider']}/{reply['model']}", f"{reply['latency']:.0f} ms", cost]
     notes += [f"attempt {n} of {len(reply['attempts'])}" for n in [len(reply["attempts"])] if n > 1]
     notes += [label for label in ("explored", "simulated") if reply[label]]
     notes.append(reply["requestId"])
-    click.echo(one_line("— " + " · ".join(notes)), err=True)
+    say("— " + " · ".join(notes), err=True)
 
 
 def _streamed(body: dict[str, Any], *, quiet: bool) -> Any:
     """Print each piece as it comes; what the plain answer would have been."""
     for name, data in events("POST", "/api/v1/chat", body, timeout_s=120):
         if name == "delta" and not quiet:
-            click.echo(data["content"], nl=False)
+            give(data["content"], nl=False)
         elif name == "error":
             raise click.ClickException(f"{data['message']} [{data['code']}]")
         elif name == "done":

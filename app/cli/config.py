@@ -10,6 +10,7 @@ import click
 
 from app.cli.client import call
 from app.cli.main import print_json
+from app.cli.terminal import give, say
 
 PATH = "/api/v1/system/runtime-config"
 
@@ -49,7 +50,7 @@ def get(path: str, as_json: bool) -> None:
         if not isinstance(value, dict) or step not in value:
             raise click.ClickException(f"there is no {path!r} in the document (stopped at {step!r})")
         value = value[step]
-    click.echo(value if isinstance(value, str) and not as_json else json.dumps(value))
+    give(value if isinstance(value, str) and not as_json else json.dumps(value))
 
 
 @config.command("set")
@@ -71,7 +72,7 @@ def set_(assignments: tuple[str, ...], reason: str, author: str | None, as_json:
             raise click.UsageError(f"write KEY=VALUE: got {assignment!r}")
         _put(change, key.split("."), _value(text))
     document = call("POST", PATH, {**change, "reason": reason, "updatedBy": author or getpass.getuser()})
-    print_json(document) if as_json else click.echo(f"version {document['version']}")
+    print_json(document) if as_json else say(f"version {document['version']}")
 
 
 def _put(change: dict[str, Any], path: list[str], value: Any) -> None:

@@ -13,7 +13,7 @@ import click
 from app.cli.client import call, fetch
 from app.cli.config import PATH, config
 from app.cli.main import print_json
-from app.cli.terminal import one_line
+from app.cli.terminal import give, say
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -43,7 +43,7 @@ def history(last: int, as_json: bool) -> None:
         print_json(revisions)
         return
     for revision in revisions:
-        click.echo(one_line(f"{revision['version']}  {revision['author']}: {revision['reason']}"))
+        say(f"{revision['version']}  {revision['author']}: {revision['reason']}")
         _print_changes(revision["changes"])
 
 
@@ -84,7 +84,7 @@ def export(output: Path | None, as_json: bool) -> None:
     """
     text = fetch(f"{PATH}/export")
     if output is None:
-        click.echo(text, nl=False)
+        give(text, nl=False)
         return
     try:
         output.write_text(text, encoding="utf-8")
@@ -123,10 +123,10 @@ def reset(reason: str | None, author: str | None, as_json: bool) -> None:
 def _write(what: str, wanted: dict[str, Any], reason: str | None, author: str | None, as_json: bool) -> None:
     signature = {"updatedBy": author or getpass.getuser(), **({} if reason is None else {"reason": reason})}
     document = call("POST", f"{PATH}/{what}", {**wanted, **signature})
-    print_json(document) if as_json else click.echo(f"version {document['version']}")
+    print_json(document) if as_json else say(f"version {document['version']}")
 
 
 def _print_changes(changes: list[dict[str, Any]]) -> None:
     for change in changes:
         before, after = (json.dumps(change[side]) if side in change else "(none)" for side in ("from", "to"))
-        click.echo(one_line(f"    {change['path']}: {before} → {after}"))
+        say(f"    {change['path']}: {before} → {after}")

@@ -12,11 +12,13 @@ import click
 import redis
 import requests
 from rich.table import Table
+from rich.text import Text
 from sqlalchemy.exc import DBAPIError
 
 from app import bootstrap, config_files, settings
 from app.cli.console import Console
 from app.cli.main import print_json
+from app.cli.terminal import one_line
 from app.domain.catalog import Provider
 from app.errors import ConfigError
 from app.providers.base import Endpoint
@@ -65,7 +67,7 @@ def doctor(ctx: click.Context, only: str | None, call: bool, as_json: bool) -> N
             {"ok": examined.ok, "simulated": examined.simulated, "checks": [asdict(each) for each in examined.findings]}
         )
     else:
-        _print(examined)
+        show(examined)
     ctx.exit(0 if examined.ok else 1)
 
 
@@ -178,19 +180,21 @@ def _beside_a_lab(configured: Settings) -> Settings:
     return replace(configured, lab_url=url) if is_lab else configured
 
 
-def _print(examined: Examined) -> None:
+def show(examined: Examined) -> None:
     table = Table(box=None, pad_edge=False, collapse_padding=True, show_header=False)
     for name in ("sign", "subject", "check", "detail"):
         table.add_column(name, no_wrap=name != "detail", overflow="fold")
     before = None
     for finding in examined.findings:
         sign, style = SIGNS[finding.status]
-        text = finding.detail + (f"\n→ {finding.fix}" if finding.fix else "")
+        text = Text("\n→ ".join(map(one_line, filter(None, (finding.detail, finding.fix)))))
         table.add_row(sign, "" if finding.subject == before else finding.subject, finding.check, text, style=style)
         before = finding.subject
     console = Console()
     if examined.simulated:
-        console.print("SIMULATED: no key is set, these are the lab's providers\n")
+        console.print("SIMULATED: no key is set, these are the lab's providers")
+        console.print()
     console.print(table)
     counted = {status: sum(each.status is status for each in examined.findings) for status in Status}
-    console.print("\n" + ", ".join(f"{count} {status}" for status, count in counted.items() if count))
+    console.print()
+    console.print(", ".join(f"{count} {status}" for status, count in counted.items() if count))

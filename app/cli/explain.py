@@ -9,7 +9,7 @@ import click
 
 from app.cli.client import call
 from app.cli.main import print_json
-from app.cli.terminal import one_line
+from app.cli.terminal import say
 
 
 @click.command()
@@ -26,19 +26,19 @@ def explain(request_id: str, as_json: bool) -> None:
         print_json(data)
         return
     for line in lines(data):
-        click.echo(one_line(line))
+        say(line)
 
 
 def lines(data: dict[str, Any]) -> list[str]:
     when = datetime.fromtimestamp(data["timestamp"] / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
-    served = f"{data['provider']}/{data['model']}" if data["provider"] else "nobody"
+    served = f"answered by {data['provider']}/{data['model']}: " if data["provider"] else ""
     cost = "cost unknown" if data["cost"] is None else f"${data['cost']:.6f}"
     notes = [data["asked"], data["status"], f"{data['latency']:.0f} ms", cost, f"config {data['configVersion']}"]
     notes += ["streamed"] if data["stream"] else []
     notes += [f"segment {data['segment']}"] if data["segment"] else []
     notes += ["SIMULATED"] if data["simulated"] else []
     why = data["explanation"]
-    told = [f"{when}Z  {' · '.join(notes)}", f"answered by {served}: {data['why']}"]
+    told = [f"{when}Z  {' · '.join(notes)}", served + data["why"]]
     told += ["", "attempts"] if data["attempts"] else []
     for number, attempt in enumerate(data["attempts"], 1):
         error = attempt.get("error")

@@ -12,6 +12,7 @@ from sqlalchemy.orm import sessionmaker
 from app import bootstrap, settings
 from app.cli import servers
 from app.cli.place import place
+from app.cli.terminal import say
 from app.domain.policy import Policy
 from app.domain.replay.recorded import trace_lines
 from app.evidence import scorecard
@@ -62,4 +63,4 @@ def rebuild() -> None:
     redis_url = configured.redis_url or servers.redis_url(place(configured.data_dir))
     services = bootstrap.build(replace(configured, database_url=database_url(configured), redis_url=redis_url))
     card = scorecard.rebuild(services)
-    click.echo(f"scorecard rebuilt: {len(card.evidence)} targets")
+    say(f"scorecard rebuilt: {len(card.evidence)} targets")

@@ -11,6 +11,7 @@ from rich.table import Table
 from app.cli.client import call
 from app.cli.console import Console
 from app.cli.main import print_json
+from app.cli.terminal import give, say
 
 PATH = "/api/v1/system/keys"
 
@@ -42,8 +43,8 @@ def create(name: str, scopes: tuple[str, ...], segment: str | None, rate: int | 
     if as_json:
         print_json(made)
         return
-    click.echo(f"key {made['id']} for {made['name']}: keep it now, it is not shown again", err=True)
-    click.echo(made["key"])
+    say(f"key {made['id']} for {made['name']}: keep it now, it is not shown again", err=True)
+    give(made["key"])
 
 
 @keys.command("list")
@@ -74,7 +75,7 @@ def revoke(key_id: str, as_json: bool) -> None:
     Example:  tooloo keys revoke 3f9a0c5b71de
     """
     revoked = call("DELETE", f"{PATH}/{quote(key_id, safe='')}", {})
-    print_json(revoked) if as_json else click.echo(f"key {revoked['id']} ({revoked['name']}) is revoked")
+    print_json(revoked) if as_json else say(f"key {revoked['id']} ({revoked['name']}) is revoked")
 
 
 def _row(key: dict[str, Any]) -> list[str]:

@@ -8,7 +8,8 @@ import click
 import requests
 
 from app import bootstrap, logs, settings
-from app.benchmark import benchmark
+from app.benchmark import benchmark, reaper
+from app.cli.terminal import say
 from app.errors import DependencyUnavailable, OverBudget
 from app.services import Services
 from app.settings import Settings
@@ -37,7 +38,7 @@ def kickoff() -> None:
     # last, because a round beside processes that are still starting would measure them too
     round_id = first_round(services)
     for line in summary(configured, services, round_id):
-        click.echo(line)
+        say(line)
 
 
 def first_round(services: Services) -> str:
@@ -45,7 +46,7 @@ def first_round(services: Services) -> str:
 
     The round's id, or why there is none.
     """
-    benchmark.reap(services)
+    reaper.reap(services)
     with database.transaction(services.sessions) as session:
         running = rounds.open_rounds(session)
     try:

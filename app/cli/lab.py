@@ -16,6 +16,7 @@ from app import settings
 from app.cli.client import Unreachable
 from app.cli.console import Console
 from app.cli.main import print_json
+from app.cli.terminal import say
 from app.config_files import load_prompts, load_providers
 from app.settings import Settings
 
@@ -97,7 +98,7 @@ def set_(provider: str, assignments: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         print_json(figures)
     else:
-        click.echo(f"{provider}: " + ", ".join(f"{name} = {figures[name]}" for name in changes))
+        say(f"{provider}: " + ", ".join(f"{name} = {figures[name]}" for name in changes))
 
 
 @lab.command()
@@ -114,7 +115,7 @@ def reset(profile: str | None, as_json: bool) -> None:
     if as_json:
         print_json(profiles)
     else:
-        click.echo(f"profile {profiles['profile']}, without changes")
+        say(f"profile {profiles['profile']}, without changes")
 
 
 @lab.command()
@@ -153,7 +154,7 @@ def serve(
     playing = f", playing {playback.trace.name} at speed {times:g}" if playback else f", profile {profile}"
     line = f"lab (simulated providers) on {served['url']}: {', '.join(p.name for p in providers)}{playing}"
     try:
-        run(app, host, port, lambda: click.echo(json.dumps(served) if as_json else line))
+        run(app, host, port, lambda: say(json.dumps(served) if as_json else line))
     except OSError as error:
         raise click.ClickException(f"the lab cannot listen on port {port}: {error.strerror or error}") from None
 
@@ -184,7 +185,7 @@ def config(trace: Path, output: Path, speed: float | None, force: bool, as_json:
     if as_json:
         print_json({"written": written, "speed": times})
     else:
-        click.echo(f"written for speed {times:g}: {', '.join(written)}")
+        say(f"written for speed {times:g}: {', '.join(written)}")
 
 
 def _call(method: str, path: str, body: dict[str, Any] | None = None) -> Any:
@@ -234,9 +235,9 @@ def _shown(value: Any) -> str:
 
 def _print_trace(trace: dict[str, Any], seen: dict[str, Any]) -> None:
     kind = "recorded" if trace["recorded"] else "scripted"
-    click.echo(
+    say(
         f"SIMULATED: the lab plays {trace['trace']} ({kind}) at speed {trace['speed']:g}, moved by {trace['mode']}: "
         f"round {trace['round']} of {trace['rounds']}, request {trace['request']} of {trace['requests']}"
     )
     for name, counters in seen.items():
-        click.echo(f"  {name}: {counters['calls']} calls, {counters['errors']} failed")
+        say(f"  {name}: {counters['calls']} calls, {counters['errors']} failed")

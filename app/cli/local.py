@@ -7,14 +7,12 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-import click
-
 from app.cli import orphans, preflight, servers, supervise
 from app.cli.place import Place, place
 from app.cli.prefixed import PrefixedLines
 from app.cli.preflight import Port
 from app.cli.supervise import Child
-from app.cli.terminal import unshielded
+from app.cli.terminal import say, unshielded
 from app.settings import Settings
 
 #: s for what a killed `up` left behind, before it is killed too
@@ -60,7 +58,7 @@ def serve(settings: Settings, where: Place, ports: Sequence[Port], processes: Se
 def _end_leftovers(settings: Settings) -> None:
     if left := orphans.leftovers(settings.data_dir):
         names = ", ".join(sorted({orphans.name(process) for process in left}))
-        click.echo(f"ending what an earlier run left: {names}", err=True)
+        say(f"ending what an earlier run left: {names}", err=True)
         orphans.end(left, patience_s=LEFTOVER_PATIENCE_S)
 
 

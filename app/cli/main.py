@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
 
-from app.cli.terminal import shield
+from app.cli.terminal import one_line, shield
 from app.errors import TooLooError
 
 #: command → where it stands; `up` and `lab` need the extra named local
@@ -45,6 +47,10 @@ class Commands(click.Group):
         shield()  # errors are shown outside of invoke
         return super().main(*args, **kwargs)
 
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        with _errors_of_one_line():
+            return super().make_context(*args, **kwargs)
+
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
@@ -58,13 +64,25 @@ class Commands(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except TooLooError as error:
-            raise click.ClickException(str(error)) from None
+        with _errors_of_one_line():
+            try:
+                return super().invoke(ctx)
+            except TooLooError as error:
+                raise click.ClickException(str(error)) from None
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@contextmanager
+def _errors_of_one_line() -> Iterator[None]:
+    """What an error quotes must not begin a line that passes for another one."""
+    try:
+        yield
+    except click.ClickException as error:
+        vars(error)["message"] = one_line(error.message or "")
+        raise
+
+
+# colour: Click would take escape sequences out where it does not write to a terminal; they are to be seen
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "color": True})
 @click.version_option(package_name="tooloo")
 def cli() -> None:
     """TooLoo: a self-optimizing LLM gateway.

@@ -14,8 +14,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import click
-
+from app.cli.terminal import say
 from app.errors import ConfigError
 
 #: bytes of the longest socket path that every system takes (macOS: 104 with the closing NUL, Linux: 108)
@@ -63,7 +62,7 @@ def let_through(path: Path) -> None:
         mode = folder.stat().st_mode
         if not mode & stat.S_IXOTH:
             folder.chmod(mode | stat.S_IXOTH)
-            click.echo(f"let other users pass through {folder}: PostgreSQL refuses to run as root", err=True)
+            say(f"let other users pass through {folder}: PostgreSQL refuses to run as root", err=True)
 
 
 def let_read(folder: Path) -> None:

@@ -9,6 +9,8 @@ from typing import TextIO
 
 import click
 
+from app.cli.terminal import escape, one_line
+
 _COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "bright_cyan", "bright_green", "bright_magenta")
 
 #: name of the lines that `tooloo up` itself says
@@ -35,7 +37,7 @@ class PrefixedLines:
 
     def say(self, text: str) -> None:
         """A line of our own."""
-        self._write(OWN, text)
+        self._write(OWN, one_line(text))
 
     def feed(self, name: str, output: bytes) -> None:
         """Output as it was read from a pipe: any number of lines, the last one perhaps unfinished."""
@@ -59,7 +61,7 @@ class PrefixedLines:
         if self.broken:
             return
         try:
-            self._stream.write(f"{self._prefix[name]}{line}\n")
+            self._stream.write(f"{self._prefix[name]}{escape(line)}\n")
             self._stream.flush()
         except OSError:
             self.broken = True

@@ -18,6 +18,7 @@ import click
 import structlog
 
 from app import config_files, logs, settings
+from app.cli.terminal import say
 from app.errors import DependencyUnavailable
 from app.operations import started as started_file
 from app.settings import Settings
@@ -51,7 +52,7 @@ def migrate() -> None:
     logs.configure(configured.log_format, configured.log_level)
     url = configured.require_database_url()
     _wait_for_postgres(url)
-    click.echo(f"schema at {database.migrate(url)}")
+    say(f"schema at {database.migrate(url)}")
 
 
 def _wait_for_postgres(url: str) -> None:
@@ -63,7 +64,7 @@ def _wait_for_postgres(url: str) -> None:
         if time.monotonic() > give_up_at:
             raise DependencyUnavailable(f"waited {MIGRATE_PATIENCE_S:.0f} s for PostgreSQL: {problem}")
         if not told:
-            click.echo(f"waiting for PostgreSQL: {problem}", err=True)
+            say(f"waiting for PostgreSQL: {problem}", err=True)
             told = True
         time.sleep(0.2)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,35 +60,49 @@ def replay(
     """
     if not traces and history is None:
         raise click.UsageError("Missing argument 'TRACES...', or --from-history")
+    constants = load_policy(settings.load().config_dir)
     if bars:
-        _hold_to_bars(traces, load_policy(settings.load().config_dir), as_json)
+        _hold_to_bars(traces, constants, as_json)
         return
     policies = policies or (("tooloo",) if history is None else HISTORY_POLICIES)
-    for name in policies:
+    _check_policies(policies)
+    if decisions is not None and (len(traces) + (history is not None)) * len(policies) > 1:
+        raise click.UsageError("--decisions writes one list: give one trace and one policy")
+    replays = [_replay(path, name, constants, seed) for path in traces for name in policies]
+    if history is not None:
+        replays += _replay_history(history, export, policies, constants, seed)
+    if decisions is not None:
+        _write(decisions, replays[0])
+    _show(replays, as_json)
+
+
+def _check_policies(names: Sequence[str]) -> None:
+    for name in names:
         if name not in POLICIES and not name.startswith("fixed:"):
             known = ", ".join(POLICIES)
             raise click.BadParameter(
                 f"{name!r} is no policy; known are: {known}, fixed:PROVIDER", param_hint="--policy"
             )
-    if decisions is not None and (len(traces) + (history is not None)) * len(policies) > 1:
-        raise click.UsageError("--decisions writes one list: give one trace and one policy")
-    constants = load_policy(settings.load().config_dir)
-    replays = [_replay(path, name, constants, seed) for path in traces for name in policies]
-    if history is not None:
-        from app.cli.history import recorded_lines  # the database: what a trace in a file does not need
 
-        lines = recorded_lines(history, constants)
-        if export is not None:
-            _put(export, "".join(lines))
-        replays += [run(lines, name, constants, seed) for name in policies]
-    if decisions is not None:
-        _write(decisions, replays[0])
+
+def _replay_history(
+    age: str, export: Path | None, policies: Sequence[str], constants: Policy, seed: int
+) -> list[Replay]:
+    from app.cli.history import recorded_lines  # the database: what a trace in a file does not need
+
+    lines = recorded_lines(age, constants)
+    if export is not None:
+        _put(export, "".join(lines))
+    return [run(lines, name, constants, seed) for name in policies]
+
+
+def _show(replays: Sequence[Replay], as_json: bool) -> None:
     if as_json:
         print_json({"results": [_shown(each) for each in replays]})
-    else:
-        from app.cli.replay_tables import print_replays  # rich: what --json does not need
+        return
+    from app.cli.replay_tables import print_replays  # rich: what --json does not need
 
-        print_replays(replays)
+    print_replays(replays)
 
 
 def _replay(path: Path, policy_name: str, constants: Policy, seed: int) -> Replay:

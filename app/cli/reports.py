@@ -12,7 +12,7 @@ from rich.table import Table
 from app.cli.client import call
 from app.cli.console import Console
 from app.cli.main import print_json
-from app.cli.terminal import one_line
+from app.cli.terminal import say
 
 SYSTEM = "/api/v1/system"
 
@@ -42,7 +42,7 @@ def scorecard(task: str, as_json: bool) -> None:
     console = Console()
     console.print(table)
     for left in data["leftOut"]:
-        console.print(f"left out: {left['provider']}: {left['reason']}", highlight=False, markup=False)
+        console.print(f"left out: {left['provider']}: {left['reason']}")
 
 
 def _cells(candidate: dict[str, Any]) -> list[str]:
@@ -80,4 +80,4 @@ def insights(last: int, as_json: bool) -> None:
     for insight in data["insights"]:
         when = datetime.fromtimestamp(insight["timestamp"] / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
         simulated = " [simulated]" if insight["simulated"] else ""
-        click.echo(one_line(f"{when}{simulated}  {insight['text']}"))
+        say(f"{when}{simulated}  {insight['text']}")

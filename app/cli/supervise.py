@@ -28,12 +28,10 @@ from supervisor.supervisord import Supervisor
 
 from app.cli import orphans
 from app.cli.prefixed import PrefixedLines
-from app.operations.processes import Missing
+from app.operations.processes import LONGEST_PAUSE_S, Missing
 
 #: in the folder of the logs
 MISSING_FILE = "missing.json"
-#: s between two starts of a process that ends at once, at most
-LONGEST_PAUSE_S = 60
 #: "for ever", as the library counts
 FOR_EVER = sys.maxsize
 
@@ -194,6 +192,8 @@ class _Stack(Supervisor):  # type: ignore[misc]  # supervisor has no types
             case events.ProcessStateBackoffEvent():
                 self._sweep(event.process)
                 self._on_early_end(child, event.process)
+            case events.ProcessStateStartingEvent():
+                self._missing.started(child.name)
             case events.ProcessStateRunningEvent() if not child.once:
                 if self._missing.returned(child.name):
                     self._lines.say(f"{child.name} is back")
@@ -217,7 +217,7 @@ class _Stack(Supervisor):  # type: ignore[misc]  # supervisor has no types
             return
         how, wait_s = self._how_it_ended(process), pause_s(process.backoff)
         process.delay = time.time() + wait_s
-        self._missing.ended(child.name, how, time.time())
+        self._missing.ended(child.name, how, time.time(), process.delay)
         times = f", {process.backoff} times at once" if process.backoff > 1 else ""
         self._lines.say(f"{child.name} {how}{times}; trying again in {wait_s} s")
 

@@ -1,7 +1,8 @@
-"""What reaches a terminal: text of providers, models and people cannot drive it.
+"""What commands write: text of providers, models and people drives no terminal and passes for no line of ours.
 
 Control characters (C0 but line feed and tab, DEL, C1) and those that reorder text (bidi) are shown as escapes, in the
-one place through which every command writes. Where the output is no terminal it goes as it came.
+one place through which every command writes, also into a pipe: `less -R` and `tee` end on a terminal too. As they came
+go only answers, values and keys that were asked for by themselves, and only where the output is no terminal.
 """
 
 from __future__ import annotations
@@ -11,8 +12,13 @@ import re
 import sys
 from typing import TextIO
 
-#: escape sequences begin with some of these, carriage returns overwrite lines, bidi controls reorder what is read
-_UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+import click
+
+#: escape sequences begin with some of these, carriage returns overwrite lines, bidi controls reorder what is read,
+#: and half a character (surrogate) has no bytes
+_UNSAFE = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 
 def escape(text: str) -> str:
@@ -25,8 +31,22 @@ def one_line(text: str) -> str:
     return escape(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
+def say(text: str, *, err: bool = False) -> None:
+    """A line of ours, whatever is quoted in it."""
+    click.echo(one_line(text), err=err)
+
+
+def give(text: str, *, nl: bool = True) -> None:
+    """What was asked for by itself, and is the whole output: into a pipe or a file as it came."""
+    if sys.stdout.isatty():
+        click.echo(text, nl=nl)
+    else:
+        whole = text.encode("utf-8", "backslashreplace").decode()
+        click.echo(whole, nl=nl, file=unshielded(sys.stdout), color=True)  # else click takes escape sequences out
+
+
 class _Escaped(io.TextIOBase):
-    """A terminal that gets no control character but line feed and tab."""
+    """A stream that gets no control character but line feed and tab."""
 
     def __init__(self, raw: TextIO) -> None:
         self.raw = raw
@@ -39,7 +59,7 @@ class _Escaped(io.TextIOBase):
         self.raw.flush()
 
     def isatty(self) -> bool:
-        return True
+        return self.raw.isatty()
 
     def fileno(self) -> int:
         return self.raw.fileno()
@@ -50,10 +70,10 @@ class _Escaped(io.TextIOBase):
 
 
 def shield() -> None:
-    """From now on terminals of this process get escaped text; once is enough."""
-    if sys.stdout.isatty() and not isinstance(sys.stdout, _Escaped):
+    """From now on stdout and stderr of this process get escaped text; once is enough."""
+    if not isinstance(sys.stdout, _Escaped):
         sys.stdout = _Escaped(sys.stdout)
-    if sys.stderr.isatty() and not isinstance(sys.stderr, _Escaped):
+    if not isinstance(sys.stderr, _Escaped):
         sys.stderr = _Escaped(sys.stderr)
 
 

@@ -167,6 +167,12 @@ class GatewayPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class HealthPolicy:
+    ingest_silent_s: float = 30.0
+    benchmark_silent_intervals: float = 1.25
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     objective: Objective = field(default_factory=Objective)
     evidence: EvidencePolicy = field(default_factory=EvidencePolicy)
@@ -181,3 +187,4 @@ class Policy:
     judge: JudgePolicy = field(default_factory=JudgePolicy)
     retention: RetentionPolicy = field(default_factory=RetentionPolicy)
     gateway: GatewayPolicy = field(default_factory=GatewayPolicy)
+    health: HealthPolicy = field(default_factory=HealthPolicy)

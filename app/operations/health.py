@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import redis
+import structlog
 
 from app.errors import DependencyUnavailable
 from app.evidence import ingest
@@ -15,6 +16,8 @@ from app.evidence.ingest import Pulse
 from app.operations import processes
 from app.services import Services
 from app.store import database, health, outcomes, rounds
+
+log = structlog.get_logger()
 
 #: s between two looks
 EVERY_S = 2.0
@@ -26,13 +29,8 @@ FIRST_S = 2.0
 #: s that stopping waits for each present look
 STOP_S = 0.5
 
-#: a benchmark that has been silent for this many intervals is not alive, whatever its processes say
-SILENT_INTERVALS = 1.25
-
 #: a key that readiness writes, and the s it is kept
 WRITTEN, WRITTEN_S = "tooloo:written", 60
-#: s without ingest that are no accident: it comes every second
-INGEST_SILENT_S = 30.0
 
 OK = "ok"
 
@@ -91,9 +89,16 @@ class _Watched:
 
     def run(self) -> None:
         while not self.stopping.is_set():
-            self._found, self._looked_at = self._check(), time.monotonic()
+            self._found, self._looked_at = self._look(), time.monotonic()
             self._first.set()
             self.stopping.wait(self._every_s)
+
+    def _look(self) -> str:
+        try:
+            return self._check()
+        except Exception as error:  # whatever it is: without this thread the last state would stand for ever
+            log.exception("health check failed")
+            return f"unknown: {error!r}"
 
     def state(self) -> str:
         self._first.wait(self._first_s)
@@ -125,11 +130,12 @@ def _benchmark(services: Services, vitals: Vitals) -> str:
     try:
         age_s = vitals.benchmark_age_s = _age_s(services)
     except DependencyUnavailable as error:
+        vitals.benchmark_age_s = None
         return f"unknown: {error}"
     if age_s is None:
         return "no round yet"
     policy = services.policy.rounds
-    if age_s <= SILENT_INTERVALS * policy.interval_s + policy.deadline_s:
+    if age_s <= services.policy.health.benchmark_silent_intervals * policy.interval_s + policy.deadline_s:
         return OK
     return f"silent: no round with results for {age_s:.0f} s"
 
@@ -146,7 +152,7 @@ def _postgres(services: Services) -> str:
 def _redis(services: Services) -> str:
     try:
         services.redis.set(WRITTEN, "1", ex=WRITTEN_S)
-    except redis.ConnectionError as error:
+    except (redis.ConnectionError, redis.TimeoutError) as error:
         return f"Redis is not reachable: {error}"
     except redis.RedisError as error:
         return f"Redis cannot be written: {error}"
@@ -163,9 +169,10 @@ def _ingest(services: Services, vitals: Vitals) -> str:
     except (DependencyUnavailable, redis.RedisError) as error:
         vitals.ingest = None
         return f"unknown: {error}"
-    if found.oldest_s is not None and found.oldest_s > INGEST_SILENT_S:
+    silent_s = services.policy.health.ingest_silent_s
+    if found.oldest_s is not None and found.oldest_s > silent_s:
         return f"stands still: outcomes have waited for {found.oldest_s:.0f} s"
-    if found.age_s is not None and found.age_s > INGEST_SILENT_S:
+    if found.age_s is not None and found.age_s > silent_s:
         return f"stands still: it last ran {found.age_s:.0f} s ago (is there a worker for the control queue?)"
     return OK
 

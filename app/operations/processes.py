@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import structlog
 
 log = structlog.get_logger()
+
+#: s between two starts of a process that ends at once, at most
+LONGEST_PAUSE_S = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,8 @@ class Absent:
     ends: int
     #: of the latest end
     how: str
+    #: epoch s of the next start; None: it has been started, and has not stayed up yet
+    next_s: float | None = None
 
 
 class Missing:
@@ -33,10 +38,17 @@ class Missing:
         self._absent: dict[str, Absent] = {}
         self._write()
 
-    def ended(self, name: str, how: str, now_s: float) -> None:
+    def ended(self, name: str, how: str, now_s: float, next_s: float | None = None) -> None:
+        """`next_s`: when it is started again; None: at once."""
         before = self._absent.get(name, Absent(now_s, 0, how))
-        self._absent[name] = Absent(before.since_s, before.ends + 1, how)
+        self._absent[name] = Absent(before.since_s, before.ends + 1, how, next_s)
         self._write()
+
+    def started(self, name: str) -> None:
+        """Another try is made; whether it stays up will be seen."""
+        if (absent := self._absent.get(name)) is not None and absent.next_s is not None:
+            self._absent[name] = replace(absent, next_s=None)
+            self._write()
 
     def returned(self, name: str) -> bool:
         """True where it had been missing."""
@@ -78,9 +90,17 @@ def read(file: Path | None) -> Processes:
 
 
 def state(found: Processes, now_s: float) -> str:
-    """`ok`, or who is missing since when."""
+    """`ok`, or who is missing since when, and when it is tried again."""
     said = [
-        f"{name}: missing for {now_s - each.since_s:.0f} s, {each.how}, tried again each minute at least"
+        f"{name}: missing for {now_s - each.since_s:.0f} s, {each.how}, {_next_try(each, now_s)}"
         for name, each in found.absent
     ]
     return "; ".join(said) or "ok"
+
+
+def _next_try(absent: Absent, now_s: float) -> str:
+    if absent.next_s is None:
+        return "started again, not up yet"
+    # a clock that was set back makes no pause longer
+    wait_s = min(absent.next_s - now_s, LONGEST_PAUSE_S)
+    return f"next try in {wait_s:.0f} s" if wait_s > 0 else "next try now"

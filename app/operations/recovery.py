@@ -36,6 +36,10 @@ class Recovery:
         """True where all is up to date within `patience_s`; else it goes on by itself."""
         self._thread.start()
         self._tried.wait(patience_s)
+        return self.joined
+
+    @property
+    def joined(self) -> bool:
         return self._problem is None
 
     def stop(self) -> None:
@@ -44,13 +48,20 @@ class Recovery:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            before, self._problem = self._problem, self._recover()
+            before, self._problem = self._problem, self._recovered()
             self._tried.set()
             if self._problem is None:
                 return
             if self._problem != before:
                 log.warning("serving what is at hand until all is back", reason=self._problem)
             self._stopping.wait(NEXT_TRY_S)
+
+    def _recovered(self) -> str | None:
+        try:
+            return self._recover()
+        except Exception as error:  # whatever it is: a process without this thread would never join the servers
+            log.exception("recovery failed")
+            return f"recovery failed: {error!r}"
 
     def _recover(self) -> str | None:
         services, problems = self._services, []

@@ -55,6 +55,14 @@ def plan(
     round_id = _insert_round(session, int(now.timestamp() * 1000), values)
     if round_id is None:
         return None
+    _insert_probes(session, round_id, targets, prompts, simulated=simulated)
+    return round_id
+
+
+def _insert_probes(
+    session: Session, round_id: str, targets: Sequence[Target], prompts: Sequence[Prompt], *, simulated: bool
+) -> None:
+    """All prompts to all targets, in an order of the round's own: no target is always measured first."""
     pairs = [(target, prompt) for target in targets for prompt in prompts]
     random.Random(round_id).shuffle(pairs)
     session.execute(
@@ -72,7 +80,6 @@ def plan(
             for place, (target, prompt) in enumerate(pairs)
         ],
     )
-    return round_id
 
 
 def skip(

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import func, text, update
 from sqlalchemy.orm import Session
 
-from app.benchmark import benchmark
+from app.benchmark import benchmark, reaper
 from app.benchmark.planning import Selection
 from app.errors import DependencyUnavailable, InvalidRequest, NoTarget, Overloaded, ProviderError, Timeout
 from app.live import live_config, published
@@ -249,7 +249,7 @@ def test_the_reaper_goes_on_where_a_provider_is_no_longer_in_the_config(system: 
     left = tuple(p for p in system.services.providers if p.name != "openai")
     services = replace(system.services, providers=left)
 
-    benchmark.reap(services)
+    reaper.reap(services)
 
     assert {key.provider for key in system.celery.take_probes()} == {"deepseek", "gemini", "anthropic"}
     assert the_round(system, round_id).status == "running"
@@ -273,7 +273,7 @@ def test_messages_that_are_all_lost_are_sent_again_by_the_reaper(system: System)
     round_id = benchmark.start_round(system.services)
     system.celery.away = False
 
-    benchmark.reap(system.services)
+    reaper.reap(system.services)
     work_off(system)
 
     assert the_round(system, round_id).status == "done"
@@ -296,9 +296,9 @@ def test_a_lost_optimize_message_is_sent_again_by_the_reaper(system: System) -> 
         for key in messages:
             benchmark.run_probe(system.services, key)
     assert system.celery.take_optimize() == [round_id]  # and nobody gets it
-    _later(system, round_id, benchmark.OPTIMIZE_PATIENCE + timedelta(seconds=1))
+    _later(system, round_id, reaper.OPTIMIZE_PATIENCE + timedelta(seconds=1))
 
-    benchmark.reap(system.services)
+    reaper.reap(system.services)
 
     assert round_id in system.celery.take_optimize()
 
@@ -337,7 +337,7 @@ def test_a_partial_round_moves_no_weights_and_says_so(system: System) -> None:
     system.celery.sent.clear()
     _later(system, round_id, timedelta(days=1))
 
-    benchmark.reap(system.services)
+    reaper.reap(system.services)
     benchmark.optimize(system.services, round_id)
     system.services.config.refresh(system.services.redis)
 
@@ -403,14 +403,14 @@ def test_with_auto_optimization_off_there_is_a_proposal_and_no_change(system: Sy
 
 def test_a_slot_has_one_round_whoever_asks(system: System) -> None:
     first = benchmark.start_slot(system.services)
-    benchmark.reap(system.services)
+    reaper.reap(system.services)
 
     assert first is not None
     assert benchmark.start_slot(system.services) is None
 
 
 def test_the_reaper_starts_a_missing_slot(system: System) -> None:
-    benchmark.reap(system.services)
+    reaper.reap(system.services)
 
     with database.transaction(system.services.sessions) as session:
         assert session.query(func.count(Round.id)).scalar() == 1
@@ -420,7 +420,7 @@ def test_a_wiped_redis_is_restored_by_the_reaper(system: System) -> None:
     run_round(system)
     system.services.redis.flushdb()
 
-    benchmark.reap(system.services)
+    reaper.reap(system.services)
 
     found = published.read(system.services.redis, live_config.NAME)
     assert found is not None

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from app.benchmark import benchmark
+from app.benchmark import benchmark, reaper
 from app.benchmark.planning import Selection
 from app.cli.kickoff import first_round
 from app.errors import OverBudget
@@ -113,7 +113,7 @@ def test_a_slot_that_the_day_cannot_pay_for_is_skipped_once_and_says_so(paid: Sy
 
     assert benchmark.start_slot(paid.services) is None
     assert benchmark.start_slot(paid.services) is None
-    benchmark.reap(paid.services)
+    reaper.reap(paid.services)
 
     skipped = [record for record in every_round(paid) if record.status == "skipped"]
     assert len(skipped) == 1

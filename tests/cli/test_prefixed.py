@@ -36,6 +36,14 @@ def test_a_line_that_comes_in_pieces_is_shown_whole_even_inside_a_character() ->
     assert out.getvalue() == "lab    │ between\napi    │ grün\n"
 
 
+def test_a_line_drives_no_terminal() -> None:
+    out = io.StringIO()
+    lines = PrefixedLines(["api"], out)
+    lines.feed("api", b"no answer: \x1b]0;owned\x07 50%\r100%\n")
+    lines.say("api\nforged")
+    assert out.getvalue() == ("api    │ no answer: \\u001b]0;owned\\u0007 50%\\u000d100%\ntooloo │ api\\nforged\n")
+
+
 def test_the_last_words_of_a_process_need_no_line_end() -> None:
     out = io.StringIO()
     lines = PrefixedLines(["api"], out)

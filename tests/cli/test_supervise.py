@@ -45,7 +45,24 @@ def test_a_process_that_always_ends_at_once_is_never_given_up(tmp_path: Path) ->
 
     assert "given up" not in stack.output
     assert [name for name, _ in found.absent] == ["api"]
-    assert "api: missing for" in processes.state(found, 0.0)
+    absent = found.absent[0][1]
+    assert absent.next_s is not None
+    assert processes.state(found, absent.next_s - 9).endswith(" s, ended with exit code 3, next try in 9 s")
+
+
+def test_the_next_try_is_told_until_it_is_made(tmp_path: Path) -> None:
+    file = tmp_path / "missing.json"
+    missing = Missing(file, ["api"])
+    missing.ended("api", "ended with exit code 1", 100.0, 132.0)
+
+    def told(now_s: float) -> str:
+        return processes.state(processes.read(file), now_s).rsplit(", ", 1)[1]
+
+    assert told(110.0) == "next try in 22 s"
+    assert told(132.5) == "next try now"
+    assert told(-4000.0) == "next try in 60 s"  # the clock was set back: a pause is no longer for it
+    missing.started("api")
+    assert processes.state(processes.read(file), 133.0).endswith("ended with exit code 1, started again, not up yet")
 
 
 def test_what_is_back_is_no_longer_missing(tmp_path: Path) -> None:

@@ -103,6 +103,7 @@ def test_a_request_nobody_answered_is_in_the_log_too(system: System, client: Fla
 
     answer = client.post("/v1/chat/completions", json={"model": "auto", "messages": [{"role": "user", "content": "x"}]})
     found = explained(system, client, answer.headers["x-tooloo-request-id"])
+    assert "\n".join(lines(found)).count("nobody") == 1
 
     assert (found["status"], found["provider"]) == (
         "bad_request" if failure is BadRequest else "all_attempts_failed",

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import signal
-import socket
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
+import pytest
 import requests
 
 from app.cli import orphans
@@ -17,7 +16,7 @@ from app.store import database
 from tests.support import servers
 from tests.support.commands import running, serving
 from tests.support.lab import running_lab
-from tests.support.ports import free_port
+from tests.support.ports import free_port, silent
 from tests.support.waiting import wait_until
 
 TOOLOO = ("-m", "app.cli.main")
@@ -82,7 +81,10 @@ def test_a_reload_ends_the_old_process_no_sooner_than_the_new_one_serves(tmp_pat
             assert refused == []
 
 
-def test_a_worker_waits_for_its_services_and_is_not_healthy_until_then(tmp_path: Path, redis_url: str) -> None:
+@pytest.mark.parametrize("queues", ["probes", "control,optimizer"], ids=["threads", "prefork"])
+def test_a_worker_waits_for_its_services_and_is_not_healthy_until_then(
+    tmp_path: Path, redis_url: str, queues: str
+) -> None:
     alive = tmp_path / "alive"
     alive.touch()  # what an earlier process left
     with servers.folder() as folder, ExitStack() as back:
@@ -92,20 +94,13 @@ def test_a_worker_waits_for_its_services_and_is_not_healthy_until_then(tmp_path:
             "TOOLOO_DATA_DIR": str(tmp_path),
             "TOOLOO_ALIVE_FILE": str(alive),
         }
-        with running([*TOOLOO, "worker", "--queues", "probes"], environment) as worker:
+        with running([*TOOLOO, "worker", "--queues", queues], environment) as worker:
             worker.says("waiting", timeout_s=60)
             assert not alive.exists()
             assert "ready" not in worker.output
 
             database.migrate(back.enter_context(servers.postgres(folder)))
             wait_until(alive.exists, 60, what="it works")
-
-
-@contextmanager
-def silent() -> Iterator[int]:
-    """A port that takes connections and never answers."""
-    with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
-        yield listener.getsockname()[1]
 
 
 def _chats(url: str) -> bool:

@@ -139,15 +139,20 @@ def optimize(
             "verdict": move.verdict,
             "at": int(now.timestamp() * 1000),
             "spread": round(weight_moves.latency_spread(known.values()), 4),
-            "earned": {
-                "before": round(earned(before, state.tables, policy.weights), 5),
-                "after": round(earned(move.weights, state.tables, policy.weights), 5),
-                "gain": round(move.gain, 5),
-                "rounds": min(len(state.tables), policy.weights.horizon_rounds),
-            },
+            "earned": _earnings(before, move, state, policy),
             "targets": {names.of(target): asdict(row) for target, row in table.items()},
         },
     )
+
+
+def _earnings(before: Triple, move: Move, state: OptimizerState, policy: Policy) -> dict[str, float]:
+    """What the weights before and after the move would have earned over the rounds that are remembered."""
+    return {
+        "before": round(earned(before, state.tables, policy.weights), 5),
+        "after": round(earned(move.weights, state.tables, policy.weights), 5),
+        "gain": round(move.gain, 5),
+        "rounds": min(len(state.tables), policy.weights.horizon_rounds),
+    }
 
 
 def known_by_name(known: Mapping[Target, Evidence], policy: Policy) -> dict[str, Features]:

@@ -44,6 +44,9 @@ class Plan:
     explorable: tuple[Target, ...]
     exploration_rate: float
     at: datetime
+    #: why who has first place has it, and why who may be explored first would be: each true of that target
+    lead: str = ""
+    explores: str = ""
     task: TaskType = TaskType.DEFAULT
     segment: str | None = None
     #: the order of targets by who is first, and how it is written: the same for every request, so made once
@@ -108,8 +111,33 @@ class Ranking:
         explorable = [t for t in self.unseen if self.states[t] != "open" and t not in ties]
         if calls_per_round is None or calls_per_round * rate >= self.policy.exploration.least_per_round:
             explorable += self._worth_a_look(rate, now)
-        candidates = tuple(self._candidate(t) for t in self.order)
-        return Plan(candidates, tuple(ties), tuple(explorable) if rate > 0 else (), rate, now, self.task, self.segment)
+        return Plan(
+            candidates=tuple(self._candidate(t) for t in self.order),
+            ties=tuple(ties),
+            explorable=tuple(explorable) if rate > 0 else (),
+            exploration_rate=rate,
+            at=now,
+            lead=self._lead(ties),
+            explores=self._explores(explorable[0]) if explorable else "",
+            task=self.task,
+            segment=self.segment,
+        )
+
+    def _lead(self, ties: Sequence[Target]) -> str:
+        if len(ties) > 1:
+            return f"one of {len(ties)} near ties"
+        first = ties[0]
+        if first not in self.scores:
+            return "never measured: the breaker of every measured target is open"
+        best = max(self.scores.values())
+        near = sum(best - score <= self.policy.score.noise for score in self.scores.values())
+        why = "best score" if self.scores[first] == best else f"best utility of {near} near scores"
+        return why if self.states[first] != "open" else f"{why}: every breaker is open"
+
+    def _explores(self, target: Target) -> str:
+        if target not in self.evidence:
+            return "explores: never measured"
+        return f"explores: {'it answers well again' if self.evidence[target].good_looks else 'longest unseen'}"
 
     def _candidate(self, target: Target) -> Candidate:
         known, state = self.evidence.get(target), self.states[target]

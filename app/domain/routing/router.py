@@ -92,7 +92,15 @@ def _by_priority(
         Candidate(t, None, None, states[t] != "open", states[t], said(why, states[t]), evidence.get(t)) for t in order
     ]
     closed = [target for target in order if states[target] != "open"]
-    return Plan(tuple(candidates), tuple(order[:1]), tuple(closed[1:]) if rate > 0 else (), rate, now)
+    return Plan(
+        candidates=tuple(candidates),
+        ties=tuple(order[:1]),
+        explorable=tuple(closed[1:]) if rate > 0 else (),
+        exploration_rate=rate,
+        at=now,
+        lead="priority order" if order[:1] == usable[:1] else "priority order, past open breakers",
+        explores="explores: next in the priority order",
+    )
 
 
 def route(plan: Plan, rng: random.Random, now: datetime) -> Route:
@@ -101,12 +109,10 @@ def route(plan: Plan, rng: random.Random, now: datetime) -> Route:
         return Route((), explored=False, propensity=1.0, reason="no target")
     rate = plan.exploration_rate if plan.explorable else 0.0
     if rate > 0 and rng.random() < rate:
-        return Route(plan.order(plan.explorable[0]), explored=True, propensity=rate, reason="explores: longest unseen")
+        return Route(plan.order(plan.explorable[0]), explored=True, propensity=rate, reason=plan.explores)
     ties = plan.ties
     first = ties[int(rng.random() * len(ties))] if len(ties) > 1 else ties[0]
-    best = "priority order" if plan.candidates[0].score is None else "best score"
-    reason = best if len(ties) == 1 else f"one of {len(ties)} near ties"
-    return Route(plan.order(first), explored=False, propensity=(1.0 - rate) / len(ties), reason=reason)
+    return Route(plan.order(first), explored=False, propensity=(1.0 - rate) / len(ties), reason=plan.lead)
 
 
 def explanation_json(plan: Plan, route: Route) -> dict[str, Any]:

@@ -47,6 +47,13 @@ def order(made: Plan) -> list[Target]:
     return [candidate.target for candidate in made.candidates]
 
 
+def reason(made: Plan) -> str:
+    """Of an exploring request where the plan's rate is 1, else of one that does not explore."""
+    rng = random.Random(1)
+    routes = iter(lambda: router.route(made, rng, START), None)
+    return next(route.reason for route in routes if route.explored == (made.exploration_rate == 1.0))
+
+
 def firsts(made: Plan, count: int = 2000) -> dict[Target, float]:
     rng = random.Random(1)
     drawn = Counter(router.route(made, rng, START).order[0] for _ in range(count))
@@ -113,6 +120,29 @@ def test_among_scores_closer_than_noise_the_objective_decides() -> None:
     assert 0 < scores[DEEPSEEK] - scores[GEMINI] < POLICY.score.noise
     assert made.ties == (GEMINI,)
     assert order(made)[0] == GEMINI
+    assert reason(made) == "best utility of 2 near scores"
+
+
+def test_the_reason_for_a_first_place_is_true() -> None:
+    card, one = after_rounds(table(SPECIFIED)), after_rounds(table({DEEPSEEK: 240.0}))
+    open_ = {target: Breaker(3, later(minutes=1), "server_error") for target in TARGETS}
+
+    assert reason(plan(card)) == "best score"
+    assert reason(plan(after_rounds(table({DEEPSEEK: 350, GEMINI: 352})))) == "one of 2 near ties"
+    assert reason(plan(card, breakers=open_)) == "best score: every breaker is open"
+    some = {DEEPSEEK: open_[DEEPSEEK]}
+    assert reason(plan(one, breakers=some)) == "never measured: the breaker of every measured target is open"
+    assert reason(plan(Scorecard())) == "priority order"
+    assert reason(plan(Scorecard(), breakers=some)) == "priority order, past open breakers"
+
+
+def test_the_reason_for_an_exploring_request_is_true() -> None:
+    rate = {"explorationRate": 1.0}
+    unseen = plan(after_rounds(table({DEEPSEEK: 240.0, GEMINI: 2000.0})), **rate)
+
+    assert reason(unseen) == "explores: never measured"
+    assert reason(plan(Scorecard(), **rate)) == "explores: next in the priority order"
+    assert reason(plan(after_rounds(table(SPECIFIED)), now=later(minutes=50), **rate)) == "explores: longest unseen"
 
 
 def test_an_open_breaker_puts_a_target_behind_all_others() -> None:
