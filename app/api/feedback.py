@@ -25,9 +25,9 @@ feedback = Blueprint("feedback", __name__)
 
 
 @feedback.post("/api/v1/feedback")
-def say() -> Response:
+def give() -> Response:
     """Stored at once; joined into the evidence as soon as the request's outcome has come in, within seconds."""
-    said: FeedbackBody = body(FeedbackBody)
+    given: FeedbackBody = body(FeedbackBody)
     with database.transaction(gateway().services.sessions) as session:
-        store.say(session, said.request_id, said.score, said.comment)
-    return ok({"requestId": said.request_id, "score": said.score}, 202)
+        store.save(session, given.request_id, given.score, given.comment)
+    return ok({"requestId": given.request_id, "score": given.score}, 202)

@@ -96,7 +96,7 @@ def _ask_for_a_round(
         if found:
             benchmark.request_extra_round(services, "drift", "; ".join(found))
         elif news:
-            said = "; ".join(f"breaker of {target} opened: {breaker.reason}" for target, breaker in news)
-            benchmark.request_extra_round(services, "breaker", said)
+            reasons = "; ".join(f"breaker of {target} opened: {breaker.reason}" for target, breaker in news)
+            benchmark.request_extra_round(services, "breaker", reasons)
     except NoTarget as error:
         log.warning("no round out of turn", reason=str(error))

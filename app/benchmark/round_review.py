@@ -26,18 +26,18 @@ def review(services: Services, round_id: str) -> None:
         now = measured.samples(session, round_id)
         limit_ms = tolerance_ms(now, policy.measurement_error_ms, policy.measurement_error_share)
         doubt = degraded(error, limit_ms) if policy.canaries else None
-        said = [doubt]
+        insights = [doubt]
         before = measured.round_before(session, record)
         if before is not None:
             then = measured.samples(session, before)
-            said.append(comparison.insight("the round before", comparison.differences(now, then)))
+            insights.append(comparison.insight("the round before", comparison.differences(now, then)))
             baseline = measured.samples_since(session, record, BASELINE)
-            said.append(comparison.insight("the 24 hours before", comparison.differences(now, baseline)))
+            insights.append(comparison.insight("the 24 hours before", comparison.differences(now, baseline)))
         planned = [note for note in record.notes if note["kind"] not in KINDS]
         rounds.note(
             session,
             round_id,
-            notes=[*planned, *(insight_json(each) for each in said if each is not None)],
+            notes=[*planned, *(insight_json(each) for each in insights if each is not None)],
             measurement=None if error is None else error.to_json(),
             degraded=doubt is not None,
         )

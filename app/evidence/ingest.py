@@ -56,15 +56,15 @@ class Pulse:
 
 
 def ingest(services: Services) -> int:
-    """Move what is in the stream into Postgres and the scorecard; the number of outcomes taken in."""
-    taken = 0
+    """Move what is in the stream into Postgres and the scorecard; the number of outcomes ingested."""
+    ingested = 0
     while True:
         count = _ingest_batch(services)
-        taken += count
+        ingested += count
         if count < BATCH:
             break
     _tell(services.redis, {})
-    return taken
+    return ingested
 
 
 def pulse(connection: redis.Redis, after: str) -> Pulse:
@@ -99,16 +99,16 @@ def _ingest_batch(services: Services) -> int:
     with database.transaction(services.sessions) as session:
         row = outcomes.learned(session)
         batch = _read(services.redis, row.stream_id)
-        said = feedback.waiting(session)
-        if not batch and not said:
+        scores = feedback.waiting(session)
+        if not batch and not scores:
             return 0
         card = held_or_rebuilt(session, row, policy)  # before the rows are in, so that they count once
         stored, dropped = _stored(session, [fields for _, fields in batch])
-        taken = [_outcome(each) for each in stored]
-        card = _heard(card.observe(taken, policy), said, policy)
-        feedback.counted(session, [each.feedback.request_id for each in said])
+        ingested = [_outcome(each) for each in stored]
+        card = _with_feedback(card.observe(ingested, policy), scores, policy)
+        feedback.counted(session, [each.feedback.request_id for each in scores])
         if services.config.value.learns_continuously:
-            row.drift = Watched.from_json(row.drift).after(taken, policy.drift).to_json()
+            row.drift = Watched.from_json(row.drift).after(ingested, policy.drift).to_json()
         row.stream_id = batch[-1][0] if batch else row.stream_id
         hold(row, card, database.now(session))
         generation, stream_id = row.generation, row.stream_id
@@ -136,9 +136,9 @@ def _stored(session: Session, found: Sequence[Fields]) -> tuple[list[Mapping[str
     return stored, dropped
 
 
-def _heard(card: Scorecard, said: Sequence[feedback.Heard], policy: Policy) -> Scorecard:
-    for each, target in said:
-        card = card.hear(target, each.score, each.at, policy, was=each.counted_score)
+def _with_feedback(card: Scorecard, scores: Sequence[feedback.Score], policy: Policy) -> Scorecard:
+    for each, target in scores:
+        card = card.with_score(target, each.score, each.at, policy, was=each.counted_score)
     return card
 
 

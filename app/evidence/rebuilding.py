@@ -46,8 +46,8 @@ def rebuilt(session: Session, policy: Policy) -> Rebuilt:
             card = card.close_round(event.outcomes, policy)
         else:
             card = card.observe([event.outcome], policy)
-    for said, target in feedback.all_counted(session):
-        card = card.hear(target, said.score, said.at, policy)
+    for given, target in feedback.all_counted(session):
+        card = card.with_score(target, given.score, given.at, policy)
     try:
         memory = recollection.with_changes(memory, revisions.changes(session), policy) if ends else memory
     except ValueError as error:  # the scorecard, and the tables, are known all the same

@@ -21,14 +21,14 @@ class Limit:
     def __init__(self, per_s: int) -> None:
         self._per_s = per_s
         self._second = 0
-        self._taken = 0
+        self._logged = 0
 
     def takes(self, now_s: float, *, urgent: bool) -> bool:
         if int(now_s) != self._second:
-            self._second, self._taken = int(now_s), 0
-        if self._taken >= self._per_s * (2 if urgent else 1):
+            self._second, self._logged = int(now_s), 0
+        if self._logged >= self._per_s * (2 if urgent else 1):
             return False
-        self._taken += 1
+        self._logged += 1
         return True
 
 

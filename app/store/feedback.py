@@ -1,4 +1,4 @@
-"""What people said of answers: stored at once, joined with the request's outcome when that has come in."""
+"""Scores that people gave to answers: stored at once, joined with the request's outcome when that has come in."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ BATCH = 500
 PATIENCE = timedelta(days=1)
 
 
-class Heard(NamedTuple):
-    """One score, and the target that had answered the request."""
+class Score(NamedTuple):
+    """What a person gave, and the target that had answered the request."""
 
     feedback: Feedback
     target: Target
 
 
-def say(session: Session, request_id: str, score: float, comment: str | None) -> None:
+def save(session: Session, request_id: str, score: float, comment: str | None) -> None:
     """Store a score; a later one takes its place."""
     values = {"score": score, "comment": comment, "at": func.now()}
     statement = insert(Feedback).values(request_id=request_id, **values)
     session.execute(statement.on_conflict_do_update(index_elements=["request_id"], set_=values))
 
 
-def waiting(session: Session) -> Sequence[Heard]:
+def waiting(session: Session) -> Sequence[Score]:
     """Scores that are not counted yet, or were changed since, of requests whose answer is recorded; oldest first."""
     query = (
         select(Feedback, LiveOutcome.provider, LiveOutcome.model)
@@ -43,19 +43,19 @@ def waiting(session: Session) -> Sequence[Heard]:
         .order_by(Feedback.at)
         .limit(BATCH)
     )
-    return [Heard(said, Target(provider, model)) for said, provider, model in session.execute(query)]
+    return [Score(given, Target(provider, model)) for given, provider, model in session.execute(query)]
 
 
 def counted(session: Session, request_ids: Sequence[str]) -> None:
     session.execute(update(Feedback).where(Feedback.request_id.in_(request_ids)).values(counted_score=Feedback.score))
 
 
-def all_counted(session: Session) -> Sequence[Heard]:
-    """Every score whose request is known, oldest first: what a rebuilt scorecard hears again."""
+def all_counted(session: Session) -> Sequence[Score]:
+    """Every score whose request is known, oldest first: what a rebuilt scorecard counts again."""
     query = (
         select(Feedback, LiveOutcome.provider, LiveOutcome.model)
         .join(LiveOutcome, LiveOutcome.request_id == Feedback.request_id)
         .where(Feedback.counted_score.is_not(None), LiveOutcome.success)
         .order_by(Feedback.at)
     )
-    return [Heard(said, Target(provider, model)) for said, provider, model in session.execute(query)]
+    return [Score(given, Target(provider, model)) for given, provider, model in session.execute(query)]

@@ -53,7 +53,7 @@ def _rounds(session: Session, since: datetime) -> Iterator[FinishedRound]:
 
 def _is_complete(record: Round) -> bool:
     """By what the round said of itself when it was digested."""
-    return not record.degraded and not any(said["kind"] == "partial" for said in record.insights)
+    return not record.degraded and not any(note["kind"] == "partial" for note in record.insights)
 
 
 def _calls(session: Session, since: datetime) -> Iterator[LiveCall]:

@@ -125,11 +125,11 @@ def _insert_round(session: Session, epoch_ms: int, values: Mapping[str, Any]) ->
 
 def close(session: Session, round_id: str, status: RoundStatus, insights: Iterable[Mapping[str, Any]]) -> bool:
     """Optimizing → done, partial or failed; the round's notes follow the insights."""
-    said = cast(list(insights), JSONB).op("||")(Round.notes)
+    all_notes = cast(list(insights), JSONB).op("||")(Round.notes)
     done = session.execute(
         update(Round)
         .where(Round.id == round_id, Round.status == RoundStatus.OPTIMIZING)
-        .values(status=status, finished_at=func.now(), insights=said)
+        .values(status=status, finished_at=func.now(), insights=all_notes)
     )
     return _count(done) == 1
 

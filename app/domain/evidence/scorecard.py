@@ -72,7 +72,9 @@ class Scorecard:
                 _note(tasks, outcome, measured[target], sum(grades) / len(grades) if grades else None, policy)
         return replace(self, evidence={**self.evidence, **measured}, marks=(*self.marks, self.calls)[-2:], tasks=tasks)
 
-    def hear(self, target: Target, score: float, at: datetime, policy: Policy, was: float | None = None) -> Scorecard:
+    def with_score(
+        self, target: Target, score: float, at: datetime, policy: Policy, was: float | None = None
+    ) -> Scorecard:
         """What a person said of one answer, 0..1; `was`: what the same person had said of it before."""
         said = self.feedback.get(target, Feedback())
         if was is None:

@@ -10,7 +10,7 @@ from app.domain.evidence.evidence import Evidence
 from app.domain.evidence.scorecard import Scorecard
 from app.domain.insight import Insight, Names
 from app.domain.optimizer import insights, weight_moves
-from app.domain.optimizer.optimizer import Move, Optimization, OptimizerState, best_move, heed_people
+from app.domain.optimizer.optimizer import Move, Optimization, OptimizerState, best_move, respect_manual_changes
 from app.domain.policy import Policy
 
 
@@ -25,7 +25,7 @@ def optimize(
     if len(card.evidence) < 2:
         return None
     names, before = Names(card.evidence), weight_moves.of_weights(weights)
-    state = heed_people(state, before, exploration_rate, policy)
+    state = respect_manual_changes(state, before, exploration_rate, policy)
     said = [alarm for target, known in card.evidence.items() if (alarm := _live_alarm(names.of(target), known, policy))]
     limits, base = policy.exploration, exploration_rate if state.base_rate is None else state.base_rate
     raised = min(1.0, round(base + limits.raised - limits.base, 4)) if said else exploration_rate

@@ -38,7 +38,7 @@ def with_changes(state: OptimizerState, changes: Iterable[Change], policy: Polic
     before: Change | None = None
     for change in changes:
         if before is not None and change.verdict is not None:
-            state = optimizer.heed_people(state, before.weights, before.rate, policy)
+            state = optimizer.respect_manual_changes(state, before.weights, before.rate, policy)
             state = _moved(state, before, change, policy)
             # what a target has added to the rate is what the rate is above its base
             base = change.rate if state.base_rate is None else state.base_rate

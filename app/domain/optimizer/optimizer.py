@@ -112,7 +112,7 @@ def optimize(
     table = measure(outcomes, policy.objective)
     names = Names(table)
     before = weight_moves.of_weights(weights)
-    state = heed_people(state, before, exploration_rate, policy)
+    state = respect_manual_changes(state, before, exploration_rate, policy)
     known_before = known_by_name(card_before.evidence, policy)
     known = {target: card_after.evidence[target] for target in table if target in card_after.evidence}
     if complete:
@@ -183,7 +183,7 @@ def remember(
 # ── exploration ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def heed_people(state: OptimizerState, weights: Triple, rate: float, policy: Policy) -> OptimizerState:
+def respect_manual_changes(state: OptimizerState, weights: Triple, rate: float, policy: Policy) -> OptimizerState:
     """What a person set since our last round is the new base, not something to be undone.
 
     A proposal of ours that was not applied (autoOptimization off) leaves what was given: no person's doing.

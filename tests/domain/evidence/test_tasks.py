@@ -111,25 +111,25 @@ def test_what_is_within_the_noise_is_nothing_and_few_outcomes_count_in_part() ->
 def test_what_people_said_moves_quality_once_it_is_beyond_doubt() -> None:
     card = after(3, 1)
     for n in range(40):
-        card = card.hear(DEEPSEEK, 0.1 + 0.01 * (n % 3), START, POLICY).hear(GEMINI, 0.9, START, POLICY)
+        card = card.with_score(DEEPSEEK, 0.1 + 0.01 * (n % 3), START, POLICY).with_score(GEMINI, 0.9, START, POLICY)
 
     known = card.at_task(TaskType.DEFAULT, POLICY)
     assert known[DEEPSEEK].quality < card.evidence[DEEPSEEK].quality - 0.1
     assert known[ANTHROPIC].quality == card.evidence[ANTHROPIC].quality
     assert (card.feedback[DEEPSEEK].count, card.feedback[DEEPSEEK].last_at) == (40, START)
-    once = after(3, 1).hear(DEEPSEEK, 0.0, START, POLICY).hear(GEMINI, 1.0, START, POLICY)
+    once = after(3, 1).with_score(DEEPSEEK, 0.0, START, POLICY).with_score(GEMINI, 1.0, START, POLICY)
     assert once.at_task(TaskType.DEFAULT, POLICY) == once.evidence
 
 
 def test_a_person_may_think_again() -> None:
-    card = Scorecard.empty().hear(DEEPSEEK, 0.0, START, POLICY).hear(DEEPSEEK, 1.0, START, POLICY, was=0.0)
+    card = Scorecard.empty().with_score(DEEPSEEK, 0.0, START, POLICY).with_score(DEEPSEEK, 1.0, START, POLICY, was=0.0)
 
     assert card.feedback[DEEPSEEK].score.mean == 1.0
     assert card.feedback[DEEPSEEK].count == 1
 
 
 def test_tasks_and_feedback_survive_json() -> None:
-    card = after(2, 1).hear(OPENAI, 0.5, START, POLICY)
+    card = after(2, 1).with_score(OPENAI, 0.5, START, POLICY)
 
     assert Scorecard.from_json(card.to_json()) == card
     assert set(card.to_json()["tasks"]) == {"code", "creative", "analysis"}
