@@ -18,13 +18,14 @@ from app.errors import (
     ProviderError,
     RateLimited,
 )
-from app.providers.base import ChatRequest, Delta, Endpoint, Message, Usage
+from app.providers.base import ChatRequest, Delta, Endpoint, Usage
 from app.providers.http.sse import Event
-from app.providers.wire import anthropic_settings, content, finishes
-from app.providers.wire.content import Image, Outgoing
+from app.providers.wire import anthropic_history, anthropic_settings, content, finishes
+from app.providers.wire.content import Outgoing
 from app.providers.wire.draft import Draft
 from app.providers.wire.lenient import Count, Maybe, Reply, error_inside, reply
 from app.providers.wire.problem import Meanings, Problem, by_status
+from app.providers.wire.spelling import ANTHROPIC_NAMES, Names
 
 VERSION = "2023-06-01"
 #: the API demands a limit; every model since Claude 3 takes this one
@@ -37,13 +38,9 @@ def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) ->
     by_tool = schema if schema is not None and anthropic_settings.by_tool(model, request) else None
     if by_tool is not None:
         request = content.as_tool(request, by_tool)
-    document: dict[str, Any] = {
-        "model": model,
-        "max_tokens": request.max_tokens or DEFAULT_MAX_TOKENS,
-        "messages": content.turns(request, "assistant", "content", _blocks),
-    }
-    if system := content.system_text(request):
-        document["system"] = system
+    names = Names(ANTHROPIC_NAMES)
+    told, unspoken = anthropic_history.told(model, request, names)
+    document: dict[str, Any] = {"model": model, "max_tokens": request.max_tokens or DEFAULT_MAX_TOKENS} | told
     # one of white space only is refused
     stops = [stop for stop in request.stop if stop.strip()]
     if stops:
@@ -51,15 +48,16 @@ def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) ->
     settings, dropped = anthropic_settings.settings(model, request)
     if len(stops) < len(request.stop):
         dropped = ("stop", *dropped)
-    document |= settings | _tools(request)
+    document |= settings | _tool_choice(request, names)
     if stream:
         document["stream"] = True
     return Outgoing(
         url=f"{endpoint.provider.base_url}/v1/messages",
         headers={"content-type": "application/json", **auth(endpoint)},
         body=content.body(document),
-        dropped=(*dropped, *content.unheld(by_tool)),
+        dropped=(*dropped, *unspoken, *content.unheld(by_tool)),
         answer_tool=None if by_tool is None else by_tool.name,
+        names=names.back(),
     )
 
 
@@ -71,39 +69,15 @@ def models_url(endpoint: Endpoint) -> str:
     return f"{endpoint.provider.base_url}/v1/models?limit=1000"
 
 
-def _tools(request: ChatRequest) -> dict[str, Any]:
-    if not request.tools:
-        return {}
-    written = [
-        content.described(tool) | {"input_schema": tool.parameters or {"type": "object"}}
-        for tool in content.tools(request)
-    ]
+def _tool_choice(request: ChatRequest, names: Names) -> dict[str, Any]:
     choice = request.tool_choice
-    if choice is None and request.parallel_tool_calls:
-        return {"tools": written}
+    if not request.tools or (choice is None and request.parallel_tool_calls):
+        return {}
     named = {None: {"type": "auto"}, "auto": {"type": "auto"}, "none": {"type": "none"}, "required": {"type": "any"}}
-    told: dict[str, Any] = named.get(choice, {"type": "tool", "name": choice})
+    told: dict[str, Any] = named[choice] if choice in named else {"type": "tool", "name": names.sent(str(choice))}
     if not request.parallel_tool_calls and choice != "none":
         told = told | {"disable_parallel_tool_use": True}
-    return {"tools": written, "tool_choice": told}
-
-
-def _blocks(message: Message) -> list[dict[str, Any]]:
-    blocks = [_block(part) for part in content.parts(message)]
-    if message.role == "tool":
-        return [{"type": "tool_result", "tool_use_id": message.tool_call_id or "", "content": blocks}]
-    return blocks + [
-        {"type": "tool_use", "id": call.id, "name": call.name, "input": content.arguments(call)}
-        for call in message.tool_calls
-    ]
-
-
-def _block(part: str | Image) -> dict[str, Any]:
-    if isinstance(part, str):
-        return {"type": "text", "text": part}
-    if part.data:
-        return {"type": "image", "source": {"type": "base64", "media_type": part.media_type, "data": part.data}}
-    return {"type": "image", "source": {"type": "url", "url": part.url}}
+    return {"tool_choice": told}
 
 
 class _Block(Reply):

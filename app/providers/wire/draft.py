@@ -11,7 +11,7 @@ from pydantic_core import from_json
 
 from app.errors import ContentFiltered, ProviderError, UnusableAnswer
 from app.providers.base import ChatRequest, Delta, Finish, ToolCall, Usage
-from app.providers.wire import surrogates
+from app.providers.wire import history, surrogates
 
 #: characters that make a token, where the provider counts none: the mean of English text
 CHARACTERS_PER_TOKEN = 4
@@ -223,10 +223,7 @@ def _tokens(parts: Iterable[str]) -> int:
 
 def _written(request: ChatRequest) -> Iterable[str]:
     for message in request.messages:
-        if isinstance(message.content, str):
-            yield message.content
-        else:
-            yield from (str(part.get("text", "")) for part in message.content)
+        yield history.text_of(message)
         yield from (call.arguments for call in message.tool_calls)
     yield from (json.dumps(dict(tool)) for tool in request.tools)
     if request.json_schema is not None:

@@ -23,14 +23,16 @@ from app.errors import (
     Overloaded,
     ProviderError,
 )
-from app.providers.base import ChatRequest, Delta, Endpoint, Message, Usage
+from app.providers.base import ChatRequest, Delta, Endpoint, Usage
 from app.providers.http.sse import Event
-from app.providers.wire import content, finishes, openai_settings
+from app.providers.wire import content, finishes, openai_history, openai_settings
 from app.providers.wire.content import Outgoing
 from app.providers.wire.draft import Draft
 from app.providers.wire.lenient import Count, Maybe, Reply, error_inside, reply
 from app.providers.wire.openai_calls import call_piece
+from app.providers.wire.openai_servers import server_of
 from app.providers.wire.problem import TOO_LONG_TEXT, Meanings, Problem, by_status
+from app.providers.wire.spelling import OPENAI_NAMES, Names
 
 FINISH = finishes.OPENAI
 #: the answer is not whole: DeepSeek out of machines, Mistral and OpenRouter at an error, vLLM and SGLang when stopped
@@ -59,17 +61,20 @@ def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) ->
     by_tool = schema if endpoint.provider.json_schema is SchemaBy.TOOL else None
     if by_tool is not None:
         request = content.as_tool(request, by_tool)
-    document: dict[str, Any] = {"model": model, "messages": [_message(message) for message in request.messages]}
+    server, names = server_of(endpoint.provider, model), Names(OPENAI_NAMES)
     settings, dropped = openai_settings.settings(model, request, tell_one_call=by_tool is None)
-    document |= settings
+    told, unspoken = openai_history.told(server, request, names)
+    document: dict[str, Any] = {"model": model, "messages": openai_history.messages(server, request, names)}
+    document |= settings | told
     if stream:
         document |= {"stream": True, "stream_options": {"include_usage": True}}
     return Outgoing(
         url=f"{endpoint.provider.base_url}/chat/completions",
         headers={"content-type": "application/json", **auth(endpoint)},
         body=content.body(document),
-        dropped=(*dropped, *content.unheld(by_tool)),
+        dropped=(*dropped, *unspoken, *content.unheld(by_tool)),
         answer_tool=None if by_tool is None else by_tool.name,
+        names=names.back(),
     )
 
 
@@ -79,22 +84,6 @@ def auth(endpoint: Endpoint) -> dict[str, str]:
 
 def models_url(endpoint: Endpoint) -> str:
     return f"{endpoint.provider.base_url}/models"
-
-
-def _message(message: Message) -> dict[str, Any]:
-    text = message.content
-    written: dict[str, Any] = {
-        "role": message.role,
-        "content": text if isinstance(text, str) else [dict(part) for part in text],
-    }
-    if message.tool_calls:
-        written["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
-            for call in message.tool_calls
-        ]
-    if message.tool_call_id is not None:
-        written["tool_call_id"] = message.tool_call_id
-    return written
 
 
 class _Function(Reply):
