@@ -20,7 +20,7 @@ from app.errors import (
 )
 from app.providers.base import ChatRequest, Delta, Endpoint, Usage
 from app.providers.http.sse import Event
-from app.providers.wire import anthropic_history, anthropic_settings, content, finishes
+from app.providers.wire import anthropic_history, anthropic_settings, content, finishes, surrogates
 from app.providers.wire.content import Outgoing
 from app.providers.wire.draft import Draft
 from app.providers.wire.lenient import Count, Maybe, Reply, error_inside, reply
@@ -84,6 +84,8 @@ class _Block(Reply):
     type: Maybe[str] = None
     text: Maybe[str] = None
     thinking: Maybe[str] = None
+    signature: Maybe[str] = None
+    data: Maybe[str] = None  # of a thought that is hidden
     id: Maybe[str] = None
     name: Maybe[str] = None
     input: Maybe[dict[str, Any]] = None
@@ -94,6 +96,7 @@ class _Piece(Reply):
 
     text: Maybe[str] = None
     thinking: Maybe[str] = None
+    signature: Maybe[str] = None
     partial_json: Maybe[str] = None
     stop_reason: Maybe[str] = None
 
@@ -140,7 +143,7 @@ def read_answer(data: bytes, draft: Draft) -> None:
         raise error_inside(data, error_class)
     _message_start(body, draft)
     for index, block in enumerate(body.content or ()):
-        for _ in _block_start(index, block, draft):
+        for _ in (*_block_start(index, block, draft), *_block_stop(index, draft)):
             pass
     _stop(body.stop_reason, draft)
 
@@ -158,6 +161,8 @@ def read_event(event: Event, draft: Draft) -> Iterable[Delta]:
         return _block_start(index, told.content_block, draft)
     elif told.type == "content_block_delta" and told.delta is not None:
         return _block_delta(index, told.delta, draft)
+    elif told.type == "content_block_stop":
+        return _block_stop(index, draft)
     elif told.type == "message_delta" and told.delta is not None:
         _stop(told.delta.stop_reason, draft)
     elif told.type == "message_stop":
@@ -175,8 +180,11 @@ def _message_start(message: _Body, draft: Draft) -> None:
 def _block_start(index: int, block: _Block, draft: Draft) -> Iterator[Delta]:
     if block.text:
         yield draft.say(block.text)
-    if block.thinking:
-        yield draft.think(block.thinking)
+    if block.type == "thinking":
+        draft.thoughts[index] = ([], [])
+        yield from _thought(index, block.thinking, block.signature, draft)
+    if block.type == "redacted_thinking" and block.data:
+        yield draft.keep("thinking_blocks", [{"type": "redacted_thinking", "data": block.data}])
     if block.type == "tool_use" and block.name:
         # streamed, the input begins empty and follows in pieces
         written = json.dumps(block.input, ensure_ascii=False) if block.input else ""
@@ -186,10 +194,26 @@ def _block_start(index: int, block: _Block, draft: Draft) -> Iterator[Delta]:
 def _block_delta(index: int, piece: _Piece, draft: Draft) -> Iterator[Delta]:
     if piece.text:
         yield draft.say(piece.text)
-    if piece.thinking:
-        yield draft.think(piece.thinking)
+    if piece.thinking or piece.signature:
+        yield from _thought(index, piece.thinking, piece.signature, draft)
     if piece.partial_json and (more := draft.call_more(index, piece.partial_json)):
         yield more
+
+
+def _thought(index: int, text: str | None, signature: str | None, draft: Draft) -> Iterator[Delta]:
+    texts, signatures = draft.thoughts.setdefault(index, ([], []))
+    signatures.append(signature or "")
+    if text:
+        texts.append(text)
+        yield draft.think(text)
+
+
+def _block_stop(index: int, draft: Draft) -> Iterator[Delta]:
+    """A thought that is over goes to the caller once more, signed, to be sent back as it is."""
+    texts, signatures = draft.thoughts.pop(index, ((), ()))
+    if signature := "".join(signatures):
+        text = surrogates.whole("".join(texts))
+        yield draft.keep("thinking_blocks", [{"type": "thinking", "thinking": text, "signature": signature}])
 
 
 def _stop(reason: str | None, draft: Draft) -> None:

@@ -76,6 +76,7 @@ class _Part(_Reply):
     text: Maybe[str] = None
     thought: Maybe[bool] = None
     function_call: Maybe[_Function] = None
+    thought_signature: Maybe[str] = None
 
 
 class _Content(_Reply):
@@ -150,10 +151,13 @@ def _body(body: _Body, draft: Draft) -> Iterator[Delta]:
 def _said(part: _Part, draft: Draft) -> Iterator[Delta]:
     if part.text:
         yield draft.think(part.text) if part.thought else draft.say(part.text)
+    signed = {"google": {"thought_signature": part.thought_signature}} if part.thought_signature else None
     function = part.function_call
     if function is not None and function.name:
         written = json.dumps(function.args or {}, ensure_ascii=False)
-        yield draft.call(len(draft.tools), function.id or "", function.name, written)
+        yield draft.call(len(draft.tools), function.id or "", function.name, written, signed)
+    elif signed:
+        yield draft.keep("extra_content", signed)
 
 
 def _finish(reason: str, draft: Draft) -> None:

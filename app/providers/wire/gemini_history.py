@@ -41,7 +41,8 @@ def _parts(model: str, message: Message) -> list[dict[str, Any]]:
     parts = [_part(block) for block in history.blocks(message)]
     if message.role != "assistant":
         return parts
-    if parts and (signature := google_signature(message.extra.get("extra_content"))):
+    if signature := google_signature(message.extra.get("extra_content")):
+        parts = parts or [_text("")]  # it came with no words
         parts[-1]["thoughtSignature"] = signature
     for position, call in enumerate(message.tool_calls):
         function = {"id": call.id, "name": call.name, "args": history.arguments(call)}

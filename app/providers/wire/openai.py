@@ -95,6 +95,7 @@ class _Call(Reply):
     index: Maybe[int] = None
     id: Maybe[str] = None
     function: Maybe[_Function] = None
+    extra_content: Maybe[dict[str, Any]] = None  # Gemini: its signature
 
 
 class _Said(Reply):
@@ -105,6 +106,8 @@ class _Said(Reply):
     reasoning: Maybe[str] = None  # OpenRouter, Groq, Ollama
     refusal: Maybe[str] = None
     tool_calls: Maybe[list[_Call]] = None
+    reasoning_details: Maybe[list[dict[str, Any]]] = None  # OpenRouter, MiniMax
+    extra_content: Maybe[dict[str, Any]] = None  # Gemini
     function_call: Maybe[_Function] = None  # what tool_calls replaced; some old servers know nothing else
 
 
@@ -194,17 +197,31 @@ def _said(said: _Said, draft: Draft, *, streamed: bool) -> Iterator[Delta]:
         yield from _parts(said.content or [], draft)
     if said.refusal:
         yield draft.refuse(said.refusal)
+    yield from _kept(said, draft)
+    yield from _calls(said, draft, streamed=streamed)
+
+
+def _kept(said: _Said, draft: Draft) -> Iterator[Delta]:
+    """What is wanted back with the turn."""
+    if said.reasoning_details:
+        yield draft.keep("reasoning_details", said.reasoning_details)
+    if said.extra_content:
+        yield draft.keep("extra_content", said.extra_content)
+
+
+def _calls(said: _Said, draft: Draft, *, streamed: bool) -> Iterator[Delta]:
     calls = said.tool_calls or []
     if said.function_call is not None and not calls:
         calls = [_Call(function=said.function_call)]
     for position, call in enumerate(calls):
         name = (call.function and call.function.name) or ""
+        name = draft.names.get(name, name)
         arguments = _text(call.function.arguments if call.function else None)
         if streamed:
             index = _index(call, position, len(calls), draft)
-            yield from call_piece(index, call.id or "", name, arguments, draft)
+            yield from call_piece(index, call.id or "", name, arguments, draft, call.extra_content)
         elif name:  # each is a whole one, whatever index it says
-            yield draft.call(position, call.id or "", name, arguments)
+            yield draft.call(position, call.id or "", name, arguments, call.extra_content)
 
 
 def _index(call: _Call, position: int, calls: int, draft: Draft) -> int:
