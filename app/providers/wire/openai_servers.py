@@ -63,7 +63,7 @@ _HOSTS = {
     "dashscope": re.compile(r"(^|\.)dashscope[^.]*\.aliyuncs\.com$"),
 }
 
-#: models of Mistral's, wherever they run: their template takes no other ids
+#: models of Mistral's, wherever they run: they take no other ids, and no field of others
 _MISTRAL = re.compile(
     r"(^|/)(mistral|ministral|magistral|mixtral|codestral|devstral|pixtral|voxtral|labs-mistral)", re.I
 )
@@ -84,7 +84,7 @@ def server_of(provider: Provider, model: str) -> Server:
 def _server(name: str, base_url: str, model: str) -> Server:
     server = _VENDORS.get(_vendor(name, base_url), Server())
     if _MISTRAL.search(model):
-        server = replace(server, ids=MISTRAL_IDS)
+        server = replace(server, ids=MISTRAL_IDS, reasoning=None, keeps=frozenset(), names=False)
     if _THINKING.search(model) and server.reasoning:
         server = replace(server, wants_reasoning=True)
     if _GEMINI.match(model) and not server.is_openai:
