@@ -155,7 +155,7 @@ TOOLS = st.dictionaries(NAMES, st.tuples(SCHEMAS, MARK, st.sampled_from([None, T
 
 
 @pytest.mark.parametrize("target", TARGETS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(messages=histories(), tools=TOOLS)
 def test_no_valid_history_breaks_a_rule(
     target: str, messages: list[dict[str, Any]], tools: dict[str, tuple[Any, Any, Any]]

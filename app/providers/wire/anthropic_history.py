@@ -17,6 +17,7 @@ from app.providers.wire.spelling import ANTHROPIC_IDS, Names
 KEPT = frozenset({"thinking_blocks", "cache_control"})
 #: the only images it reads
 IMAGES = ("image/jpeg", "image/png", "image/gif", "image/webp")
+_THOUGHTS = ("thinking", "redacted_thinking")
 #: cache marks it takes in one request
 MARKS = 4
 
@@ -34,6 +35,7 @@ def told(model: str, request: ChatRequest, names: Names) -> tuple[dict[str, Any]
     history.refuse_nothing(not turns and not system)
     if not turns:  # instructions alone are the user's words
         turns, system = [{"role": "user", "content": system}], []
+    _begin_with_thoughts(turns)
     _end_with_the_user(model, turns)
     document: dict[str, Any] = {"messages": turns}
     if system:
@@ -41,6 +43,14 @@ def told(model: str, request: ChatRequest, names: Names) -> tuple[dict[str, Any]
     if definitions:
         document["tools"] = definitions
     return document, [*dropped, *lacking, *_spare_marks(definitions, system, turns)]
+
+
+def _begin_with_thoughts(turns: list[dict[str, Any]]) -> None:
+    """Where several turns of the assistant's have become one."""
+    for turn in turns:
+        kinds = [block["type"] in _THOUGHTS for block in turn["content"]]
+        if any(kinds[1:]):
+            turn["content"].sort(key=lambda block: block["type"] not in _THOUGHTS)
 
 
 def _end_with_the_user(model: str, turns: list[dict[str, Any]]) -> None:

@@ -168,7 +168,7 @@ def _tool_choice(choice: str, names: Names) -> object:
 def _parameters(server: Server, given: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[str, ...]]:
     if server.folds:
         return tools.folded(given)
-    return (given if "type" in given else {"type": "object", "properties": {}, **given}), ()
+    return (given if given.get("type") == "object" else {"properties": {}, **given, "type": "object"}), ()
 
 
 def _without_marks(server: Server, tool: dict[str, Any], dropped: set[str]) -> dict[str, Any]:
