@@ -207,8 +207,9 @@ class ProviderError(TooLooError):
         status_code: int | None = None,
         retry_after_s: float | None = None,
         provider_code: str | None = None,
+        field: str | None = None,
     ) -> None:
-        super().__init__(message)
+        super().__init__(message, field=field)
         self.status_code = status_code
         self.retry_after_s = retry_after_s
         #: the provider's own name for the error, such as `insufficient_quota`

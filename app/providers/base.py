@@ -8,6 +8,8 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from app.domain.catalog import Provider
+from app.providers.conversation import Message as Message
+from app.providers.conversation import ToolCall as ToolCall
 from app.timing import Timing as Timing
 
 
@@ -26,25 +28,6 @@ class Endpoint:
 
     provider: Provider
     key: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class ToolCall:
-    id: str
-    name: str
-    #: JSON text, exactly as the model wrote it
-    arguments: str
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One turn. `content` is text, or OpenAI-style parts ({"type": "text"…}, {"type": "image_url"…})."""
-
-    role: str  # system, user, assistant, tool
-    content: str | tuple[Mapping[str, Any], ...]
-    tool_calls: tuple[ToolCall, ...] = ()
-    #: in a tool message: the call it answers
-    tool_call_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +106,8 @@ class Answer:
     asked_model: str = ""
     #: the model's own words for not answering, where its format tells them from an answer
     refusal: str = ""
+    #: what this provider wants back with this turn: see Message.extra
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def words(self) -> str:
@@ -141,6 +126,9 @@ class Delta(NamedTuple):
     tool_name: str | None = None
     tool_arguments: str = ""
     refusal: str = ""
+    #: what the provider wants back with the turn, and with the tool call: see Message.extra, ToolCall.extra
+    extra: Mapping[str, Any] | None = None
+    tool_extra: Mapping[str, Any] | None = None
 
     @property
     def words(self) -> str:

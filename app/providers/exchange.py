@@ -63,7 +63,7 @@ class Exchange:
         """Send the request and read the head of the response. Raises a ProviderError for one that is no success."""
         outgoing = self._wire.build(self._endpoint, self._model, self._request, self._stream)
         self.dropped = outgoing.dropped
-        self._draft.answer_tool = outgoing.answer_tool
+        self._draft.answer_tool, self._draft.names = outgoing.answer_tool, outgoing.names
         response = framing.send(pool, self.call, "POST", outgoing.url, outgoing.headers, outgoing.body)
         self._response, self._headers = response, response.headers
         if not 200 <= response.status < 300:
@@ -113,9 +113,10 @@ class Exchange:
             pass
         if self._stream:  # the provider ignored that it was asked for one
             text, reasoning, refusal = "".join(draft.text), "".join(draft.reasoning), "".join(draft.refusal)
-            yield Delta(text=text, reasoning=reasoning, refusal=refusal)
+            yield Delta(text=text, reasoning=reasoning, refusal=refusal, extra=draft.extra or None)
             for place, tool in enumerate(draft.calls()):
-                yield Delta(tool_index=place, tool_id=tool.id, tool_name=tool.name, tool_arguments=tool.arguments)
+                begun = Delta(tool_index=place, tool_id=tool.id, tool_name=tool.name, tool_extra=tool.extra)
+                yield begun._replace(tool_arguments=tool.arguments)
 
     def _events(self, response: Response) -> Iterator[Delta]:
         call, draft, wire = self.call, self._draft, self._wire
@@ -194,6 +195,7 @@ class Exchange:
             reported_cost_usd=_cost(headers, self._endpoint.provider.cost_header),
             asked_model=self._model,
             refusal="".join(draft.refusal),
+            extra=draft.extra,
         )
 
     def blame(self, error: ProviderError) -> None:

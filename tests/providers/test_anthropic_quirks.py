@@ -154,6 +154,8 @@ THOUGHTS = [
 def test_thoughts_are_kept_apart_and_redacted_ones_are_nobodys_text(client: Client, server: Server) -> None:
     answer = plain(client, server, THOUGHTS)
     assert (answer.text, answer.reasoning) == ("42", "Six times seven.")
+    # a thought goes back as it is, if it is signed
+    assert answer.extra == {"thinking_blocks": [THOUGHTS[1], THOUGHTS[2]]}
     events = [
         block(
             0,
@@ -167,7 +169,12 @@ def test_thoughts_are_kept_apart_and_redacted_ones_are_nobodys_text(client: Clie
     ]
     answer, deltas = streamed(client, server, start(), event("ping"), *events, end())
     assert (answer.text, answer.reasoning) == ("42", "Six times seven.")
-    assert [delta.text or delta.reasoning for delta in deltas] == ["Six times", " seven.", "42"]
+    assert [said for delta in deltas if (said := delta.text or delta.reasoning)] == ["Six times", " seven.", "42"]
+    whole = {"type": "thinking", "thinking": "Six times seven.", "signature": "c2ln"}
+    assert answer.extra == {"thinking_blocks": [whole, THOUGHTS[1]]}
+    assert [delta.extra for delta in deltas if delta.extra] == [
+        {"thinking_blocks": [{**block, "index": place}]} for place, block in enumerate(answer.extra["thinking_blocks"])
+    ]
 
 
 def test_tools_that_the_server_runs_are_not_calls_for_us(client: Client, server: Server) -> None:

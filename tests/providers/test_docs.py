@@ -16,6 +16,7 @@ from app.config_files import load_providers
 from app.domain.catalog import WireFormat
 from app.errors import ProviderError
 from app.providers.base import ChatRequest, JsonSchema, Message, ToolCall
+from app.providers.conversation import Image
 from app.providers.wire import anthropic, gemini, openai
 from app.providers.wire.formats import FORMATS
 from tests.providers.calls import endpoint
@@ -32,7 +33,7 @@ CALLED = Message("assistant", "", tool_calls=(ToolCall("a", "time", "{}"),))
 
 
 def picture(url: str) -> Message:
-    return Message("user", ({"type": "image_url", "image_url": {"url": url}},))
+    return Message("user", (Image(url),))
 
 
 #: a request that says what the row is about, and the field of ChatRequest it is about

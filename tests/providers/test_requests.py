@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from app.domain.catalog import WireFormat
-from app.errors import BadRequest
+from app.errors import BadRequest, Unsupported
 from app.providers.base import ChatRequest, Message, ToolCall
+from app.providers.conversation import Audio, File, Image, Text
 from app.providers.wire.formats import FORMATS
 from tests.providers.calls import endpoint
 
@@ -193,7 +194,7 @@ def test_conversation_with_tools_is_told_to_openai() -> None:
     assert [message["role"] for message in sent["messages"]] == [message.role for message in CONVERSATION]
     assert sent["messages"][2]["tool_calls"] == [
         {"id": "call_a", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Köln"}'}},
-        {"id": "call_b", "type": "function", "function": {"name": "time", "arguments": ""}},
+        {"id": "call_b", "type": "function", "function": {"name": "time", "arguments": "{}"}},
     ]
     assert sent["messages"][3] == {"role": "tool", "content": '{"sky": "grey"}', "tool_call_id": "call_a"}
     assert sent["tools"] == [TOOL]
@@ -237,15 +238,15 @@ def test_conversation_with_tools_is_told_to_gemini() -> None:
             "role": "model",
             "parts": [
                 {"text": "I look."},
-                {"functionCall": {"name": "weather", "args": {"city": "Köln"}}},
-                {"functionCall": {"name": "time", "args": {}}},
+                {"functionCall": {"id": "call_a", "name": "weather", "args": {"city": "Köln"}}},
+                {"functionCall": {"id": "call_b", "name": "time", "args": {}}},
             ],
         },
         {
             "role": "user",
             "parts": [
-                {"functionResponse": {"name": "weather", "response": {"sky": "grey"}}},
-                {"functionResponse": {"name": "time", "response": {"result": "noon"}}},
+                {"functionResponse": {"id": "call_a", "name": "weather", "response": {"sky": "grey"}}},
+                {"functionResponse": {"id": "call_b", "name": "time", "response": {"result": "noon"}}},
                 {"text": "And?"},
             ],
         },
@@ -291,7 +292,7 @@ def test_tool_without_parameters_is_told(wire: WireFormat) -> None:
 
 
 def picture(url: str) -> Message:
-    return Message("user", ({"type": "text", "text": "What?"}, {"type": "image_url", "image_url": {"url": url}}))
+    return Message("user", (Text("What?"), Image(url)))
 
 
 @pytest.mark.parametrize(
@@ -318,12 +319,11 @@ def test_image_is_told_in_each_format(wire: WireFormat, url: str, expected: dict
 @pytest.mark.parametrize(
     "messages",
     [
-        (Message("user", ({"type": "input_audio", "input_audio": {}},)),),
-        (Message("user", ({"type": "image_url", "image_url": {}},)),),
+        (Message("user", (File(id="file-1"),)),),
         (picture("data:image/png,not-base64"),),
         (Message("system", picture(PIXEL).content),),
-        (Message("assistant", "", tool_calls=(ToolCall("a", "weather", "{half"),)),),
-        (Message("assistant", "", tool_calls=(ToolCall("a", "weather", "[]"),)),),
+        (USER, Message("tool", "noon", tool_call_id="nobody's")),
+        (Message("assistant", " "),),
     ],
 )
 def test_what_a_format_cannot_say_is_refused_and_never_left_out(
@@ -333,7 +333,12 @@ def test_what_a_format_cannot_say_is_refused_and_never_left_out(
         told(wire, *messages)
 
 
-@pytest.mark.parametrize("wire", [ANTHROPIC, GEMINI])
+def test_claude_takes_no_audio() -> None:
+    with pytest.raises(Unsupported):
+        told(ANTHROPIC, Message("user", (Audio("AAAA", "wav"),)))
+
+
+@pytest.mark.parametrize("wire", WireFormat)
 def test_tool_that_is_no_function_is_refused(wire: WireFormat) -> None:
     with pytest.raises(BadRequest):
         told(wire, tools=({"type": "web_search"},))

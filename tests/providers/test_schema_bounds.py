@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from app.errors import BadRequest, Unsupported
+from app.errors import Unsupported
 from app.lab import text
 from app.providers.base import ChatRequest, JsonSchema, Message, ToolCall
-from app.providers.wire import content
+from app.providers.wire import history
 from app.providers.wire.answers_object import is_of_objects
 from app.providers.wire.content import as_tool
 
@@ -116,9 +116,10 @@ def test_whether_nothing_but_an_object_fits(schema: dict[str, Any], objects: boo
     assert is_of_objects(schema) is objects
 
 
-def test_arguments_too_deep_to_be_written_again_are_refused() -> None:
-    with pytest.raises(BadRequest):
-        content.arguments(ToolCall("c", "f", '{"a":' * 900 + "1" + "}" * 900))
+def test_arguments_too_deep_to_be_written_again_go_on_as_text() -> None:
+    deep = '{"a":' * 900 + "1" + "}" * 900
+
+    assert history.arguments(ToolCall("c", "f", deep)) == {history.BROKEN_ARGUMENTS: deep}
 
 
 def wide(levels: int, names: int) -> dict[str, Any]:

@@ -134,20 +134,20 @@ def test_schema_of_anything_but_objects_is_no_tool(schema: dict[str, Any]) -> No
 
 
 @pytest.mark.parametrize(
-    "schema",
+    ("schema", "sent"),
     [
-        CITY,
-        {"type": ["object"]},
-        {"properties": {"a": {"type": "string"}}},
-        {"anyOf": [CITY, {"type": "object"}]},
-        {"$defs": {"c": CITY}, "$ref": "#/$defs/c"},
-        {"enum": [{"a": 1}]},
+        (CITY, CITY),
+        ({"type": ["object"]}, {"type": "object"}),
+        ({"properties": {"a": {"type": "string"}}}, {"type": "object", "properties": {"a": {"type": "string"}}}),
+        # Claude refuses alternatives and references at the root
+        ({"anyOf": [CITY, {"type": "object"}]}, {"type": "object", "properties": CITY["properties"]}),
+        ({"$defs": {"c": CITY}, "$ref": "#/$defs/c"}, {"$defs": {"c": CITY}, **CITY}),
+        ({"enum": [{"a": 1}]}, {"type": "object", "enum": [{"a": 1}]}),
     ],
 )
-def test_schema_of_objects_is_a_tool_of_type_object(schema: dict[str, Any]) -> None:
-    sent = told(ANTHROPIC, "claude-haiku-4-5", json_schema=JsonSchema("place", schema))
-
-    assert sent["tools"][0]["input_schema"] == {**schema, "type": "object"}
+def test_schema_of_objects_is_a_tool_of_type_object(schema: dict[str, Any], sent: dict[str, Any]) -> None:
+    body = told(ANTHROPIC, "claude-haiku-4-5", json_schema=JsonSchema("place", schema))
+    assert body["tools"][0]["input_schema"] == sent
 
 
 @pytest.mark.parametrize("choice", [None, "auto", "required", "weather", "none"])

@@ -54,6 +54,7 @@ def completion(reply: Reply, created: int) -> dict[str, Any]:
         message["reasoning_content"] = answer.reasoning
     if answer.tool_calls:
         message["tool_calls"] = [_tool_call(call) for call in answer.tool_calls]
+    message |= answer.extra
     return {
         "id": _completion_id(reply.request_id),
         "object": "chat.completion",
@@ -70,7 +71,8 @@ def _completion_id(request_id: str) -> str:
 
 
 def _tool_call(call: ToolCall) -> dict[str, Any]:
-    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+    written = {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+    return written | {"extra_content": call.extra} if call.extra else written
 
 
 def usage(used: Usage) -> dict[str, Any]:
@@ -140,7 +142,7 @@ def events(stream: ReplyStream, created: int, *, include_usage: bool) -> Iterato
 def _delta(delta: Delta) -> str:
     """JSON."""
     if (
-        delta.tool_index is None and not delta.reasoning and not delta.refusal
+        delta.tool_index is None and not delta.reasoning and not delta.refusal and delta.extra is None
     ):  # nearly all are; a text by itself is encoded much faster
         return f'{{"content":{compact(delta.text)}}}'
     return compact(_unusual(delta))
@@ -153,9 +155,11 @@ def _unusual(delta: Delta) -> dict[str, Any]:
         if delta.tool_id is not None:
             function["name"] = delta.tool_name
             call |= {"id": delta.tool_id, "type": "function"}
+        if delta.tool_extra:
+            call["extra_content"] = delta.tool_extra
         return {"tool_calls": [call]}
     said = {"reasoning_content": delta.reasoning, "content": delta.text, "refusal": delta.refusal}
-    return {name: text for name, text in said.items() if text}
+    return {name: text for name, text in said.items() if text} | dict(delta.extra or {})
 
 
 def error_event(failure: ProviderError) -> bytes:

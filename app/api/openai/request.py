@@ -15,12 +15,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.api.current import asked_by
 from app.api.names import Name
-from app.api.openai import schemas
+from app.api.openai import conversation, schemas
 from app.api.openai.models import Choice
 from app.domain.routing import task_type
 from app.errors import InvalidRequest
 from app.gateway.calls import Call
-from app.providers.base import JsonSchema, Message, ToolCall
+from app.providers.base import JsonSchema
 
 #: fields that change nothing of the answer: bookkeeping of the vendor's own platform, and hints for its speed
 IGNORED = frozenset(
@@ -69,32 +69,6 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
 
 
-class _Function(Part):
-    name: Text
-    arguments: str = ""
-
-
-class _ToolCall(Part):
-    id: Text
-    type: Literal["function"] = "function"
-    function: _Function
-
-
-class _ContentPart(BaseModel):
-    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
-    type: Literal["text", "image_url", "refusal"]
-    text: str | None = None
-    refusal: str | None = None
-
-
-class _Turn(Part):
-    role: Literal["system", "developer", "user", "assistant", "tool"]
-    content: str | list[_ContentPart] | None = None
-    refusal: str | None = None
-    tool_calls: list[_ToolCall] | None = None
-    tool_call_id: str | None = None
-
-
 class _StreamOptions(Part):
     include_usage: bool | None = None
 
@@ -134,7 +108,7 @@ class ChatCompletionRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     model: Annotated[str, Field(min_length=1, max_length=MODEL_LIMIT)]
-    messages: Annotated[list[_Turn], Field(min_length=1, max_length=10_000)]
+    messages: Annotated[list[Any], Field(min_length=1, max_length=10_000)]
     stream: bool | None = None
     stream_options: _StreamOptions | None = None
     max_tokens: Annotated[int, Field(ge=1)] | None = None
@@ -167,7 +141,7 @@ def read(document: Mapping[str, Any], choose: Choice) -> Asked:
     wanted = _validated({name: value for name, value in document.items() if not _is_neutral(name, value)})
     chosen = choose(wanted.model)
     segment, key = asked_by(wanted.segment)
-    messages = tuple(_message(turn, place) for place, turn in enumerate(wanted.messages))
+    messages = conversation.read(wanted.messages)
     call = Call(
         messages=messages,
         task_type=chosen.task_type or task_type.detect(messages),
@@ -262,27 +236,3 @@ def _tool_choice(wanted: ChatCompletionRequest) -> str | None:
     if not isinstance(choice, str) and name not in offered:
         raise InvalidRequest(f"tool_choice names {name!r}, which is not among the tools", field="tool_choice")
     return name if wanted.tools else None
-
-
-def _message(turn: _Turn, place: int) -> Message:
-    where = f"messages.{place}"
-    if turn.role == "tool" and not turn.tool_call_id:
-        raise InvalidRequest("a tool message needs tool_call_id", field=f"{where}.tool_call_id")
-    if turn.tool_calls and turn.role != "assistant":
-        raise InvalidRequest(f"a {turn.role} message cannot call tools", field=f"{where}.tool_calls")
-    content = turn.content if turn.content is not None else turn.refusal
-    if content is None and not turn.tool_calls:
-        raise InvalidRequest(f"a {turn.role} message needs content", field=f"{where}.content")
-    return Message(
-        role=turn.role,
-        content=content if isinstance(content, str) else tuple(_part(part) for part in content or ()),
-        tool_calls=tuple(ToolCall(c.id, c.function.name, c.function.arguments) for c in turn.tool_calls or ()),
-        tool_call_id=turn.tool_call_id if turn.role == "tool" else None,
-    )
-
-
-def _part(part: _ContentPart) -> Mapping[str, Any]:
-    """An earlier refusal is text like any other to a provider that has no name for it."""
-    if part.type == "refusal":
-        return {"type": "text", "text": part.refusal or ""}
-    return part.model_dump(exclude_none=True)

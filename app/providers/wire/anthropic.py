@@ -18,13 +18,14 @@ from app.errors import (
     ProviderError,
     RateLimited,
 )
-from app.providers.base import ChatRequest, Delta, Endpoint, Message, Usage
+from app.providers.base import ChatRequest, Delta, Endpoint, Usage
 from app.providers.http.sse import Event
-from app.providers.wire import anthropic_settings, content, finishes
-from app.providers.wire.content import Image, Outgoing
+from app.providers.wire import anthropic_history, anthropic_settings, content, finishes, surrogates
+from app.providers.wire.content import Outgoing
 from app.providers.wire.draft import Draft
 from app.providers.wire.lenient import Count, Maybe, Reply, error_inside, reply
 from app.providers.wire.problem import Meanings, Problem, by_status
+from app.providers.wire.spelling import ANTHROPIC_NAMES, Names
 
 VERSION = "2023-06-01"
 #: the API demands a limit; every model since Claude 3 takes this one
@@ -37,13 +38,9 @@ def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) ->
     by_tool = schema if schema is not None and anthropic_settings.by_tool(model, request) else None
     if by_tool is not None:
         request = content.as_tool(request, by_tool)
-    document: dict[str, Any] = {
-        "model": model,
-        "max_tokens": request.max_tokens or DEFAULT_MAX_TOKENS,
-        "messages": content.turns(request, "assistant", "content", _blocks),
-    }
-    if system := content.system_text(request):
-        document["system"] = system
+    names = Names(ANTHROPIC_NAMES)
+    told, unspoken = anthropic_history.told(model, request, names)
+    document: dict[str, Any] = {"model": model, "max_tokens": request.max_tokens or DEFAULT_MAX_TOKENS} | told
     # one of white space only is refused
     stops = [stop for stop in request.stop if stop.strip()]
     if stops:
@@ -51,15 +48,16 @@ def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) ->
     settings, dropped = anthropic_settings.settings(model, request)
     if len(stops) < len(request.stop):
         dropped = ("stop", *dropped)
-    document |= settings | _tools(request)
+    document |= settings | _tool_choice(request, names)
     if stream:
         document["stream"] = True
     return Outgoing(
         url=f"{endpoint.provider.base_url}/v1/messages",
         headers={"content-type": "application/json", **auth(endpoint)},
         body=content.body(document),
-        dropped=(*dropped, *content.unheld(by_tool)),
+        dropped=(*dropped, *unspoken, *content.unheld(by_tool)),
         answer_tool=None if by_tool is None else by_tool.name,
+        names=names.back(),
     )
 
 
@@ -71,45 +69,23 @@ def models_url(endpoint: Endpoint) -> str:
     return f"{endpoint.provider.base_url}/v1/models?limit=1000"
 
 
-def _tools(request: ChatRequest) -> dict[str, Any]:
-    if not request.tools:
-        return {}
-    written = [
-        content.described(tool) | {"input_schema": tool.parameters or {"type": "object"}}
-        for tool in content.tools(request)
-    ]
+def _tool_choice(request: ChatRequest, names: Names) -> dict[str, Any]:
     choice = request.tool_choice
-    if choice is None and request.parallel_tool_calls:
-        return {"tools": written}
+    if not request.tools or (choice is None and request.parallel_tool_calls):
+        return {}
     named = {None: {"type": "auto"}, "auto": {"type": "auto"}, "none": {"type": "none"}, "required": {"type": "any"}}
-    told: dict[str, Any] = named.get(choice, {"type": "tool", "name": choice})
+    told: dict[str, Any] = named[choice] if choice in named else {"type": "tool", "name": names.sent(str(choice))}
     if not request.parallel_tool_calls and choice != "none":
         told = told | {"disable_parallel_tool_use": True}
-    return {"tools": written, "tool_choice": told}
-
-
-def _blocks(message: Message) -> list[dict[str, Any]]:
-    blocks = [_block(part) for part in content.parts(message)]
-    if message.role == "tool":
-        return [{"type": "tool_result", "tool_use_id": message.tool_call_id or "", "content": blocks}]
-    return blocks + [
-        {"type": "tool_use", "id": call.id, "name": call.name, "input": content.arguments(call)}
-        for call in message.tool_calls
-    ]
-
-
-def _block(part: str | Image) -> dict[str, Any]:
-    if isinstance(part, str):
-        return {"type": "text", "text": part}
-    if part.data:
-        return {"type": "image", "source": {"type": "base64", "media_type": part.media_type, "data": part.data}}
-    return {"type": "image", "source": {"type": "url", "url": part.url}}
+    return {"tool_choice": told}
 
 
 class _Block(Reply):
     type: Maybe[str] = None
     text: Maybe[str] = None
     thinking: Maybe[str] = None
+    signature: Maybe[str] = None
+    data: Maybe[str] = None  # of a thought that is hidden
     id: Maybe[str] = None
     name: Maybe[str] = None
     input: Maybe[dict[str, Any]] = None
@@ -120,6 +96,7 @@ class _Piece(Reply):
 
     text: Maybe[str] = None
     thinking: Maybe[str] = None
+    signature: Maybe[str] = None
     partial_json: Maybe[str] = None
     stop_reason: Maybe[str] = None
 
@@ -166,7 +143,7 @@ def read_answer(data: bytes, draft: Draft) -> None:
         raise error_inside(data, error_class)
     _message_start(body, draft)
     for index, block in enumerate(body.content or ()):
-        for _ in _block_start(index, block, draft):
+        for _ in (*_block_start(index, block, draft), *_block_stop(index, draft)):
             pass
     _stop(body.stop_reason, draft)
 
@@ -184,6 +161,8 @@ def read_event(event: Event, draft: Draft) -> Iterable[Delta]:
         return _block_start(index, told.content_block, draft)
     elif told.type == "content_block_delta" and told.delta is not None:
         return _block_delta(index, told.delta, draft)
+    elif told.type == "content_block_stop":
+        return _block_stop(index, draft)
     elif told.type == "message_delta" and told.delta is not None:
         _stop(told.delta.stop_reason, draft)
     elif told.type == "message_stop":
@@ -201,8 +180,11 @@ def _message_start(message: _Body, draft: Draft) -> None:
 def _block_start(index: int, block: _Block, draft: Draft) -> Iterator[Delta]:
     if block.text:
         yield draft.say(block.text)
-    if block.thinking:
-        yield draft.think(block.thinking)
+    if block.type == "thinking":
+        draft.thoughts[index] = ([], [])
+        yield from _thought(index, block.thinking, block.signature, draft)
+    if block.type == "redacted_thinking" and block.data:
+        yield draft.keep("thinking_blocks", [{"type": "redacted_thinking", "data": block.data}])
     if block.type == "tool_use" and block.name:
         # streamed, the input begins empty and follows in pieces
         written = json.dumps(block.input, ensure_ascii=False) if block.input else ""
@@ -212,10 +194,26 @@ def _block_start(index: int, block: _Block, draft: Draft) -> Iterator[Delta]:
 def _block_delta(index: int, piece: _Piece, draft: Draft) -> Iterator[Delta]:
     if piece.text:
         yield draft.say(piece.text)
-    if piece.thinking:
-        yield draft.think(piece.thinking)
+    if piece.thinking or piece.signature:
+        yield from _thought(index, piece.thinking, piece.signature, draft)
     if piece.partial_json and (more := draft.call_more(index, piece.partial_json)):
         yield more
+
+
+def _thought(index: int, text: str | None, signature: str | None, draft: Draft) -> Iterator[Delta]:
+    texts, signatures = draft.thoughts.setdefault(index, ([], []))
+    signatures.append(signature or "")
+    if text:
+        texts.append(text)
+        yield draft.think(text)
+
+
+def _block_stop(index: int, draft: Draft) -> Iterator[Delta]:
+    """A thought that is over goes to the caller once more, signed, to be sent back as it is."""
+    texts, signatures = draft.thoughts.pop(index, ((), ()))
+    if signature := "".join(signatures):
+        text = surrogates.whole("".join(texts))
+        yield draft.keep("thinking_blocks", [{"type": "thinking", "thinking": text, "signature": signature}])
 
 
 def _stop(reason: str | None, draft: Draft) -> None:

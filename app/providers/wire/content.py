@@ -1,19 +1,15 @@
-"""Message content, tools and parameters as the wire formats need them: parts made uniform, OpenAI's shapes opened."""
+"""What goes out, and a JSON schema for the answer in a format that has none: see history and tools for the rest."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import Any
 
-from app import nesting
-from app.errors import BadRequest, Unsupported
-from app.providers.base import ChatRequest, JsonSchema, Message, ToolCall
+from app.errors import Unsupported
+from app.providers.base import ChatRequest, JsonSchema
 from app.providers.wire.answers_object import is_of_objects
-
-#: roles whose text instructs the model
-SYSTEM = {"system", "developer"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,92 +24,13 @@ class Outgoing:
     dropped: tuple[str, ...]
     #: the tool whose arguments are the answer's text: see as_tool
     answer_tool: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Image:
-    """Either `data` (base64) with its type, or a URL."""
-
-    url: str
-    media_type: str = ""
-    data: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Tool:
-    name: str
-    description: str
-    #: JSON Schema of the arguments
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    #: names of tools as sent → as the caller knows them, where they differ
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 def body(document: Mapping[str, Any]) -> bytes:
     """JSON in ASCII: text with a lone surrogate, which UTF-8 has no bytes for, must not break the call."""
     return json.dumps(document).encode("ascii")
-
-
-def parts(message: Message) -> Iterator[str | Image]:
-    """Text and images of a message; empty text is left out, because Anthropic refuses it.
-
-    Raises BadRequest for a part that only the OpenAI format has.
-    """
-    if isinstance(message.content, str):
-        if message.content:
-            yield message.content
-        return
-    for part in message.content:
-        kind = part.get("type")
-        if kind == "text":
-            if text := str(part.get("text") or ""):
-                yield text
-        elif kind == "image_url":
-            yield _image(part.get("image_url"))
-        else:
-            raise BadRequest(f"this provider takes text and images, not content of type {kind!r}")
-
-
-def text_of(message: Message) -> str:
-    """The text of a message; raises BadRequest where it holds anything else."""
-    texts = list(parts(message))
-    if any(isinstance(part, Image) for part in texts):
-        raise BadRequest(f"this provider takes no image in a {message.role} message")
-    return "".join(cast(list[str], texts))
-
-
-def system_text(request: ChatRequest) -> str:
-    return "\n\n".join(text for message in request.messages if message.role in SYSTEM and (text := text_of(message)))
-
-
-def turns(
-    request: ChatRequest, assistant: str, key: str, blocks: Callable[[Message], list[dict[str, Any]]]
-) -> list[dict[str, Any]]:
-    """[{"role": …, key: blocks}], as Anthropic and Gemini want them.
-
-    System messages are left out, everything that is not the assistant's is the user's (tool results too), and
-    neighbours of one role are one turn.
-    """
-    joined: list[dict[str, Any]] = []
-    for message in request.messages:
-        if message.role in SYSTEM:
-            continue
-        role = assistant if message.role == "assistant" else "user"
-        written = blocks(message)
-        if joined and joined[-1]["role"] == role:
-            joined[-1][key] += written
-        elif written:
-            joined.append({"role": role, key: written})
-    return joined
-
-
-def tools(request: ChatRequest) -> list[Tool]:
-    """Raises BadRequest for a tool that is not an OpenAI-style function."""
-    found = []
-    for tool in request.tools:
-        function = tool.get("function")
-        if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
-            raise BadRequest('a tool must be {"type": "function", "function": {"name": …}}')
-        found.append(Tool(function["name"], str(function.get("description") or ""), function.get("parameters") or {}))
-    return found
 
 
 def as_tool(request: ChatRequest, wanted: JsonSchema) -> ChatRequest:
@@ -142,34 +59,3 @@ def unheld(by_tool: JsonSchema | None) -> tuple[str, ...]:
 def described_schema(wanted: JsonSchema) -> dict[str, Any]:
     """The schema with its description in it, for a format that has no other place for one."""
     return ({"description": wanted.description} if wanted.description else {}) | dict(wanted.schema)
-
-
-def described(tool: Tool) -> dict[str, Any]:
-    """Name and description; an empty description is none."""
-    return {"name": tool.name} | ({"description": tool.description} if tool.description else {})
-
-
-def arguments(call: ToolCall) -> dict[str, Any]:
-    """The arguments of an earlier tool call as an object; raises BadRequest where they are none."""
-    try:
-        value = json.loads(call.arguments or "{}")
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise BadRequest(f"the arguments of tool call {call.id!r} are not a JSON object")
-    if nesting.beyond(value) is not None:
-        raise BadRequest(f"the arguments of tool call {call.id!r} are nested deeper than {nesting.DEEPEST} levels")
-    return value
-
-
-def _image(value: object) -> Image:
-    url = value.get("url") if isinstance(value, Mapping) else value
-    if not isinstance(url, str):
-        raise BadRequest("an image part needs image_url.url")
-    if not url.startswith("data:"):
-        return Image(url)
-    head, _, data = url.removeprefix("data:").partition(",")
-    media_type, _, encoding = head.partition(";")
-    if encoding != "base64" or not media_type:
-        raise BadRequest("an image must be a URL, or data:TYPE;base64,DATA")
-    return Image(url, media_type, data)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from pydantic_core import from_json
 
 from app.errors import ContentFiltered, ProviderError, UnusableAnswer
 from app.providers.base import ChatRequest, Delta, Finish, ToolCall, Usage
-from app.providers.wire import surrogates
+from app.providers.wire import history, surrogates
 
 #: characters that make a token, where the provider counts none: the mean of English text
 CHARACTERS_PER_TOKEN = 4
@@ -26,6 +27,8 @@ class Tool:
     arguments: list[str] = field(default_factory=list)
     #: all it went by: some servers make a new one for each piece
     ids: set[str] = field(default_factory=set)
+    #: see ToolCall.extra
+    extra: Mapping[str, Any] | None = None
 
     def is_whole(self) -> bool:
         """Are the arguments so far JSON, so that nothing can follow?"""
@@ -46,6 +49,7 @@ class Waiting:
     id: str = ""
     name: str = ""
     arguments: str = ""
+    extra: Mapping[str, Any] | None = None
 
 
 @dataclass(slots=True)
@@ -78,6 +82,12 @@ class Draft:
     answer_tool: str | None = None
     #: the first tool call is the only one
     one_call: bool = False
+    #: names of tools as they were sent → as the caller knows them, where they differ
+    names: Mapping[str, str] = field(default_factory=dict)
+    #: see Message.extra
+    extra: dict[str, Any] = field(default_factory=dict)
+    #: index on the wire → pieces of a thought of Claude's, and of its signature
+    thoughts: dict[int, tuple[list[str], list[str]]] = field(default_factory=dict)
 
     def say(self, text: str) -> Delta:
         text = self._joined("text", text)
@@ -94,19 +104,34 @@ class Draft:
         self.refusal.append(refusal)
         return Delta(refusal=refusal)
 
-    def call(self, index: int, call_id: str, name: str, arguments: str = "") -> Delta:
+    def keep(self, name: str, value: list[Any] | dict[str, Any]) -> Delta:
+        """What the provider wants back with this turn, under this field; in a list, what comes next of it.
+
+        Streamed, each element has an `index`, without which OpenAI's SDK does not take a second one.
+        """
+        if isinstance(value, dict):
+            self.extra[name] = self.extra.get(name, {}) | value
+            return Delta(extra={name: value})
+        kept = self.extra.setdefault(name, [])
+        told = [{"index": place} | each for place, each in enumerate(value, start=len(kept))]
+        kept += value
+        return Delta(extra={name: told})
+
+    def call(
+        self, index: int, call_id: str, name: str, arguments: str = "", extra: Mapping[str, Any] | None = None
+    ) -> Delta:
         """A tool call begins at wire index `index`; one that stood there before is over.
 
         It gets an id of its own where the server gives it none, or one that another call of the answer has.
         """
         place = self.places[index] = len(self.tools)
         given = {call_id} if call_id else set()
-        call_id, name = surrogates.whole(call_id), surrogates.whole(name)
+        call_id, name = surrogates.whole(call_id), surrogates.whole(self.names.get(name, name))
         if not call_id.strip() or any(call_id == tool.id for tool in self.tools):
             call_id = f"call_{uuid.uuid4().hex[:24]}"
         arguments = self._joined(place, arguments)
-        self.tools.append(Tool(call_id, name, index, [arguments], given))
-        return Delta(tool_index=place, tool_id=call_id, tool_name=name, tool_arguments=arguments)
+        self.tools.append(Tool(call_id, name, index, [arguments], given, extra))
+        return Delta(tool_index=place, tool_id=call_id, tool_name=name, tool_arguments=arguments, tool_extra=extra)
 
     def call_more(self, index: int, arguments: str) -> Delta | None:
         """More arguments for the tool call at wire index `index`; None where none has begun there."""
@@ -155,8 +180,8 @@ class Draft:
         if self.answer_tool is not None:
             answers = delta.tool_index is not None and delta.tool_index == self._answer_place()
             text = delta.tool_arguments if answers else ""
-            seen = Delta(text=text, reasoning=delta.reasoning, refusal=delta.refusal)
-            return seen if seen.words or seen.reasoning else None
+            seen = Delta(text=text, reasoning=delta.reasoning, refusal=delta.refusal, extra=delta.extra)
+            return seen if seen.words or seen.reasoning or seen.extra else None
         return None if self.one_call and delta.tool_index else delta
 
     def answer_text(self) -> str:
@@ -194,7 +219,7 @@ class Draft:
 
     def calls(self) -> tuple[ToolCall, ...]:
         """All that were read, whoever gets to see them."""
-        return tuple(ToolCall(tool.id, tool.name, "".join(tool.arguments) or "{}") for tool in self.tools)
+        return tuple(ToolCall(tool.id, tool.name, "".join(tool.arguments) or "{}", tool.extra) for tool in self.tools)
 
     def finish_class(self) -> Finish:
         """What the provider says, where the answer agrees: Gemini says STOP where it calls a tool."""
@@ -223,10 +248,7 @@ def _tokens(parts: Iterable[str]) -> int:
 
 def _written(request: ChatRequest) -> Iterable[str]:
     for message in request.messages:
-        if isinstance(message.content, str):
-            yield message.content
-        else:
-            yield from (str(part.get("text", "")) for part in message.content)
+        yield history.text_of(message)
         yield from (call.arguments for call in message.tool_calls)
     yield from (json.dumps(dict(tool)) for tool in request.tools)
     if request.json_schema is not None:

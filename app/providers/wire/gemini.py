@@ -10,19 +10,15 @@ from urllib.parse import quote
 from pydantic import ConfigDict, TypeAdapter
 from pydantic.alias_generators import to_camel
 
-from app import nesting
 from app.errors import BadKey, ContentFiltered, ModelUnknown, OutOfCredit, ProviderError
-from app.providers.base import ChatRequest, Delta, Endpoint, Message, Usage
+from app.providers.base import ChatRequest, Delta, Endpoint, Usage
 from app.providers.http.sse import Event
-from app.providers.wire import content, finishes, gemini_settings
-from app.providers.wire.content import Image, Outgoing
+from app.providers.wire import content, finishes, gemini_history, gemini_settings
+from app.providers.wire.content import Outgoing
 from app.providers.wire.draft import Draft
 from app.providers.wire.lenient import Count, Maybe, Reply, error_inside, reply
 from app.providers.wire.problem import Problem, by_status
-
-#: stands for a signature, documented for conversations that come from elsewhere:
-#: https://ai.google.dev/gemini-api/docs/thought-signatures
-NO_SIGNATURE = "skip_thought_signature_validator"
+from app.providers.wire.spelling import GEMINI_NAMES, Names
 
 FINISH = finishes.GEMINI
 #: the model produced something that is no answer
@@ -42,20 +38,19 @@ NO_REASON = "FINISH_REASON_UNSPECIFIED"
 
 
 def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) -> Outgoing:
-    document: dict[str, Any] = {"contents": _contents(model, request)}
-    if system := content.system_text(request):
-        document["systemInstruction"] = {"parts": [{"text": system}]}
+    names = Names(GEMINI_NAMES)
+    document, unspoken = gemini_history.told(model, request, names)
     settings, dropped = gemini_settings.settings(model, request)
     if settings:
         document["generationConfig"] = settings
-    document |= _tools(request)
     method = "streamGenerateContent?alt=sse" if stream else "generateContent"
     name = quote(model.removeprefix("models/"), safe="")
     return Outgoing(
         url=f"{endpoint.provider.base_url}/v1beta/models/{name}:{method}",
         headers={"content-type": "application/json", **auth(endpoint)},
         body=content.body(document),
-        dropped=dropped,
+        dropped=(*dropped, *unspoken),
+        names=names.back(),
     )
 
 
@@ -65,64 +60,6 @@ def auth(endpoint: Endpoint) -> dict[str, str]:
 
 def models_url(endpoint: Endpoint) -> str:
     return f"{endpoint.provider.base_url}/v1beta/models?pageSize=1000"
-
-
-def _tools(request: ChatRequest) -> dict[str, Any]:
-    if not request.tools:
-        return {}
-    declared = []
-    for tool in content.tools(request):
-        function = content.described(tool)
-        if tool.parameters:
-            function["parametersJsonSchema"] = tool.parameters
-        declared.append(function)
-    written: dict[str, Any] = {"tools": [{"functionDeclarations": declared}]}
-    choice = request.tool_choice
-    if choice is not None:
-        named = {"auto": {"mode": "AUTO"}, "none": {"mode": "NONE"}, "required": {"mode": "ANY"}}
-        calling = named.get(choice, {"mode": "ANY", "allowedFunctionNames": [choice]})
-        written["toolConfig"] = {"functionCallingConfig": calling}
-    return written
-
-
-def _contents(model: str, request: ChatRequest) -> list[dict[str, Any]]:
-    # Gemini joins a tool's result to its call by name
-    functions = {call.id: call.name for message in request.messages for call in message.tool_calls}
-
-    def parts(message: Message) -> list[dict[str, Any]]:
-        return _result(message, functions) if message.role == "tool" else _parts(model, message)
-
-    return content.turns(request, "model", "parts", parts)
-
-
-def _parts(model: str, message: Message) -> list[dict[str, Any]]:
-    parts = [_part(part) for part in content.parts(message)]
-    for position, call in enumerate(message.tool_calls):
-        part: dict[str, Any] = {"functionCall": {"name": call.name, "args": content.arguments(call)}}
-        if position == 0 and gemini_settings.SIGNED.search(model):  # of parallel calls only the first is signed
-            part["thoughtSignature"] = NO_SIGNATURE
-        parts.append(part)
-    return parts
-
-
-def _part(part: str | Image) -> dict[str, Any]:
-    if isinstance(part, str):
-        return {"text": part}
-    if part.data:
-        return {"inlineData": {"mimeType": part.media_type, "data": part.data}}
-    return {"fileData": {"fileUri": part.url}}
-
-
-def _result(message: Message, functions: dict[str, str]) -> list[dict[str, Any]]:
-    """A tool's result. Gemini wants an object; anything else is wrapped in one."""
-    text = content.text_of(message)
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        value = None
-    response = value if isinstance(value, dict) and nesting.beyond(value) is None else {"result": text}
-    name = functions.get(message.tool_call_id or "", message.tool_call_id or "")
-    return [{"functionResponse": {"name": name, "response": response}}]
 
 
 class _Reply(Reply):
@@ -139,6 +76,7 @@ class _Part(_Reply):
     text: Maybe[str] = None
     thought: Maybe[bool] = None
     function_call: Maybe[_Function] = None
+    thought_signature: Maybe[str] = None
 
 
 class _Content(_Reply):
@@ -213,10 +151,13 @@ def _body(body: _Body, draft: Draft) -> Iterator[Delta]:
 def _said(part: _Part, draft: Draft) -> Iterator[Delta]:
     if part.text:
         yield draft.think(part.text) if part.thought else draft.say(part.text)
+    signed = {"google": {"thought_signature": part.thought_signature}} if part.thought_signature else None
     function = part.function_call
     if function is not None and function.name:
         written = json.dumps(function.args or {}, ensure_ascii=False)
-        yield draft.call(len(draft.tools), function.id or "", function.name, written)
+        yield draft.call(len(draft.tools), function.id or "", function.name, written, signed)
+    elif signed:
+        yield draft.keep("extra_content", signed)
 
 
 def _finish(reason: str, draft: Draft) -> None:

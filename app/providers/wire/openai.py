@@ -23,14 +23,16 @@ from app.errors import (
     Overloaded,
     ProviderError,
 )
-from app.providers.base import ChatRequest, Delta, Endpoint, Message, Usage
+from app.providers.base import ChatRequest, Delta, Endpoint, Usage
 from app.providers.http.sse import Event
-from app.providers.wire import content, finishes, openai_settings
+from app.providers.wire import content, finishes, openai_history, openai_settings
 from app.providers.wire.content import Outgoing
 from app.providers.wire.draft import Draft
 from app.providers.wire.lenient import Count, Maybe, Reply, error_inside, reply
 from app.providers.wire.openai_calls import call_piece
+from app.providers.wire.openai_servers import server_of
 from app.providers.wire.problem import TOO_LONG_TEXT, Meanings, Problem, by_status
+from app.providers.wire.spelling import OPENAI_NAMES, Names
 
 FINISH = finishes.OPENAI
 #: the answer is not whole: DeepSeek out of machines, Mistral and OpenRouter at an error, vLLM and SGLang when stopped
@@ -59,17 +61,20 @@ def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) ->
     by_tool = schema if endpoint.provider.json_schema is SchemaBy.TOOL else None
     if by_tool is not None:
         request = content.as_tool(request, by_tool)
-    document: dict[str, Any] = {"model": model, "messages": [_message(message) for message in request.messages]}
+    server, names = server_of(endpoint.provider, model), Names(OPENAI_NAMES)
     settings, dropped = openai_settings.settings(model, request, tell_one_call=by_tool is None)
-    document |= settings
+    told, unspoken = openai_history.told(server, request, names)
+    document: dict[str, Any] = {"model": model, "messages": openai_history.messages(server, request, names)}
+    document |= settings | told
     if stream:
         document |= {"stream": True, "stream_options": {"include_usage": True}}
     return Outgoing(
         url=f"{endpoint.provider.base_url}/chat/completions",
         headers={"content-type": "application/json", **auth(endpoint)},
         body=content.body(document),
-        dropped=(*dropped, *content.unheld(by_tool)),
+        dropped=(*dropped, *unspoken, *content.unheld(by_tool)),
         answer_tool=None if by_tool is None else by_tool.name,
+        names=names.back(),
     )
 
 
@@ -81,22 +86,6 @@ def models_url(endpoint: Endpoint) -> str:
     return f"{endpoint.provider.base_url}/models"
 
 
-def _message(message: Message) -> dict[str, Any]:
-    text = message.content
-    written: dict[str, Any] = {
-        "role": message.role,
-        "content": text if isinstance(text, str) else [dict(part) for part in text],
-    }
-    if message.tool_calls:
-        written["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
-            for call in message.tool_calls
-        ]
-    if message.tool_call_id is not None:
-        written["tool_call_id"] = message.tool_call_id
-    return written
-
-
 class _Function(Reply):
     name: Maybe[str] = None
     arguments: Maybe[str | dict[str, Any]] = None  # an object from servers that misread the format
@@ -106,6 +95,7 @@ class _Call(Reply):
     index: Maybe[int] = None
     id: Maybe[str] = None
     function: Maybe[_Function] = None
+    extra_content: Maybe[dict[str, Any]] = None  # Gemini: its signature
 
 
 class _Said(Reply):
@@ -116,6 +106,8 @@ class _Said(Reply):
     reasoning: Maybe[str] = None  # OpenRouter, Groq, Ollama
     refusal: Maybe[str] = None
     tool_calls: Maybe[list[_Call]] = None
+    reasoning_details: Maybe[list[dict[str, Any]]] = None  # OpenRouter, MiniMax
+    extra_content: Maybe[dict[str, Any]] = None  # Gemini
     function_call: Maybe[_Function] = None  # what tool_calls replaced; some old servers know nothing else
 
 
@@ -205,17 +197,31 @@ def _said(said: _Said, draft: Draft, *, streamed: bool) -> Iterator[Delta]:
         yield from _parts(said.content or [], draft)
     if said.refusal:
         yield draft.refuse(said.refusal)
+    yield from _kept(said, draft)
+    yield from _calls(said, draft, streamed=streamed)
+
+
+def _kept(said: _Said, draft: Draft) -> Iterator[Delta]:
+    """What is wanted back with the turn."""
+    if said.reasoning_details:
+        yield draft.keep("reasoning_details", said.reasoning_details)
+    if said.extra_content:
+        yield draft.keep("extra_content", said.extra_content)
+
+
+def _calls(said: _Said, draft: Draft, *, streamed: bool) -> Iterator[Delta]:
     calls = said.tool_calls or []
     if said.function_call is not None and not calls:
         calls = [_Call(function=said.function_call)]
     for position, call in enumerate(calls):
         name = (call.function and call.function.name) or ""
+        name = draft.names.get(name, name)
         arguments = _text(call.function.arguments if call.function else None)
         if streamed:
             index = _index(call, position, len(calls), draft)
-            yield from call_piece(index, call.id or "", name, arguments, draft)
+            yield from call_piece(index, call.id or "", name, arguments, draft, call.extra_content)
         elif name:  # each is a whole one, whatever index it says
-            yield draft.call(position, call.id or "", name, arguments)
+            yield draft.call(position, call.id or "", name, arguments, call.extra_content)
 
 
 def _index(call: _Call, position: int, calls: int, draft: Draft) -> int:

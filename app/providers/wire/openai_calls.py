@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import Enum, auto
+from typing import Any
 
 from app.providers.base import Delta
 from app.providers.wire.draft import Draft, Tool, Waiting
@@ -20,7 +21,9 @@ class _Fate(Enum):
     REPEATS = auto()
 
 
-def call_piece(index: int, call_id: str, name: str, arguments: str, draft: Draft) -> Iterator[Delta]:
+def call_piece(
+    index: int, call_id: str, name: str, arguments: str, draft: Draft, extra: Mapping[str, Any] | None = None
+) -> Iterator[Delta]:
     """A piece of the call at wire index `index`, or of the next one there.
 
     Another name begins a call, and so does a name behind arguments that are whole. A new id alone does not: some
@@ -30,12 +33,18 @@ def call_piece(index: int, call_id: str, name: str, arguments: str, draft: Draft
     kept = draft.waiting.get(index) or Waiting()
     fate = _fate(None if place is None else draft.tools[place], kept, call_id, name, arguments)
     if fate is _Fate.WAITS:
-        draft.waiting[index] = Waiting(kept.id or call_id, kept.name or name, kept.arguments + arguments)
+        draft.waiting[index] = Waiting(
+            kept.id or call_id, kept.name or name, kept.arguments + arguments, kept.extra or extra
+        )
     elif fate is _Fate.BEGINS:
         draft.waiting.pop(index, None)
-        yield draft.call(index, kept.id or call_id, name or kept.name, kept.arguments + arguments)
-    elif fate is _Fate.GOES_ON and place is not None and (more := draft.more(place, arguments)):
-        yield more
+        yield draft.call(index, kept.id or call_id, name or kept.name, kept.arguments + arguments, kept.extra or extra)
+    elif fate is _Fate.GOES_ON and place is not None:
+        if extra and not draft.tools[place].extra:
+            draft.tools[place].extra = extra
+            yield Delta(tool_index=place, tool_extra=extra)
+        if more := draft.more(place, arguments):
+            yield more
 
 
 def _place(index: int, call_id: str, draft: Draft) -> int | None:

@@ -19,7 +19,7 @@ def settings(model: str, request: ChatRequest, *, tell_one_call: bool) -> tuple[
 
     `tell_one_call`: say that parallel tool calls are not wanted, where they are not.
     """
-    given = _parameters(request) | _tools(model, request, tell_one_call=tell_one_call)
+    given = _parameters(request) | _one_call(model, request, tell_one_call=tell_one_call)
     reasons = REASONING.search(model) is not None
     refused = REFUSED_BY_REASONING if reasons else ("reasoning_effort",)
     dropped = tuple(name for name in refused if given.pop(name, None) is not None)
@@ -55,18 +55,8 @@ def _response_format(request: ChatRequest) -> dict[str, Any] | None:
     }
 
 
-def _tools(model: str, request: ChatRequest, *, tell_one_call: bool) -> dict[str, Any]:
+def _one_call(model: str, request: ChatRequest, *, tell_one_call: bool) -> dict[str, Any]:
     if not request.tools:
         return {}
-    written: dict[str, Any] = {"tools": [dict(tool) for tool in request.tools]}
-    if request.tool_choice is not None:
-        written["tool_choice"] = _tool_choice(request.tool_choice)
-    if tell_one_call and not request.parallel_tool_calls and not NO_PARALLEL_SWITCH.search(model):
-        written["parallel_tool_calls"] = False
-    return written
-
-
-def _tool_choice(choice: str) -> object:
-    if choice in ("auto", "none", "required"):
-        return choice
-    return {"type": "function", "function": {"name": choice}}
+    tells = tell_one_call and not request.parallel_tool_calls and not NO_PARALLEL_SWITCH.search(model)
+    return {"parallel_tool_calls": False} if tells else {}

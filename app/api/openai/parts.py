@@ -1,0 +1,122 @@
+"""The parts of a message's content, read into blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, NoReturn
+
+from app.errors import InvalidRequest
+from app.providers.conversation import Audio, Block, File, Image, Mark, Refusal, Text
+
+#: what may stand in whose message; a tool's result may hold images, where OpenAI has text only
+TAKES: Mapping[str, tuple[str, ...]] = {
+    "system": ("text",),
+    "developer": ("text",),
+    "user": ("text", "image_url", "input_audio", "file"),
+    "assistant": ("text", "refusal", "thinking", "redacted_thinking"),
+    "tool": ("text", "image_url", "file"),
+}
+#: thoughts of Claude's
+_THOUGHTS = ("thinking", "redacted_thinking")
+
+
+def read(given: object, role: str, where: str) -> tuple[tuple[Block, ...], list[dict[str, Any]]]:
+    """The blocks, and thoughts of Claude's that stand among them. Raises InvalidRequest that names the field."""
+    if isinstance(given, str):
+        return ((Text(given),) if given else ()), []
+    if not isinstance(given, list | None):
+        _refuse(where, "must be a text or a list of parts")
+    blocks: list[Block] = []
+    thoughts: list[dict[str, Any]] = []
+    for place, part in enumerate(given or ()):
+        kind = _kind(part, role, f"{where}.{place}")
+        if kind in _THOUGHTS:
+            thoughts.append(part)
+        else:
+            blocks.append(_READ[kind](part, f"{where}.{place}"))
+    return tuple(blocks), thoughts
+
+
+def _kind(part: object, role: str, where: str) -> str:
+    if not isinstance(part, dict):
+        _refuse(where, "must be an object with a type")
+    kind = part.get("type")
+    if kind not in TAKES[role]:
+        known = any(kind in kinds for kinds in TAKES.values())
+        why = f"{kind!r} does not belong in" if known else f"{kind!r} is not known in"
+        _refuse(f"{where}.type", f"{why} the message of role {role}: send {', '.join(TAKES[role])}")
+    return str(kind)
+
+
+def marked(blocks: tuple[Block, ...], mark: Mark | None) -> tuple[Block, ...]:
+    """A mark of the whole message is that of its last block."""
+    if mark is None or not blocks:
+        return blocks
+    return (*blocks[:-1], replace(blocks[-1], cache=blocks[-1].cache or mark))
+
+
+def mark_of(given: Mapping[str, Any], where: str) -> Mark | None:
+    mark = given.get("cache_control")
+    if mark is not None and not isinstance(mark, dict):
+        _refuse(f"{where}.cache_control", 'must be an object such as {"type": "ephemeral"}')
+    return mark or None
+
+
+def _words(part: Mapping[str, Any], name: str, where: str) -> str:
+    if not isinstance(text := part.get(name), str):
+        _refuse(f"{where}.{name}", "must be a text")
+    return text
+
+
+def _text(part: Mapping[str, Any], where: str) -> Block:
+    return Text(_words(part, "text", where), mark_of(part, where))
+
+
+def _refusal(part: Mapping[str, Any], where: str) -> Block:
+    return Refusal(_words(part, "refusal", where))
+
+
+def _image(part: Mapping[str, Any], where: str) -> Block:
+    """A bare text for its URL is understood too."""
+    given = part.get("image_url")
+    if isinstance(given, str) and given:
+        return Image(given, None, mark_of(part, where))
+    url = given.get("url") if isinstance(given, dict) else None
+    if not isinstance(given, dict) or not isinstance(url, str) or not url:
+        _refuse(f"{where}.image_url.url", "must be a URL, or data:TYPE;base64,DATA")
+    detail = given.get("detail")
+    if detail not in (None, "auto", "low", "high"):
+        _refuse(f"{where}.image_url.detail", "must be auto, low or high")
+    return Image(url, None if detail == "auto" else detail, mark_of(part, where))
+
+
+def _file(part: Mapping[str, Any], where: str) -> Block:
+    given = part.get("file")
+    if not isinstance(given, dict):
+        _refuse(f"{where}.file", "must be an object with file_data or file_id")
+    data, kept, name = (given.get(key) or "" for key in ("file_data", "file_id", "filename"))
+    if not all(isinstance(value, str) for value in (data, kept, name)) or not (data or kept):
+        _refuse(f"{where}.file.file_data", "must be data:TYPE;base64,DATA, or file_id the id of a file")
+    return File(data, kept, name, mark_of(part, where))
+
+
+def _audio(part: Mapping[str, Any], where: str) -> Block:
+    given = part.get("input_audio")
+    if not isinstance(given, dict):
+        _refuse(f"{where}.input_audio", "must be an object with data and format")
+    inside = f"{where}.input_audio"
+    return Audio(_words(given, "data", inside), _words(given, "format", inside), mark_of(part, where))
+
+
+def _refuse(field: str, why: str) -> NoReturn:
+    raise InvalidRequest(f"{field}: {why}", field=field)
+
+
+_READ: Mapping[str, Callable[[Mapping[str, Any], str], Block]] = {
+    "text": _text,
+    "refusal": _refusal,
+    "image_url": _image,
+    "file": _file,
+    "input_audio": _audio,
+}

@@ -1,0 +1,180 @@
+"""Turns and tools in the OpenAI format, as the server at hand takes them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from app.errors import BadRequest, Unsupported
+from app.providers.base import ChatRequest, Message, ToolCall
+from app.providers.conversation import Audio, Block, File, Image, Refusal, Text, google_signature
+from app.providers.wire import history, media, tools
+from app.providers.wire.gemini_settings import NO_SIGNATURE
+from app.providers.wire.openai_servers import Server
+from app.providers.wire.spelling import Names
+
+#: a tool message holds text only: what its images are, where they stand in a turn of the user's behind it
+_SHOWN_BELOW = "(see the next message)"
+_SHOWN = "(of the result of {name}, {id})"
+#: stands for what was thought elsewhere: DeepSeek refuses none, and an empty one
+_UNTHOUGHT = " "
+
+
+def messages(server: Server, request: ChatRequest, names: Names) -> list[dict[str, Any]]:
+    """Raises BadRequest or Unsupported for what the server cannot be told."""
+    turns = [turn for turn in history.arranged(request, server.ids, names) if not history.is_idle(turn)]
+    history.refuse_nothing(not turns)
+    thinks = server.wants_reasoning and (bool(request.tools) or any(turn.tool_calls for turn in turns))
+    return list(_written(server, turns, thinks))
+
+
+def _written(server: Server, turns: Iterable[Message], thinks: bool) -> Iterator[dict[str, Any]]:
+    held: list[dict[str, Any]] = []
+    for turn in turns:
+        if held and turn.role != "tool":
+            yield {"role": "user", "content": held}
+            held = []
+        if turn.role == "tool":
+            yield _result(server, turn, held)
+        else:
+            yield _turn(server, turn, thinks)
+    if held:
+        yield {"role": "user", "content": held}
+
+
+def _turn(server: Server, turn: Message, thinks: bool) -> dict[str, Any]:
+    # the name developer is OpenAI's own; others refuse it
+    role = "system" if turn.role == "developer" and not server.is_openai else turn.role
+    written: dict[str, Any] = {"role": role, "content": _content(server, turn)}
+    if turn.name and server.names:
+        written["name"] = turn.name
+    if turn.role == "assistant":
+        _add_refusal(server, turn, written)
+        _add_thoughts(server, turn, thinks, written)
+        _add_calls(server, turn, written)
+    return written
+
+
+def _add_refusal(server: Server, turn: Message, written: dict[str, Any]) -> None:
+    if server.is_openai and not isinstance(turn.content, str):
+        refusals = [block.text for block in turn.content if isinstance(block, Refusal)]
+        if refusals:
+            said = "".join(block.text for block in turn.content if isinstance(block, Text))
+            written |= {"content": said or None, "refusal": "".join(refusals)}
+
+
+def _add_thoughts(server: Server, turn: Message, thinks: bool, written: dict[str, Any]) -> None:
+    if server.reasoning is not None:
+        mine = turn.reasoning if history.may_have(turn, server.keeps, unowned=True) else ""
+        if mine or thinks:
+            written[server.reasoning] = mine or _UNTHOUGHT
+    written |= {name: value for name, value in turn.extra.items() if name in server.keeps}
+
+
+def _add_calls(server: Server, turn: Message, written: dict[str, Any]) -> None:
+    if not turn.tool_calls:
+        return
+    # beside calls an empty list or text is refused, or loses the turn (Ollama)
+    written["content"] = written["content"] or None
+    written["tool_calls"] = [_call(server, call, place == 0) for place, call in enumerate(turn.tool_calls)]
+
+
+def _call(server: Server, call: ToolCall, is_first: bool) -> dict[str, Any]:
+    written: dict[str, Any] = {
+        "id": call.id,
+        "type": "function",
+        "function": {"name": call.name, "arguments": _arguments(server, call)},
+    }
+    if call.extra and "extra_content" in server.keeps:
+        written["extra_content"] = call.extra
+    if server.signed and is_first and not google_signature(call.extra):
+        written["extra_content"] = {**(call.extra or {}), "google": {"thought_signature": NO_SIGNATURE}}
+    return written
+
+
+def _arguments(server: Server, call: ToolCall) -> str:
+    """As the model wrote them; many servers but OpenAI's read them, and take nothing that is no object."""
+    if not call.arguments.strip():
+        return "{}"
+    if server.is_openai or history.json_object(call.arguments) is not None:
+        return call.arguments
+    return json.dumps(history.arguments(call))
+
+
+def _result(server: Server, turn: Message, held: list[dict[str, Any]]) -> dict[str, Any]:
+    said = history.text_of(turn)
+    if not history.is_text(turn):
+        shown = [_part(server, block) for block in history.blocks(turn) if not isinstance(block, Text)]
+        held += [{"type": "text", "text": _SHOWN.format(name=turn.name, id=turn.tool_call_id)}, *shown]
+        said = said if said.strip() else _SHOWN_BELOW
+    return {"role": "tool", "content": said, "tool_call_id": turn.tool_call_id}
+
+
+def _content(server: Server, turn: Message) -> str | list[dict[str, Any]]:
+    """Nothing but text is one text: Groq and others take no list of parts there."""
+    if isinstance(turn.content, str):
+        return turn.content
+    if history.is_text(turn) and not ("cache_control" in server.keeps and any(block.cache for block in turn.content)):
+        return history.text_of(turn)
+    if turn.role != "user" and not history.is_text(turn):
+        raise BadRequest(f"a {turn.role} message takes text only")
+    return [_part(server, block) for block in history.blocks(turn)] or ""
+
+
+def _part(server: Server, block: Block) -> dict[str, Any]:
+    written = _bare(server, block)
+    return written | {"cache_control": block.cache} if block.cache and "cache_control" in server.keeps else written
+
+
+def _bare(server: Server, block: Block) -> dict[str, Any]:
+    match block:
+        case Text() | Refusal():
+            return {"type": "text", "text": block.text}
+        case Image() if server.images:
+            detail = {"detail": block.detail} if block.detail else {}
+            return {"type": "image_url", "image_url": {"url": media.proper_url(block.url, "an image"), **detail}}
+        case File() if server.images:
+            named = {"file_id": block.id, "file_data": block.url, "filename": block.name}
+            return {"type": "file", "file": {name: value for name, value in named.items() if value}}
+        case Audio() if server.images:
+            return {"type": "input_audio", "input_audio": {"data": block.data, "format": block.format}}
+    raise Unsupported("this model takes text only")
+
+
+def told(server: Server, request: ChatRequest, names: Names) -> tuple[dict[str, Any], list[str]]:
+    """The tools as they came but for what the server refuses; and what of tools and turns it cannot be told."""
+    kept = server.keeps | {"image_url.detail"} | ({"name"} if server.names else set())
+    dropped = set(history.left_out(request, kept, unowned=server.reasoning is not None))
+    written = []
+    for given, tool in zip(request.tools, tools.tools(request), strict=True):
+        function = {**given["function"], "name": names.sent(tool.name)}
+        if "parameters" in function:
+            function["parameters"], lost = _parameters(server, tool.parameters)
+            dropped.update(lost)
+        written.append(_without_marks(server, {**given, "function": function}, dropped))
+    document: dict[str, Any] = {"tools": written} if written else {}
+    if written and request.tool_choice is not None:
+        document["tool_choice"] = _tool_choice(request.tool_choice, names)
+    return document, sorted(dropped)
+
+
+def _tool_choice(choice: str, names: Names) -> object:
+    if choice in ("auto", "none", "required"):
+        return choice
+    return {"type": "function", "function": {"name": names.sent(choice)}}
+
+
+def _parameters(server: Server, given: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+    if server.folds:
+        return tools.folded(given)
+    return (given if given.get("type") == "object" else {"properties": {}, **given, "type": "object"}), ()
+
+
+def _without_marks(server: Server, tool: dict[str, Any], dropped: set[str]) -> dict[str, Any]:
+    function: Mapping[str, Any] = tool["function"]
+    if "cache_control" in server.keeps or not ("cache_control" in tool or "cache_control" in function):
+        return tool
+    dropped.add("cache_control")
+    bare = {name: value for name, value in function.items() if name != "cache_control"}
+    return {name: value for name, value in tool.items() if name != "cache_control"} | {"function": bare}

@@ -1,0 +1,101 @@
+"""How servers of the OpenAI format differ in the histories they take, by host, provider's name and model's name.
+
+What nobody else invented goes to all of them; what one vendor alone knows goes to that vendor. A server that is not
+named here is taken for one that looks at what it knows and passes over the rest.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from urllib.parse import urlsplit
+
+from app.domain.catalog import Provider
+from app.providers.wire.spelling import MISTRAL_IDS, OPENAI_IDS, Alphabet
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    #: it knows the role developer, a turn's `refusal`, and `name`
+    is_openai: bool = False
+    ids: Alphabet = OPENAI_IDS
+    #: the field in which it takes back what the assistant thought; None: it refuses one
+    reasoning: str | None = "reasoning_content"
+    #: while it thinks it refuses an assistant's turn without it, beside tools
+    wants_reasoning: bool = False
+    #: fields that only those know who gave them, and that it takes back
+    keeps: frozenset[str] = frozenset({"reasoning_details"})
+    #: it takes `name` in a turn
+    names: bool = True
+    images: bool = True
+    #: it wants Gemini 3's signatures
+    signed: bool = False
+    #: it refuses a tool's schema with alternatives at its root
+    folds: bool = False
+
+
+_PLAIN = Server(reasoning=None, keeps=frozenset(), folds=True)
+_OPENAI = replace(_PLAIN, is_openai=True)
+
+#: a vendor's name, as its provider's name and in its host → what its servers take
+_VENDORS: dict[str, Server] = {
+    "openai": _OPENAI,
+    "azure": _OPENAI,
+    "deepseek": Server(keeps=frozenset(), images=False, folds=True),
+    "mistral": replace(_PLAIN, names=False),
+    # "property 'reasoning_content' is unsupported"
+    "groq": replace(_PLAIN, reasoning="reasoning"),
+    "openrouter": Server(reasoning="reasoning", keeps=frozenset({"reasoning_details", "cache_control"})),
+    "google": replace(_PLAIN, names=False),
+    "gemini": replace(_PLAIN, names=False),
+    # Alibaba's: explicit caching by Anthropic's marks
+    "dashscope": Server(keeps=frozenset({"cache_control"})),
+}
+_HOSTS = {
+    "openai": re.compile(r"(^|\.)openai\.com$"),
+    "azure": re.compile(r"\.(openai|cognitiveservices)\.azure\.com$"),
+    "deepseek": re.compile(r"(^|\.)deepseek\.com$"),
+    "mistral": re.compile(r"(^|\.)mistral\.ai$"),
+    "groq": re.compile(r"(^|\.)groq\.com$"),
+    "openrouter": re.compile(r"(^|\.)openrouter\.ai$"),
+    "google": re.compile(r"(^|\.)googleapis\.com$"),
+    "dashscope": re.compile(r"(^|\.)dashscope[^.]*\.aliyuncs\.com$"),
+}
+
+#: models of Mistral's, wherever they run: they take no other ids, and no field of others
+_MISTRAL = re.compile(
+    r"(^|/)(mistral|ministral|magistral|mixtral|codestral|devstral|pixtral|voxtral|labs-mistral)", re.I
+)
+#: they think, and refuse the turn of a tool call that does not say what
+_THINKING = re.compile(r"(^|/)(deepseek-(reasoner|v[4-9])|kimi-k2(\.\d)?-thinking|kimi-k2\.[5-9])", re.I)
+#: Google's own names: an OpenRouter has `google/` before it, and its own way to keep what they think
+_GEMINI = re.compile(r"^(models/)?gemini-", re.I)
+_GEMINI_SIGNED = re.compile(r"^(models/)?gemini-([3-9]|\d\d)", re.I)
+#: models of DeepSeek's that see
+_SEES = re.compile(r"vl|vision|ocr", re.I)
+
+
+def server_of(provider: Provider, model: str) -> Server:
+    return _server(provider.name, provider.base_url, model)
+
+
+@lru_cache(maxsize=1024)
+def _server(name: str, base_url: str, model: str) -> Server:
+    server = _VENDORS.get(_vendor(name, base_url), Server())
+    if _MISTRAL.search(model):
+        server = replace(server, ids=MISTRAL_IDS, reasoning=None, keeps=frozenset(), names=False)
+    if _THINKING.search(model) and server.reasoning:
+        server = replace(server, wants_reasoning=True)
+    if _GEMINI.match(model) and not server.is_openai:
+        kept = server.keeps | {"extra_content"}
+        server = replace(server, keeps=kept, signed=_GEMINI_SIGNED.match(model) is not None)
+    if not server.images and _SEES.search(model):
+        server = replace(server, images=True)
+    return server
+
+
+def _vendor(name: str, base_url: str) -> str:
+    host = urlsplit(base_url).hostname or ""
+    known = next((vendor for vendor, pattern in _HOSTS.items() if pattern.search(host)), None)
+    return known or name.lower()
