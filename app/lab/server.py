@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -13,7 +14,7 @@ from app.domain.catalog import Prompt, Provider
 from app.lab import control, reply
 from app.lab.answering import AnswerFunction, reply_to
 from app.lab.faults import Mistake, Refused
-from app.lab.journal import Seen
+from app.lab.journal import Seen, refusal_of
 from app.lab.playback import Playback
 from app.lab.reply import End, Reply
 from app.lab.state import Lab, Service
@@ -84,6 +85,7 @@ async def _decide(lab: Lab, service: Service, request: web.Request, seen: Seen, 
     try:
         return await _answer(lab, service, request, seen, arrived_s)
     except Refused as refused:
+        seen.refused = refusal_of(refused)
         return reply.refusal(service.wire.reject(refused, seen.model), refused.why, 0.0, {})
 
 
@@ -95,10 +97,12 @@ async def _answer(lab: Lab, service: Service, request: web.Request, seen: Seen, 
     if place.operation is Operation.MODELS:
         return Reply(200, "application/json", reply.plain(wire.models(provider.models), 0.0))
     seen.model = place.model
-    call = wire.read(place, request.headers, await _body(request))
+    raw = await _body(request)
+    call = wire.read(place, request.headers, raw)
     seen.model, seen.stream, seen.parameters, seen.prompt = call.model, call.stream, call.parameters, call.prompt
     if call.model not in provider.models and lab.playback is None:
         raise Refused(Mistake.UNKNOWN_MODEL)
+    lab.hold_rules(service, call.model, json.loads(raw))
     course, seen.prompt_id = lab.course(service, call.prompt, call.conversation, arrived_s)
     return reply_to(wire, call, course, lab.answer, service.answer_rng, time.time())
 
