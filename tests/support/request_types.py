@@ -22,6 +22,8 @@ from pydantic_core import SchemaValidator
 
 _CHAT, _MESSAGES = "/chat/completions", "/v1/messages"
 _GENERATE = re.compile(r":(stream)?GenerateContent$", re.IGNORECASE)
+#: of Anthropic's API up to the version that the SDK is for; who may send them is a rule of the lab's
+_EARLIER = ("temperature", "top_p", "top_k")
 #: models that only OpenAI itself has
 _OPENAIS = re.compile(r"^(gpt-\d|o\d|chatgpt)")
 
@@ -42,21 +44,18 @@ class GenerateContent(BaseModel):
     service_tier: str | None = None
 
 
-def faults(path: str, body: Any) -> list[str]:
+def faults(path: str, body: Any, openai_itself: bool = False) -> list[str]:
     """What the SDK's type would not hold, each as `place: why`; [] also where nothing of the kind was asked for."""
     place = urlsplit(path).path
     if not isinstance(body, Mapping):
         return []
     if place.endswith(_CHAT):
-        return _chat(body)
+        strict = openai_itself or _OPENAIS.match(str(body.get("model"))) is not None
+        return _found(_validator("chat", bool(body.get("stream")), strict), body)
     if place.endswith(_MESSAGES):
-        return _found(_validator("messages", bool(body.get("stream")), True), body)
+        told = {name: value for name, value in body.items() if name not in _EARLIER}
+        return _found(_validator("messages", bool(body.get("stream")), True), told)
     return _found(_generate(), body) if _GENERATE.search(place) else []
-
-
-def _chat(body: Mapping[str, Any]) -> list[str]:
-    strict = _OPENAIS.match(str(body.get("model"))) is not None
-    return _found(_validator("chat", bool(body.get("stream")), strict), body)
 
 
 def _found(validator: Any, body: Any) -> list[str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from itertools import chain
+from collections.abc import Iterator, Mapping
+from itertools import chain, islice
 
 from app.lab.faults import Mistake, Refused
 from app.lab.refusals import (
@@ -42,9 +42,14 @@ def is_on(rule: Rule, switched: Mapping[str, bool]) -> bool:
 
 def refuse(kind: Kind, model: str, body: Body, switched: Mapping[str, bool]) -> None:
     """Raises Refused with the first thing that this server takes offence at."""
+    for refused in offences(kind, model, body, switched):
+        raise refused
+
+
+def offences(kind: Kind, model: str, body: Body, switched: Mapping[str, bool]) -> Iterator[Refused]:
+    """All of them, one for each rule."""
     seen = {"model": model, **body}  # Gemini says in the URL what others say in the body
     for rule in RULES.values():
         if rule.concerns(kind, model) and is_on(rule, switched):
-            offence = next(rule.check(seen), None)
-            if offence is not None:
-                raise Refused(Mistake.AGAINST_RULE, offence.says, field=offence.field or None, rule=rule)
+            for offence in islice(rule.check(seen), 1):
+                yield Refused(Mistake.AGAINST_RULE, offence.says, field=offence.field or None, rule=rule)
