@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any
 
 from app.lab.faults import Mistake, Refused
 from app.lab.refusals.rule import Kind
+from app.lab.signatures import sign
 from app.lab.wire import openai_errors, openai_request
 from app.lab.wire.base import (
     Call,
@@ -22,6 +24,9 @@ from app.lab.wire.base import (
     spread,
     to_json,
 )
+
+#: models of Gemini's that sign their calls, and want the signature back
+_SIGNS = re.compile(r"gemini-[3-9]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,7 @@ class OpenAIWire:
     def plain(self, call: Call, content: Content, stamp: Stamp) -> bytes:
         message: dict[str, Any] = {"role": "assistant", "content": content.text}
         if content.tool_name:
-            message |= {"content": None, "tool_calls": [self._tool_call(content, stamp, content.text)]}
+            message |= {"content": None, "tool_calls": [self._tool_call(call, content, stamp, content.text)]}
         if self.kind is Kind.OPENAI:
             message["refusal"] = None
         elif content.thoughts:
@@ -71,7 +76,7 @@ class OpenAIWire:
             return b"data: " + to_json({**head, "choices": [choice], **blank, **more}) + b"\n\n"
 
         last = {"usage": self._usage(content)} if always else {}
-        first, *more = [event(delta) for delta in self._deltas(content, stamp)]
+        first, *more = [event(delta) for delta in self._deltas(call, content, stamp)]
         events = [(0.0, first), *spread(more)]
         events.append((1.0, event({"content": ""} if always else {}, _FINISH[content.finish], **last)))
         if call.include_usage and not always:
@@ -79,18 +84,20 @@ class OpenAIWire:
             events.append((1.0, b"data: " + to_json(usage) + b"\n\n"))
         return [*events, (1.0, b"data: [DONE]\n\n")]
 
-    def _deltas(self, content: Content, stamp: Stamp) -> list[dict[str, Any]]:
+    def _deltas(self, call: Call, content: Content, stamp: Stamp) -> list[dict[str, Any]]:
         # OpenAI counts its thoughts and shows none
         thoughts = [{"reasoning_content": chunk} for chunk in content.thoughts] if self.kind is not Kind.OPENAI else []
         begin: dict[str, Any] = {"role": "assistant", "content": ""}
         if content.tool_name is None:
             return [begin, *thoughts, *({"content": chunk} for chunk in content.chunks)]
-        call = {"tool_calls": [self._tool_call(content, stamp, "", index=0)]}
-        first = [begin, *thoughts, call] if thoughts else [{**begin, "content": None, **call}]
+        asked = {"tool_calls": [self._tool_call(call, content, stamp, "", index=0)]}
+        first = [begin, *thoughts, asked] if thoughts else [{**begin, "content": None, **asked}]
         more = [{"tool_calls": [{"index": 0, "function": {"arguments": chunk}}]} for chunk in content.chunks]
         return [*first, *more]
 
-    def _tool_call(self, content: Content, stamp: Stamp, arguments: str, **more: int) -> dict[str, Any]:
+    def _tool_call(self, call: Call, content: Content, stamp: Stamp, arguments: str, **more: Any) -> dict[str, Any]:
+        if self.kind is Kind.GEMINI_OPENAI and _SIGNS.search(call.model):
+            more["extra_content"] = {"google": {"thought_signature": sign(content.text)}}
         name = f"call_00_{stamp.letters(24)}" if self.kind is Kind.DEEPSEEK else f"call_{stamp.letters(24)}"
         return {**more, "id": name, "type": "function", "function": {"name": content.tool_name, "arguments": arguments}}
 

@@ -268,6 +268,37 @@ def test_a_rule_that_is_not_there_cannot_be_switched(lab: RunningLab) -> None:
     assert answer.json()["error"]["field"] == "refusals.no-such"
 
 
+def test_what_gemini_3_wants_back_it_has_given(lab: RunningLab) -> None:
+    lab.set("gemini", tool_rate=1)
+    asked = {**gemini_cases.offered(), **gemini_cases.BODY}
+    answer = send(lab, "gemini", asked, "gemini-3-pro-preview").json()["candidates"][0]["content"]
+    assert answer["parts"][0]["functionCall"]["id"]
+    given = gemini_cases.response(id=answer["parts"][0]["functionCall"]["id"])
+    after = gemini_cases.said(gemini_cases.USER, answer, gemini_cases.turn("user", given))
+    assert send(lab, "gemini", asked | after, "gemini-3-pro-preview").status_code == 200
+    del answer["parts"][0]["thoughtSignature"]
+    assert send(lab, "gemini", asked | after, "gemini-3-pro-preview").status_code == 400
+    lab.set("gemini", tool_rate=0)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+def test_geminis_other_endpoint_signs_its_calls(lab: RunningLab, stream: bool) -> None:
+    lab.set("gemini-openai", tool_rate=1)
+    answer = send(lab, "gemini-openai", {"tools": [chat_cases.tool()], "stream": stream}, "gemini-3-pro-preview")
+    lab.set("gemini-openai", tool_rate=0)
+    assert '"extra_content":{"google":{"thought_signature":"' in answer.text
+
+
+def test_a_thought_of_claude_is_taken_back_as_it_was(lab: RunningLab) -> None:
+    lab.set("anthropic", reasoning_tokens=20)
+    answer = send(lab, "anthropic", {}).json()["content"]
+    lab.set("anthropic", reasoning_tokens=0)
+    turns = [claude_cases.USER, claude_cases.turn("assistant", *answer), claude_cases.USER]
+    assert send(lab, "anthropic", claude_cases.said(*turns)).status_code == 200
+    answer[0]["thinking"] += "!"
+    assert send(lab, "anthropic", claude_cases.said(*turns)).status_code == 400
+
+
 @pytest.mark.parametrize(
     ("name", "url", "kind"),
     [
