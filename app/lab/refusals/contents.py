@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
-from pydantic.alias_generators import to_camel
+from pydantic.alias_generators import to_camel, to_snake
 
 from app.lab.refusals.rule import Body
+
+#: kept, because there are few names and the lab has to be on time
+snake = lru_cache(maxsize=1024)(to_snake)
+_camel = lru_cache(maxsize=1024)(to_camel)
 
 Located = Iterator[tuple[str, Mapping[str, Any]]]
 
@@ -16,7 +21,7 @@ def get(value: Any, name: str) -> Any:
     """By its lowerCamelCase or its snake_case name, of which `name` is the second."""
     if not isinstance(value, Mapping):
         return None
-    return value[name] if name in value else value.get(to_camel(name))
+    return value[name] if name in value else value.get(_camel(name))
 
 
 def turns(body: Body) -> Located:

@@ -6,8 +6,6 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pydantic.alias_generators import to_snake
-
 from app.lab.refusals import contents
 from app.lab.refusals.rule import Body, Kind, Offence, Rule, documented, of, reported
 
@@ -72,7 +70,7 @@ def _nested(path: str, schema: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
 def _words(body: Body) -> Iterator[Offence]:
     for path, schema in _schemas(body):
         for word in schema:
-            if to_snake(word) not in _WORDS:
+            if contents.snake(word) not in _WORDS:
                 unknown = f"Unknown name \"{word}\" at '{{field}}': Cannot find field."
                 yield Offence(path, f"Invalid JSON payload received. {unknown}")
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pydantic.alias_generators import to_snake
-
 from app.lab.refusals import contents
 from app.lab.refusals.rule import Body, Kind, Offence, Rule, documented, of, reported
 
@@ -42,7 +40,7 @@ def _no_parts(body: Body) -> Iterator[Offence]:
 
 def _no_data(body: Body) -> Iterator[Offence]:
     for path, part in contents.all_parts(body):
-        if not {to_snake(name) for name in part} & _DATA:
+        if not {contents.snake(name) for name in part} & _DATA:
             must = "required oneof field 'data' must have one initialized field"
             yield Offence(f"{path}.data", f"* GenerateContentRequest.{{field}}: {must}\n")
 
@@ -56,7 +54,7 @@ def _part_keys(body: Body) -> Iterator[Offence]:
 
 def _unknown(path: str, value: Any, known: set[str]) -> Iterator[Offence]:
     for key in value if isinstance(value, Mapping) else ():
-        if to_snake(key) not in known:
+        if contents.snake(key) not in known:
             unknown = f"Invalid JSON payload received. Unknown name \"{key}\" at '{{field}}': Cannot find field."
             yield Offence(path, unknown)
 

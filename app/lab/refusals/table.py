@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from itertools import chain, islice
 
 from app.lab.faults import Mistake, Refused
@@ -49,7 +50,13 @@ def refuse(kind: Kind, model: str, body: Body, switched: Mapping[str, bool]) -> 
 def offences(kind: Kind, model: str, body: Body, switched: Mapping[str, bool]) -> Iterator[Refused]:
     """All of them, one for each rule."""
     seen = {"model": model, **body}  # Gemini says in the URL what others say in the body
-    for rule in RULES.values():
-        if rule.concerns(kind, model) and is_on(rule, switched):
+    for rule in _concerned(kind, model):
+        if is_on(rule, switched):
             for offence in islice(rule.check(seen), 1):
                 yield Refused(Mistake.AGAINST_RULE, offence.says, field=offence.field or None, rule=rule)
+
+
+@lru_cache(maxsize=256)
+def _concerned(kind: Kind, model: str) -> tuple[Rule, ...]:
+    """Kept, because the lab has to be on time."""
+    return tuple(rule for rule in RULES.values() if rule.concerns(kind, model))
