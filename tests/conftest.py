@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from app.store import database
-from tests.support import servers
+from tests.support import bodies, servers
 from tests.support.system import System, build
 
 _numbers = itertools.count(1)
@@ -20,6 +20,15 @@ _numbers = itertools.count(1)
 # both are clocks on the wall, which say more about the machine than about the code
 hypothesis.settings.register_profile("tooloo", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("tooloo")
+
+
+@pytest.fixture(autouse=True)
+def _what_is_sent_is_what_the_vendors_take() -> Iterator[None]:
+    """Every body that TooLoo sends in a test holds to the types of the vendors' own SDKs."""
+    bodies.forget()
+    yield
+    wrong = bodies.faults()
+    assert not wrong, "TooLoo sent what the SDK's request type does not hold:\n" + "\n".join(wrong)
 
 
 @pytest.fixture(scope="session")

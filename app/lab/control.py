@@ -17,6 +17,8 @@ from aiohttp import web
 from app.errors import Conflict, InvalidRequest, TooLooError
 from app.lab import profiles
 from app.lab.playback import Playback
+from app.lab.refusals import table
+from app.lab.refusals.rule import Rule
 from app.lab.state import Lab
 
 LAB = web.AppKey("lab", Lab)
@@ -31,6 +33,7 @@ def add_routes(app: web.Application) -> None:
     app.router.add_post("/lab/profile/{name}", _switch)
     app.router.add_post("/lab/reset", _reset)
     app.router.add_get("/lab/requests", _requests)
+    app.router.add_get("/lab/refusals", _refusals)
     app.router.add_get("/lab/trace", _trace)
     app.router.add_post("/lab/trace/advance", _advance)
 
@@ -85,6 +88,16 @@ async def _requests(request: web.Request) -> web.Response:
     return _data(request.app[LAB].journal.report(int(last)))
 
 
+async def _refusals(request: web.Request) -> web.Response:
+    """The rules by which requests are refused, and for each provider which of them hold."""
+    return _data(
+        {
+            "rules": [_rule(rule) for rule in table.RULES.values()],
+            "providers": {name: request.app[LAB].rules(service) for name, service in request.app[LAB].services.items()},
+        }
+    )
+
+
 async def _trace(request: web.Request) -> web.Response:
     return _data(_playback(request).state(asyncio.get_running_loop().time()))
 
@@ -120,6 +133,18 @@ def _described(lab: Lab) -> dict[str, Any]:
         for name, profile in lab.profiles.items()
     }
     return {**known, "providers": described}
+
+
+def _rule(rule: Rule) -> dict[str, Any]:
+    return {
+        "id": rule.id,
+        "about": rule.about,
+        "servers": sorted(rule.kinds),
+        "models": rule.models,
+        "documented": rule.source.documented,
+        "source": rule.source.where,
+        "byDefault": rule.by_default,
+    }
 
 
 def _data(data: Any) -> web.Response:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from app.lab.refusals.rule import Rule
+
 
 class Fault(StrEnum):
     """The provider's side fails: what `error_kind` of a profile may be."""
@@ -39,15 +41,20 @@ class Mistake(StrEnum):
     UNKNOWN_FIELD = "unknown_field"
     INVALID_VALUE = "invalid_value"
     TOO_LARGE = "too_large"
+    AGAINST_RULE = "against_rule"  # of app/lab/refusals
 
 
 class Refused(Exception):
     """The request is answered with an error of the provider's."""
 
-    def __init__(self, why: Fault | Mistake, detail: str = "", *, field: str | None = None) -> None:
+    def __init__(
+        self, why: Fault | Mistake, detail: str = "", *, field: str | None = None, rule: Rule | None = None
+    ) -> None:
         super().__init__(detail or why.value)
         self.why = why
         #: what the provider says of it, where it is more than the same sentence every time
         self.detail = detail
         #: the part of the request that is wrong, in the provider's spelling
         self.field = field
+        #: the rule it is against, if it is one of the table's
+        self.rule = rule

@@ -9,6 +9,8 @@ from typing import Any
 
 from pydantic.alias_generators import to_camel
 
+from app.lab.faults import Refused
+
 #: requests kept in full
 _RECENT = 1000
 #: characters of a prompt that are kept
@@ -43,12 +45,15 @@ class Seen:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost_usd: float = 0.0
+    #: why the request itself was refused: rule, field and message
+    refused: Mapping[str, Any] | None = None
 
 
 @dataclass(slots=True)
 class _Counters:
     calls: int = 0
     errors: int = 0
+    refused: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost_usd: float = 0.0
@@ -60,6 +65,8 @@ class Journal:
     def __init__(self, providers: Iterable[str]) -> None:
         self._counters = {name: _Counters() for name in providers}
         self._recent: deque[Seen] = deque(maxlen=_RECENT)
+        #: kept apart, so that none is lost among those that went well
+        self._refused: deque[Seen] = deque(maxlen=_RECENT)
         self._count = 0
 
     def begin(self, provider: str, path: str, now_s: float) -> Seen:
@@ -75,6 +82,9 @@ class Journal:
         counters = self._counters[seen.provider]
         counters.in_progress -= 1
         counters.errors += seen.outcome != "answered"
+        if seen.refused is not None:
+            counters.refused += 1
+            self._refused.append(seen)
         counters.prompt_tokens += seen.prompt_tokens
         counters.completion_tokens += seen.completion_tokens
         counters.cost_usd += seen.cost_usd
@@ -82,11 +92,15 @@ class Journal:
             counters.late_ms.append(seen.late_ms)
 
     def report(self, last: int) -> dict[str, Any]:
-        """Counters, and the `last` requests, the newest at the end. Keys in camelCase; parameters as on the wire."""
+        """Counters, the `last` requests, and those that were wrong themselves; the newest at the end.
+
+        Keys in camelCase; parameters as on the wire.
+        """
         recent = list(self._recent)[-last:] if last else []
         return {
             "providers": {name: _summary(counters) for name, counters in self._counters.items()},
             "recent": [_keyed(seen) for seen in recent],
+            "refused": [_keyed(seen) for seen in self._refused],
         }
 
 
@@ -95,6 +109,7 @@ def _summary(counters: _Counters) -> dict[str, Any]:
     return {
         "calls": counters.calls,
         "errors": counters.errors,
+        "refused": counters.refused,
         "inProgress": counters.in_progress,
         "promptTokens": counters.prompt_tokens,
         "completionTokens": counters.completion_tokens,
@@ -111,3 +126,10 @@ def _keyed(seen: Seen) -> dict[str, Any]:
     values = asdict(seen)
     values["prompt"] = values["prompt"][:_PROMPT_CHARS]
     return {to_camel(name): value for name, value in values.items()}
+
+
+def refusal_of(refused: Refused) -> dict[str, Any]:
+    """For the journal: which rule of the table it is, or what else is wrong with the request, and where."""
+    field_ = refused.field or ""
+    rule = refused.why.value if refused.rule is None else refused.rule.id
+    return {"rule": rule, "field": field_, "message": refused.detail.replace("{field}", field_)}

@@ -14,6 +14,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from app.errors import InvalidRequest
 from app.lab.faults import Fault
+from app.lab.refusals import table
 
 Milliseconds = Annotated[float, Field(ge=0, le=3_600_000, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -38,6 +39,8 @@ class Profile:
     prompt_quality: Mapping[str, Share] = field(default_factory=dict)
     reasoning_tokens: Annotated[int, Field(ge=0, le=100_000)] = 0
     tool_rate: Share = 0.0
+    #: by the id of a rule, or "*": is it on?
+    refusals: Mapping[str, bool] = field(default_factory=dict)
 
     def quality_of(self, prompt_id: str | None) -> float:
         return self.prompt_quality.get(prompt_id or "", self.quality)
@@ -47,6 +50,8 @@ class Profile:
 
 
 _PROFILE = TypeAdapter(Profile)
+#: what the keys of a figure that is a table name
+_KEYED_BY = {"prompt_quality": "prompt", "refusals": "rule"}
 FIGURES = tuple(figure.name for figure in fields(Profile))
 
 
@@ -63,7 +68,7 @@ def named(name: str, providers: Collection[str]) -> dict[str, Profile]:
 
 
 def changed(profile: Profile, changes: Mapping[str, Any], prompt_ids: Collection[str] = ()) -> Profile:
-    """`profile` with other figures. `prompt_quality` is merged by prompt; None there takes an override away.
+    """`profile` with other figures. `prompt_quality` and `refusals` are merged; None there takes an override away.
 
     Raises InvalidRequest naming the field and what it may be.
     """
@@ -71,20 +76,21 @@ def changed(profile: Profile, changes: Mapping[str, Any], prompt_ids: Collection
         if name not in FIGURES:
             raise InvalidRequest(f"{name}: a profile has no such figure; it has: {', '.join(FIGURES)}", field=name)
     values = {**asdict(profile), **changes}
-    if "prompt_quality" in changes:
-        values["prompt_quality"] = _merged(profile.prompt_quality, changes["prompt_quality"], prompt_ids)
+    for name, known in (("prompt_quality", prompt_ids), ("refusals", (table.ALL, *table.RULES))):
+        if name in changes:
+            values[name] = _merged(name, getattr(profile, name), changes[name], known)
     return _checked(values)
 
 
-def _merged(present: Mapping[str, float], changes: Any, prompt_ids: Collection[str]) -> Any:
+def _merged(figure: str, present: Mapping[str, Any], changes: Any, known: Collection[str]) -> Any:
     if not isinstance(changes, Mapping):
         return changes
-    for prompt_id in changes:
-        if prompt_id not in prompt_ids:
-            known = ", ".join(prompt_ids) or "none"
+    for name in changes:
+        if name not in known:
+            what = _KEYED_BY[figure]
             raise InvalidRequest(
-                f"prompt_quality.{prompt_id}: there is no such prompt; there are: {known}",
-                field=f"prompt_quality.{prompt_id}",
+                f"{figure}.{name}: there is no such {what}; there are: {', '.join(known) or 'none'}",
+                field=f"{figure}.{name}",
             )
     return {key: value for key, value in {**present, **changes}.items() if value is not None}
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from aiohttp import web
 
@@ -13,19 +14,22 @@ from app.domain.catalog import Prompt, Provider
 from app.lab import control, reply
 from app.lab.answering import AnswerFunction, reply_to
 from app.lab.faults import Mistake, Refused
-from app.lab.journal import Seen
+from app.lab.journal import Seen, refusal_of
 from app.lab.playback import Playback
 from app.lab.reply import End, Reply
 from app.lab.state import Lab, Service
 from app.lab.wire.base import Operation
 
 #: bytes of a request; beyond: the provider's 413
-MAX_BODY = 4 * 1024 * 1024
+MAX_BODY = 32 * 1024 * 1024
 
 _LOOPBACK = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?", re.IGNORECASE)
 
 #: when a request arrived whose handler begins now, by the clock of the event loop
 ARRIVED: web.AppKey[Callable[[], float]] = web.AppKey("arrived")
+
+Witness = Callable[[str, Mapping[str, str], bytes], None]
+WITNESS: web.AppKey[Witness] = web.AppKey("witness")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -39,15 +43,18 @@ def create_app(
     playback: Playback | None = None,
     seed: int | None = None,
     loopback: bool = True,
+    witness: Witness | None = None,
 ) -> web.Application:
     """Serves `providers` at /NAME as their base URLs; each speaks its own wire format. Raises InvalidRequest.
 
     Not `loopback`: it is reached under whatever name its network gives it, and by whoever is on that network.
+    The `witness` is told path, headers and body of every call, before it is looked at.
     """
     guards = [_only_loopback] if loopback else []
     app = web.Application(client_max_size=MAX_BODY, middlewares=[*guards, control.errors])
     app[control.LAB] = Lab(providers, prompts, answer, profile=profile, playback=playback, seed=seed)
     app[ARRIVED] = time.monotonic
+    app[WITNESS] = witness or _nobody
     control.add_routes(app)
     app.router.add_route("*", "/{provider}/{path:.*}", _call)
     return app
@@ -84,6 +91,7 @@ async def _decide(lab: Lab, service: Service, request: web.Request, seen: Seen, 
     try:
         return await _answer(lab, service, request, seen, arrived_s)
     except Refused as refused:
+        seen.refused = refusal_of(refused)
         return reply.refusal(service.wire.reject(refused, seen.model), refused.why, 0.0, {})
 
 
@@ -95,12 +103,19 @@ async def _answer(lab: Lab, service: Service, request: web.Request, seen: Seen, 
     if place.operation is Operation.MODELS:
         return Reply(200, "application/json", reply.plain(wire.models(provider.models), 0.0))
     seen.model = place.model
-    call = wire.read(place, request.headers, await _body(request))
+    raw = await _body(request)
+    request.app[WITNESS](request.path, request.headers, raw)
+    call = wire.read(place, request.headers, raw)
     seen.model, seen.stream, seen.parameters, seen.prompt = call.model, call.stream, call.parameters, call.prompt
     if call.model not in provider.models and lab.playback is None:
         raise Refused(Mistake.UNKNOWN_MODEL)
+    lab.hold_rules(service, call.model, json.loads(raw))
     course, seen.prompt_id = lab.course(service, call.prompt, call.conversation, arrived_s)
     return reply_to(wire, call, course, lab.answer, service.answer_rng, time.time())
+
+
+def _nobody(path: str, headers: Mapping[str, str], body: bytes) -> None:
+    """Whom a lab tells that has no witness."""
 
 
 async def _body(request: web.Request) -> bytes:

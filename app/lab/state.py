@@ -15,6 +15,9 @@ from app.lab.course import Course
 from app.lab.journal import Journal
 from app.lab.playback import Playback
 from app.lab.profiles import Profile
+from app.lab.refusals import table
+from app.lab.refusals.kinds import kind_of
+from app.lab.refusals.rule import Body, Kind
 from app.lab.wire.base import Wire
 from app.lab.wire.formats import wire_of
 
@@ -27,6 +30,7 @@ class Service:
     """
 
     provider: Provider
+    kind: Kind
     wire: Wire
     #: how a call goes: its latency, its failure
     rng: random.Random
@@ -50,7 +54,8 @@ class Lab:
         self.services = {
             provider.name: Service(
                 provider,
-                wire_of(provider),
+                kind := kind_of(provider),
+                wire_of(kind),
                 rng=_generator(seed, provider.name),
                 answer_rng=_generator(seed, f"{provider.name}/answers"),
             )
@@ -72,6 +77,20 @@ class Lab:
             sample = self.playback.sample(service.provider.name, index, conversation, now_s)
             return course.recorded(sample, self.playback.speed), prompt_id
         return course.drawn(self.profiles[service.provider.name], prompt_id, service.rng), prompt_id
+
+    def hold_rules(self, service: Service, model: str, body: Body) -> None:
+        """Raises Refused where this server takes offence at the request."""
+        table.refuse(service.kind, model, body, self._switched(service))
+
+    def rules(self, service: Service) -> dict[str, Any]:
+        """Which kind of server it is, and the rules that hold there."""
+        concerned = [rule for rule in table.RULES.values() if service.kind in rule.kinds]
+        switched = self._switched(service)
+        return {"kind": service.kind, "on": [rule.id for rule in concerned if table.is_on(rule, switched)]}
+
+    def _switched(self, service: Service) -> Mapping[str, bool]:
+        """A trace has no profile: every rule is as it comes."""
+        return self.profiles[service.provider.name].refusals if self.playback is None else {}
 
     def change(self, provider: str, changes: Mapping[str, Any]) -> Profile:
         """Holds from the next request on; all changes or none."""

@@ -68,7 +68,8 @@ def test_the_newest_models_refuse_a_forced_tool(lab: RunningLab) -> None:
 
 
 def test_a_json_schema_gives_json(lab: RunningLab) -> None:
-    wanted = {"format": {"type": "json_schema", "schema": WEATHER["input_schema"]}}
+    closed = {**WEATHER["input_schema"], "additionalProperties": False}
+    wanted = {"format": {"type": "json_schema", "schema": closed}}
     (block,) = ANTHROPIC.call(lab, output_config=wanted).json()["content"]
     assert (block["type"], json.loads(block["text"])) == ("text", {"city": "example"})
 

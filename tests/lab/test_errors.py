@@ -8,6 +8,7 @@ import pytest
 import requests
 
 from app.domain.catalog import Provider, WireFormat
+from app.lab.server import MAX_BODY
 from tests.lab.calls import ALL, ANTHROPIC, DEEPSEEK, GEMINI, OPENAI, Api
 from tests.support.lab import SENTENCE, RunningLab, running_lab
 from tests.support.waiting import wait_until
@@ -254,7 +255,7 @@ def test_a_path_the_provider_has_not_is_not_found(lab: RunningLab, api: Api) -> 
 @EACH
 def test_a_body_beyond_the_limit_is_refused(lab: RunningLab, api: Api) -> None:
     url = f"{lab.url}/{api.name}/{api.path}"
-    answer = requests.post(url, data=b" " * (5 * 1024 * 1024), headers=dict(api.headers), timeout=5)
+    answer = requests.post(url, data=b" " * (MAX_BODY + 1), headers=dict(api.headers), timeout=20)
     assert answer.status_code == 413
 
 

@@ -116,7 +116,10 @@ def test_tools_without_need_are_answered_with_text(lab: RunningLab) -> None:
 def test_json_mode_gives_json(lab: RunningLab) -> None:
     schema = {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}
     wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
-    free = OPENAI.call(lab, response_format={"type": "json_object"}).json()["choices"][0]["message"]["content"]
+    asked = [{"role": "user", "content": "Answer in JSON."}]
+    free = OPENAI.call(lab, response_format={"type": "json_object"}, messages=asked).json()["choices"][0]["message"][
+        "content"
+    ]
     strict = OPENAI.call(lab, response_format=wanted).json()["choices"][0]["message"]["content"]
     assert json.loads(free) == {"answer": SENTENCE}
     assert json.loads(strict) == {"ok": True}

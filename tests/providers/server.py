@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
+from tests.support import bodies
+
 
 class Hangup(Exception):
     """Raised by an answer: close the connection here; `reset` with RST instead of FIN."""
@@ -97,6 +99,7 @@ class Server:
             with sock.makefile("rb") as stream:
                 while (request := _read(stream)) is not None:
                     self.received.append(request)
+                    bodies.note(request.path, request.headers, request.body)
                     for piece in self.answer(request):
                         sock.sendall(piece)
         except Hangup as hangup:

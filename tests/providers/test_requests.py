@@ -13,6 +13,7 @@ from app.providers.base import ChatRequest, Message, ToolCall
 from app.providers.conversation import Audio, File, Image, Text
 from app.providers.wire.formats import FORMATS
 from tests.providers.calls import endpoint
+from tests.support import bodies
 
 OPENAI, ANTHROPIC, GEMINI = WireFormat.OPENAI, WireFormat.ANTHROPIC, WireFormat.GEMINI
 USER = Message("user", "Hello")
@@ -29,6 +30,7 @@ def told(
     """The body that goes out, with `dropped` beside it."""
     request = ChatRequest(messages=messages or (USER,), **parameters)
     outgoing = FORMATS[wire].build(endpoint("http://h"), model or MODELS[wire], request, stream)
+    bodies.note(outgoing.url, {"user-agent": "tooloo"}, outgoing.body)
     document: dict[str, Any] = json.loads(outgoing.body)
     return document | {"dropped": set(outgoing.dropped)}
 

@@ -20,6 +20,7 @@ from app.lab.answering import AnswerFunction
 from app.lab.playback import Playback
 from app.lab.serve import make_runner
 from app.lab.server import create_app
+from tests.support import bodies
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 #: answers at once, always, and as prescribed
@@ -46,6 +47,10 @@ class RunningLab:
         assert answer.status_code == 200, answer.text
         return answer.json()["data"]
 
+    def refused(self) -> list[Any]:
+        """Requests that were wrong themselves."""
+        return list(self.get("/lab/requests?last=0")["refused"])
+
     def last(self) -> Any:
         return self.get("/lab/requests?last=1")["recent"][0]
 
@@ -70,7 +75,15 @@ def running_lab(
 ) -> Iterator[RunningLab]:
     """The lab with the providers of config/ (or others), ready to answer; stopped and gone afterwards."""
     chosen = load_providers(CONFIG) if providers is None else providers
-    app = create_app(chosen, load_prompts(CONFIG), answer, playback=playback, seed=1, loopback=loopback)
+    app = create_app(
+        chosen,
+        load_prompts(CONFIG),
+        answer,
+        playback=playback,
+        seed=1,
+        loopback=loopback,
+        witness=bodies.note,
+    )
     with _served(app) as url:
         lab = RunningLab(url)
         for provider in chosen if instant and playback is None else ():

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.lab.faults import Mistake, Refused
+from app.lab.signatures import sign
 from app.lab.wire import anthropic_errors, anthropic_request
 from app.lab.wire.base import (
     Call,
@@ -46,7 +47,8 @@ class AnthropicWire:
         if content.tool_name:
             blocks = [_tool_use(content, stamp, json.loads(content.text))]
         if content.thoughts:
-            blocks.insert(0, {"type": "thinking", "thinking": "".join(content.thoughts), "signature": _SIGNATURE})
+            thought = "".join(content.thoughts)
+            blocks.insert(0, {"type": "thinking", "thinking": thought, "signature": sign(thought)})
         message = _message(call, content, stamp, content.completion_tokens)
         return to_json({**message, "content": blocks, **_stopped(content)})
 
@@ -55,8 +57,9 @@ class AnthropicWire:
         blocks: list[list[bytes]] = []
         if content.thoughts:
             thinking = {"type": "thinking", "thinking": "", "signature": ""}
+            signature = sign("".join(content.thoughts))
             pieces = [{"type": "thinking_delta", "thinking": chunk} for chunk in content.thoughts]
-            blocks.append(_block(0, thinking, [*pieces, {"type": "signature_delta", "signature": _SIGNATURE}]))
+            blocks.append(_block(0, thinking, [*pieces, {"type": "signature_delta", "signature": signature}]))
         if content.chunks:
             block = _tool_use(content, stamp, {}) if content.tool_name else {"type": "text", "text": ""}
             kind, key = ("input_json_delta", "partial_json") if content.tool_name else ("text_delta", "text")
@@ -95,8 +98,6 @@ _STOP_REASON = {
     Finish.TOOL: "tool_use",
     Finish.FILTER: "refusal",
 }
-#: of a thought; a real one is longer and means something
-_SIGNATURE = "bGFi"
 
 
 def _block(index: int, begins: dict[str, Any], deltas: list[dict[str, Any]]) -> list[bytes]:

@@ -39,13 +39,15 @@ _ERRORS = {
     Mistake.MISSING_FIELD: _Shape(400, _INVALID, "{field}: Field required"),
     Mistake.UNKNOWN_FIELD: _Shape(400, _INVALID, "{field}: Extra inputs are not permitted"),
     Mistake.INVALID_VALUE: _Shape(400, _INVALID, "{field}: {detail}"),
+    Mistake.AGAINST_RULE: _Shape(400, _INVALID, "{detail}"),
     Mistake.TOO_LARGE: _Shape(413, "request_too_large", "Request exceeds the maximum size"),
 }
 
 
 def rejection(refused: Refused, model: str) -> Rejection:
     shape = _ERRORS[refused.why]
-    message = shape.message.format(model=model, field=refused.field, detail=refused.detail)
+    detail = refused.detail.replace("{field}", refused.field or "")
+    message = shape.message.format(model=model, field=refused.field, detail=detail)
     if refused.why is Mistake.INVALID_VALUE and refused.field is None:
         message = refused.detail
     limited = {"Retry-After": "2", "anthropic-ratelimit-requests-remaining": "0"}

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.lab.faults import Mistake, Refused
+from app.lab.refusals import claude
 from app.lab.wire.base import Call, Tool, offered, parameters, validated
 
-_MODEL = re.compile(r"claude-[a-z]+-(?P<major>\d+)(?:-(?P<minor>\d{1,2})(?!\d))?")
-#: generations of models: from the first on temperature and top_p exclude each other, from the second on both are gone
-_ONE_SAMPLER, _NO_SAMPLER = (4, 1), (4, 7)
-#: … and from this one on nobody can force a tool
+#: the first generation of models for which nobody can force a tool
 _NO_FORCED_TOOL = (5, 1)
 #: version of the API that knows no samplers, whatever the model
 _WITHOUT_SAMPLERS = "2026-10-21"
@@ -140,7 +137,7 @@ def _must_call(body: _Body) -> Tool | None:
     choice = body.tool_choice
     if choice is None or choice.type in ("auto", "none"):
         return None
-    if _generation(body.model) >= _NO_FORCED_TOOL:
+    if claude.generation(body.model) >= _NO_FORCED_TOOL:
         raise Refused(Mistake.INVALID_VALUE, f'"{choice.type}" is not supported for this model', field="tool_choice")
     if not tools or (choice.type == "tool" and choice.name not in tools):
         raise Refused(Mistake.INVALID_VALUE, f"Tool '{choice.name}' not found in provided tools", field="tool_choice")
@@ -151,14 +148,3 @@ def _refuse_samplers(body: _Body, version: str) -> None:
     sent = [name for name in ("temperature", "top_p", "top_k") if getattr(body, name) is not None]
     if sent and version >= _WITHOUT_SAMPLERS:
         raise Refused(Mistake.UNKNOWN_FIELD, field=sent[0])
-    if sent and _generation(body.model) >= _NO_SAMPLER:
-        raise Refused(Mistake.INVALID_VALUE, f"`{sent[0]}` is deprecated for this model.")
-    if sent[:2] == ["temperature", "top_p"] and _generation(body.model) >= _ONE_SAMPLER:
-        both = "`temperature` and `top_p` cannot both be specified for this model. Please use only one."
-        raise Refused(Mistake.INVALID_VALUE, both)
-
-
-def _generation(model: str) -> tuple[int, int]:
-    """`claude-haiku-4-5` → (4, 5); names of the old style, such as claude-3-opus, are before them all."""
-    named = _MODEL.match(model)
-    return (int(named["major"]), int(named["minor"] or 0)) if named else (0, 0)

@@ -10,6 +10,7 @@ from itertools import accumulate
 from typing import Any
 
 from app.lab.faults import Mistake, Refused
+from app.lab.signatures import sign
 from app.lab.text import tokens
 from app.lab.wire import gemini_errors, gemini_request
 from app.lab.wire.base import (
@@ -25,6 +26,8 @@ from app.lab.wire.base import (
     to_json,
 )
 
+#: models that give a call an id and their thought's signature, and want both back
+_SIGNS = re.compile(r"gemini-[3-9]")
 _METHOD = re.compile(r"v1(?:beta)?/models/(?P<model>[^:]+):(?P<method>generateContent|streamGenerateContent)")
 
 
@@ -48,12 +51,12 @@ class GeminiWire:
         return gemini_request.read(place, raw)
 
     def plain(self, call: Call, content: Content, stamp: Stamp) -> bytes:
-        parts = [*_thoughts(call, "".join(content.thoughts)), *_parts(content)]
+        parts = [*_thoughts(call, "".join(content.thoughts)), *_parts(call, content, stamp)]
         return to_json(_piece(call, content, stamp, parts, _said_tokens(content), last=True))
 
     def stream(self, call: Call, content: Content, stamp: Stamp) -> list[Event]:
         if content.tool_name:  # a function call comes whole
-            pieces = [_piece(call, content, stamp, _parts(content), _said_tokens(content))]
+            pieces = [_piece(call, content, stamp, _parts(call, content, stamp), _said_tokens(content))]
         else:
             sums = accumulate(len(tokens(chunk)) for chunk in content.chunks)
             steps = zip(content.chunks, sums, strict=True)
@@ -101,9 +104,12 @@ def _thoughts(call: Call, text: str) -> list[dict[str, Any]]:
     return [{"text": text, "thought": True}] if text and wanted else []
 
 
-def _parts(content: Content) -> list[dict[str, Any]]:
+def _parts(call: Call, content: Content, stamp: Stamp) -> list[dict[str, Any]]:
     if content.tool_name:
-        return [{"functionCall": {"name": content.tool_name, "args": json.loads(content.text)}}]
+        asked = {"name": content.tool_name, "args": json.loads(content.text)}
+        if _SIGNS.match(call.model):
+            return [{"functionCall": {"id": stamp.letters(8), **asked}, "thoughtSignature": sign(content.text)}]
+        return [{"functionCall": asked}]
     return [{"text": content.text}] if content.chunks else []
 
 

@@ -92,6 +92,7 @@ _ERRORS = {
         400, "INVALID_ARGUMENT", 'Invalid JSON payload received. Unknown name "{field}": Cannot find field.'
     ),
     Mistake.INVALID_VALUE: _Shape(400, "INVALID_ARGUMENT", "Invalid value at '{field}': {detail}"),
+    Mistake.AGAINST_RULE: _Shape(400, "INVALID_ARGUMENT", "{detail}"),
     Mistake.TOO_LARGE: _Shape(413, "INVALID_ARGUMENT", "Request payload size exceeds the limit."),
 }
 
@@ -99,7 +100,7 @@ _ERRORS = {
 def rejection(refused: Refused, model: str) -> Rejection:
     shape = _ERRORS[refused.why]
     field = re.sub(r"\.(\d+)", r"[\1]", refused.field or "")
-    message = shape.message.format(model=model, field=field, detail=refused.detail)
+    message = shape.message.format(model=model, field=field, detail=refused.detail.replace("{field}", field))
     if refused.why is Mistake.INVALID_VALUE and not field:
         message = f"Invalid JSON payload received. {refused.detail}"
     error: dict[str, Any] = {"code": shape.status, "message": message, "status": shape.name}

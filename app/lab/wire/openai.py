@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from app.lab.faults import Mistake, Refused
+from app.lab.refusals.rule import Kind
+from app.lab.signatures import sign
 from app.lab.wire import openai_errors, openai_request
 from app.lab.wire.base import (
     Call,
@@ -22,16 +25,19 @@ from app.lab.wire.base import (
     to_json,
 )
 
+#: models of Gemini's that sign their calls, and want the signature back
+_SIGNS = re.compile(r"gemini-[3-9]")
+
 
 @dataclass(frozen=True, slots=True)
 class OpenAIWire:
-    """`dialect` is `openai`, `deepseek`, or `compatible` for every other API of this format."""
+    """OpenAI's, and those of the vendors who copy it, with the ways of their own they have."""
 
-    dialect: str = "compatible"
+    kind: Kind = Kind.COMPATIBLE
 
     @property
     def keep_alive(self) -> bytes:
-        return b": keep-alive\n\n" if self.dialect == "deepseek" else b""
+        return b": keep-alive\n\n" if self.kind is Kind.DEEPSEEK else b""
 
     def place(self, method: str, path: str, query: Mapping[str, str]) -> Place:
         match method, path.removeprefix("v1/"):
@@ -46,13 +52,13 @@ class OpenAIWire:
         return scheme.lower() == "bearer" and bool(key.strip())
 
     def read(self, place: Place, headers: Mapping[str, str], raw: bytes) -> Call:
-        return openai_request.read(raw, dialect=self.dialect)
+        return openai_request.read(raw)
 
     def plain(self, call: Call, content: Content, stamp: Stamp) -> bytes:
         message: dict[str, Any] = {"role": "assistant", "content": content.text}
         if content.tool_name:
-            message |= {"content": None, "tool_calls": [self._tool_call(content, stamp, content.text)]}
-        if self.dialect == "openai":
+            message |= {"content": None, "tool_calls": [self._tool_call(call, content, stamp, content.text)]}
+        if self.kind is Kind.OPENAI:
             message["refusal"] = None
         elif content.thoughts:
             message["reasoning_content"] = "".join(content.thoughts)
@@ -62,7 +68,7 @@ class OpenAIWire:
 
     def stream(self, call: Call, content: Content, stamp: Stamp) -> list[Event]:
         head = self._head(call, stamp, "chat.completion.chunk")
-        always = self.dialect == "deepseek"  # sends usage unasked, and with the last piece instead of after it
+        always = self.kind is Kind.DEEPSEEK  # sends usage unasked, and with the last piece instead of after it
         blank = {"usage": None} if call.include_usage or always else {}
 
         def event(delta: dict[str, Any], finish: str | None = None, **more: Any) -> bytes:
@@ -70,7 +76,7 @@ class OpenAIWire:
             return b"data: " + to_json({**head, "choices": [choice], **blank, **more}) + b"\n\n"
 
         last = {"usage": self._usage(content)} if always else {}
-        first, *more = [event(delta) for delta in self._deltas(content, stamp)]
+        first, *more = [event(delta) for delta in self._deltas(call, content, stamp)]
         events = [(0.0, first), *spread(more)]
         events.append((1.0, event({"content": ""} if always else {}, _FINISH[content.finish], **last)))
         if call.include_usage and not always:
@@ -78,23 +84,25 @@ class OpenAIWire:
             events.append((1.0, b"data: " + to_json(usage) + b"\n\n"))
         return [*events, (1.0, b"data: [DONE]\n\n")]
 
-    def _deltas(self, content: Content, stamp: Stamp) -> list[dict[str, Any]]:
+    def _deltas(self, call: Call, content: Content, stamp: Stamp) -> list[dict[str, Any]]:
         # OpenAI counts its thoughts and shows none
-        thoughts = [{"reasoning_content": chunk} for chunk in content.thoughts] if self.dialect != "openai" else []
+        thoughts = [{"reasoning_content": chunk} for chunk in content.thoughts] if self.kind is not Kind.OPENAI else []
         begin: dict[str, Any] = {"role": "assistant", "content": ""}
         if content.tool_name is None:
             return [begin, *thoughts, *({"content": chunk} for chunk in content.chunks)]
-        call = {"tool_calls": [self._tool_call(content, stamp, "", index=0)]}
-        first = [begin, *thoughts, call] if thoughts else [{**begin, "content": None, **call}]
+        asked = {"tool_calls": [self._tool_call(call, content, stamp, "", index=0)]}
+        first = [begin, *thoughts, asked] if thoughts else [{**begin, "content": None, **asked}]
         more = [{"tool_calls": [{"index": 0, "function": {"arguments": chunk}}]} for chunk in content.chunks]
         return [*first, *more]
 
-    def _tool_call(self, content: Content, stamp: Stamp, arguments: str, **more: int) -> dict[str, Any]:
-        name = f"call_00_{stamp.letters(24)}" if self.dialect == "deepseek" else f"call_{stamp.letters(24)}"
+    def _tool_call(self, call: Call, content: Content, stamp: Stamp, arguments: str, **more: Any) -> dict[str, Any]:
+        if self.kind is Kind.GEMINI_OPENAI and _SIGNS.search(call.model):
+            more["extra_content"] = {"google": {"thought_signature": sign(content.text)}}
+        name = f"call_00_{stamp.letters(24)}" if self.kind is Kind.DEEPSEEK else f"call_{stamp.letters(24)}"
         return {**more, "id": name, "type": "function", "function": {"name": content.tool_name, "arguments": arguments}}
 
     def _head(self, call: Call, stamp: Stamp, kind: str) -> dict[str, Any]:
-        deepseek = self.dialect == "deepseek"
+        deepseek = self.kind is Kind.DEEPSEEK
         name = str(uuid.UUID(int=stamp.nonce, version=4)) if deepseek else f"chatcmpl-{stamp.letters(29)}"
         head = {"id": name, "object": kind, "created": stamp.created_s, "model": call.model}
         return {**head, "system_fingerprint": f"fp_{stamp.nonce & 0xFFFFFFFFFF:010x}"}
@@ -102,7 +110,7 @@ class OpenAIWire:
     def _usage(self, content: Content) -> dict[str, Any]:
         prompt, completion = content.prompt_tokens, content.completion_tokens
         usage = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
-        if self.dialect == "deepseek":
+        if self.kind is Kind.DEEPSEEK:
             cache = {"prompt_cache_hit_tokens": 0, "prompt_cache_miss_tokens": prompt}
             thought = {"completion_tokens_details": {"reasoning_tokens": content.reasoning_tokens}}
             return {
@@ -122,14 +130,14 @@ class OpenAIWire:
         return b"data: " + error + b"\n\n"
 
     def headers(self, stamp: Stamp) -> dict[str, str]:
-        return {"x-request-id": f"req_{stamp.nonce:032x}"} if self.dialect == "openai" else {}
+        return {"x-request-id": f"req_{stamp.nonce:032x}"} if self.kind is Kind.OPENAI else {}
 
     def models(self, names: Sequence[str]) -> bytes:
-        data = [{"id": name, "object": "model", "created": 1735689600, "owned_by": self.dialect} for name in names]
+        data = [{"id": name, "object": "model", "created": 1735689600, "owned_by": self.kind} for name in names]
         return to_json({"object": "list", "data": data})
 
     def reject(self, refused: Refused, model: str) -> Rejection:
-        return openai_errors.rejection(self.dialect, refused, model)
+        return openai_errors.rejection(self.kind, refused, model)
 
 
 _FINISH = {

@@ -6,6 +6,8 @@ import re
 from typing import NamedTuple
 
 from app.lab.faults import Fault, Mistake, Refused
+from app.lab.refusals.rule import Kind
+from app.lab.wire import openai_envelopes
 from app.lab.wire.base import Rejection, to_json
 
 
@@ -73,6 +75,7 @@ _OPENAI = {
     ),
     Mistake.UNKNOWN_FIELD: _Shape(400, _INVALID, None, "Unrecognized request argument supplied: {field}"),
     Mistake.INVALID_VALUE: _Shape(400, _INVALID, "invalid_value", "Invalid value for '{field}': {detail}."),
+    Mistake.AGAINST_RULE: _Shape(400, _INVALID, None, "{detail}"),
     Mistake.TOO_LARGE: _Shape(413, _INVALID, None, "Request body is too large."),
 }
 
@@ -114,17 +117,23 @@ _NOT_JSON = (
 )
 
 
-def rejection(dialect: str, refused: Refused, model: str) -> Rejection:
-    shape = (_DEEPSEEK if dialect == "deepseek" else _OPENAI)[refused.why]
+def rejection(kind: Kind, refused: Refused, model: str) -> Rejection:
+    shape = _shape(kind, refused)
     field = re.sub(r"\.(\d+)", r"[\1]", refused.field) if refused.field else None
-    message = shape.message.format(model=model, field=field, detail=refused.detail)
+    detail = refused.detail.replace("{field}", field or "")
+    message = shape.message.format(model=model, field=field, detail=detail)
     if refused.why is Mistake.INVALID_VALUE and field is None:
         message = _NOT_JSON
-    error = {"message": message, "type": shape.type, "param": field, "code": shape.code}
     return Rejection(
         shape.status,
-        to_json({"error": error}),
+        to_json(openai_envelopes.envelope(kind, shape.status, message, shape.type, field, shape.code)),
         # DeepSeek labels its errors so: a client must look at the body all the same
-        "application/octet-stream" if dialect == "deepseek" else "application/json; charset=utf-8",
+        "application/octet-stream" if kind is Kind.DEEPSEEK else "application/json; charset=utf-8",
         {"Retry-After": "2"} if refused.why is Fault.RATE_LIMITED else {},
     )
+
+
+def _shape(kind: Kind, refused: Refused) -> _Shape:
+    shape = (_DEEPSEEK if kind is Kind.DEEPSEEK else _OPENAI)[refused.why]
+    rule = refused.rule
+    return shape if rule is None else shape._replace(status=rule.status, type=rule.type, code=rule.code)

@@ -10,15 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.lab.faults import Mistake, Refused
 from app.lab.wire.base import Call, Tool, offered, parameters, validated
 
-_NAMES = """
-    audio frequency_penalty function_call functions logit_bias logprobs max_completion_tokens max_tokens messages
-    metadata modalities model n parallel_tool_calls prediction presence_penalty prompt_cache_key reasoning_effort
-    response_format safety_identifier seed service_tier stop store stream stream_options temperature tool_choice
-    tools top_logprobs top_p user verbosity web_search_options
-"""
-#: OpenAI refuses every other key; its imitators ignore what they do not know
-_KNOWN = frozenset(_NAMES.split())
-
 
 class _Open(BaseModel):
     model_config = ConfigDict(extra="allow")
@@ -72,14 +63,9 @@ class _Body(_Open):
     response_format: dict[str, Any] | None = None
 
 
-def read(raw: bytes, *, dialect: str) -> Call:
-    """The body as a Call. Raises Refused: OpenAI for unknown keys, DeepSeek for a JSON schema."""
+def read(raw: bytes) -> Call:
+    """The body as a Call. Raises Refused where its basic shape is wrong; what else vendors refuse: app/lab/refusals."""
     body = validated(_Body, raw)
-    unknown = sorted(set(body.model_extra or ()) - _KNOWN)
-    if unknown and dialect == "openai":
-        raise Refused(Mistake.UNKNOWN_FIELD, field=unknown[0])
-    if dialect == "deepseek" and (body.response_format or {}).get("type") == "json_schema":
-        raise Refused(Mistake.INVALID_VALUE, "This response_format type is unavailable now", field="response_format")
     users = [message.text for message in body.messages if message.role == "user"]
     return Call(
         model=body.model,

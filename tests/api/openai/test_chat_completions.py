@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import openai
@@ -14,6 +15,8 @@ from tests.support.front import PROVIDERS, Served
 from tests.support.lab import SENTENCE
 
 ASK: list[Any] = [{"role": "user", "content": "What is a mutex?"}]
+#: JSON mode is refused where no message speaks of JSON
+ASK_JSON: list[Any] = [{"role": "user", "content": "What is a mutex? Answer in JSON."}]
 WEATHER: Any = {
     "type": "function",
     "function": {
@@ -77,7 +80,19 @@ def test_without_include_usage_no_chunk_is_without_a_choice(client: OpenAI) -> N
     assert all(len(chunk.choices) == 1 and chunk.usage is None for chunk in chunks)
 
 
+@pytest.fixture
+def kinder_lab(api: Served) -> Iterator[None]:
+    """Takes what real servers refuse and TooLoo still sends: `content: []` beside calls, and DeepSeek a developer."""
+    rules = {"openai": ["chat-empty-content"], "deepseek": ["chat-empty-content", "deepseek-developer"]}
+    for name, ids in rules.items():
+        api.lab.set(name, refusals=dict.fromkeys(ids, False))
+    yield
+    for name, ids in rules.items():
+        api.lab.set(name, refusals=dict.fromkeys(ids))
+
+
 @pytest.mark.parametrize("model", PROVIDERS)
+@pytest.mark.usefixtures("kinder_lab")
 def test_tools_are_called_and_their_results_understood(client: OpenAI, model: str) -> None:
     first = client.chat.completions.create(model=model, messages=ASK, tools=[WEATHER], tool_choice="required")
     call = first.choices[0].message.tool_calls[0]  # type: ignore[index]  # the next line would fail
@@ -119,9 +134,9 @@ def test_content_in_parts_is_taken(client: OpenAI) -> None:
 
 def test_parameters_reach_the_provider_in_its_own_words(client: OpenAI, api: Served) -> None:
     client.chat.completions.create(
-        model="deepseek", messages=ASK, temperature=0.25, top_p=0.5, stop=["END"], max_completion_tokens=77, seed=7,
-        frequency_penalty=0.5, presence_penalty=-0.5, response_format={"type": "json_object"}, user="anna",
-        n=1, logprobs=False,
+        model="deepseek", messages=ASK_JSON, temperature=0.25, top_p=0.5, stop=["END"], seed=7,
+        max_completion_tokens=77, frequency_penalty=0.5, presence_penalty=-0.5,
+        response_format={"type": "json_object"}, user="anna", n=1, logprobs=False,
     )  # fmt: skip
 
     sent = api.lab.last()["parameters"]
