@@ -21,6 +21,9 @@ EMPTY = "(empty message)"
 OPENING = "(The assistant begins.)"
 #: stands behind an assistant who spoke last, where the user has to
 CONTINUE = "Continue."
+#: stands for a signature of Gemini's, documented for conversations that come from elsewhere:
+#: https://ai.google.dev/gemini-api/docs/thought-signatures
+NO_SIGNATURE = "skip_thought_signature_validator"
 #: Anthropic's advice for arguments that are no JSON object
 BROKEN_ARGUMENTS = "INVALID_JSON"
 

@@ -10,7 +10,6 @@ from app.errors import BadRequest, Unsupported
 from app.providers.base import ChatRequest, Message, ToolCall
 from app.providers.conversation import Audio, Block, File, Image, Refusal, Text, google_signature
 from app.providers.wire import history, media, tools
-from app.providers.wire.gemini_settings import NO_SIGNATURE
 from app.providers.wire.openai_servers import Server
 from app.providers.wire.spelling import Names
 
@@ -89,7 +88,7 @@ def _call(server: Server, call: ToolCall, is_first: bool) -> dict[str, Any]:
     if call.extra and "extra_content" in server.keeps:
         written["extra_content"] = call.extra
     if server.signed and is_first and not google_signature(call.extra):
-        written["extra_content"] = {**(call.extra or {}), "google": {"thought_signature": NO_SIGNATURE}}
+        written["extra_content"] = {**(call.extra or {}), "google": {"thought_signature": history.NO_SIGNATURE}}
     return written
 
 
