@@ -46,10 +46,11 @@ def arranged(request: ChatRequest, ids: Alphabet, names: Names) -> tuple[Message
             written.append(message)
             continue
         calls = tuple(_call(call, ids, taken, names) for call in message.tool_calls)
-        written.append(replace(message, tool_calls=calls))
+        written.append(message if calls == message.tool_calls else replace(message, tool_calls=calls))
         for number, call in enumerate(calls):
-            result = results.get((place, number)) or Message("tool", NO_RESULT)
-            written.append(replace(result, tool_call_id=call.id, name=call.name))
+            result = results.get((place, number))
+            content = NO_RESULT if result is None else result.content
+            written.append(Message("tool", content, tool_call_id=call.id, name=call.name))
     return tuple(written)
 
 
@@ -172,11 +173,13 @@ def arguments(call: ToolCall) -> dict[str, Any]:
 
 def json_object(text: str) -> dict[str, Any] | None:
     """None for text that is no JSON object, or one with numbers that JSON has not."""
+    if not text.lstrip().startswith("{"):
+        return None
     try:
-        value = json.loads(text, parse_constant=_no_number, parse_float=_finite)
+        value: dict[str, Any] = _STRICT.decode(text)
     except (ValueError, RecursionError):
         return None
-    return value if isinstance(value, dict) else None
+    return value
 
 
 def _no_number(name: str) -> float:
@@ -188,6 +191,10 @@ def _finite(text: str) -> float:
     if number in (float("inf"), float("-inf")):
         raise ValueError(text)
     return number
+
+
+#: json.loads makes a new decoder at every call, where it is asked for anything
+_STRICT = json.JSONDecoder(parse_constant=_no_number, parse_float=_finite)
 
 
 def left_out(request: ChatRequest, kept: frozenset[str], *, unowned: bool = False) -> list[str]:

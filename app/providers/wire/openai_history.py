@@ -64,6 +64,8 @@ def _add_refusal(server: Server, turn: Message, written: dict[str, Any]) -> None
 
 
 def _add_thoughts(server: Server, turn: Message, thinks: bool, written: dict[str, Any]) -> None:
+    if not (thinks or turn.reasoning or turn.extra):  # nearly all are so
+        return
     if server.reasoning is not None:
         mine = turn.reasoning if history.may_have(turn, server.keeps, unowned=True) else ""
         if mine or thinks:

@@ -424,6 +424,7 @@ def test_a_tools_name_is_spelled_on_the_way_and_back(front: Recording, model: st
             [{"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "AA"}}]}],
             "messages.0.content.0.input_audio.format",
         ),
+        ([{"role": "user", "content": [picture("data:image/png,no-base64")]}], "messages.0.content.0.image_url.url"),
         ([{"role": "user", "content": 3}], "messages.0.content"),
         ([{"role": "user", "content": None}], "messages.0.content"),
         ([{"role": "system", "content": [picture()]}], "messages.0.content.0.type"),
