@@ -98,6 +98,8 @@ def _file(part: Mapping[str, Any], where: str) -> Block:
     texts = [isinstance(value, str) for value in (data, kept, name)]
     if not all(texts) or not (_is_url(data) if data else kept):
         _refuse(f"{where}.file.file_data", "must be data:TYPE;base64,DATA, or file_id the id of a file")
+    if data.startswith("JVBERi"):  # the base64 of a PDF, without its type
+        data = f"data:application/pdf;base64,{data}"
     return File(data, kept, name, mark_of(part, where))
 
 

@@ -442,6 +442,22 @@ def test_a_fault_is_named_where_it_is(front: Recording, messages: list[Any], par
     assert response.json()["error"]["message"].startswith(f"{param}: ")
 
 
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"stop": ["a", "b", "c", "d", "e"]}, "stop"),
+        ({"stop": [1]}, "stop.0"),
+        ({"tools": [F], "tool_choice": {"type": "allowed_tools"}}, "tool_choice.type"),
+        ({"tools": [F], "tool_choice": "perhaps"}, "tool_choice"),
+        ({"tools": [{"type": "web_search"}]}, "tools.0.type"),
+    ],
+)
+def test_a_fault_is_not_named_by_a_branch(front: Recording, body: dict[str, Any], param: str) -> None:
+    error = front.ask("auto", [U], **body).json()["error"]
+    assert error["param"] == param
+    assert not any(word in error["message"] for word in ("literal[", ".str", "_ToolChoice"))
+
+
 def test_files_and_audio_are_told_to_those_who_take_them(front: Recording) -> None:
     pdf = {"type": "file", "file": {"file_data": "data:application/pdf;base64,JVBERi0=", "filename": "a.pdf"}}
     asked = [{"role": "user", "content": [pdf, text("what?")]}]
