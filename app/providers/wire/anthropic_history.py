@@ -33,7 +33,7 @@ def told(model: str, request: ChatRequest, names: Names) -> tuple[dict[str, Any]
 
     Raises BadRequest or Unsupported for what it cannot be told and must not be left out.
     """
-    dropped = history.left_out(request, KEPT)
+    dropped = [*history.left_out(request, KEPT), *_unsigned(request)]
     definitions, lacking = _tools(model, request, names)
     messages = history.arranged(request, ANTHROPIC_IDS, names)
     system = [_marked({"type": "text", "text": text.text}, text.cache) for text in history.system_texts(messages)]
@@ -90,6 +90,12 @@ def _result(message: Message, blocks: list[Block]) -> dict[str, Any]:
         written["content"] = [_bare(block) for block in blocks]
     given = message.content if isinstance(message.content, tuple) else ()
     return _marked(written, next((block.cache for block in reversed(given) if block.cache), None))
+
+
+def _unsigned(request: ChatRequest) -> list[str]:
+    """A name for what _thoughts leaves out."""
+    given = (message.extra["thinking_blocks"] for message in request.messages if "thinking_blocks" in message.extra)
+    return ["thinking_blocks"] if any(len(_thoughts(each)) < len(each) for each in given) else []
 
 
 def _thoughts(given: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -207,6 +207,22 @@ def test_a_turn_that_was_thought_elsewhere_is_taken_by_models_that_want_a_though
     )
 
 
+def test_a_thought_without_a_signature_is_left_out_and_named(front: Recording) -> None:
+    blocks = [{"type": "thinking", "thinking": "Hm."}, {"type": "thinking", "thinking": "So.", "signature": "c2ln"}]
+    response = front.ask(CLAUDE, [U, calling(call("c1"), thinking_blocks=blocks), result("c1")])
+    sent = front.servers["anthropic"].received[0].json["messages"][1]["content"]
+    assert [block["type"] for block in sent] == ["thinking", "tool_use"]
+    assert sent[0] == blocks[1]
+    assert "thinking_blocks" in response.headers["x-tooloo-dropped-parameters"].split(",")
+
+
+def test_thoughts_among_the_parts_are_taken_as_claude_gave_them(front: Recording) -> None:
+    thought = {"type": "thinking", "thinking": "So.", "signature": "c2ln"}
+    said = {"role": "assistant", "content": [thought, text("42")]}
+    assert front.sent(CLAUDE, [U, said, U])["messages"][1]["content"] == [thought, text("42")]
+    assert front.sent("openai/gpt-4.1-mini", [U, said, U])["messages"][1]["content"] == "42"
+
+
 def test_results_follow_the_order_of_their_calls(front: Recording) -> None:
     history = [
         U,
