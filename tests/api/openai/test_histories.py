@@ -207,6 +207,40 @@ def test_a_turn_that_was_thought_elsewhere_is_taken_by_models_that_want_a_though
     )
 
 
+SIGNATURE: Any = {"google": {"thought_signature": "c2ln"}}
+
+
+def test_a_text_that_gemini_signed_goes_back_signed(front: Recording) -> None:
+    parts = [{"text": "42"}, {"text": "", "thoughtSignature": "c2ln"}]
+    front.answer("gemini", {"candidates": [{"content": {"parts": parts}, "finishReason": "STOP"}]})
+    said = front.ask(GEMINI, [U]).json()["choices"][0]["message"]
+    assert (said["content"], said["extra_content"]) == ("42", SIGNATURE)
+    assert front.sent(GEMINI, [U, said, U])["contents"][1]["parts"] == [{"text": "42", "thoughtSignature": "c2ln"}]
+    response = front.ask(COMPAT, [U, said, U])
+    assert front.servers["compat"].received[0].json["messages"][1] == {"role": "assistant", "content": "42"}
+    assert "extra_content" in response.headers["x-tooloo-dropped-parameters"].split(",")
+
+
+@pytest.mark.parametrize("model", [GEMINI, "gemini/gemini-3-pro-preview"])
+def test_a_call_that_gemini_signed_goes_back_signed(front: Recording, model: str) -> None:
+    history = [U, calling(call("c1", extra_content=SIGNATURE), call("c2")), result("c1"), result("c2")]
+    parts = front.sent(model, history)["contents"][1]["parts"]
+    assert [part.get("thoughtSignature") for part in parts] == ["c2ln", None]
+
+
+def test_geminis_signatures_reach_its_openai_endpoint(front: Recording) -> None:
+    model = "compat/gemini-3-pro-preview"
+    history = [U, calling(call("c1", extra_content=SIGNATURE)), result("c1"), calling(call("c2")), result("c2")]
+    turns = front.sent(model, history)["messages"]
+    assert turns[1]["tool_calls"][0]["extra_content"] == SIGNATURE
+    stand_in = {"google": {"thought_signature": "skip_thought_signature_validator"}}
+    assert turns[3]["tool_calls"][0]["extra_content"] == stand_in
+    answer = {"role": "assistant", "content": None, "tool_calls": [call("c3", extra_content=SIGNATURE)]}
+    front.answer("compat", {"choices": [{"message": answer, "finish_reason": "tool_calls"}]})
+    said = front.ask(model, [U]).json()["choices"][0]["message"]
+    assert said["tool_calls"][0]["extra_content"] == SIGNATURE
+
+
 def test_a_thought_without_a_signature_is_left_out_and_named(front: Recording) -> None:
     blocks = [{"type": "thinking", "thinking": "Hm."}, {"type": "thinking", "thinking": "So.", "signature": "c2ln"}]
     response = front.ask(CLAUDE, [U, calling(call("c1"), thinking_blocks=blocks), result("c1")])
