@@ -34,6 +34,8 @@ def openai(body: Mapping[str, Any], vendor: str) -> list[str]:
 def _openai_turns(turns: list[dict[str, Any]], vendor: str) -> Iterator[str]:
     if not turns:
         yield "no messages"
+    if vendor == "mistral" and turns and turns[-1]["role"] not in ("user", "tool") and not turns[-1].get("prefix"):
+        yield "a last role that is neither the user's nor a tool's"
     for turn in turns:
         role, content = turn["role"], turn.get("content")
         roles = {"system", "user", "assistant", "tool"} | ({"developer"} if vendor == "openai" else set())

@@ -25,7 +25,12 @@ def messages(server: Server, request: ChatRequest, names: Names) -> list[dict[st
     turns = [turn for turn in history.arranged(request, server.ids, names) if not history.is_idle(turn)]
     history.refuse_nothing(not turns)
     thinks = server.wants_reasoning and (bool(request.tools) or any(turn.tool_calls for turn in turns))
-    return list(_written(server, turns, thinks))
+    written = list(_written(server, turns, thinks))
+    if server.answers_users and written[-1]["role"] == "assistant":
+        written[-1]["prefix"] = True
+    elif server.answers_users and written[-1]["role"] == "system":
+        written[-1]["role"] = "user"
+    return written
 
 
 def _written(server: Server, turns: Iterable[Message], thinks: bool) -> Iterator[dict[str, Any]]:
