@@ -24,7 +24,7 @@ from tests.support.system import build
 PROVIDERS = ("deepseek", "gemini", "anthropic", "openai")
 
 
-class Handler(WSGIRequestHandler):
+class _Handler(WSGIRequestHandler):
     """HTTP/1.1, so that streams are chunked as granian chunks them."""
 
     protocol_version = "HTTP/1.1"
@@ -64,7 +64,7 @@ def served(folder: Path, database_url: str | None = None, redis_url: str | None 
         services = replace(system.services, client=Client(Pool(256)))
         running = bootstrap.start(services, seed=1)
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
-        server = make_server("127.0.0.1", 0, create_app(running), threaded=True, request_handler=Handler)
+        server = make_server("127.0.0.1", 0, create_app(running), threaded=True, request_handler=_Handler)
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever, name="api", daemon=True)
         thread.start()

@@ -19,7 +19,7 @@ from app import bootstrap
 from app.api import create_app
 from app.providers.client import Client, Pool
 from tests.providers.server import Server, chunked, whole
-from tests.support.front import Handler
+from tests.support.front import _Handler
 from tests.support.system import ROOT, build
 
 #: provider → format, models
@@ -89,7 +89,7 @@ def recording(folder: Path) -> Iterator[Recording]:
         running = bootstrap.start(services, seed=1)
         stack.callback(running.stop)
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
-        server = make_server("127.0.0.1", 0, create_app(running), threaded=True, request_handler=Handler)
+        server = make_server("127.0.0.1", 0, create_app(running), threaded=True, request_handler=_Handler)
         server.daemon_threads = True
         stack.callback(server.server_close)
         stack.callback(server.shutdown)

@@ -34,6 +34,8 @@ def openai(body: Mapping[str, Any], vendor: str) -> list[str]:
 def _openai_turns(turns: list[dict[str, Any]], vendor: str) -> Iterator[str]:
     if not turns:
         yield "no messages"
+    if vendor == "mistral" and turns and turns[-1]["role"] not in ("user", "tool") and not turns[-1].get("prefix"):
+        yield "a last role that is neither the user's nor a tool's"
     for turn in turns:
         role, content = turn["role"], turn.get("content")
         roles = {"system", "user", "assistant", "tool"} | ({"developer"} if vendor == "openai" else set())
@@ -152,7 +154,10 @@ def _claude_turns(turns: list[dict[str, Any]], takes_prefill: bool) -> Iterator[
             yield "empty content"
         for block in turn["content"]:
             yield from _claude_block(block, seen)
-    last = turns[-1]
+    yield from _claude_end(turns[-1], takes_prefill)
+
+
+def _claude_end(last: dict[str, Any], takes_prefill: bool) -> Iterator[str]:
     if last["role"] == "assistant":
         if not takes_prefill:
             yield "a prefill"
@@ -171,16 +176,20 @@ def _claude_block(block: dict[str, Any], seen: set[str]) -> Iterator[str]:
     if kind == "image" and block["source"].get("media_type", "image/png") not in IMAGES:
         yield f"image type {block['source']['media_type']}"
     if kind == "tool_use":
-        if not re.fullmatch(r"[a-zA-Z0-9_-]+", block["id"]) or block["id"] in seen:
-            yield f"id {block['id']!r}"
-        seen.add(block["id"])
-        if not isinstance(block["input"], dict):
-            yield "input that is no object"
-        if not re.fullmatch(r"[a-zA-Z0-9_-]{1,128}", block["name"]):
-            yield f"name {block['name']!r}"
+        yield from _claude_use(block, seen)
     if kind == "tool_result":
         for each in block.get("content", []):
             yield from _claude_block(each, seen)
+
+
+def _claude_use(block: dict[str, Any], seen: set[str]) -> Iterator[str]:
+    if not re.fullmatch(r"[a-zA-Z0-9_-]+", block["id"]) or block["id"] in seen:
+        yield f"id {block['id']!r}"
+    seen.add(block["id"])
+    if not isinstance(block["input"], dict):
+        yield "input that is no object"
+    if not re.fullmatch(r"[a-zA-Z0-9_-]{1,128}", block["name"]):
+        yield f"name {block['name']!r}"
 
 
 def _claude_order(turns: list[dict[str, Any]]) -> Iterator[str]:
@@ -241,12 +250,16 @@ def _gemini_turns(turns: list[dict[str, Any]], signed: bool) -> Iterator[str]:
         firsts = [part for part in turn["parts"] if "functionCall" in part][:1]
         if signed and not all(part.get("thoughtSignature") for part in firsts):
             yield "a call without a signature"
-        for call in calls:
-            if not isinstance(call["args"], dict):
-                yield "args that are no object"
-            yield from _gemini_name(call["name"])
-        if not all(isinstance(answer["response"], dict) for answer in answers):
-            yield "a response that is no object"
+        yield from _gemini_calls(calls, answers)
+
+
+def _gemini_calls(calls: list[dict[str, Any]], answers: list[dict[str, Any]]) -> Iterator[str]:
+    for call in calls:
+        if not isinstance(call["args"], dict):
+            yield "args that are no object"
+        yield from _gemini_name(call["name"])
+    if not all(isinstance(answer["response"], dict) for answer in answers):
+        yield "a response that is no object"
 
 
 def _gemini_name(name: str) -> Iterator[str]:

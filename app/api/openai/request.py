@@ -7,11 +7,12 @@ docs/gateway.md has the table.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from app.api.current import asked_by
 from app.api.names import Name
@@ -58,6 +59,10 @@ REFUSED: Mapping[str, str] = {
 
 #: characters of the longest `PROVIDER/MODEL`
 MODEL_LIMIT = 300
+#: the value is of another kind than a branch of a union takes
+MISMATCHES = frozenset({"string_type", "list_type", "literal_error", "model_type", "model_attributes_type"})
+#: how pydantic names branches that are no models
+BRANCHES = frozenset({"str", "int", "float", "bool", "none"})
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Text = Annotated[str, Field(min_length=1)]
@@ -169,17 +174,31 @@ def _validated(document: Mapping[str, Any]) -> ChatCompletionRequest:
     try:
         return ChatCompletionRequest.model_validate(document)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
+        first = _closest(error.errors(include_url=False, include_context=False))
         known = ChatCompletionRequest.model_fields
         path = [str(part) for part in first["loc"]]
-        # of a union, pydantic names the branch too
-        field = ".".join(part for place, part in enumerate(path) if place == 0 or part.isdigit() or part.islower())
+        field = ".".join(part for place, part in enumerate(path) if place == 0 or not _is_branch(part))
         if first["type"] == "extra_forbidden":
             message = f"unknown field {path[-1]!r}: it is not ignored, since it may change what you mean"
         else:
             said = "must be an object" if first["type"] == "model_type" else first["msg"].removeprefix("Value error, ")
             message = f"{path[0] if path and path[0] not in known else field}: {said}"
         raise InvalidRequest(message, field=field or None) from None
+
+
+def _closest(errors: Sequence[ErrorDetails]) -> ErrorDetails:
+    """Of a union, pydantic tells what is wrong with each branch: the one that was meant came furthest."""
+    same = [each for each in errors if each["loc"][:1] == errors[0]["loc"][:1]]
+    return max(same, key=lambda each: (len(each["loc"]), not _misses_branch(each)))
+
+
+def _misses_branch(error: ErrorDetails) -> bool:
+    return error["type"] in MISMATCHES and _is_branch(str(error["loc"][-1]))
+
+
+def _is_branch(part: str) -> bool:
+    """Of a union: a type, not the name of a field."""
+    return not part.isdigit() and (part in BRANCHES or not part.islower() or "[" in part)
 
 
 def _parameters(wanted: ChatCompletionRequest) -> dict[str, Any]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from app.errors import BadRequest, Unsupported
 from app.providers.base import ChatRequest, Message
 from app.providers.conversation import Audio, Block, File, Image, Mark, Refusal, Text
-from app.providers.wire import anthropic_settings, history, media, tools
+from app.providers.wire import history, media, tools
 from app.providers.wire.spelling import ANTHROPIC_IDS, Names
 
 #: fields of a turn that come from Claude, or that Claude understands
@@ -20,6 +21,11 @@ IMAGES = ("image/jpeg", "image/png", "image/gif", "image/webp")
 _THOUGHTS = ("thinking", "redacted_thinking")
 #: cache marks it takes in one request
 MARKS = 4
+#: the first models that end no answer which the request began
+NO_PREFILL = (4, 6)
+#: the first that can be held to a tool's schema
+STRICT_TOOLS = (4, 5)
+_VERSION = re.compile(r"claude-(?:[a-z]+-)?(\d+)(?:-(\d{1,2}))?(?!\d)")
 
 
 def told(model: str, request: ChatRequest, names: Names) -> tuple[dict[str, Any], list[str]]:
@@ -27,7 +33,7 @@ def told(model: str, request: ChatRequest, names: Names) -> tuple[dict[str, Any]
 
     Raises BadRequest or Unsupported for what it cannot be told and must not be left out.
     """
-    dropped = history.left_out(request, KEPT)
+    dropped = [*history.left_out(request, KEPT), *_unsigned(request)]
     definitions, lacking = _tools(model, request, names)
     messages = history.arranged(request, ANTHROPIC_IDS, names)
     system = [_marked({"type": "text", "text": text.text}, text.cache) for text in history.system_texts(messages)]
@@ -60,7 +66,7 @@ def _end_with_the_user(model: str, turns: list[dict[str, Any]]) -> None:
     last = turns[-1]["content"][-1]
     if last["type"] == "text":
         last["text"] = last["text"].rstrip()
-    if anthropic_settings.refuses_prefill(model):
+    if _version(model) >= NO_PREFILL:
         turns.append({"role": "user", "content": [_text(history.CONTINUE)]})
 
 
@@ -84,6 +90,12 @@ def _result(message: Message, blocks: list[Block]) -> dict[str, Any]:
         written["content"] = [_bare(block) for block in blocks]
     given = message.content if isinstance(message.content, tuple) else ()
     return _marked(written, next((block.cache for block in reversed(given) if block.cache), None))
+
+
+def _unsigned(request: ChatRequest) -> list[str]:
+    """A name for what _thoughts leaves out."""
+    given = (message.extra["thinking_blocks"] for message in request.messages if "thinking_blocks" in message.extra)
+    return ["thinking_blocks"] if any(len(_thoughts(each)) < len(each) for each in given) else []
 
 
 def _thoughts(given: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -153,13 +165,19 @@ def _tools(model: str, request: ChatRequest, names: Names) -> tuple[list[dict[st
     for tool in tools.tools(request):
         schema, lost = tools.folded(tool.parameters)
         definition = tools.described(tool, names.sent(tool.name)) | {"input_schema": schema}
-        if tool.strict and anthropic_settings.has_strict_tools(model):
+        if tool.strict and _version(model) >= STRICT_TOOLS:
             definition["strict"] = True
         elif tool.strict:
             dropped.add("tools.strict")
         dropped.update(lost)
         written.append(_marked(definition, tool.cache))
     return written, sorted(dropped)
+
+
+def _version(model: str) -> tuple[int, int]:
+    """A name without one is taken for the oldest."""
+    found = _VERSION.search(model)
+    return (0, 0) if found is None else (int(found[1]), int(found[2] or 0))
 
 
 def _marked(block: dict[str, Any], mark: Mark | None) -> dict[str, Any]:

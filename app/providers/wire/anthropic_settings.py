@@ -26,8 +26,6 @@ EFFORT = (4, 6)
 EFFORTS = ("low", "medium", "high")
 #: the first that know one more
 XHIGH = (4, 7)
-#: the first that end no answer which the request began
-NO_PREFILL = (4, 6)
 
 _VERSION = re.compile(r"claude-(?:[a-z]+-)?(\d+)(?:-(\d{1,2}))?(?!\d)")
 
@@ -39,15 +37,6 @@ def by_tool(model: str, request: ChatRequest) -> bool:
     """
     version = _version(model)
     return version < NO_FORCED_TOOL and not (request.tools and version >= SCHEMAS)
-
-
-def has_strict_tools(model: str) -> bool:
-    """Can a tool's arguments be held to its schema?"""
-    return _version(model) >= SCHEMAS
-
-
-def refuses_prefill(model: str) -> bool:
-    return _version(model) >= NO_PREFILL
 
 
 def settings(model: str, request: ChatRequest) -> tuple[dict[str, Any], tuple[str, ...]]:

@@ -9,7 +9,6 @@ from app.errors import Unsupported
 from app.providers.base import ChatRequest, Message
 from app.providers.conversation import Audio, Block, File, Image, Refusal, Text, google_signature
 from app.providers.wire import gemini_settings, history, media, tools
-from app.providers.wire.gemini_settings import NO_SIGNATURE
 from app.providers.wire.spelling import GEMINI_IDS, Names
 
 #: fields of a turn that come from Gemini
@@ -50,7 +49,7 @@ def _parts(model: str, message: Message) -> list[dict[str, Any]]:
         if given := google_signature(call.extra):
             part["thoughtSignature"] = given
         elif position == 0 and gemini_settings.SIGNED.search(model):  # of parallel calls only the first is signed
-            part["thoughtSignature"] = NO_SIGNATURE
+            part["thoughtSignature"] = history.NO_SIGNATURE
         parts.append(part)
     return parts
 

@@ -14,9 +14,6 @@ from app.providers.wire import content
 
 #: the only models that take penalties; all others answer 400 "Penalty is not enabled for this model"
 PENALTIES = re.compile(r"gemini-(1|2\.0)")
-#: stands for a signature, documented for conversations that come from elsewhere:
-#: https://ai.google.dev/gemini-api/docs/thought-signatures
-NO_SIGNATURE = "skip_thought_signature_validator"
 #: from version 3 on an earlier tool call needs the signature the model gave it, or a word in its place
 SIGNED = re.compile(r"gemini-([3-9]|\d\d)")
 #: before version 3, tools and JSON mode exclude each other: "Function calling with a response mime type:

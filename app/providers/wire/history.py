@@ -22,6 +22,9 @@ EMPTY = "(empty message)"
 OPENING = "(The assistant begins.)"
 #: stands behind an assistant who spoke last, where the user has to
 CONTINUE = "Continue."
+#: stands for a signature of Gemini's, documented for conversations that come from elsewhere:
+#: https://ai.google.dev/gemini-api/docs/thought-signatures
+NO_SIGNATURE = "skip_thought_signature_validator"
 #: Anthropic's advice for arguments that are no JSON object
 BROKEN_ARGUMENTS = "INVALID_JSON"
 
@@ -44,10 +47,11 @@ def arranged(request: ChatRequest, ids: Alphabet, names: Names) -> tuple[Message
             written.append(message)
             continue
         calls = tuple(_call(call, ids, taken, names) for call in message.tool_calls)
-        written.append(replace(message, tool_calls=calls))
+        written.append(message if calls == message.tool_calls else replace(message, tool_calls=calls))
         for number, call in enumerate(calls):
-            result = results.get((place, number)) or Message("tool", NO_RESULT)
-            written.append(replace(result, tool_call_id=call.id, name=call.name))
+            result = results.get((place, number))
+            content = NO_RESULT if result is None else result.content
+            written.append(Message("tool", content, tool_call_id=call.id, name=call.name))
     return tuple(written)
 
 
@@ -170,11 +174,13 @@ def arguments(call: ToolCall) -> dict[str, Any]:
 
 def json_object(text: str) -> dict[str, Any] | None:
     """None for text that is no JSON object, or one too deep to be written, or with numbers that JSON has not."""
+    if not text.lstrip().startswith("{"):
+        return None
     try:
-        value = json.loads(text, parse_constant=_no_number, parse_float=_finite)
+        value: dict[str, Any] = _STRICT.decode(text)
     except (ValueError, RecursionError):
         return None
-    return value if isinstance(value, dict) and nesting.beyond(value) is None else None
+    return value if nesting.beyond(value) is None else None
 
 
 def _no_number(name: str) -> float:
@@ -186,6 +192,10 @@ def _finite(text: str) -> float:
     if number in (float("inf"), float("-inf")):
         raise ValueError(text)
     return number
+
+
+#: json.loads makes a new decoder at every call, where it is asked for anything
+_STRICT = json.JSONDecoder(parse_constant=_no_number, parse_float=_finite)
 
 
 def left_out(request: ChatRequest, kept: frozenset[str], *, unowned: bool = False) -> list[str]:

@@ -29,15 +29,25 @@ class Inline(NamedTuple):
 
 def inline(url: str, what: str) -> Inline | None:
     """The data of a data URL; None for any other URL. Raises BadRequest where it is not base64, or of no known type."""
-    if url[:5].lower() != "data:":
+    if not is_inline(url):
         return None
+    if (media_type := type_of(url)) is None:
+        raise BadRequest(f"{what} must be a URL, or data:TYPE;base64,DATA")
+    return Inline(media_type, url[url.index(",") + 1 :])
+
+
+def is_inline(url: str) -> bool:
+    return url[:5].lower() == "data:"
+
+
+def type_of(url: str) -> str | None:
+    """Of a data URL, without a copy of its data; None where it is not base64, or of no known type."""
     comma = url.find(",", 5, _LONGEST_HEAD)
     named, *parameters = url[5 : max(comma, 5)].lower().split(";")
-    data = url[comma + 1 :]
-    media_type = named.strip() or next((kind for begin, kind in _BEGINS if data.startswith(begin)), "")
+    media_type = named.strip() or next((kind for begin, kind in _BEGINS if url.startswith(begin, comma + 1)), "")
     if comma < 0 or "base64" not in (each.strip() for each in parameters) or not media_type:
-        raise BadRequest(f"{what} must be a URL, or data:TYPE;base64,DATA")
-    return Inline(_PROPER.get(media_type, media_type), data)
+        return None
+    return _PROPER.get(media_type, media_type)
 
 
 def proper_url(url: str, what: str) -> str:

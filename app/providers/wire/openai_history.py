@@ -10,7 +10,6 @@ from app.errors import BadRequest, Unsupported
 from app.providers.base import ChatRequest, Message, ToolCall
 from app.providers.conversation import Audio, Block, File, Image, Refusal, Text, google_signature
 from app.providers.wire import history, media, tools
-from app.providers.wire.gemini_settings import NO_SIGNATURE
 from app.providers.wire.openai_servers import Server
 from app.providers.wire.spelling import Names
 
@@ -26,7 +25,12 @@ def messages(server: Server, request: ChatRequest, names: Names) -> list[dict[st
     turns = [turn for turn in history.arranged(request, server.ids, names) if not history.is_idle(turn)]
     history.refuse_nothing(not turns)
     thinks = server.wants_reasoning and (bool(request.tools) or any(turn.tool_calls for turn in turns))
-    return list(_written(server, turns, thinks))
+    written = list(_written(server, turns, thinks))
+    if server.answers_users and written[-1]["role"] == "assistant":
+        written[-1]["prefix"] = True
+    elif server.answers_users and written[-1]["role"] == "system":
+        written[-1]["role"] = "user"
+    return written
 
 
 def _written(server: Server, turns: Iterable[Message], thinks: bool) -> Iterator[dict[str, Any]]:
@@ -65,6 +69,8 @@ def _add_refusal(server: Server, turn: Message, written: dict[str, Any]) -> None
 
 
 def _add_thoughts(server: Server, turn: Message, thinks: bool, written: dict[str, Any]) -> None:
+    if not (thinks or turn.reasoning or turn.extra):  # nearly all are so
+        return
     if server.reasoning is not None:
         mine = turn.reasoning if history.may_have(turn, server.keeps, unowned=True) else ""
         if mine or thinks:
@@ -89,7 +95,7 @@ def _call(server: Server, call: ToolCall, is_first: bool) -> dict[str, Any]:
     if call.extra and "extra_content" in server.keeps:
         written["extra_content"] = call.extra
     if server.signed and is_first and not google_signature(call.extra):
-        written["extra_content"] = {**(call.extra or {}), "google": {"thought_signature": NO_SIGNATURE}}
+        written["extra_content"] = {**(call.extra or {}), "google": {"thought_signature": history.NO_SIGNATURE}}
     return written
 
 

@@ -31,6 +31,8 @@ class Server:
     images: bool = True
     #: it wants Gemini 3's signatures
     signed: bool = False
+    #: it wants the last word from the user or a tool, or marked as the beginning of the answer
+    answers_users: bool = False
     #: it refuses a tool's schema with alternatives at its root
     folds: bool = False
 
@@ -84,7 +86,7 @@ def server_of(provider: Provider, model: str) -> Server:
 def _server(name: str, base_url: str, model: str) -> Server:
     server = _VENDORS.get(_vendor(name, base_url), Server())
     if _MISTRAL.search(model):
-        server = replace(server, ids=MISTRAL_IDS, reasoning=None, keeps=frozenset(), names=False)
+        server = replace(server, ids=MISTRAL_IDS, reasoning=None, keeps=frozenset(), names=False, answers_users=True)
     if _THINKING.search(model) and server.reasoning:
         server = replace(server, wants_reasoning=True)
     if _GEMINI.match(model) and not server.is_openai:

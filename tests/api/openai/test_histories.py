@@ -207,6 +207,56 @@ def test_a_turn_that_was_thought_elsewhere_is_taken_by_models_that_want_a_though
     )
 
 
+SIGNATURE: Any = {"google": {"thought_signature": "c2ln"}}
+
+
+def test_a_text_that_gemini_signed_goes_back_signed(front: Recording) -> None:
+    parts = [{"text": "42"}, {"text": "", "thoughtSignature": "c2ln"}]
+    front.answer("gemini", {"candidates": [{"content": {"parts": parts}, "finishReason": "STOP"}]})
+    said = front.ask(GEMINI, [U]).json()["choices"][0]["message"]
+    assert (said["content"], said["extra_content"]) == ("42", SIGNATURE)
+    assert front.sent(GEMINI, [U, said, U])["contents"][1]["parts"] == [{"text": "42", "thoughtSignature": "c2ln"}]
+    response = front.ask(COMPAT, [U, said, U])
+    assert front.servers["compat"].received[0].json["messages"][1] == {"role": "assistant", "content": "42"}
+    assert "extra_content" in response.headers["x-tooloo-dropped-parameters"].split(",")
+
+
+@pytest.mark.parametrize("model", [GEMINI, "gemini/gemini-3-pro-preview"])
+def test_a_call_that_gemini_signed_goes_back_signed(front: Recording, model: str) -> None:
+    history = [U, calling(call("c1", extra_content=SIGNATURE), call("c2")), result("c1"), result("c2")]
+    parts = front.sent(model, history)["contents"][1]["parts"]
+    assert [part.get("thoughtSignature") for part in parts] == ["c2ln", None]
+
+
+def test_geminis_signatures_reach_its_openai_endpoint(front: Recording) -> None:
+    model = "compat/gemini-3-pro-preview"
+    history = [U, calling(call("c1", extra_content=SIGNATURE)), result("c1"), calling(call("c2")), result("c2")]
+    turns = front.sent(model, history)["messages"]
+    assert turns[1]["tool_calls"][0]["extra_content"] == SIGNATURE
+    stand_in = {"google": {"thought_signature": "skip_thought_signature_validator"}}
+    assert turns[3]["tool_calls"][0]["extra_content"] == stand_in
+    answer = {"role": "assistant", "content": None, "tool_calls": [call("c3", extra_content=SIGNATURE)]}
+    front.answer("compat", {"choices": [{"message": answer, "finish_reason": "tool_calls"}]})
+    said = front.ask(model, [U]).json()["choices"][0]["message"]
+    assert said["tool_calls"][0]["extra_content"] == SIGNATURE
+
+
+def test_a_thought_without_a_signature_is_left_out_and_named(front: Recording) -> None:
+    blocks = [{"type": "thinking", "thinking": "Hm."}, {"type": "thinking", "thinking": "So.", "signature": "c2ln"}]
+    response = front.ask(CLAUDE, [U, calling(call("c1"), thinking_blocks=blocks), result("c1")])
+    sent = front.servers["anthropic"].received[0].json["messages"][1]["content"]
+    assert [block["type"] for block in sent] == ["thinking", "tool_use"]
+    assert sent[0] == blocks[1]
+    assert "thinking_blocks" in response.headers["x-tooloo-dropped-parameters"].split(",")
+
+
+def test_thoughts_among_the_parts_are_taken_as_claude_gave_them(front: Recording) -> None:
+    thought = {"type": "thinking", "thinking": "So.", "signature": "c2ln"}
+    said = {"role": "assistant", "content": [thought, text("42")]}
+    assert front.sent(CLAUDE, [U, said, U])["messages"][1]["content"] == [thought, text("42")]
+    assert front.sent("openai/gpt-4.1-mini", [U, said, U])["messages"][1]["content"] == "42"
+
+
 def test_results_follow_the_order_of_their_calls(front: Recording) -> None:
     history = [
         U,
@@ -424,6 +474,7 @@ def test_a_tools_name_is_spelled_on_the_way_and_back(front: Recording, model: st
             [{"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "AA"}}]}],
             "messages.0.content.0.input_audio.format",
         ),
+        ([{"role": "user", "content": [picture("data:image/png,no-base64")]}], "messages.0.content.0.image_url.url"),
         ([{"role": "user", "content": 3}], "messages.0.content"),
         ([{"role": "user", "content": None}], "messages.0.content"),
         ([{"role": "system", "content": [picture()]}], "messages.0.content.0.type"),
@@ -439,6 +490,22 @@ def test_a_fault_is_named_where_it_is(front: Recording, messages: list[Any], par
     response = front.ask("auto", messages)
     assert (response.status_code, response.json()["error"]["param"]) == (400, param)
     assert response.json()["error"]["message"].startswith(f"{param}: ")
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"stop": ["a", "b", "c", "d", "e"]}, "stop"),
+        ({"stop": [1]}, "stop.0"),
+        ({"tools": [F], "tool_choice": {"type": "allowed_tools"}}, "tool_choice.type"),
+        ({"tools": [F], "tool_choice": "perhaps"}, "tool_choice"),
+        ({"tools": [{"type": "web_search"}]}, "tools.0.type"),
+    ],
+)
+def test_a_fault_is_not_named_by_a_branch(front: Recording, body: dict[str, Any], param: str) -> None:
+    error = front.ask("auto", [U], **body).json()["error"]
+    assert error["param"] == param
+    assert not any(word in error["message"] for word in ("literal[", ".str", "_ToolChoice"))
 
 
 def test_files_and_audio_are_told_to_those_who_take_them(front: Recording) -> None:
