@@ -30,6 +30,7 @@ TooLooError
     ├── ConnectionLost        refused, reset or closed before an answer was complete
     │   └── StreamCut         … in the middle of a stream
     ├── UnusableAnswer        HTTP 200 that holds no usable answer: empty, malformed, error event inside
+    │   └── LimitSpent        … because the token limit of the request was spent before its first word
     ├── LocalFailure          our own network or machine failed, not the provider
     └── Hedged                we stopped it: another target, asked beside it, answered first
 """
@@ -312,6 +313,15 @@ class UnusableAnswer(ProviderError):
 
     code = "unusable_answer"
     retryable = True
+
+
+class LimitSpent(UnusableAnswer):
+    """The request's token limit was spent before the first word of the answer."""
+
+    code = "limit_spent"
+    status = 400
+    retryable = False
+    counts = False
 
 
 class LocalFailure(ProviderError):

@@ -91,12 +91,18 @@ class Request:
         return len(self.attempts) < self.services.policy.gateway.max_attempts and self.time_left_ms(target) > 0
 
     def _attempt(self, target: Target, send: Send[R]) -> Attempt[R]:
-        # default < task type < provider < the request itself
-        parameters = {**self.config.model_parameters(self.call.task_type, target.provider), **self.call.parameters}
-        request = ChatRequest(messages=self.call.messages, **parameters)
+        defaults = self._defaults(target)
+        ours = frozenset(defaults.keys() - self.call.parameters.keys())
+        request = ChatRequest(messages=self.call.messages, defaults=ours, **{**defaults, **self.call.parameters})
         attempt = Attempt(self.services, target, request, self.time_left_ms(target), send)
         self.attempts.append(attempt)
         return attempt
+
+    def _defaults(self, target: Target) -> dict[str, float | int]:
+        """Parameters for what the request says nothing of: default < task type < provider < model."""
+        if self.call.verbatim and not self.config.features.v1_model_defaults:
+            return {}
+        return self.config.model_parameters(self.call.task_type, target.provider, target.model)
 
     def results(self) -> tuple[AttemptResult, ...]:
         """Of the attempts that have ended."""

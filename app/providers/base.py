@@ -82,6 +82,8 @@ class ChatRequest:
     tool_choice: str | None = None
     #: False: one tool call at most, whether the provider can be held to that or not
     parallel_tool_calls: bool = True
+    #: fields above that the caller did not send: our defaults, which give way to what the caller did send
+    defaults: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,7 @@ class Exchange:
             one_call=not request.parallel_tool_calls,
             may_be_empty=last_role == "tool" and endpoint.provider.format is WireFormat.OPENAI,
             asks_for_json=asks_for_json,
+            limit=request.max_tokens,
         )
         self.dropped: tuple[str, ...] = ()
         self._headers: Mapping[str, str] = {}
@@ -62,7 +63,7 @@ class Exchange:
     def send(self, pool: Pool) -> None:
         """Send the request and read the head of the response. Raises a ProviderError for one that is no success."""
         outgoing = self._wire.build(self._endpoint, self._model, self._request, self._stream)
-        self.dropped = outgoing.dropped
+        self.dropped = tuple(name for name in outgoing.dropped if name not in self._request.defaults)
         self._draft.answer_tool = outgoing.answer_tool
         response = framing.send(pool, self.call, "POST", outgoing.url, outgoing.headers, outgoing.body)
         self._response, self._headers = response, response.headers

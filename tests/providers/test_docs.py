@@ -84,7 +84,7 @@ def found(document: Any, path: str) -> Iterator[Any]:
 
 def test_every_parameter_has_a_row_and_every_row_a_parameter() -> None:
     assert set(PARAMETERS) == set(SAID)
-    assert {field for _, field in SAID.values()} == {field.name for field in fields(ChatRequest)}
+    assert {field for _, field in SAID.values()} == {field.name for field in fields(ChatRequest)} - {"defaults"}
 
 
 @pytest.mark.parametrize("wire", WireFormat)

@@ -172,6 +172,7 @@ def read(document: Mapping[str, Any], choose: Choice) -> Asked:
         provider=chosen.provider,
         model=chosen.model,
         parameters=_parameters(wanted),
+        verbatim=True,
     )
     options = wanted.stream_options
     return Asked(call, bool(wanted.stream), bool(options and options.include_usage))

@@ -27,8 +27,6 @@ from app.providers.wire.lenient import Count, Maybe, Reply, error_inside, reply
 from app.providers.wire.problem import Meanings, Problem, by_status
 
 VERSION = "2023-06-01"
-#: the API demands a limit; every model since Claude 3 takes this one
-DEFAULT_MAX_TOKENS = 4096
 FINISH = finishes.ANTHROPIC
 
 
@@ -39,7 +37,7 @@ def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) ->
         request = content.as_tool(request, by_tool)
     document: dict[str, Any] = {
         "model": model,
-        "max_tokens": request.max_tokens or DEFAULT_MAX_TOKENS,
+        "max_tokens": request.max_tokens or anthropic_settings.max_output(model),
         "messages": content.turns(request, "assistant", "content", _blocks),
     }
     if system := content.system_text(request):

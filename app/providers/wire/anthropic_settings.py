@@ -27,7 +27,18 @@ EFFORTS = ("low", "medium", "high")
 #: the first that know one more
 XHIGH = (4, 7)
 
+#: the API demands a token limit; where the caller names none it is all that the model can write, from this version on
+MAX_OUTPUT = {(4, 6): 128_000, (4, 2): 64_000, (4, 0): 64_000, (3, 7): 64_000, (3, 5): 8192, (0, 0): 4096}
+#: … but for these
+MAX_OUTPUT_OF = {r"opus-4(?!-[2-9])(?!\.[2-9])": 32_000}
+
 _VERSION = re.compile(r"claude-(?:[a-z]+-)?(\d+)(?:-(\d{1,2}))?(?!\d)")
+
+
+def max_output(model: str) -> int:
+    """The most tokens that the model writes."""
+    own = next((most for name, most in MAX_OUTPUT_OF.items() if re.search(name, model)), None)
+    return own or next(most for version, most in MAX_OUTPUT.items() if _version(model) >= version)
 
 
 def by_tool(model: str, request: ChatRequest) -> bool:
@@ -57,12 +68,14 @@ def _sampling(model: str, request: ChatRequest) -> tuple[dict[str, float], tuple
     dropped = [name for name, asked in lacking.items() if asked]
     wanted = {"temperature": request.temperature, "top_p": request.top_p}
     sent = {name: value for name, value in wanted.items() if value is not None}
+    own = [name for name in sent if name not in request.defaults]
     if _version(model) >= FIXED_SAMPLING:
         refused = list(sent)
     elif sent.get("temperature", 0) > MAX_TEMPERATURE:
         refused = ["temperature"]  # its default is the maximum, so leaving it out comes closest
     else:
-        refused = ["top_p"] if len(sent) == 2 else []
+        # our own default gives way to what the caller said
+        refused = [] if len(sent) < 2 else ["temperature"] if own == ["top_p"] else ["top_p"]
     return {name: value for name, value in sent.items() if name not in refused}, (*refused, *dropped)
 
 
