@@ -27,6 +27,7 @@ from app.evidence.recorder import Recorder
 from app.gateway.breakers import Breakers
 from app.gateway.gateway import Gateway
 from app.gateway.hedging import Hedging
+from app.gateway.lessons import Lessons
 from app.gateway.metrics import Metrics
 from app.live import live_config, snapshot_file
 from app.live.published import Subscription
@@ -199,13 +200,14 @@ def start(services: Services, *, seed: int | None = None) -> Running:
     limits = services.policy.gateway
     recorder = Recorder(services.redis, size=limits.outcome_buffer, stream_size=limits.outcome_stream)
     breakers = Breakers(services.redis, services.policy.breaker)
+    lessons = Lessons(services.redis, limits)
     file = services.settings.snapshot_file
     snapshot = SnapshotFile(file)
     services.config.on_change(snapshot.offer)
     recovery = Recovery(services, file)
     if not recovery.start() and (kept := snapshot_file.read(file)) is not None:
         services.config.fall_back(kept)
-    subscription = Subscription(services.redis, [services.config, services.keys, services.scorecard, breakers])
+    subscription = Subscription(services.redis, [services.config, services.keys, services.scorecard, breakers, lessons])
     rates = Limits(services.redis)
     rates.start()
     recorder.start()
@@ -216,5 +218,5 @@ def start(services: Services, *, seed: int | None = None) -> Running:
     watch.start()
     metrics = Metrics()
     hedging = Hedging(limits, metrics) if limits.hedge_share > 0 else None
-    gateway = Gateway(services, recorder, breakers, random.Random(seed), metrics, hedging)
+    gateway = Gateway(services, recorder, breakers, random.Random(seed), metrics, hedging, lessons)
     return Running(gateway, subscription, snapshot, watch, rates, recovery)

@@ -11,6 +11,7 @@ import pytest
 from app import errors
 from app.config_files import load_providers
 from app.errors import (
+    AccountProblem,
     BadKey,
     BadRequest,
     ConnectionLost,
@@ -22,6 +23,7 @@ from app.errors import (
     ModelUnknown,
     OutOfCredit,
     Overloaded,
+    PassedOver,
     ProviderError,
     RateLimited,
     ServerError,
@@ -102,10 +104,10 @@ OTHERWISE: dict[tuple[str, str], type[ProviderError] | None] = {
 
 def test_every_fault_of_the_lab_has_a_class_and_every_class_a_fault() -> None:
     assert set(CLASSES) == {fault.value for fault in Fault}
-    reached = {*CLASSES.values(), StreamCut, LimitSpent}
+    reached = {*CLASSES.values(), StreamCut, LimitSpent, AccountProblem}
     told = {kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ProviderError)}
     # our own network is not the lab's to break, nor is it asked for what a target cannot do; the gateway stops calls
-    assert told - reached == {ProviderError, LocalFailure, Unsupported, Hedged}
+    assert told - reached == {ProviderError, LocalFailure, Unsupported, PassedOver, Hedged}
 
 
 @EACH

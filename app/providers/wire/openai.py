@@ -22,6 +22,7 @@ from app.errors import (
     OutOfCredit,
     Overloaded,
     ProviderError,
+    UnusableAnswer,
 )
 from app.providers.base import ChatRequest, Delta, Endpoint, Message, Usage
 from app.providers.http.sse import Event
@@ -44,6 +45,7 @@ NAMED: Meanings = {
     ContextTooLong: ("context_length_exceeded",),
     ContentFiltered: ("content_filter", "content_policy_violation", "invalid_prompt", "moderation_blocked"),
     Overloaded: ("engine_overloaded", "engine_overloaded_error"),
+    UnusableAnswer: ("tool_use_failed", "json_validate_failed", "output_parse_failed"),  # Groq: the model failed
 }
 #: … and what has no name of its own
 SAID: Meanings = {
