@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class TaskType(StrEnum):
@@ -85,6 +85,8 @@ class Provider:
     price_provider: str | None = None
     #: the other formats have one way each, or know by the model
     json_schema: SchemaBy = SchemaBy.NATIVE
+    #: what the block says otherwise than the capability matrix; names and values of Capabilities
+    capabilities: tuple[tuple[str, Any], ...] = ()
     #: served by the lab: what is measured is simulated, and is labelled so wherever it shows
     simulated: bool = False
 

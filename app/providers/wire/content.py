@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
+from app.domain.capabilities import Capabilities
 from app.errors import BadRequest, Unsupported
 from app.providers.base import ChatRequest, JsonSchema, Message, ToolCall
 
@@ -106,6 +107,14 @@ def turns(
         elif written:
             joined.append({"role": role, key: written})
     return joined
+
+
+def fitted(can: Capabilities, request: ChatRequest) -> tuple[int | None, tuple[str, ...]]:
+    """The token limit to send, the model's own at most, and its name where that is less than was asked for."""
+    wanted = request.max_tokens
+    if wanted is None or not can.max_output or wanted <= can.max_output:
+        return wanted, ()
+    return can.max_output, ("max_tokens",)
 
 
 def tools(request: ChatRequest) -> list[Tool]:

@@ -10,7 +10,9 @@ from urllib.parse import quote
 from pydantic import ConfigDict, TypeAdapter
 from pydantic.alias_generators import to_camel
 
+from app.domain.catalog import WireFormat
 from app.errors import BadKey, ContentFiltered, ModelUnknown, OutOfCredit, ProviderError
+from app.providers import capabilities
 from app.providers.base import ChatRequest, Delta, Endpoint, Message, Usage
 from app.providers.http.sse import Event
 from app.providers.wire import content, finishes, gemini_settings
@@ -44,7 +46,7 @@ def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) ->
     document: dict[str, Any] = {"contents": _contents(model, request)}
     if system := content.system_text(request):
         document["systemInstruction"] = {"parts": [{"text": system}]}
-    settings, dropped = gemini_settings.settings(model, request)
+    settings, dropped = gemini_settings.settings(capabilities.of(endpoint.provider, model, WireFormat.GEMINI), request)
     if settings:
         document["generationConfig"] = settings
     document |= _tools(request)

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from app.domain.catalog import SchemaBy
+from app.domain.catalog import WireFormat
 from app.errors import (
     BadKey,
     BadRequest,
@@ -22,8 +22,10 @@ from app.errors import (
     OutOfCredit,
     Overloaded,
     ProviderError,
+    Unsupported,
     UnusableAnswer,
 )
+from app.providers import capabilities
 from app.providers.base import ChatRequest, Delta, Endpoint, Message, Usage
 from app.providers.http.sse import Event
 from app.providers.wire import content, finishes, openai_settings
@@ -58,11 +60,16 @@ MESSAGE_TEXT = re.compile(r"messages(\[\d+\]|\.\d+)?\.content((\[\d+\]|\.\d+)(\.
 
 def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) -> Outgoing:
     schema = request.json_schema
-    by_tool = schema if endpoint.provider.json_schema is SchemaBy.TOOL else None
+    can = capabilities.of(endpoint.provider, model, WireFormat.OPENAI)
+    if schema is not None and can.json_schema == "none":
+        raise Unsupported("this model takes no response_format of type json_schema")
+    by_tool = schema if can.json_schema == "tool" else None
     if by_tool is not None:
+        if not can.forced_tool:
+            raise Unsupported("this model takes no forced tool, which is the way to a json_schema here")
         request = content.as_tool(request, by_tool)
     document: dict[str, Any] = {"model": model, "messages": [_message(message) for message in request.messages]}
-    settings, dropped = openai_settings.settings(model, request, tell_one_call=by_tool is None)
+    settings, dropped = openai_settings.settings(can, request, tell_one_call=by_tool is None)
     document |= settings
     if stream:
         document |= {"stream": True, "stream_options": {"include_usage": True}}
