@@ -22,6 +22,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from app.domain.capabilities import checked
 from app.domain.catalog import Price, Prompt, Provider, SchemaBy, TaskType, WireFormat
 from app.domain.policy import Policy
 from app.errors import ConfigError
@@ -54,6 +55,21 @@ class _Provider(_Block):
     cost_header: str | None = None
     price_provider: str | None = None
     json_schema: SchemaBy | None = None
+    #: over the capability matrix: for all models of the block
+    capabilities: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("capabilities")
+    @classmethod
+    def _known(cls, value: dict[str, Any]) -> dict[str, Any]:
+        try:
+            known = checked(value)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_context=False)[0]
+            why = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+            raise PydanticCustomError("capability", "{why}", {"why": why}) from None
+        except ValueError as error:
+            raise PydanticCustomError("capability", "{why}", {"why": str(error)}) from None
+        return {name: getattr(known, name) for name in value}
 
     @field_validator("json_schema")
     @classmethod
@@ -94,6 +110,7 @@ def load_providers(folder: Path) -> tuple[Provider, ...]:
             cost_header=block.cost_header,
             price_provider=block.price_provider,
             json_schema=block.json_schema or SchemaBy.NATIVE,
+            capabilities=tuple(block.capabilities.items()),
         )
         for name, block in blocks.items()
     ]

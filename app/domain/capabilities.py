@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+from pydantic import TypeAdapter
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +46,14 @@ class Capabilities:
     context: int = 0
     #: may the conversation end with the beginning of the answer?
     prefill: bool = True
+
+
+_CHECKED = TypeAdapter(Capabilities)
+
+
+def checked(values: Mapping[str, Any]) -> Capabilities:
+    """Raises pydantic's ValidationError for a value, ValueError for a name that is not one of a capability."""
+    names = {each.name for each in fields(Capabilities)}
+    if unknown := set(values) - names:
+        raise ValueError(f"unknown capability {', '.join(sorted(unknown))}; known are: {', '.join(sorted(names))}")
+    return _CHECKED.validate_python(dict(values))

@@ -142,7 +142,9 @@ def told(connection: redis.Redis) -> dict[Target, tuple[Lesson, ...]]:
     try:
         fields: Any = connection.hgetall(KEY)
         return {_target(field): tuple(map(Lesson.from_json, json.loads(body))) for field, body in fields.items()}
-    except (redis.RedisError, ValueError) as error:
+    except redis.RedisError:
+        return {}
+    except ValueError as error:
         log.warning("refusals not readable", reason=str(error))
         return {}
 

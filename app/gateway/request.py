@@ -35,7 +35,9 @@ from app.gateway.lessons import Lessons
 from app.gateway.metrics import OK, Metrics
 from app.gateway.needs import needs
 from app.gateway.records import Row
+from app.gateway.verdict import lack
 from app.live import live_config
+from app.providers import capabilities
 from app.providers.base import Answer, ChatRequest, Timing
 from app.services import Services
 
@@ -58,6 +60,7 @@ class Request:
     attempts: list[Attempt[Any]] = field(default_factory=list)
     #: of targets that have no way to do what is asked: no call was made
     passed_over: tuple[AttemptResult, ...] = ()
+    _needs: frozenset[str] | None = None
     #: how many of `attempts` ended with the target refusing the request
     refusals: int = 0
     #: those of `attempts` that a hedge made needless, paid for beside the answer
@@ -101,17 +104,28 @@ class Request:
 
     def _passes_over(self, target: Target) -> bool:
         """A request that names its provider is always asked: who asked for it gets its own words."""
-        if self.call.provider is not None or target not in self.lessons.value:
+        if self.call.provider is not None:
             return False
-        lesson = self.lessons.against(target, self.needs, live_config.utc_now())
-        if lesson is None:
+        if (why := self._lack(target)) is None:
             return False
-        self.passed_over += (AttemptResult(target, False, 0.0, PassedOver(str(lesson))),)
+        self.passed_over += (AttemptResult(target, False, 0.0, why),)
         return True
+
+    def _lack(self, target: Target) -> Unsupported | None:
+        provider = self.services.endpoints[target.provider].provider
+        can = capabilities.of(provider, target.model)
+        if (known := lack(can, self.needs, self.call.messages, self.call.parameters)) is not None:
+            return known
+        if target not in self.lessons.value:
+            return None
+        lesson = self.lessons.against(target, self.needs, live_config.utc_now())
+        return None if lesson is None else PassedOver(str(lesson))
 
     @property
     def needs(self) -> frozenset[str]:
-        return needs(self.call.messages, self.call.parameters, stream=self.stream)
+        if self._needs is None:
+            self._needs = needs(self.call.messages, self.call.parameters, stream=self.stream)
+        return self._needs
 
     def second_attempt(self, send: Send[R]) -> Attempt[R] | None:
         """One to make beside the one that runs, where there is a target in good health."""

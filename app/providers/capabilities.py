@@ -5,18 +5,15 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
-from pydantic import TypeAdapter
-
-from app.domain.capabilities import Capabilities
+from app.domain.capabilities import Capabilities, checked
 from app.domain.catalog import Provider, SchemaBy, WireFormat
 
 _VERSION = re.compile(r"claude-(?:[a-z]+-)?(\d+)(?:[-.](\d{1,2}))?(?!\d)")
-_CHECKED = TypeAdapter(Capabilities)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +58,6 @@ def _rules(written: list[dict[str, Any]]) -> Iterator[Rule]:
         )
 
 
-def checked(values: Mapping[str, Any]) -> Capabilities:
-    """Raises pydantic's ValidationError for a value, ValueError for a name that is not one of a capability."""
-    names = {each.name for each in fields(Capabilities)}
-    if unknown := set(values) - names:
-        raise ValueError(f"unknown capability {', '.join(sorted(unknown))}; known are: {', '.join(sorted(names))}")
-    return _CHECKED.validate_python(dict(values))
-
-
 @lru_cache(maxsize=4096)
 def by_format(wire: WireFormat, model: str) -> Capabilities:
     """As the matrix says it; the last rule that holds decides."""
@@ -81,12 +70,14 @@ def by_format(wire: WireFormat, model: str) -> Capabilities:
 
 def of(provider: Provider, model: str, wire: WireFormat | None = None) -> Capabilities:
     """As the matrix says it, and the provider's block over it."""
-    found = by_format(wire or provider.format, model)
-    if provider.capabilities:
-        found = replace(found, **dict(provider.capabilities))
-    if provider.json_schema is SchemaBy.TOOL and provider.format is WireFormat.OPENAI:
-        found = replace(found, json_schema="tool", json_schema_beside_tools="none")
-    return found
+    by_tool = provider.json_schema is SchemaBy.TOOL and provider.format is WireFormat.OPENAI
+    return _over(wire or provider.format, model, provider.capabilities, by_tool)
+
+
+@lru_cache(maxsize=4096)
+def _over(wire: WireFormat, model: str, said: tuple[tuple[str, Any], ...], by_tool: bool) -> Capabilities:
+    found = replace(by_format(wire, model), **dict(said))
+    return replace(found, json_schema="tool", json_schema_beside_tools="none") if by_tool else found
 
 
 def table() -> str:

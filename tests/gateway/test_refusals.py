@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,28 @@ def test_an_image_goes_on_to_who_takes_it_and_the_next_one_there_at_once(up: Ups
     up.servers["one"].answer = lambda _: said("one says")
     assert ask(up, Call(QUESTION)) == [("one", "ok")]
     assert not up.running.gateway.breakers.value
+
+
+def test_what_the_matrix_says_a_target_cannot_is_not_asked_of_it(
+    database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    with upstreams(database_url, redis_url, tmp_path) as up:
+        gateway = up.running.gateway
+        endpoints = gateway.services.endpoints
+        blind = replace(endpoints["one"].provider, capabilities=(("vision", False), ("max_output", 100)))
+        services = replace(gateway.services, endpoints={**endpoints, "one": replace(endpoints["one"], provider=blind)})
+        gateway.services = services
+
+        assert ask(up, Call(PICTURE)) == [("two", "ok")]
+        assert ask(up, Call(QUESTION, parameters={"max_tokens": 200})) == [("two", "ok")]
+        assert ask(up, Call(QUESTION, parameters={"max_tokens": 100})) == [("one", "ok")]
+        # who names it gets it: the matrix may be wrong
+        assert ask(up, Call(PICTURE, provider="one")) == [("one", "ok")]
+        for name in ("two", "three"):
+            up.servers[name].answer = refuses("down", 500)
+        with pytest.raises(AllAttemptsFailed, match="one/m: unsupported: this model takes no images"):
+            ask(up, Call(PICTURE))
+        assert not gateway.lessons.value
 
 
 def test_a_stream_goes_on_too(up: Upstreams) -> None:

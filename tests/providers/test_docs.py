@@ -19,6 +19,7 @@ from app.providers.base import ChatRequest, JsonSchema, Message, ToolCall
 from app.providers.wire import anthropic, gemini, openai
 from app.providers.wire.formats import FORMATS
 from tests.providers.calls import endpoint
+from tests.support.matrix import written
 
 PAGE = (Path(__file__).parents[2] / "docs" / "providers.md").read_text(encoding="utf-8")
 MODELS = {
@@ -104,6 +105,10 @@ def test_parameter_goes_where_the_table_says(row: str, wire: WireFormat) -> None
     assert values, cell
     if field != "messages" and not isinstance(said[field], bool | tuple | str | JsonSchema):
         assert values == [said[field]]
+
+
+def test_table_of_capabilities_is_up_to_date() -> None:
+    assert written(PAGE) == PAGE, "run .venv/bin/python -m tests.support.matrix"
 
 
 def test_finish_words_are_those_of_the_code() -> None:
