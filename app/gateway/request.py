@@ -35,7 +35,7 @@ from app.gateway.lessons import Lessons
 from app.gateway.metrics import OK, Metrics
 from app.gateway.needs import needs
 from app.gateway.records import Row
-from app.gateway.verdict import lack
+from app.gateway.verdict import lack, would_drop
 from app.live import live_config
 from app.providers import capabilities
 from app.providers.base import Answer, ChatRequest, Timing
@@ -104,7 +104,7 @@ class Request:
 
     def _passes_over(self, target: Target) -> bool:
         """A request that names its provider is always asked: who asked for it gets its own words."""
-        if self.call.provider is not None:
+        if self.call.provider is not None and not self.call.require_parameters:
             return False
         if (why := self._lack(target)) is None:
             return False
@@ -112,10 +112,12 @@ class Request:
         return True
 
     def _lack(self, target: Target) -> Unsupported | None:
-        provider = self.services.endpoints[target.provider].provider
-        can = capabilities.of(provider, target.model)
+        endpoint = self.services.endpoints[target.provider]
+        can = capabilities.of(endpoint.provider, target.model)
         if (known := lack(can, self.needs, self.call.messages, self.call.parameters)) is not None:
             return known
+        if self.call.require_parameters and (why := would_drop(endpoint, target.model, self.call)):
+            return why
         if target not in self.lessons.value:
             return None
         lesson = self.lessons.against(target, self.needs, live_config.utc_now())
@@ -152,7 +154,13 @@ class Request:
     def _attempt(self, target: Target, send: Send[R]) -> Attempt[R]:
         defaults = self._defaults(target)
         ours = frozenset(defaults.keys() - self.call.parameters.keys())
-        request = ChatRequest(messages=self.call.messages, defaults=ours, **{**defaults, **self.call.parameters})
+        request = ChatRequest(
+            messages=self.call.messages,
+            defaults=ours,
+            extra=self.call.extra,
+            omitted=self.call.omitted,
+            **{**defaults, **self.call.parameters},
+        )
         attempt = Attempt(self.services, target, request, self.time_left_ms(target), send)
         self.attempts.append(attempt)
         return attempt

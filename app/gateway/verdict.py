@@ -6,8 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.domain.capabilities import Capabilities
-from app.errors import PassedOver, Unsupported
-from app.providers.base import Message
+from app.errors import BadRequest, PassedOver, Unsupported
+from app.gateway.calls import Call
+from app.providers.base import ChatRequest, Endpoint, Message
+from app.providers.exchange import left_out
+from app.providers.wire.formats import FORMATS
 
 #: characters that make a token at the most: what is longer than that does not fit, whatever it says
 MOST_CHARACTERS = 8
@@ -31,6 +34,17 @@ def lack(
     if can.context and _characters(messages) > can.context * MOST_CHARACTERS:
         return Unsupported(f"the request does not fit its context of {can.context} tokens")
     return _in_part(can, needs, parameters)
+
+
+def would_drop(endpoint: Endpoint, model: str, call: Call) -> Unsupported | None:
+    """Why not to ask where the request demands that nothing of it is left out."""
+    request = ChatRequest(messages=call.messages, extra=call.extra, omitted=call.omitted, **call.parameters)
+    wire = endpoint.provider.format
+    try:
+        names = left_out(request, FORMATS[wire].build(endpoint, model, request, False), wire)
+    except BadRequest as refusal:
+        return Unsupported(str(refusal))
+    return Unsupported(f"this model has no {', '.join(names)}, and require_parameters is set") if names else None
 
 
 def _of_tools(can: Capabilities, needs: frozenset[str], parameters: Mapping[str, Any]) -> str | None:

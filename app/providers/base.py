@@ -84,6 +84,10 @@ class ChatRequest:
     parallel_tool_calls: bool = True
     #: fields above that the caller did not send: our defaults, which give way to what the caller did send
     defaults: frozenset[str] = frozenset()
+    #: fields that only OpenAI's format has, as they go on the wire
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    #: names of fields of the caller's that stand nowhere above
+    omitted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

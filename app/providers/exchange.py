@@ -17,6 +17,7 @@ from app.providers.http.connections import Pool
 from app.providers.http.framing import Response
 from app.providers.http.sse import EventParser
 from app.providers.wire import problem, surrogates
+from app.providers.wire.content import Outgoing
 from app.providers.wire.draft import Draft
 from app.providers.wire.formats import FORMATS, Wire
 
@@ -63,7 +64,7 @@ class Exchange:
     def send(self, pool: Pool) -> None:
         """Send the request and read the head of the response. Raises a ProviderError for one that is no success."""
         outgoing = self._wire.build(self._endpoint, self._model, self._request, self._stream)
-        self.dropped = tuple(name for name in outgoing.dropped if name not in self._request.defaults)
+        self.dropped = left_out(self._request, outgoing, self._endpoint.provider.format)
         self._draft.answer_tool = outgoing.answer_tool
         response = framing.send(pool, self.call, "POST", outgoing.url, outgoing.headers, outgoing.body)
         self._response, self._headers = response, response.headers
@@ -206,6 +207,12 @@ class Exchange:
         """End the exchange, in the thread that reads it; before its end, its connection is not used again."""
         if self._response is not None:
             self._response.close()
+
+
+def left_out(request: ChatRequest, outgoing: Outgoing, wire: WireFormat) -> tuple[str, ...]:
+    """Names of all that the caller sent and the provider does not get."""
+    elsewhere = () if wire is WireFormat.OPENAI else tuple(request.extra)
+    return (*request.omitted, *elsewhere, *(name for name in outgoing.dropped if name not in request.defaults))
 
 
 def without_key(text: str, key: str) -> str:

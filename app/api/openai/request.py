@@ -1,7 +1,7 @@
 """The body of POST /v1/chat/completions, read into a Call.
 
-Every field is one of three things: honoured, ignored because it changes nothing of the answer (IGNORED), or refused
-with a sentence that says why. Nothing that changes the meaning of a request is dropped in silence.
+Every field is honoured, ignored because it changes nothing of the answer (IGNORED), or treated as app.api.openai.extras
+says. Nothing that changes the meaning of a request is dropped in silence.
 docs/gateway.md has the table.
 """
 
@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.api.current import asked_by
+from app.api.openai import extras
 from app.api.openai.models import Choice
 from app.domain.routing import task_type
 from app.errors import InvalidRequest
@@ -29,6 +30,7 @@ IGNORED = frozenset(
 #: fields whose value asks for nothing: they are taken as if they were absent
 NEUTRAL: Mapping[str, tuple[object, ...]] = {
     "n": (1,),
+    "function_call": ("none",),
     "logprobs": (False,),
     "top_logprobs": (0,),
     "logit_bias": ({},),
@@ -36,22 +38,6 @@ NEUTRAL: Mapping[str, tuple[object, ...]] = {
     "service_tier": ("auto", "default"),
     "store": (False,),
     "functions": ([],),
-}
-
-#: why anything else is refused
-REFUSED: Mapping[str, str] = {
-    "n": "one answer per request: send the request n times",
-    "logprobs": "log probabilities are not available here: leave it out",
-    "top_logprobs": "log probabilities are not available here: leave it out",
-    "logit_bias": "tokens differ from provider to provider: leave it out",
-    "modalities": 'only text is answered here: send ["text"], or leave it out',
-    "audio": "only text is answered here: leave it out",
-    "service_tier": "providers are chosen by measurement here: leave it out, or send auto",
-    "store": "answers are not stored here: leave it out, or send false",
-    "functions": "the older form of tools: send `tools`",
-    "function_call": "the older form of tool_choice: send `tool_choice`",
-    "verbosity": "not every provider has it: say it in the prompt",
-    "web_search_options": "there is no web search here: leave it out",
 }
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -123,6 +109,16 @@ class _ToolChoice(Part):
     function: _ChosenFunction
 
 
+class _AllowedTools(Part):
+    mode: Literal["auto", "required"]
+    tools: Annotated[list[_ToolChoice], Field(min_length=1)]
+
+
+class _Allowed(Part):
+    type: Literal["allowed_tools"]
+    allowed_tools: _AllowedTools
+
+
 class ChatCompletionRequest(BaseModel):
     """What is honoured. `segment` is ours: whose weights to rank by."""
 
@@ -142,10 +138,16 @@ class ChatCompletionRequest(BaseModel):
     seed: int | None = None
     response_format: _ResponseFormat | None = None
     tools: Annotated[list[_Tool], Field(max_length=128)] | None = None
-    tool_choice: Literal["none", "auto", "required"] | _ToolChoice | None = None
+    tool_choice: Literal["none", "auto", "required"] | _ToolChoice | _Allowed | None = None
     parallel_tool_calls: bool | None = None
-    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
     segment: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    #: ours: only to a target that has all that is asked
+    require_parameters: bool | None = None
+
+
+#: what we have a word for
+FIELDS = frozenset(ChatCompletionRequest.model_fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,10 +159,17 @@ class Asked:
     include_usage: bool
 
 
-def read(document: Mapping[str, Any], choose: Choice) -> Asked:
-    """Raises InvalidRequest that names the field, or UnknownModel. `choose` knows the models."""
-    wanted = _validated({name: value for name, value in document.items() if not _is_neutral(name, value)})
+def read(document: Mapping[str, Any], choose: Choice, treatment: str | None = None) -> Asked:
+    """Raises InvalidRequest that names the field, or UnknownModel. `choose` knows the models.
+
+    `treatment`: of fields that we do not know, as the request's header has it.
+    """
+    said = {name: value for name, value in document.items() if not _is_neutral(name, value)}
+    wanted = _validated({name: value for name, value in said.items() if name in FIELDS})
     chosen = choose(wanted.model)
+    required = bool(wanted.require_parameters)
+    how = extras.treatment(treatment, named=chosen.provider is not None, required=required)
+    beside = extras.treated({name: value for name, value in said.items() if name not in FIELDS}, how)
     segment, key = asked_by(wanted.segment)
     messages = tuple(_message(turn, place) for place, turn in enumerate(wanted.messages))
     call = Call(
@@ -172,6 +181,9 @@ def read(document: Mapping[str, Any], choose: Choice) -> Asked:
         provider=chosen.provider,
         model=chosen.model,
         parameters=_parameters(wanted),
+        extra=beside.passed,
+        omitted=beside.omitted,
+        require_parameters=required,
         verbatim=True,
     )
     options = wanted.stream_options
@@ -179,12 +191,7 @@ def read(document: Mapping[str, Any], choose: Choice) -> Asked:
 
 
 def _is_neutral(name: str, value: object) -> bool:
-    """Raises InvalidRequest for a field that we know and refuse."""
-    if value is None or name in IGNORED or value in NEUTRAL.get(name, ()):
-        return True
-    if name in REFUSED:
-        raise InvalidRequest(f"{name} is not supported with this value: {REFUSED[name]}", field=name)
-    return False
+    return value is None or name in IGNORED or value in NEUTRAL.get(name, ())
 
 
 def _validated(document: Mapping[str, Any]) -> ChatCompletionRequest:
@@ -216,7 +223,7 @@ def _parameters(wanted: ChatCompletionRequest) -> dict[str, Any]:
         "json_mode": True if wanted.response_format and wanted.response_format.type == "json_object" else None,
         "json_schema": _json_schema(wanted.response_format),
         "reasoning_effort": wanted.reasoning_effort,
-        "tools": tuple(tool.model_dump() for tool in wanted.tools or ()) or None,
+        "tools": tuple(tool.model_dump() for tool in _offered(wanted)) or None,
         "tool_choice": _tool_choice(wanted),
         # without tools there are no calls to be parallel
         "parallel_tool_calls": wanted.parallel_tool_calls if wanted.tools else None,
@@ -240,10 +247,24 @@ def _stop(stop: str | Iterable[str] | None) -> tuple[str, ...]:
     return (stop,) if isinstance(stop, str) else tuple(stop or ())
 
 
+def _offered(wanted: ChatCompletionRequest) -> list[_Tool]:
+    """The tools, or those of them that may be called: no other format has a word for that."""
+    choice, tools = wanted.tool_choice, wanted.tools or []
+    if not isinstance(choice, _Allowed):
+        return tools
+    allowed = {each.function.name for each in choice.allowed_tools.tools}
+    if missing := allowed - {tool.function.get("name") for tool in tools}:
+        text = f"allowed_tools names {min(missing)!r}, which is not among the tools"
+        raise InvalidRequest(text, field="tool_choice.allowed_tools.tools")
+    return [tool for tool in tools if tool.function.get("name") in allowed]
+
+
 def _tool_choice(wanted: ChatCompletionRequest) -> str | None:
     choice = wanted.tool_choice
     if choice is None:
         return None
+    if isinstance(choice, _Allowed):
+        return choice.allowed_tools.mode
     name = choice if isinstance(choice, str) else choice.function.name
     offered = {tool.function.get("name") for tool in wanted.tools or ()}
     if not wanted.tools and name != "none":

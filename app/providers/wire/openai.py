@@ -71,6 +71,7 @@ def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) ->
     document: dict[str, Any] = {"model": model, "messages": [_message(message) for message in request.messages]}
     settings, dropped = openai_settings.settings(can, request, tell_one_call=by_tool is None)
     document |= settings
+    document |= {name: value for name, value in request.extra.items() if name not in document}
     if stream:
         document |= {"stream": True, "stream_options": {"include_usage": True}}
     return Outgoing(
