@@ -26,6 +26,8 @@ class Endpoint:
 
     provider: Provider
     key: str = field(repr=False)
+    #: the block's own, secrets among them
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

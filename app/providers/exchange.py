@@ -16,6 +16,7 @@ from app.providers.http.clock import Call
 from app.providers.http.connections import Pool
 from app.providers.http.framing import Response
 from app.providers.http.sse import EventParser
+from app.providers.own import added
 from app.providers.wire import problem, surrogates
 from app.providers.wire.content import Outgoing
 from app.providers.wire.draft import Draft
@@ -63,7 +64,7 @@ class Exchange:
 
     def send(self, pool: Pool) -> None:
         """Send the request and read the head of the response. Raises a ProviderError for one that is no success."""
-        outgoing = self._wire.build(self._endpoint, self._model, self._request, self._stream)
+        outgoing = added(self._endpoint, self._wire.build(self._endpoint, self._model, self._request, self._stream))
         self.dropped = left_out(self._request, outgoing, self._endpoint.provider.format)
         self._draft.answer_tool = outgoing.answer_tool
         response = framing.send(pool, self.call, "POST", outgoing.url, outgoing.headers, outgoing.body)
@@ -201,7 +202,9 @@ class Exchange:
     def blame(self, error: ProviderError) -> None:
         """Give the error its timing, and take the key out of it: some providers repeat it."""
         error.timing = self.call.timing()
-        error.args = tuple(without_key(str(part), self._endpoint.key) for part in error.args)
+        secrets = (self._endpoint.key, *self._endpoint.headers.values())
+        for secret in secrets:
+            error.args = tuple(without_key(str(part), secret) for part in error.args)
 
     def close(self) -> None:
         """End the exchange, in the thread that reads it; before its end, its connection is not used again."""

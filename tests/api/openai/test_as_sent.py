@@ -6,6 +6,7 @@ from typing import Any
 
 import openai
 import pytest
+import requests
 from openai import OpenAI
 
 from tests.support.front import PROVIDERS, Served
@@ -56,3 +57,16 @@ def test_a_limit_spent_on_reasoning_is_no_fault_of_the_provider(client: OpenAI, 
 
     assert failure.value.code == "limit_spent"
     assert not api.running.gateway.breakers.value
+
+
+@pytest.mark.parametrize("path", ["/chat/completions", "/v1/chat/completions/", "/chat/completions/"])
+def test_a_path_that_is_meant_is_served(client: OpenAI, api: Served, path: str) -> None:
+    answered = requests.post(f"{api.url}{path}", json={"model": "auto", "messages": ASK}, timeout=10)
+    assert answered.json()["object"] == "chat.completion"
+    assert requests.get(f"{api.url}/models/", timeout=10).json()["object"] == "list"
+
+
+@pytest.mark.parametrize("path", ["/v1/audio/transcriptions", "/v1/files"])
+def test_a_form_to_a_route_that_is_not_there_is_a_404(api: Served, path: str) -> None:
+    answered = requests.post(f"{api.url}{path}", files={"file": b"x"}, timeout=10)
+    assert (answered.status_code, answered.json()["error"]["code"]) == (404, "not_found")
