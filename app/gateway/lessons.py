@@ -97,6 +97,14 @@ class Lessons:
         # it is rare, and the request that noticed must not wait for Redis
         threading.Thread(target=self._tell, args=(self._connection,), name="lessons", daemon=True).start()
 
+    def shown(self, now: datetime) -> dict[str, list[str]]:
+        """By target, what it is not asked for at the moment."""
+        return {
+            str(target): current
+            for target, lessons in self.value.items()
+            if (current := [str(each) for each in lessons if now < each.until])
+        }
+
     @property
     def unexplained(self) -> bool:
         """Is there anything that a success would put right?"""

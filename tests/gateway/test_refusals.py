@@ -97,6 +97,8 @@ def test_explain_says_who_was_passed_over_and_why(up: Upstreams) -> None:
 
     assert lesson is not None
     assert str(lesson).startswith("it refused vision that another target served: Failed to deserialize")
+    assert gateway.lessons.shown(utc_now()) == {"one/m": [str(lesson)]}
+    assert gateway.lessons.shown(lesson.until) == {}
 
 
 def test_all_processes_learn_and_forget(up: Upstreams) -> None:

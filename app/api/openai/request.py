@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.api.current import asked_by
-from app.api.openai import extras
+from app.api.openai import extras, wrong
 from app.api.openai.models import Choice
 from app.domain.routing import task_type
 from app.errors import InvalidRequest
@@ -198,11 +198,10 @@ def _validated(document: Mapping[str, Any]) -> ChatCompletionRequest:
     try:
         return ChatCompletionRequest.model_validate(document)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
+        first = wrong.most_telling(error.errors(include_url=False, include_context=False))
         known = ChatCompletionRequest.model_fields
         path = [str(part) for part in first["loc"]]
-        # of a union, pydantic names the branch too
-        field = ".".join(part for place, part in enumerate(path) if place == 0 or part.isdigit() or part.islower())
+        field = wrong.field(path)
         if first["type"] == "extra_forbidden":
             message = f"unknown field {path[-1]!r}: it is not ignored, since it may change what you mean"
         else:

@@ -93,3 +93,20 @@ def test_required_parameters_go_only_to_who_has_all(client: OpenAI, api: Served)
 
     with pytest.raises(openai.BadRequestError, match="this model has no n"):
         client.chat.completions.create(**ask, n=2)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "param"),
+    [
+        ("messages", [{"role": "user", "content": [{"type": "thing"}]}], "messages.0.content.0.type"),
+        ("stop", ["a", "b", "c", "d", "e"], "stop"),
+        ("tool_choice", {"type": "thing"}, "tool_choice.type"),
+        ("response_format", {"type": "thing"}, "response_format.type"),
+        ("temperature", "hot", "temperature"),
+    ],
+)
+def test_a_wrong_value_is_named_as_it_was_sent(client: OpenAI, field: str, value: Any, param: str) -> None:
+    body: dict[str, Any] = {"model": "auto", "messages": ASK, field: value}
+    with pytest.raises(openai.BadRequestError) as failure:
+        client.chat.completions.create(**body)
+    assert failure.value.param == param
