@@ -22,7 +22,8 @@ _MENTIONS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("parallel_tool_calls", r"parallel_?\s?tool"),
         ("tool_choice", r"tool_?\s?choice|forced? tool"),
         ("reasoning_effort", r"reasoning|thinking|effort"),
-        ("json_schema", r"json_?\s?schema|response_?\s?format|structured output|output_config"),
+        # where it is told as a tool, the tool is what is refused
+        ("json_schema", r"json_?\s?schema|response_?\s?format|structured output|output_config|tool_?\s?choice"),
         ("json_mode", r"json_object|json mode|response_?\s?format"),
         ("max_tokens", r"max_?(completion_?|output_?)?tokens"),
         ("frequency_penalty", r"frequency_?penalty|penalty"),

@@ -14,6 +14,8 @@ from app.providers.wire.formats import FORMATS
 
 #: characters that make a token at the most: what is longer than that does not fit, whatever it says
 MOST_CHARACTERS = 8
+#: needs that are looked at
+TELLING = {"vision", "files", "audio", "prefill", "tools", "json_schema", "json_mode", "max_tokens"}
 CONTENT = {"vision": "images", "files": "files", "audio": "audio"}
 
 
@@ -21,7 +23,9 @@ def lack(
     can: Capabilities, needs: frozenset[str], messages: Sequence[Message], parameters: Mapping[str, Any]
 ) -> Unsupported | None:
     """Why not to ask; PassedOver where it could serve the request in part, which is better than nobody."""
-    if not needs and not can.context:
+    if can.context and _characters(messages) > can.context * MOST_CHARACTERS:
+        return Unsupported(f"the request does not fit its context of {can.context} tokens")
+    if needs.isdisjoint(TELLING):  # nearly all
         return None
     for need, what in CONTENT.items():
         if need in needs and not getattr(can, need):
@@ -31,8 +35,6 @@ def lack(
     why = _of_tools(can, needs, parameters) or _of_json(can, needs)
     if why is not None:
         return Unsupported(why)
-    if can.context and _characters(messages) > can.context * MOST_CHARACTERS:
-        return Unsupported(f"the request does not fit its context of {can.context} tokens")
     return _in_part(can, needs, parameters)
 
 

@@ -14,7 +14,7 @@ from app.errors import AllAttemptsFailed, BadRequest, ContextTooLong
 from app.gateway.gateway import Call
 from app.gateway.lessons import Lessons, told
 from app.live.live_config import utc_now
-from app.providers.base import Message
+from app.providers.base import JsonSchema, Message
 from tests.gateway.test_gateway import QUESTION
 from tests.providers.server import Received, whole
 from tests.support.upstreams import Upstreams, attempts, said, streamed, upstreams
@@ -121,6 +121,7 @@ def test_all_processes_learn_and_forget(up: Upstreams) -> None:
     [
         ({"max_tokens": 16_000}, "Invalid max_tokens value, the valid range of max_tokens is [1, 8192]"),
         ({"tools": (TOOL,), "tool_choice": "f"}, "Thinking mode does not support this tool_choice"),
+        ({"json_schema": JsonSchema("o", {"type": "object"})}, "Thinking mode does not support this tool_choice"),
         ({"temperature": 0.3}, "invalid temperature: only 1 is allowed for this model"),
         ({"reasoning_effort": "medium", "tools": (TOOL,)}, "Function tools with reasoning_effort are not supported"),
     ],
