@@ -19,7 +19,7 @@ from app.access import keys
 from app.access.limits import Limits
 from app.benchmark import judge
 from app.broker import Messages, make_celery
-from app.domain.catalog import Provider, nothing_real
+from app.domain.catalog import FromEnvironment, Provider, nothing_real
 from app.domain.policy import RoundPolicy
 from app.errors import ConfigError, DependencyUnavailable
 from app.evidence import scorecard
@@ -27,6 +27,7 @@ from app.evidence.recorder import Recorder
 from app.gateway.breakers import Breakers
 from app.gateway.gateway import Gateway
 from app.gateway.hedging import Hedging
+from app.gateway.lessons import Lessons
 from app.gateway.metrics import Metrics
 from app.live import live_config, snapshot_file
 from app.live.published import Subscription
@@ -60,7 +61,8 @@ def endpoints(settings: Settings, providers: tuple[Provider, ...]) -> tuple[dict
     held = {p.name: settings.provider_key(p.key_env) for p in providers if p.key_env}
     if settings.lab_url and (settings.lab_trace or nothing_real(providers, held)):
         return {p.name: Endpoint(_simulated(p, settings.lab_url), NO_KEY) for p in providers}, True
-    real = {p.name: Endpoint(p, held.get(p.name) or NO_KEY) for p in providers if not p.key_env or held[p.name]}
+    usable = [p for p in providers if not p.key_env or held[p.name]]
+    real = {p.name: Endpoint(p, held.get(p.name) or NO_KEY, own_headers(p, settings)) for p in usable}
     return real, False
 
 
@@ -115,6 +117,19 @@ def check_interval(policy: RoundPolicy, *, simulated: bool) -> None:
 
 #: s before who waits says so, and between that and each further word of it
 FIRST_WORD_S, NEXT_WORD_S = 3.0, 30.0
+
+
+def own_headers(provider: Provider, settings: Settings) -> dict[str, str]:
+    """Of its block, secrets read from the environment; raises ConfigError that names the one that is missing."""
+    found: dict[str, str] = {}
+    for name, value in provider.headers:
+        if not isinstance(value, FromEnvironment):
+            found[name] = value
+        elif (secret := settings.provider_key(value.env)) is not None:
+            found[name] = secret
+        else:
+            raise ConfigError(f"providers.toml: {provider.name}.headers.{name}: set {value.env}", field=value.env)
+    return found
 
 
 def connect(redis_url: str) -> redis.Redis:
@@ -199,13 +214,14 @@ def start(services: Services, *, seed: int | None = None) -> Running:
     limits = services.policy.gateway
     recorder = Recorder(services.redis, size=limits.outcome_buffer, stream_size=limits.outcome_stream)
     breakers = Breakers(services.redis, services.policy.breaker)
+    lessons = Lessons(services.redis, limits)
     file = services.settings.snapshot_file
     snapshot = SnapshotFile(file)
     services.config.on_change(snapshot.offer)
     recovery = Recovery(services, file)
     if not recovery.start() and (kept := snapshot_file.read(file)) is not None:
         services.config.fall_back(kept)
-    subscription = Subscription(services.redis, [services.config, services.keys, services.scorecard, breakers])
+    subscription = Subscription(services.redis, [services.config, services.keys, services.scorecard, breakers, lessons])
     rates = Limits(services.redis)
     rates.start()
     recorder.start()
@@ -216,5 +232,5 @@ def start(services: Services, *, seed: int | None = None) -> Running:
     watch.start()
     metrics = Metrics()
     hedging = Hedging(limits, metrics) if limits.hedge_share > 0 else None
-    gateway = Gateway(services, recorder, breakers, random.Random(seed), metrics, hedging)
+    gateway = Gateway(services, recorder, breakers, random.Random(seed), metrics, hedging, lessons)
     return Running(gateway, subscription, snapshot, watch, rates, recovery)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import tomllib
 from collections.abc import Iterator
@@ -22,7 +23,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from app.domain.catalog import Price, Prompt, Provider, SchemaBy, TaskType, WireFormat
+from app.domain.capabilities import checked
+from app.domain.catalog import FromEnvironment, Price, Prompt, Provider, SchemaBy, TaskType, WireFormat
 from app.domain.policy import Policy
 from app.errors import ConfigError
 from app.settings import API_THREADS
@@ -31,6 +33,12 @@ T = TypeVar("T")
 
 #: provider names become queue names, URL parts and metric labels
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+
+EnvironmentName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")]
+#: headers that frame a message, and are not for a block to say
+FRAMING = {"host", "content-length", "transfer-encoding", "connection"}
+HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
+HeaderValue = Annotated[str, Field(pattern=r"^[\x20-\x7e]*$")]
 
 
 class _Block(BaseModel):
@@ -42,10 +50,14 @@ class _Price(_Block):
     output: Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
+class _FromEnvironment(_Block):
+    env: EnvironmentName
+
+
 class _Provider(_Block):
     format: WireFormat
     base_url: HttpUrl
-    key_env: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")] | None = None
+    key_env: EnvironmentName | None = None
     models: Annotated[list[Annotated[str, Field(min_length=1, max_length=200)]], Field(min_length=1)]
     enabled: bool = True
     priority: Annotated[int, Field(ge=1, le=10_000)] = 100
@@ -55,6 +67,43 @@ class _Provider(_Block):
     cost_header: str | None = None
     price_provider: str | None = None
     json_schema: SchemaBy | None = None
+    #: of every request to the provider
+    headers: dict[HeaderName, HeaderValue | _FromEnvironment] = Field(default_factory=dict)
+    query: dict[str, str] = Field(default_factory=dict)
+    body: dict[str, Any] = Field(default_factory=dict)
+    #: over the capability matrix: for all models of the block
+    capabilities: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("headers")
+    @classmethod
+    def _no_framing(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if taken := {name for name in value if name.lower() in FRAMING}:
+            raise PydanticCustomError("header", "{name} is not for a block to say", {"name": min(taken)})
+        return value
+
+    @field_validator("body")
+    @classmethod
+    def _beside(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if taken := {"model", "messages", "contents", "stream"} & set(value):
+            raise PydanticCustomError("body", "{names} is what each request says", {"names": min(taken)})
+        try:
+            json.dumps(value)
+        except (TypeError, ValueError) as error:
+            raise PydanticCustomError("body", "{why}", {"why": str(error)}) from None
+        return value
+
+    @field_validator("capabilities")
+    @classmethod
+    def _known(cls, value: dict[str, Any]) -> dict[str, Any]:
+        try:
+            known = checked(value)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_context=False)[0]
+            why = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+            raise PydanticCustomError("capability", "{why}", {"why": why}) from None
+        except ValueError as error:
+            raise PydanticCustomError("capability", "{why}", {"why": str(error)}) from None
+        return {name: getattr(known, name) for name in value}
 
     @field_validator("json_schema")
     @classmethod
@@ -95,10 +144,18 @@ def load_providers(folder: Path) -> tuple[Provider, ...]:
             cost_header=block.cost_header,
             price_provider=block.price_provider,
             json_schema=block.json_schema or SchemaBy.NATIVE,
+            capabilities=tuple(block.capabilities.items()),
+            headers=tuple((header, _header(value)) for header, value in block.headers.items()),
+            query=tuple(block.query.items()),
+            body=block.body,
         )
         for name, block in blocks.items()
     ]
     return tuple(sorted(providers, key=lambda provider: provider.priority))
+
+
+def _header(value: str | _FromEnvironment) -> str | FromEnvironment:
+    return value if isinstance(value, str) else FromEnvironment(value.env)
 
 
 def load_prompts(folder: Path) -> tuple[Prompt, ...]:

@@ -19,10 +19,12 @@ TooLooError
 └── ProviderError             one call to a provider failed (below)
     ├── BadKey                the provider refuses our key
     ├── OutOfCredit           no balance or quota left; a different thing from a rate limit
+    ├── AccountProblem        the account may not do this: not verified, no access, terms not accepted
     ├── ModelUnknown          the provider does not have this model (for us)
-    ├── BadRequest            the provider refuses the request itself; ours or the caller's mistake
+    ├── BadRequest            the provider refuses the request itself; others may take it
     │   ├── ContextTooLong    … because it does not fit the model's context
     │   └── Unsupported       … because this target has no way to do it; known beforehand, so nobody was called
+    │       └── PassedOver    … as its refusal of such a request has lately shown
     ├── ContentFiltered       the provider's safety filter stopped the request or the answer
     ├── RateLimited           too many requests; `retry_after_s` where the provider says so
     ├── Overloaded            the provider says that it is overloaded
@@ -31,12 +33,14 @@ TooLooError
     ├── ConnectionLost        refused, reset or closed before an answer was complete
     │   └── StreamCut         … in the middle of a stream
     ├── UnusableAnswer        HTTP 200 that holds no usable answer: empty, malformed, error event inside
+    │   └── LimitSpent        … because the token limit of the request was spent before its first word
     ├── LocalFailure          our own network or machine failed, not the provider
     └── Hedged                we stopped it: another target, asked beside it, answered first
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from app.timing import Timing
@@ -232,6 +236,13 @@ class OutOfCredit(ProviderError):
     needs_person = True
 
 
+class AccountProblem(ProviderError):
+    """The provider account may not do this."""
+
+    code = "account_problem"
+    needs_person = True
+
+
 class ModelUnknown(ProviderError):
     """The provider does not have this model."""
 
@@ -244,7 +255,6 @@ class BadRequest(ProviderError):
 
     code = "bad_request"
     status = 400
-    elsewhere = False
     counts = False
 
 
@@ -252,14 +262,16 @@ class ContextTooLong(BadRequest):
     """The request does not fit the model's context."""
 
     code = "context_too_long"
-    elsewhere = True
 
 
 class Unsupported(BadRequest):
     """This provider has no way to do what the request asks for; it was not called."""
 
     code = "unsupported"
-    elsewhere = True
+
+
+class PassedOver(Unsupported):
+    """This provider lately refused such a request that another one served; it was not called."""
 
 
 class ContentFiltered(ProviderError):
@@ -323,6 +335,15 @@ class UnusableAnswer(ProviderError):
     retryable = True
 
 
+class LimitSpent(UnusableAnswer):
+    """The request's token limit was spent before the first word of the answer."""
+
+    code = "limit_spent"
+    status = 400
+    retryable = False
+    counts = False
+
+
 class LocalFailure(ProviderError):
     """Our own network or machine failed."""
 
@@ -336,3 +357,16 @@ class Hedged(ProviderError):
 
     code = "hedged"
     counts = False
+
+
+def most_telling(causes: Sequence[ProviderError]) -> BadRequest | LimitSpent | None:
+    """Of refusals the one that says most of what is wrong with the request; None where one of the causes is none."""
+    refusals = [cause for cause in causes if isinstance(cause, BadRequest | LimitSpent)]
+    return max(refusals, key=_telling) if refusals and len(refusals) == len(causes) else None
+
+
+def _telling(refusal: BadRequest | LimitSpent) -> tuple[int, bool, bool, int]:
+    """What does not fit comes first, for it can be mended; then who names a field, and who says more."""
+    kinds: tuple[type[ProviderError], ...] = (ContextTooLong, LimitSpent, BadRequest)
+    rank = next(-place for place, kind in enumerate(kinds) if isinstance(refusal, kind))
+    return rank, refusal.field is not None, refusal.provider_code is not None, min(len(refusal.message), 300)

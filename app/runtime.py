@@ -109,13 +109,21 @@ class Runtime:
         *,
         task_type: TaskType | str | None = None,
         provider: str | None = None,
+        model: str | None = None,
     ) -> RuntimeConfig:
-        """`maxTokens`, `temperature`, …: the default ones, or those of a task type, or of a provider; None removes."""
+        """`maxTokens`, `temperature`, …: the default ones, or those of a task type, a provider, or its `model`.
+
+        None is not sent; "inherit" leaves the value to the level below.
+        """
+        if model is not None and provider is None:
+            raise ValueError("name the provider of the model")
         if task_type is not None and provider is not None:
             raise ValueError("name a task type or a provider, not both")
         change: dict[str, Any] = {"modelConfig": dict(parameters)}
         if task_type is not None:
             change = {"taskModelConfig": {str(task_type): dict(parameters)}}
+        if model is not None:
+            change = {"models": {model: change}}
         return self.update(change if provider is None else {"providers": {provider: change}}, by, reason)
 
     def set_feature(self, name: str, on: bool, by: str, reason: str = "feature") -> RuntimeConfig:

@@ -198,6 +198,8 @@ def test_model_parameters_reach_the_provider_in_their_order_of_precedence(on_the
     two.change(providers={"deepseek": {"modelConfig": {"temperature": 0.1}}})
     assert sent(task_type=TaskType.CODE) == (0.1, 0.7, 1000)
     assert sent(task_type=TaskType.CODE, parameters={"temperature": 1.5, "max_tokens": 7}) == (1.5, 0.7, 7)
+    two.change(providers={"deepseek": {"models": {"deepseek-chat": {"modelConfig": {"topP": 0.2}}}}})
+    assert sent(task_type=TaskType.CODE) == (0.1, 0.2, 1000)
 
 
 def test_the_timeout_of_a_provider_ends_a_call_that_takes_longer(on_the_wire: Two, lab: RunningLab) -> None:

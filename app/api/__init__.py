@@ -29,7 +29,7 @@ def create_app(running: Running) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = services.settings.max_body
     limits = services.policy.gateway
     gate = edge.Gate(limits.in_flight, limits.in_flight_per_key)
-    serve = edge.bounded(app.wsgi_app, gate)
+    serve = edge.renamed(edge.bounded(app.wsgi_app, gate))
     app.wsgi_app = serve  # type: ignore[assignment,method-assign]  # Flask's way
     app.before_request(front.answer_refused)
     auth.protect(app, Guard(services.settings, services.keys, running.limits))

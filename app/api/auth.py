@@ -153,7 +153,9 @@ def _refuse_web_pages() -> None:
     host = urlsplit(f"//{request.host}").hostname
     if host not in LOOPBACK:
         raise Forbidden(f"this listens on loopback only: call it as 127.0.0.1, not {host}", field="Host")
-    if request.method in {"POST", "PUT", "PATCH", "DELETE"} and request.mimetype != "application/json":
+    # where nothing is served a 404 tells more, and there is nothing to drive
+    served = request.endpoint not in (None, "openai.nothing")
+    if served and request.method in {"POST", "PUT", "PATCH", "DELETE"} and request.mimetype != "application/json":
         raise Forbidden("send `Content-Type: application/json`", field="Content-Type")
 
 

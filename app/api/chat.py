@@ -14,7 +14,7 @@ from app.api.envelope import Body, body, ok
 from app.api.names import Name
 from app.api.streaming import event_stream
 from app.domain.catalog import TaskType
-from app.domain.config.runtime_config import ModelOverride
+from app.domain.config.model_config import ModelOverride
 from app.domain.routing import task_type as tasktype
 from app.errors import ProviderError
 from app.gateway.calls import Call, Reply, attempt_json
@@ -54,7 +54,7 @@ class ChatBody(Body):
             segment=segment,
             key=key,
             provider=self.provider,
-            parameters=self.model_parameters.model_dump(exclude_none=True),
+            parameters=self.model_parameters.values(),
         )
 
 

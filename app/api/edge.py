@@ -24,6 +24,27 @@ RETRY_S = 1.0
 TICKET = "tooloo.ticket"
 
 
+#: what clients call that were given the base URL without its /v1, or end paths with a slash → what they mean
+MEANT = {
+    f"{prefix}/{route}{slash}": f"/v1/{route}"
+    for prefix in ("", "/v1")
+    for route in ("chat/completions", "models")
+    for slash in ("", "/")
+}
+
+
+def renamed(serve: Wsgi) -> Wsgi:
+    """The same, for paths that are meant as others."""
+
+    def inner(environ: Environ, start: Callable[..., Any]) -> Iterable[bytes]:
+        meant = MEANT.get(environ.get("PATH_INFO", ""))
+        if meant is not None:
+            environ["PATH_INFO"] = meant
+        return serve(environ, start)
+
+    return inner
+
+
 class Ticket:
     """One request's place; given back once, when its answer has been sent or nobody wants it any more."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Blueprint, Response
 
 from app.api.current import gateway, watch
@@ -28,14 +30,16 @@ def alive() -> Response:
 def ready() -> Response:
     """503 only where no request could be answered: chat goes on without Postgres and without Redis.
 
-    `breakers` names the targets whose breaker is not closed.
+    `breakers` names the targets whose breaker is not closed, `refusals` what targets are not asked for, and why.
     """
     services = gateway().services
     dependencies = {name: state for name, state in watch().states().items() if name != "benchmark"}
     checks = {**dependencies, "providers": _providers(services)}
     status = "ok" if set(checks.values()) == {OK} else "degraded"
     open_ones = {str(target): state for target, state in gateway().breakers.states(utc_now()).items()}
-    facts = {"status": status, "checks": checks, "breakers": open_ones}
+    facts: dict[str, Any] = {"status": status, "checks": checks, "breakers": open_ones}
+    if refusals := gateway().lessons.shown(utc_now()):
+        facts["refusals"] = refusals
     return ok(facts, 200 if checks["providers"] == OK else 503)
 
 

@@ -90,15 +90,15 @@ def _off_by(canary: Future[float | None]) -> float | None:
 
 
 def _call(services: Services, endpoint: Endpoint, model: str, prompt: Prompt, timeout_ms: int) -> Answer:
-    request = _request(services.config.value, prompt, endpoint.provider.name)
+    request = _request(services.config.value, prompt, endpoint.provider.name, model)
     stream = services.client.stream(endpoint, model, request, timeout_ms=timeout_ms)
     for _ in stream:
         pass
     return stream.answer
 
 
-def _request(config: RuntimeConfig, prompt: Prompt, provider: str) -> ChatRequest:
-    parameters = config.model_parameters(prompt.task_type, provider) | {"max_tokens": prompt.max_tokens}
+def _request(config: RuntimeConfig, prompt: Prompt, provider: str, model: str) -> ChatRequest:
+    parameters = config.model_parameters(prompt.task_type, provider, model) | {"max_tokens": prompt.max_tokens}
     return ChatRequest(messages=(Message("user", prompt.text),), **parameters)  # type: ignore[arg-type]  # by name
 
 

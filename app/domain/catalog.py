@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class TaskType(StrEnum):
@@ -58,6 +58,12 @@ class Price:
     output: float
 
 
+class FromEnvironment(NamedTuple):
+    """A secret, by the name of the variable that holds it."""
+
+    env: str
+
+
 @dataclass(frozen=True, slots=True)
 class Provider:
     """A block of config/providers.toml."""
@@ -85,6 +91,13 @@ class Provider:
     price_provider: str | None = None
     #: the other formats have one way each, or know by the model
     json_schema: SchemaBy = SchemaBy.NATIVE
+    #: what the block says otherwise than the capability matrix; names and values of Capabilities
+    capabilities: tuple[tuple[str, Any], ...] = ()
+    #: of every request to it
+    headers: tuple[tuple[str, str | FromEnvironment], ...] = ()
+    query: tuple[tuple[str, str], ...] = ()
+    #: fields of the body that a request may override
+    body: Mapping[str, Any] = field(default_factory=dict, hash=False)
     #: served by the lab: what is measured is simulated, and is labelled so wherever it shows
     simulated: bool = False
 

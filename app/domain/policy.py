@@ -150,6 +150,9 @@ class RetentionPolicy:
 @dataclass(frozen=True, slots=True)
 class GatewayPolicy:
     max_attempts: int = 4
+    max_refusals: int = 6
+    lesson_s: float = 900.0
+    refusals_to_learn: int = 3
     deadline_ms: int = 60_000
     first_token_ms: int = 20_000
     outcome_buffer: int = 10_000

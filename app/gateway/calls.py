@@ -32,6 +32,14 @@ class Call:
     model: str | None = None
     #: model parameters of the request, over all configured ones; fields of ChatRequest
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    #: fields beside those, by the names of OpenAI's format, for targets that speak it
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    #: names of fields that were left out
+    omitted: tuple[str, ...] = ()
+    #: only to a target that has all that is asked
+    require_parameters: bool = False
+    #: under /v1: the configured ones are added only where the config says so
+    verbatim: bool = False
     #: name of the API key that asked, for the account of who spent what
     key: str | None = None
     request_id: str = field(default_factory=new_request_id)

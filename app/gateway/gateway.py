@@ -21,6 +21,7 @@ from app.gateway.attempt import Attempt, R, Send, begin, complete
 from app.gateway.breakers import Breakers
 from app.gateway.calls import Begun, Call, Reply
 from app.gateway.hedging import Hedging
+from app.gateway.lessons import Lessons
 from app.gateway.metrics import Metrics
 from app.gateway.request import Request
 from app.live import live_config
@@ -39,10 +40,12 @@ class Gateway:
         rng: random.Random,
         metrics: Metrics,
         hedging: Hedging | None = None,
+        lessons: Lessons | None = None,
     ) -> None:
         self.services = services
         self.recorder = recorder
         self.breakers = breakers
+        self.lessons = lessons or Lessons(services.redis, services.policy.gateway)
         self.metrics = metrics
         #: None: off
         self.hedging = hedging
@@ -53,8 +56,8 @@ class Gateway:
     def chat(self, call: Call) -> Reply:
         """Answer a request from the best target that can.
 
-        Raises NoTarget, InvalidRequest, the provider's own error where another target would fare no better, and
-        AllAttemptsFailed (whose message says why, target by target) else.
+        Raises NoTarget, InvalidRequest, the most telling refusal where every target that could be asked refused the
+        request, and AllAttemptsFailed (whose message says why, target by target) else.
         """
         request = self._route(call, stream=False)
         attempt = self._serve(request, complete)
@@ -77,7 +80,17 @@ class Gateway:
             reasons = "; ".join(f"{name}: {why}" for name, why in services.left_out(config).items())
             raise NoTarget(f"no provider can answer ({reasons})")
         return Request(
-            services, call, config, plan, route, stream, self.recorder, self.breakers, self.metrics, self._log_limit
+            services,
+            call,
+            config,
+            plan,
+            route,
+            stream,
+            self.recorder,
+            self.breakers,
+            self.lessons,
+            self.metrics,
+            self._log_limit,
         )
 
     def plan(self, segment: str | None, now: datetime, task: TaskType = TaskType.DEFAULT) -> Plan:

@@ -15,16 +15,29 @@ from app.domain.catalog import Target
 from app.domain.config.runtime_config import RuntimeConfig
 from app.domain.routing.ranking import Plan
 from app.domain.routing.router import Route
-from app.errors import AllAttemptsFailed, ProviderError, Timeout, Unsupported
+from app.errors import (
+    AllAttemptsFailed,
+    BadRequest,
+    LimitSpent,
+    PassedOver,
+    ProviderError,
+    Timeout,
+    Unsupported,
+    most_telling,
+)
 from app.evidence.recorder import Entry, Recorder
 from app.evidence.request_log import Limit
 from app.gateway import records
 from app.gateway.attempt import CLIENT_GONE, Attempt, R, Send
 from app.gateway.breakers import Breakers
 from app.gateway.calls import AttemptResult, Call, Reply
+from app.gateway.lessons import Lessons
 from app.gateway.metrics import OK, Metrics
+from app.gateway.needs import needs
 from app.gateway.records import Row
+from app.gateway.verdict import lack, would_drop
 from app.live import live_config
+from app.providers import capabilities
 from app.providers.base import Answer, ChatRequest, Timing
 from app.services import Services
 
@@ -39,6 +52,7 @@ class Request:
     stream: bool
     recorder: Recorder
     breakers: Breakers
+    lessons: Lessons
     metrics: Metrics
     log_limit: Limit
     started_s: float = field(default_factory=time.perf_counter)
@@ -46,6 +60,9 @@ class Request:
     attempts: list[Attempt[Any]] = field(default_factory=list)
     #: of targets that have no way to do what is asked: no call was made
     passed_over: tuple[AttemptResult, ...] = ()
+    _needs: frozenset[str] | None = None
+    #: how many of `attempts` ended with the target refusing the request
+    refusals: int = 0
     #: those of `attempts` that a hedge made needless, paid for beside the answer
     hedged: tuple[Attempt[Any], ...] = ()
 
@@ -60,10 +77,13 @@ class Request:
         return int(min(left, provider.timeout_ms if mine is None else mine.timeout))
 
     def next_attempts(self, send: Send[R]) -> Iterator[Attempt[R]]:
-        """One after the other, in the route's order, while there is time; one on trial for another request last."""
+        """One after the other, in the route's order, while there is time; one on trial for another request last.
+
+        Who lately refused what others served is asked only where there is nobody else to ask.
+        """
         on_trial: list[Target] = []
         for target in self.route.order:
-            if not self._may_call(target):
+            if not self._may_call(target) or self._passes_over(target):
                 continue
             if self.breakers.admits(target, live_config.utc_now()):
                 yield self._attempt(target, send)
@@ -72,12 +92,50 @@ class Request:
         for target in on_trial:
             if self._may_call(target):
                 yield self._attempt(target, send)
+        if not self.attempts:
+            yield from self._all_the_same(send)
+
+    def _all_the_same(self, send: Send[R]) -> Iterator[Attempt[R]]:
+        refused = [result.target for result in self.passed_over if isinstance(result.error, PassedOver)]
+        self.passed_over = tuple(each for each in self.passed_over if not isinstance(each.error, PassedOver))
+        for target in refused:
+            if self._may_call(target):
+                yield self._attempt(target, send)
+
+    def _passes_over(self, target: Target) -> bool:
+        """A request that names its provider is always asked: who asked for it gets its own words."""
+        if self.call.provider is not None and not self.call.require_parameters:
+            return False
+        if (why := self._lack(target)) is None:
+            return False
+        self.passed_over += (AttemptResult(target, False, 0.0, why),)
+        return True
+
+    def _lack(self, target: Target) -> Unsupported | None:
+        endpoint = self.services.endpoints[target.provider]
+        can = capabilities.of(endpoint.provider, target.model)
+        if (known := lack(can, self.needs, self.call.messages, self.call.parameters)) is not None:
+            return known
+        if self.call.require_parameters and (why := would_drop(endpoint, target.model, self.call)):
+            return why
+        if target not in self.lessons.value:
+            return None
+        lesson = self.lessons.against(target, self.needs, live_config.utc_now())
+        return None if lesson is None else PassedOver(str(lesson))
+
+    @property
+    def needs(self) -> frozenset[str]:
+        if self._needs is None:
+            self._needs = needs(self.call.messages, self.call.parameters, stream=self.stream)
+        return self._needs
 
     def second_attempt(self, send: Send[R]) -> Attempt[R] | None:
         """One to make beside the one that runs, where there is a target in good health."""
         for target in self.route.order:
             now = live_config.utc_now()
-            if self._may_call(target) and not self.breakers.is_open(target, now) and self.breakers.admits(target, now):
+            if not self._may_call(target) or self._passes_over(target):
+                continue
+            if not self.breakers.is_open(target, now) and self.breakers.admits(target, now):
                 return self._attempt(target, send)
         return None
 
@@ -88,15 +146,30 @@ class Request:
         for result in self.passed_over:
             if result.target == target:
                 return False
-        return len(self.attempts) < self.services.policy.gateway.max_attempts and self.time_left_ms(target) > 0
+        limits = self.services.policy.gateway
+        if self.refusals >= limits.max_refusals or len(self.attempts) - self.refusals >= limits.max_attempts:
+            return False
+        return self.time_left_ms(target) > 0
 
     def _attempt(self, target: Target, send: Send[R]) -> Attempt[R]:
-        # default < task type < provider < the request itself
-        parameters = {**self.config.model_parameters(self.call.task_type, target.provider), **self.call.parameters}
-        request = ChatRequest(messages=self.call.messages, **parameters)
+        defaults = self._defaults(target)
+        ours = frozenset(defaults.keys() - self.call.parameters.keys())
+        request = ChatRequest(
+            messages=self.call.messages,
+            defaults=ours,
+            extra=self.call.extra,
+            omitted=self.call.omitted,
+            **{**defaults, **self.call.parameters},
+        )
         attempt = Attempt(self.services, target, request, self.time_left_ms(target), send)
         self.attempts.append(attempt)
         return attempt
+
+    def _defaults(self, target: Target) -> dict[str, float | int]:
+        """Parameters for what the request says nothing of: default < task type < provider < model."""
+        if self.call.verbatim and not self.config.features.v1_model_defaults:
+            return {}
+        return self.config.model_parameters(self.call.task_type, target.provider, target.model)
 
     def results(self) -> tuple[AttemptResult, ...]:
         """Of the attempts that have ended."""
@@ -119,6 +192,7 @@ class Request:
     def set_aside(self, attempt: Attempt[Any], error: ProviderError) -> None:
         """An attempt failed after which the request goes on, whatever the error."""
         attempt.fail(error)
+        self.refusals += isinstance(error, BadRequest)
         self._goes_on(attempt)
 
     def overtaken(self, attempt: Attempt[Any]) -> None:
@@ -130,6 +204,7 @@ class Request:
     def answered(self, attempt: Attempt[Any], answer: Answer) -> Reply:
         """The end of a request that went well."""
         attempt.succeed(answer)
+        self._learn(attempt)
         latency_ms = self.elapsed_ms()
         self.metrics.answered(attempt.target.provider, latency_ms)
         results = self._end(OK, attempt, served=attempt)
@@ -145,6 +220,15 @@ class Request:
             simulated=self.services.simulated,
         )
 
+    def _learn(self, served: Attempt[Any]) -> None:
+        """Who refused what this one served, lacks something."""
+        needs = self.needs if self.refusals or self.lessons.unexplained else frozenset[str]()
+        self.lessons.served(served.target, needs)
+        for result in self.results() if self.refusals else ():
+            # what does not fit a context is no lack, and what we refused ourselves says nothing of a target
+            if type(result.error) is BadRequest and result.error.status_code is not None:
+                self.lessons.refused(result.target, needs, result.error, live_config.utc_now())
+
     def cut(self, attempt: Attempt[Any], error: ProviderError, characters: int) -> None:
         """The end of a stream that had begun: counted against the target, and nobody can take over."""
         attempt.cut(error, characters)
@@ -155,14 +239,19 @@ class Request:
         attempt.abandon(characters, timing)
         self._end(CLIENT_GONE, attempt, served=attempt)
 
-    def exhausted(self) -> AllAttemptsFailed | Timeout:
-        """The end of a request that every target failed: the error to raise."""
+    def exhausted(self) -> AllAttemptsFailed | Timeout | BadRequest | LimitSpent:
+        """The end of a request that every target failed or refused: the error to raise."""
         results = self.results()
         # what a target cannot do matters to the caller where no other was called
         causes = tuple(each.error for each in results or self.passed_over if each.error is not None)
-        error: AllAttemptsFailed | Timeout
-        if causes:
-            asked = self.passed_over + results
+        error: AllAttemptsFailed | Timeout | BadRequest | LimitSpent
+        asked = self.passed_over + results
+        if causes and (telling := most_telling(causes)) is not None:
+            others = "; ".join(f"{a.target}: {a.error}" for a in asked if a.error not in (None, telling))
+            if others:
+                telling.args = (f"{telling} (every target that could be asked refused the request: {others})",)
+            error = telling
+        elif causes:
             tried = "; ".join(f"{a.target}: {a.error.code if a.error else ''}: {a.error}" for a in asked)
             error = AllAttemptsFailed(f"every provider on the route failed: {tried}", causes=causes)
         else:

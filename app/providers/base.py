@@ -28,6 +28,8 @@ class Endpoint:
 
     provider: Provider
     key: str = field(repr=False)
+    #: the block's own, secrets among them
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,12 @@ class ChatRequest:
     tool_choice: str | None = None
     #: False: one tool call at most, whether the provider can be held to that or not
     parallel_tool_calls: bool = True
+    #: fields above that the caller did not send: our defaults, which give way to what the caller did send
+    defaults: frozenset[str] = frozenset()
+    #: fields that only OpenAI's format has, as they go on the wire
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    #: names of fields of the caller's that stand nowhere above
+    omitted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,13 @@ from enum import StrEnum
 
 from app.domain.catalog import Provider
 from app.errors import (
+    AccountProblem,
     BadKey,
     BadRequest,
     ConnectionLost,
     ContentFiltered,
     Hedged,
+    LimitSpent,
     LocalFailure,
     ModelUnknown,
     OutOfCredit,
@@ -62,6 +64,7 @@ class Finding:
 FIXES: Mapping[type[ProviderError], str] = {
     BadKey: "make a new key in the provider's console and put it into {key_env}; check that it may use this API",
     OutOfCredit: "top up the provider account, or raise its limit, in the provider's console",
+    AccountProblem: "do what the message asks for (verification, access, terms) in the provider's console",
     ModelUnknown: "name a model of this provider in [{name}] models of config/providers.toml",
     ContentFiltered: "the provider filtered a harmless question: try again, and see its safety settings",
     BadRequest: "the provider refuses what is sent: check format and models of [{name}] in config/providers.toml",
@@ -70,6 +73,7 @@ FIXES: Mapping[type[ProviderError], str] = {
     ServerError: "see the provider's status page; check base_url of [{name}] in config/providers.toml ({base_url})",
     Timeout: "check network, proxy and firewall to {base_url}; raise timeout_ms of [{name}] if it is only slow",
     ConnectionLost: "check that something listens at {base_url} (base_url of [{name}] in config/providers.toml)",
+    LimitSpent: "nothing to do here: the model thinks, and a tiny answer is no room for that",
     UnusableAnswer: "check that {base_url} is the API, and format of [{name}] fits it, in config/providers.toml",
     LocalFailure: "check this machine's network and DNS; base_url of [{name}] is {base_url}",
     Hedged: "nothing to do here: another provider was asked too, and answered first",

@@ -16,7 +16,9 @@ from app.providers.http.clock import Call
 from app.providers.http.connections import Pool
 from app.providers.http.framing import Response
 from app.providers.http.sse import EventParser
+from app.providers.own import added
 from app.providers.wire import problem, surrogates
+from app.providers.wire.content import Outgoing
 from app.providers.wire.draft import Draft
 from app.providers.wire.formats import FORMATS, Wire
 
@@ -54,6 +56,7 @@ class Exchange:
             one_call=not request.parallel_tool_calls,
             may_be_empty=last_role == "tool" and endpoint.provider.format is WireFormat.OPENAI,
             asks_for_json=asks_for_json,
+            limit=request.max_tokens,
         )
         self.dropped: tuple[str, ...] = ()
         self._headers: Mapping[str, str] = {}
@@ -61,8 +64,8 @@ class Exchange:
 
     def send(self, pool: Pool) -> None:
         """Send the request and read the head of the response. Raises a ProviderError for one that is no success."""
-        outgoing = self._wire.build(self._endpoint, self._model, self._request, self._stream)
-        self.dropped = outgoing.dropped
+        outgoing = added(self._endpoint, self._wire.build(self._endpoint, self._model, self._request, self._stream))
+        self.dropped = left_out(self._request, outgoing, self._endpoint.provider.format)
         self._draft.answer_tool, self._draft.names = outgoing.answer_tool, outgoing.names
         response = framing.send(pool, self.call, "POST", outgoing.url, outgoing.headers, outgoing.body)
         self._response, self._headers = response, response.headers
@@ -201,12 +204,20 @@ class Exchange:
     def blame(self, error: ProviderError) -> None:
         """Give the error its timing, and take the key out of it: some providers repeat it."""
         error.timing = self.call.timing()
-        error.args = tuple(without_key(str(part), self._endpoint.key) for part in error.args)
+        secrets = (self._endpoint.key, *self._endpoint.headers.values())
+        for secret in secrets:
+            error.args = tuple(without_key(str(part), secret) for part in error.args)
 
     def close(self) -> None:
         """End the exchange, in the thread that reads it; before its end, its connection is not used again."""
         if self._response is not None:
             self._response.close()
+
+
+def left_out(request: ChatRequest, outgoing: Outgoing, wire: WireFormat) -> tuple[str, ...]:
+    """Names of all that the caller sent and the provider does not get."""
+    elsewhere = () if wire is WireFormat.OPENAI else tuple(request.extra)
+    return (*request.omitted, *elsewhere, *(name for name in outgoing.dropped if name not in request.defaults))
 
 
 def without_key(text: str, key: str) -> str:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pydantic import TypeAdapter
 
 from app.errors import ProviderError
+from app.providers import own
 from app.providers.base import Endpoint
 from app.providers.exchange import without_key
 from app.providers.http import framing
@@ -56,7 +57,14 @@ def list_models(pool: Pool, endpoint: Endpoint, *, timeout_ms: int) -> Listing:
     wire = FORMATS[endpoint.provider.format]
     call = Call(timeout_ms)
     try:
-        response = framing.send(pool, call, "GET", wire.models_url(endpoint), wire.auth(endpoint), None)
+        response = framing.send(
+            pool,
+            call,
+            "GET",
+            own.url(endpoint, wire.models_url(endpoint)),
+            own.headers(endpoint, wire.auth(endpoint)),
+            None,
+        )
         body = b"".join(response.pieces())
         answered = datetime.now(UTC)
         if not 200 <= response.status < 300:

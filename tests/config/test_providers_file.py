@@ -34,6 +34,18 @@ def test_a_schema_goes_the_native_way_unless_the_block_says_otherwise(
     assert provider.json_schema is way
 
 
+def test_a_block_says_what_its_models_can(tmp_path: Path) -> None:
+    (provider,) = load_providers(written(tmp_path, "openai", "capabilities = { vision = false, efforts = ['low'] }"))
+    assert dict(provider.capabilities) == {"vision": False, "efforts": ("low",)}
+
+
+@pytest.mark.parametrize(("said", "why"), [("sight = true", "unknown capability sight"), ("vision = 3", "vision: ")])
+def test_a_wrong_capability_is_refused_by_name(tmp_path: Path, said: str, why: str) -> None:
+    with pytest.raises(ConfigError, match=why) as refusal:
+        load_providers(written(tmp_path, "openai", f"capabilities = {{ {said} }}"))
+    assert refusal.value.field == "some.capabilities"
+
+
 @pytest.mark.parametrize(
     ("wire", "line", "why"),
     [

@@ -98,14 +98,27 @@ def test_a_failed_attempt_falls_over_to_the_next_provider(
     assert isinstance(reply.attempts[0].error, error)
 
 
-def test_the_callers_own_bad_request_is_not_tried_elsewhere(system: System, running: Running) -> None:
+def test_what_one_target_refuses_another_is_asked(system: System, running: Running) -> None:
     change(system, explorationRate=0)
     system.client.behaviours["deepseek"] = fails_with(BadRequest)
 
-    with pytest.raises(BadRequest):
+    assert running.gateway.chat(Call(QUESTION)).target.provider == "gemini"
+
+
+def test_what_every_target_refuses_ends_with_the_most_telling_refusal(system: System, running: Running) -> None:
+    change(system, explorationRate=0)
+    for name, told in zip(ALL, ("no", "messages.1.content: must be text", "Bad Request", "no"), strict=True):
+
+        def behave(model: str, request: ChatRequest, told: str = told) -> Answer:
+            raise BadRequest(told)
+
+        system.client.behaviours[name] = behave
+
+    with pytest.raises(BadRequest, match=r"messages\.1\.content") as refusal:
         running.gateway.chat(Call(QUESTION))
 
-    assert [name for name, _ in system.client.calls] == ["deepseek"]
+    assert refusal.value.calls == 4
+    assert [name for name, _ in system.client.calls] == list(ALL)
 
 
 def test_when_every_provider_fails_the_error_names_each(system: System, running: Running) -> None:

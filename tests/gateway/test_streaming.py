@@ -151,11 +151,11 @@ def test_the_first_token_has_a_limit_of_its_own(system: System, running: Running
     assert 0 < client.limits[0]["timeout_ms"] <= limits.deadline_ms
 
 
-def test_a_bad_request_is_not_streamed_elsewhere(running: Running, client: Streaming) -> None:
+def test_a_bad_request_to_a_named_provider_is_not_streamed_elsewhere(running: Running, client: Streaming) -> None:
     client.behaviours["deepseek"] = fails_with(BadRequest)
 
     with pytest.raises(BadRequest):
-        running.gateway.stream(Call(QUESTION))
+        running.gateway.stream(Call(QUESTION, provider="deepseek"))
 
     assert [name for name, _ in client.calls] == ["deepseek"]
 

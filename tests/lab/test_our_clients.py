@@ -11,16 +11,19 @@ import pytest
 from app import errors
 from app.config_files import load_providers
 from app.errors import (
+    AccountProblem,
     BadKey,
     BadRequest,
     ConnectionLost,
     ContentFiltered,
     ContextTooLong,
     Hedged,
+    LimitSpent,
     LocalFailure,
     ModelUnknown,
     OutOfCredit,
     Overloaded,
+    PassedOver,
     ProviderError,
     RateLimited,
     ServerError,
@@ -101,10 +104,10 @@ OTHERWISE: dict[tuple[str, str], type[ProviderError] | None] = {
 
 def test_every_fault_of_the_lab_has_a_class_and_every_class_a_fault() -> None:
     assert set(CLASSES) == {fault.value for fault in Fault}
-    reached = {*CLASSES.values(), StreamCut}
+    reached = {*CLASSES.values(), StreamCut, LimitSpent, AccountProblem}
     told = {kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ProviderError)}
     # our own network is not the lab's to break, nor is it asked for what a target cannot do; the gateway stops calls
-    assert told - reached == {ProviderError, LocalFailure, Unsupported, Hedged}
+    assert told - reached == {ProviderError, LocalFailure, Unsupported, PassedOver, Hedged}
 
 
 @EACH
@@ -172,7 +175,7 @@ def test_limit_cuts_the_answer_and_may_leave_nothing_of_it(
     assert SENTENCE.startswith(answer.text)
     assert answer.text != SENTENCE
     lab.set(name, reasoning_tokens=20)
-    with pytest.raises(UnusableAnswer, match="raise max_tokens"):
+    with pytest.raises(LimitSpent, match=r"limit of 20 was spent.*raise max_tokens"):
         ask(client, target, replace(ASKED, max_tokens=20), stream=stream, model=model(name))
 
 

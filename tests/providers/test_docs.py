@@ -20,6 +20,7 @@ from app.providers.conversation import Image
 from app.providers.wire import anthropic, gemini, openai
 from app.providers.wire.formats import FORMATS
 from tests.providers.calls import endpoint
+from tests.support.matrix import written
 
 PAGE = (Path(__file__).parents[2] / "docs" / "providers.md").read_text(encoding="utf-8")
 MODELS = {
@@ -85,7 +86,11 @@ def found(document: Any, path: str) -> Iterator[Any]:
 
 def test_every_parameter_has_a_row_and_every_row_a_parameter() -> None:
     assert set(PARAMETERS) == set(SAID)
-    assert {field for _, field in SAID.values()} == {field.name for field in fields(ChatRequest)}
+    assert {field for _, field in SAID.values()} == {field.name for field in fields(ChatRequest)} - {
+        "defaults",
+        "extra",
+        "omitted",
+    }
 
 
 @pytest.mark.parametrize("wire", WireFormat)
@@ -105,6 +110,10 @@ def test_parameter_goes_where_the_table_says(row: str, wire: WireFormat) -> None
     assert values, cell
     if field != "messages" and not isinstance(said[field], bool | tuple | str | JsonSchema):
         assert values == [said[field]]
+
+
+def test_table_of_capabilities_is_up_to_date() -> None:
+    assert written(PAGE) == PAGE, "run .venv/bin/python -m tests.support.matrix"
 
 
 def test_finish_words_are_those_of_the_code() -> None:

@@ -46,7 +46,7 @@ def told(
             ANTHROPIC,  # demands a limit
             {
                 "model": "claude-haiku-4-5",
-                "max_tokens": 4096,
+                "max_tokens": 64_000,
                 "messages": [{"role": "user", "content": [{"type": "text", "text": "Hello"}]}],
                 "dropped": set(),
             },

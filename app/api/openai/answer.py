@@ -11,6 +11,7 @@ from app.errors import (
     BadRequest,
     ContentFiltered,
     ContextTooLong,
+    LimitSpent,
     ProviderError,
     RateLimited,
     Timeout,
@@ -35,6 +36,7 @@ KNOWN_CAUSES: dict[type[ProviderError], tuple[int, str]] = {
     ContentFiltered: (400, "content_filter"),
     RateLimited: (429, "rate_limit_exceeded"),
     Timeout: (504, "timeout"),
+    LimitSpent: (400, "limit_spent"),
 }
 CODES: dict[type[TooLooError], str] = {Unauthorized: "invalid_api_key"}
 TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}

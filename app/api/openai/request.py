@@ -1,22 +1,21 @@
 """The body of POST /v1/chat/completions, read into a Call.
 
-Every field is one of three things: honoured, ignored because it changes nothing of the answer (IGNORED), or refused
-with a sentence that says why. Nothing that changes the meaning of a request is dropped in silence.
+Every field is honoured, ignored because it changes nothing of the answer (IGNORED), or treated as app.api.openai.extras
+says. Nothing that changes the meaning of a request is dropped in silence.
 docs/gateway.md has the table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
 
 from app.api.current import asked_by
 from app.api.names import Name
-from app.api.openai import conversation, schemas
+from app.api.openai import conversation, extras, schemas, wrong
 from app.api.openai.models import Choice
 from app.domain.routing import task_type
 from app.errors import InvalidRequest
@@ -32,6 +31,7 @@ IGNORED = frozenset(
 #: fields whose value asks for nothing: they are taken as if they were absent
 NEUTRAL: Mapping[str, tuple[object, ...]] = {
     "n": (1,),
+    "function_call": ("none",),
     "logprobs": (False,),
     "top_logprobs": (0,),
     "logit_bias": ({},),
@@ -41,28 +41,8 @@ NEUTRAL: Mapping[str, tuple[object, ...]] = {
     "functions": ([],),
 }
 
-#: why anything else is refused
-REFUSED: Mapping[str, str] = {
-    "n": "one answer per request: send the request n times",
-    "logprobs": "log probabilities are not available here: leave it out",
-    "top_logprobs": "log probabilities are not available here: leave it out",
-    "logit_bias": "tokens differ from provider to provider: leave it out",
-    "modalities": 'only text is answered here: send ["text"], or leave it out',
-    "audio": "only text is answered here: leave it out",
-    "service_tier": "providers are chosen by measurement here: leave it out, or send auto",
-    "store": "answers are not stored here: leave it out, or send false",
-    "functions": "the older form of tools: send `tools`",
-    "function_call": "the older form of tool_choice: send `tool_choice`",
-    "verbosity": "not every provider has it: say it in the prompt",
-    "web_search_options": "there is no web search here: leave it out",
-}
-
 #: characters of the longest `PROVIDER/MODEL`
 MODEL_LIMIT = 300
-#: the value is of another kind than a branch of a union takes
-MISMATCHES = frozenset({"string_type", "list_type", "literal_error", "model_type", "model_attributes_type"})
-#: how pydantic names branches that are no models
-BRANCHES = frozenset({"str", "int", "float", "bool", "none"})
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Text = Annotated[str, Field(min_length=1)]
@@ -107,6 +87,16 @@ class _ToolChoice(Part):
     function: _ChosenFunction
 
 
+class _AllowedTools(Part):
+    mode: Literal["auto", "required"]
+    tools: Annotated[list[_ToolChoice], Field(min_length=1)]
+
+
+class _Allowed(Part):
+    type: Literal["allowed_tools"]
+    allowed_tools: _AllowedTools
+
+
 class ChatCompletionRequest(BaseModel):
     """What is honoured. `segment` is ours: whose weights to rank by."""
 
@@ -126,10 +116,16 @@ class ChatCompletionRequest(BaseModel):
     seed: int | None = None
     response_format: _ResponseFormat | None = None
     tools: Annotated[list[_Tool], Field(max_length=128)] | None = None
-    tool_choice: Literal["none", "auto", "required"] | _ToolChoice | None = None
+    tool_choice: Literal["none", "auto", "required"] | _ToolChoice | _Allowed | None = None
     parallel_tool_calls: bool | None = None
-    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
     segment: Name | None = None
+    #: ours: only to a target that has all that is asked
+    require_parameters: bool | None = None
+
+
+#: what we have a word for
+FIELDS = frozenset(ChatCompletionRequest.model_fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +137,17 @@ class Asked:
     include_usage: bool
 
 
-def read(document: Mapping[str, Any], choose: Choice) -> Asked:
-    """Raises InvalidRequest that names the field, or UnknownModel. `choose` knows the models."""
-    wanted = _validated({name: value for name, value in document.items() if not _is_neutral(name, value)})
+def read(document: Mapping[str, Any], choose: Choice, treatment: str | None = None) -> Asked:
+    """Raises InvalidRequest that names the field, or UnknownModel. `choose` knows the models.
+
+    `treatment`: of fields that we do not know, as the request's header has it.
+    """
+    said = {name: value for name, value in document.items() if not _is_neutral(name, value)}
+    wanted = _validated({name: value for name, value in said.items() if name in FIELDS})
     chosen = choose(wanted.model)
+    required = bool(wanted.require_parameters)
+    how = extras.treatment(treatment, named=chosen.provider is not None, required=required)
+    beside = extras.treated({name: value for name, value in said.items() if name not in FIELDS}, how)
     segment, key = asked_by(wanted.segment)
     messages = conversation.read(wanted.messages)
     call = Call(
@@ -156,49 +159,33 @@ def read(document: Mapping[str, Any], choose: Choice) -> Asked:
         provider=chosen.provider,
         model=chosen.model,
         parameters=_parameters(wanted),
+        extra=beside.passed,
+        omitted=beside.omitted,
+        require_parameters=required,
+        verbatim=True,
     )
     options = wanted.stream_options
     return Asked(call, bool(wanted.stream), bool(options and options.include_usage))
 
 
 def _is_neutral(name: str, value: object) -> bool:
-    """Raises InvalidRequest for a field that we know and refuse."""
-    if value is None or name in IGNORED or value in NEUTRAL.get(name, ()):
-        return True
-    if name in REFUSED:
-        raise InvalidRequest(f"{name} is not supported with this value: {REFUSED[name]}", field=name)
-    return False
+    return value is None or name in IGNORED or value in NEUTRAL.get(name, ())
 
 
 def _validated(document: Mapping[str, Any]) -> ChatCompletionRequest:
     try:
         return ChatCompletionRequest.model_validate(document)
     except ValidationError as error:
-        first = _closest(error.errors(include_url=False, include_context=False))
+        first = wrong.most_telling(error.errors(include_url=False, include_context=False))
         known = ChatCompletionRequest.model_fields
         path = [str(part) for part in first["loc"]]
-        field = ".".join(part for place, part in enumerate(path) if place == 0 or not _is_branch(part))
+        field = wrong.field(path)
         if first["type"] == "extra_forbidden":
             message = f"unknown field {path[-1]!r}: it is not ignored, since it may change what you mean"
         else:
             said = "must be an object" if first["type"] == "model_type" else first["msg"].removeprefix("Value error, ")
             message = f"{path[0] if path and path[0] not in known else field}: {said}"
         raise InvalidRequest(message, field=field or None) from None
-
-
-def _closest(errors: Sequence[ErrorDetails]) -> ErrorDetails:
-    """Of a union, pydantic tells what is wrong with each branch: the one that was meant came furthest."""
-    same = [each for each in errors if each["loc"][:1] == errors[0]["loc"][:1]]
-    return max(same, key=lambda each: (len(each["loc"]), not _misses_branch(each)))
-
-
-def _misses_branch(error: ErrorDetails) -> bool:
-    return error["type"] in MISMATCHES and _is_branch(str(error["loc"][-1]))
-
-
-def _is_branch(part: str) -> bool:
-    """Of a union: a type, not the name of a field."""
-    return not part.isdigit() and (part in BRANCHES or not part.islower() or "[" in part)
 
 
 def _parameters(wanted: ChatCompletionRequest) -> dict[str, Any]:
@@ -213,7 +200,7 @@ def _parameters(wanted: ChatCompletionRequest) -> dict[str, Any]:
         "json_mode": True if wanted.response_format and wanted.response_format.type == "json_object" else None,
         "json_schema": _json_schema(wanted.response_format),
         "reasoning_effort": wanted.reasoning_effort,
-        "tools": _tools(wanted.tools or ()) or None,
+        "tools": _tools(_offered(wanted)) or None,
         "tool_choice": _tool_choice(wanted),
         # without tools there are no calls to be parallel
         "parallel_tool_calls": wanted.parallel_tool_calls if wanted.tools else None,
@@ -244,10 +231,24 @@ def _stop(stop: str | Iterable[str] | None) -> tuple[str, ...]:
     return (stop,) if isinstance(stop, str) else tuple(stop or ())
 
 
+def _offered(wanted: ChatCompletionRequest) -> list[_Tool]:
+    """The tools, or those of them that may be called: no other format has a word for that."""
+    choice, tools = wanted.tool_choice, wanted.tools or []
+    if not isinstance(choice, _Allowed):
+        return tools
+    allowed = {each.function.name for each in choice.allowed_tools.tools}
+    if missing := allowed - {tool.function.get("name") for tool in tools}:
+        text = f"allowed_tools names {min(missing)!r}, which is not among the tools"
+        raise InvalidRequest(text, field="tool_choice.allowed_tools.tools")
+    return [tool for tool in tools if tool.function.get("name") in allowed]
+
+
 def _tool_choice(wanted: ChatCompletionRequest) -> str | None:
     choice = wanted.tool_choice
     if choice is None:
         return None
+    if isinstance(choice, _Allowed):
+        return choice.allowed_tools.mode
     name = choice if isinstance(choice, str) else choice.function.name
     offered = {tool.function.get("name") for tool in wanted.tools or ()}
     if not wanted.tools and name != "none":

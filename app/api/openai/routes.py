@@ -16,6 +16,7 @@ from app.api.envelope import body, request_id
 from app.api.openai import answer
 from app.api.openai import models as openai_models
 from app.api.openai import request as openai_request
+from app.api.openai.extras import HEADER
 from app.api.streaming import event_stream
 from app.errors import AllAttemptsFailed, NotFound, PayloadTooLarge, ProviderError, TooLooError, TooManyRequests
 
@@ -29,7 +30,7 @@ openai = Blueprint("openai", __name__, url_prefix="/v1")
 @openai.post("/chat/completions")
 def chat_completions() -> Response:
     """A chat completion from the best provider, or the one that `model` names; streamed or whole."""
-    asked = openai_request.read(body(), partial(openai_models.choose, gateway().services))
+    asked = openai_request.read(body(), partial(openai_models.choose, gateway().services), request.headers.get(HEADER))
     g.tooloo_request_id = asked.call.request_id
     if not request.headers.get("X-Request-Id"):
         g.request_id = asked.call.request_id

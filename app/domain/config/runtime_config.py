@@ -10,11 +10,12 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from app.domain.catalog import TaskType
-from app.domain.config import partial_weights, segment_names, unknown_fields
+from app.domain.config import model_config, partial_weights, segment_names, unknown_fields
+from app.domain.config.document import Document, Share
+from app.domain.config.model_config import ModelConfig, ModelOverride
 from app.errors import InvalidRequest
 
 #: weights may miss the sum of 1 by what rounding to two decimals can cost
@@ -22,12 +23,6 @@ SUM_TOLERANCE = 0.011
 
 #: of the longest version, as a BIGINT holds it
 VERSION_DIGITS = 18
-
-Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-
-
-class Document(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
 
 
 class Weights(Document):
@@ -43,24 +38,6 @@ class Weights(Document):
         if not math.isclose(total, 1.0, abs_tol=SUM_TOLERANCE):
             raise ValueError(f"weights must sum to 1: got {total:.4g}")
         return self
-
-
-class ModelConfig(Document):
-    max_tokens: Annotated[int, Field(ge=1, le=1_000_000)] = 2048
-    temperature: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)] = 0.7
-    top_p: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.9
-    frequency_penalty: Annotated[float, Field(ge=-2, le=2, allow_inf_nan=False)] = 0
-    presence_penalty: Annotated[float, Field(ge=-2, le=2, allow_inf_nan=False)] = 0
-
-
-class ModelOverride(Document):
-    """Model parameters where only some are set; the rest come from the level below."""
-
-    max_tokens: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
-    temperature: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)] | None = None
-    top_p: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
-    frequency_penalty: Annotated[float, Field(ge=-2, le=2, allow_inf_nan=False)] | None = None
-    presence_penalty: Annotated[float, Field(ge=-2, le=2, allow_inf_nan=False)] | None = None
 
 
 class GlobalConfig(Document):
@@ -80,6 +57,13 @@ class GlobalConfig(Document):
     enabled: bool = True
 
 
+class ModelSettings(Document):
+    """What one model of a provider has of its own."""
+
+    #: named by alias only: pydantic keeps `model_config` for itself
+    model_parameters: Annotated[ModelOverride | None, Field(alias="modelConfig")] = None
+
+
 class ProviderConfig(Document):
     enabled: bool = True
     priority: Annotated[int, Field(ge=1, le=10_000)] = 100
@@ -88,6 +72,8 @@ class ProviderConfig(Document):
     weights: Weights | None = None
     #: named by alias only: pydantic keeps `model_config` for itself
     model_parameters: Annotated[ModelOverride | None, Field(alias="modelConfig")] = None
+    #: by name, over the provider's
+    models: dict[str, ModelSettings] | None = None
 
 
 class Segment(Document):
@@ -101,6 +87,8 @@ class Features(Document):
     exploration_mode: bool = False
     user_segmentation: bool = False
     continuous_learning: bool = False
+    #: do the model parameters of this document go to /v1 too? Off: there is sent what the caller sent
+    v1_model_defaults: Annotated[bool, Field(alias="v1ModelDefaults")] = False
 
 
 class Pins(Document):
@@ -160,21 +148,21 @@ class RuntimeConfig(Document):
         rate = self.global_.exploration_rate
         return max(rate, 0.3) if self.features.exploration_mode else rate
 
-    def model_parameters(self, task_type: TaskType, provider: str) -> dict[str, float | int]:
-        """Model parameters in their order of precedence: default < task type < provider. snake_case keys.
-
-        A penalty of 0 is left out: it is every provider's default, and some models refuse to be told.
-        """
-        merged: dict[str, float | int] = self.global_.default_model_config.model_dump()
-        override = self.global_.task_model_config.get(task_type)
-        mine = self.providers.get(provider)
-        for level in (override, mine.model_parameters if mine else None):
-            if level is not None:
-                merged |= level.model_dump(exclude_none=True)
-        return {name: value for name, value in merged.items() if value or not name.endswith("_penalty")}
+    def model_parameters(self, task_type: TaskType, provider: str, model: str | None = None) -> dict[str, float | int]:
+        """What is sent where a request says nothing: default < task type < provider < model. snake_case keys."""
+        mine = self.providers.get(provider) or ProviderConfig()
+        own = (mine.models or {}).get(model or "")
+        return model_config.sent(
+            (
+                self.global_.default_model_config,
+                self.global_.task_model_config.get(task_type),
+                mine.model_parameters,
+                own.model_parameters if own else None,
+            )
+        )
 
     def document(self) -> dict[str, Any]:
-        """The document as JSON shows it; null overrides are left out."""
+        """The document as JSON shows it; nulls are left out, but for model parameters that are not sent."""
         return unknown_fields.overlaid(self.model_dump(mode="json", by_alias=True, exclude_none=True), self._unknown)
 
 
@@ -235,6 +223,8 @@ def _validated(document: object) -> RuntimeConfig:
 def merge(current: RuntimeConfig, update: Mapping[str, Any]) -> RuntimeConfig:
     """A partial update over the current document (JSON merge: null removes an override); version and metadata stay.
 
+    The null of a model parameter is a value: not sent. "inherit" removes what a level says of it.
+
     Raises InvalidRequest that names the field, as the caller wrote it, and the fix.
     """
     document = current.model_dump(mode="json", by_alias=True, exclude_none=True)
@@ -253,7 +243,7 @@ def merge(current: RuntimeConfig, update: Mapping[str, Any]) -> RuntimeConfig:
         parent = document
         for step in path[:-1]:
             parent = parent[step]
-        parent[path[-1]] = _merged(parent.get(path[-1]), value)
+        parent[path[-1]] = _merged(parent.get(path[-1]), value, path)
     try:
         merged = _validated(document)
     except ValidationError as error:
@@ -262,15 +252,17 @@ def merge(current: RuntimeConfig, update: Mapping[str, Any]) -> RuntimeConfig:
     return merged
 
 
-def _merged(old: Any, new: Any) -> Any:
-    if not isinstance(old, dict) or not isinstance(new, dict):
+def _merged(old: Any, new: Any, path: tuple[str, ...]) -> Any:
+    if not isinstance(new, dict):
         return new
-    result = dict(old)
+    result = dict(old) if isinstance(old, dict) else {}
     for key, value in new.items():
-        if value is None:
+        here = (*path, key)
+        is_parameter = model_config.is_parameter(here)
+        if value == model_config.INHERIT if is_parameter else value is None:
             result.pop(key, None)
         else:
-            result[key] = _merged(result.get(key), value)
+            result[key] = _merged(result.get(key), value, here)
     return result
 
 

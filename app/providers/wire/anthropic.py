@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from app.domain.catalog import WireFormat
 from app.errors import (
     BadKey,
     ContentFiltered,
@@ -18,6 +19,7 @@ from app.errors import (
     ProviderError,
     RateLimited,
 )
+from app.providers import capabilities
 from app.providers.base import ChatRequest, Delta, Endpoint, Usage
 from app.providers.http.sse import Event
 from app.providers.wire import anthropic_history, anthropic_settings, content, finishes, surrogates
@@ -28,24 +30,24 @@ from app.providers.wire.problem import Meanings, Problem, by_status
 from app.providers.wire.spelling import ANTHROPIC_NAMES, Names
 
 VERSION = "2023-06-01"
-#: the API demands a limit; every model since Claude 3 takes this one
-DEFAULT_MAX_TOKENS = 4096
 FINISH = finishes.ANTHROPIC
 
 
 def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) -> Outgoing:
     schema = request.json_schema
-    by_tool = schema if schema is not None and anthropic_settings.by_tool(model, request) else None
+    can = capabilities.of(endpoint.provider, model, WireFormat.ANTHROPIC)
+    by_tool = schema if schema is not None and anthropic_settings.by_tool(can, request) else None
     if by_tool is not None:
         request = content.as_tool(request, by_tool)
     names = Names(ANTHROPIC_NAMES)
     told, unspoken = anthropic_history.told(model, request, names)
-    document: dict[str, Any] = {"model": model, "max_tokens": request.max_tokens or DEFAULT_MAX_TOKENS} | told
+    limit, capped = content.fitted(can, request)
+    document: dict[str, Any] = {"model": model, "max_tokens": limit or can.max_output} | told
     # one of white space only is refused
     stops = [stop for stop in request.stop if stop.strip()]
     if stops:
         document["stop_sequences"] = stops
-    settings, dropped = anthropic_settings.settings(model, request)
+    settings, dropped = anthropic_settings.settings(can, request)
     if len(stops) < len(request.stop):
         dropped = ("stop", *dropped)
     document |= settings | _tool_choice(request, names)
@@ -55,7 +57,7 @@ def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) ->
         url=f"{endpoint.provider.base_url}/v1/messages",
         headers={"content-type": "application/json", **auth(endpoint)},
         body=content.body(document),
-        dropped=(*dropped, *unspoken, *content.unheld(by_tool)),
+        dropped=(*dropped, *capped, *unspoken, *content.unheld(by_tool)),
         answer_tool=None if by_tool is None else by_tool.name,
         names=names.back(),
     )

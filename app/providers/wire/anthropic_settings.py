@@ -1,52 +1,33 @@
-"""Settings of a request to Claude: what is sent, and what is not, by the version in the model's name.
-
-A name without one is taken for the oldest.
+"""Settings of a request to Claude: what is sent, and what is not, by what the model can.
 
 https://platform.claude.com/docs/en/build-with-claude/effort · …/structured-outputs · …/thinking-troubleshooting
 """
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
+from app.domain.capabilities import Capabilities
 from app.providers.base import ChatRequest
 from app.providers.wire import content
 
-#: the highest temperature it knows, and its default
-MAX_TEMPERATURE = 1.0
-#: the first models that refuse sampling parameters (Opus 4.7, Sonnet 5)
-FIXED_SAMPLING = (4, 7)
-#: the first that can be held to a JSON schema as such (output_config.format)
-SCHEMAS = (4, 5)
-#: the first that refuse a forced tool (Fable 5.1, then all of 5.5): there is no other way to a JSON schema than theirs
-NO_FORCED_TOOL = (5, 1)
-#: the first that take output_config.effort; of those before them Opus 4.5 alone
-EFFORT = (4, 6)
-EFFORTS = ("low", "medium", "high")
-#: the first that know one more
-XHIGH = (4, 7)
 
-_VERSION = re.compile(r"claude-(?:[a-z]+-)?(\d+)(?:-(\d{1,2}))?(?!\d)")
-
-
-def by_tool(model: str, request: ChatRequest) -> bool:
+def by_tool(can: Capabilities, request: ChatRequest) -> bool:
     """Is a schema told as a tool, which every model takes that takes a forced one, and any schema?
 
     The API's own way takes less of JSON Schema, but stands beside tools.
     """
-    version = _version(model)
-    return version < NO_FORCED_TOOL and not (request.tools and version >= SCHEMAS)
+    return can.json_schema == "tool" and not (request.tools and can.json_schema_beside_tools == "native")
 
 
-def settings(model: str, request: ChatRequest) -> tuple[dict[str, Any], tuple[str, ...]]:
+def settings(can: Capabilities, request: ChatRequest) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The settings, and the names of those the model has not."""
-    sampling, dropped = _sampling(model, request)
-    output, lacking = _output(model, request)
+    sampling, dropped = _sampling(can, request)
+    output, lacking = _output(can, request)
     return sampling | output, (*dropped, *lacking)
 
 
-def _sampling(model: str, request: ChatRequest) -> tuple[dict[str, float], tuple[str, ...]]:
+def _sampling(can: Capabilities, request: ChatRequest) -> tuple[dict[str, float], tuple[str, ...]]:
     """What is sent, and what is not: newer models refuse top_p beside temperature, the newest both."""
     lacking = {
         "frequency_penalty": request.frequency_penalty,
@@ -57,39 +38,26 @@ def _sampling(model: str, request: ChatRequest) -> tuple[dict[str, float], tuple
     dropped = [name for name, asked in lacking.items() if asked]
     wanted = {"temperature": request.temperature, "top_p": request.top_p}
     sent = {name: value for name, value in wanted.items() if value is not None}
-    if _version(model) >= FIXED_SAMPLING:
-        refused = list(sent)
-    elif sent.get("temperature", 0) > MAX_TEMPERATURE:
+    own = [name for name in sent if name not in request.defaults]
+    if lacks := [name for name in sent if name not in can.parameters]:
+        refused = lacks
+    elif sent.get("temperature", 0) > can.max_temperature:
         refused = ["temperature"]  # its default is the maximum, so leaving it out comes closest
     else:
-        refused = ["top_p"] if len(sent) == 2 else []
+        # our own default gives way to what the caller said
+        refused = [] if len(sent) < 2 or not can.one_of_sampling else ["temperature"] if own == ["top_p"] else ["top_p"]
     return {name: value for name, value in sent.items() if name not in refused}, (*refused, *dropped)
 
 
-def _output(model: str, request: ChatRequest) -> tuple[dict[str, Any], tuple[str, ...]]:
+def _output(can: Capabilities, request: ChatRequest) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The schema where it is not told as a tool, the effort, and what of them is not sent."""
     config: dict[str, Any] = {}
     dropped: tuple[str, ...] = ()
     if request.json_schema is not None:
         config["format"] = {"type": "json_schema", "schema": content.described_schema(request.json_schema)}
     if request.reasoning_effort is not None:
-        effort = _effort(model, request.reasoning_effort)
-        if effort is None:
+        if can.effort == "none" or request.reasoning_effort not in can.efforts:
             dropped = ("reasoning_effort",)
         else:
-            config["effort"] = effort
+            config["effort"] = request.reasoning_effort
     return ({"output_config": config} if config else {}), dropped
-
-
-def _effort(model: str, wanted: str) -> str | None:
-    """For output_config.effort; None: this model has none such."""
-    version = _version(model)
-    if wanted == "xhigh":
-        return wanted if version >= XHIGH else None
-    takes_it = version >= EFFORT or (version == (4, 5) and "opus" in model)
-    return wanted if takes_it and wanted in EFFORTS else None
-
-
-def _version(model: str) -> tuple[int, int]:
-    found = _VERSION.search(model)
-    return (0, 0) if found is None else (int(found[1]), int(found[2] or 0))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from app.domain.capabilities import Capabilities
 from app.errors import Unsupported
 from app.providers.base import ChatRequest, JsonSchema
 from app.providers.wire.answers_object import is_of_objects
@@ -31,6 +32,14 @@ class Outgoing:
 def body(document: Mapping[str, Any]) -> bytes:
     """JSON in ASCII: text with a lone surrogate, which UTF-8 has no bytes for, must not break the call."""
     return json.dumps(document).encode("ascii")
+
+
+def fitted(can: Capabilities, request: ChatRequest) -> tuple[int | None, tuple[str, ...]]:
+    """The token limit to send, the model's own at most, and its name where that is less than was asked for."""
+    wanted = request.max_tokens
+    if wanted is None or not can.max_output or wanted <= can.max_output:
+        return wanted, ()
+    return can.max_output, ("max_tokens",)
 
 
 def as_tool(request: ChatRequest, wanted: JsonSchema) -> ChatRequest:

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from app.errors import ContentFiltered, ProviderError, UnusableAnswer
+from app.errors import ContentFiltered, LimitSpent, ProviderError, UnusableAnswer
 from app.providers.base import ChatRequest, Delta, Finish, ToolCall, Usage
 from app.providers.wire import history, surrogates
 
@@ -76,6 +76,8 @@ class Draft:
     may_be_empty: bool = False
     #: … but no JSON
     asks_for_json: bool = False
+    #: tokens that the request allows; None: as many as the model does
+    limit: int | None = None
     #: first halves of surrogate pairs at the end of what has come; by their field, or the place of their tool call
     halves: dict[str | int, str] = field(default_factory=dict)
     #: the tool whose arguments are the answer's text; what else the model says is no part of it
@@ -207,7 +209,10 @@ class Draft:
         if self.finish is Finish.FILTER:
             return ContentFiltered("the provider's content filter stopped the answer")
         if self.finish is Finish.LENGTH:
-            return UnusableAnswer("the token limit was spent before the first word of the answer: raise max_tokens")
+            spent = "was spent before the first word of the answer"
+            if self.limit is None:
+                return UnusableAnswer(f"the model's own token limit {spent}")
+            return LimitSpent(f"the token limit of {self.limit} {spent}: raise max_tokens")
         if self.answer_tool is not None:
             return UnusableAnswer("the model did not answer in the JSON that was asked for")
         return UnusableAnswer("the answer is empty")

@@ -10,7 +10,9 @@ from urllib.parse import quote
 from pydantic import ConfigDict, TypeAdapter
 from pydantic.alias_generators import to_camel
 
+from app.domain.catalog import WireFormat
 from app.errors import BadKey, ContentFiltered, ModelUnknown, OutOfCredit, ProviderError
+from app.providers import capabilities
 from app.providers.base import ChatRequest, Delta, Endpoint, Usage
 from app.providers.http.sse import Event
 from app.providers.wire import content, finishes, gemini_history, gemini_settings
@@ -40,7 +42,7 @@ NO_REASON = "FINISH_REASON_UNSPECIFIED"
 def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) -> Outgoing:
     names = Names(GEMINI_NAMES)
     document, unspoken = gemini_history.told(model, request, names)
-    settings, dropped = gemini_settings.settings(model, request)
+    settings, dropped = gemini_settings.settings(capabilities.of(endpoint.provider, model, WireFormat.GEMINI), request)
     if settings:
         document["generationConfig"] = settings
     method = "streamGenerateContent?alt=sse" if stream else "generateContent"

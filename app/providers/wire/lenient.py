@@ -9,11 +9,14 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, TypeAdapter, ValidationError
 from pydantic_core import CoreSchema, core_schema
 
-from app.errors import ProviderError, UnusableAnswer
+from app.errors import BadRequest, ProviderError, UnusableAnswer
 from app.providers.wire import problem, surrogates
 from app.providers.wire.problem import Problem
 
 T = TypeVar("T")
+
+#: of an error that came with success and names none: no class has this one
+NO_STATUS = 200
 
 
 class _ElseAbsent:
@@ -54,4 +57,7 @@ def error_inside(data: bytes, error_class: Callable[[int, Problem], type[Provide
     if found.status is not None:
         kind = error_class(found.status, found)
         return problem.raised(kind, found.status, found, {}, datetime.now(UTC))
+    kind = error_class(NO_STATUS, found)
+    if issubclass(kind, BadRequest) or kind.needs_person:  # by its name or its words
+        return problem.raised(kind, NO_STATUS, found, {}, datetime.now(UTC))
     return UnusableAnswer(f"error inside an answer: {found.message}", provider_code=found.code)

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from app.domain.catalog import SchemaBy
+from app.domain.catalog import WireFormat
 from app.errors import (
     BadKey,
     BadRequest,
@@ -22,7 +22,10 @@ from app.errors import (
     OutOfCredit,
     Overloaded,
     ProviderError,
+    Unsupported,
+    UnusableAnswer,
 )
+from app.providers import capabilities
 from app.providers.base import ChatRequest, Delta, Endpoint, Usage
 from app.providers.http.sse import Event
 from app.providers.wire import content, finishes, openai_history, openai_settings
@@ -46,6 +49,7 @@ NAMED: Meanings = {
     ContextTooLong: ("context_length_exceeded",),
     ContentFiltered: ("content_filter", "content_policy_violation", "invalid_prompt", "moderation_blocked"),
     Overloaded: ("engine_overloaded", "engine_overloaded_error"),
+    UnusableAnswer: ("tool_use_failed", "json_validate_failed", "output_parse_failed"),  # Groq: the model failed
 }
 #: … and what has no name of its own
 SAID: Meanings = {
@@ -58,14 +62,20 @@ MESSAGE_TEXT = re.compile(r"messages(\[\d+\]|\.\d+)?\.content((\[\d+\]|\.\d+)(\.
 
 def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) -> Outgoing:
     schema = request.json_schema
-    by_tool = schema if endpoint.provider.json_schema is SchemaBy.TOOL else None
+    can = capabilities.of(endpoint.provider, model, WireFormat.OPENAI)
+    if schema is not None and can.json_schema == "none":
+        raise Unsupported("this model takes no response_format of type json_schema")
+    by_tool = schema if can.json_schema == "tool" else None
     if by_tool is not None:
+        if not can.forced_tool:
+            raise Unsupported("this model takes no forced tool, which is the way to a json_schema here")
         request = content.as_tool(request, by_tool)
     server, names = server_of(endpoint.provider, model), Names(OPENAI_NAMES)
-    settings, dropped = openai_settings.settings(model, request, tell_one_call=by_tool is None)
+    settings, dropped = openai_settings.settings(can, request, tell_one_call=by_tool is None)
     told, unspoken = openai_history.told(server, request, names)
     document: dict[str, Any] = {"model": model, "messages": openai_history.messages(server, request, names)}
     document |= settings | told
+    document |= {name: value for name, value in request.extra.items() if name not in document}
     if stream:
         document |= {"stream": True, "stream_options": {"include_usage": True}}
     return Outgoing(

@@ -1,36 +1,47 @@
-"""Settings of a request in the OpenAI format: what is sent, and what is not, by the model's name."""
+"""Settings of a request in the OpenAI format: what is sent, and what is not, by what the model can."""
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
+from app.domain.capabilities import Capabilities
 from app.providers.base import ChatRequest
+from app.providers.wire.content import fitted
 
-#: models that think before they answer: they name the token limit otherwise and refuse sampling parameters
-REASONING = re.compile(r"(^|/)(o[1-9](-|$)|gpt-([5-9]|\d\d)(?!.*-chat))")
-#: the first of them refuse to be told to call one tool at a time
-NO_PARALLEL_SWITCH = re.compile(r"(^|/)o[1-9](-|$)")
-REFUSED_BY_REASONING = ("temperature", "top_p", "frequency_penalty", "presence_penalty", "stop")
+SAMPLING = ("temperature", "top_p", "frequency_penalty", "presence_penalty", "stop", "seed")
 
 
-def settings(model: str, request: ChatRequest, *, tell_one_call: bool) -> tuple[dict[str, Any], tuple[str, ...]]:
+def settings(can: Capabilities, request: ChatRequest, *, tell_one_call: bool) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The settings, and the names of those the model has not.
 
     `tell_one_call`: say that parallel tool calls are not wanted, where they are not.
     """
-    given = _parameters(request) | _one_call(model, request, tell_one_call=tell_one_call)
-    reasons = REASONING.search(model) is not None
-    refused = REFUSED_BY_REASONING if reasons else ("reasoning_effort",)
-    dropped = tuple(name for name in refused if given.pop(name, None) is not None)
-    if reasons and "max_tokens" in given:
-        given["max_completion_tokens"] = given.pop("max_tokens")
-    return given, dropped
+    given = _parameters(request) | _one_call(can, request, tell_one_call=tell_one_call)
+    refused = [name for name in SAMPLING if name not in can.parameters]
+    if not can.json_object and request.json_mode:
+        given.pop("response_format")
+        refused.append("json_mode")
+    if not _takes_effort(can, request):
+        refused.append("reasoning_effort")
+    dropped = tuple(name for name in refused if given.pop(name, None) is not None or name == "json_mode")
+    if request.tools and can.effort_beside_tools == "none":  # it thinks unless it is told not to
+        given["reasoning_effort"] = "none"
+    limit, capped = fitted(can, request)
+    if limit is not None:
+        given[can.limit] = limit
+    return given, (*dropped, *capped)
+
+
+def _takes_effort(can: Capabilities, request: ChatRequest) -> bool:
+    if can.effort == "none" or (request.tools and can.effort_beside_tools == "no"):
+        return False
+    if request.tools and can.effort_beside_tools == "none":
+        return request.reasoning_effort == "none"
+    return not can.efforts or request.reasoning_effort in can.efforts
 
 
 def _parameters(request: ChatRequest) -> dict[str, Any]:
     given: dict[str, Any] = {
-        "max_tokens": request.max_tokens,
         "temperature": request.temperature,
         "top_p": request.top_p,
         "frequency_penalty": request.frequency_penalty or None,
@@ -55,8 +66,6 @@ def _response_format(request: ChatRequest) -> dict[str, Any] | None:
     }
 
 
-def _one_call(model: str, request: ChatRequest, *, tell_one_call: bool) -> dict[str, Any]:
-    if not request.tools:
-        return {}
-    tells = tell_one_call and not request.parallel_tool_calls and not NO_PARALLEL_SWITCH.search(model)
+def _one_call(can: Capabilities, request: ChatRequest, *, tell_one_call: bool) -> dict[str, Any]:
+    tells = request.tools and tell_one_call and not request.parallel_tool_calls and can.parallel_switch
     return {"parallel_tool_calls": False} if tells else {}

@@ -16,9 +16,11 @@ from typing import Any
 from pydantic_core import from_json
 
 from app.errors import (
+    AccountProblem,
     BadKey,
     BadRequest,
     ContextTooLong,
+    LimitSpent,
     ModelUnknown,
     OutOfCredit,
     Overloaded,
@@ -58,6 +60,31 @@ TOO_LONG = re.compile(
     re.IGNORECASE,
 )
 
+
+#: how they say, with a 400, 403 or 404, that it is the account that has to be changed, not the request
+ACCOUNT = re.compile(
+    r"organi[sz]ation must be verified|verify (your )?organi[sz]ation|terms acceptance|accept the terms"
+    r"|(do|does)( not|n't) have (the )?(access|permission)|no access to (this |the )?model|request access"
+    r"|(model|access) .{0,40}not (been )?(enabled|activated|granted) (for|in|on) .{0,20}"
+    r"(account|project|organi[sz]ation)"
+    r"|(account|organi[sz]ation|project|workspace) (is|has been) .{0,20}(disabled|deactivated|suspended|restricted)",
+    re.IGNORECASE,
+)
+#: … and that it has not paid
+UNPAID = re.compile(
+    r"insufficient (account )?(balance|funds|credits?)|credit balance is too low|(enable|activate|requires?) billing"
+    r"|billing (is )?not (active|enabled)|payment (method|required)|account is in (good standing|arrears)"
+    r"|(purchase|add) (more )?credits|not enough credits",
+    re.IGNORECASE,
+)
+#: a lack that some servers (llama.cpp) tell as a failure of theirs
+LACK = re.compile(
+    r"(image|audio|file|video|vision|tool|function).{0,40}(not |un)support"
+    r"|(not |un)support(ed)?.{0,20} (image|audio|video|tool)",
+    re.IGNORECASE,
+)
+#: OpenAI's models that reason
+SPENT = re.compile(r"could not finish the message because max_tokens", re.IGNORECASE)
 
 #: OpenAI's name for any text beyond its limit: of a message, but of an id or a name as well
 TOO_LONG_TEXT = "string_above_max_length"
@@ -113,13 +140,21 @@ def read(body: bytes) -> Problem:
     message = error.get("message") or error.get("detail") or ""
     details = [detail for detail in _list(error.get("details")) if isinstance(detail, dict)]
     names = (error.get("code"), error.get("type"), error.get("status"), *(d.get("reason") for d in details))
+    behind = _behind(error)
     return Problem(
-        message=str(message)[:MESSAGE],
-        names=tuple(name for name in names if isinstance(name, str) and name),
+        message=f"{message}: {behind.message}"[:MESSAGE] if behind.message else str(message)[:MESSAGE],
+        names=(*(name for name in names if isinstance(name, str) and name), *behind.names),
         retry_after_s=_delay_in(details, str(message)),
-        status=_status(error.get("code")),
-        param=_param(error.get("param")),
+        status=_status(error.get("code")) or _status(error.get("status")) or _status(error.get("status_code")),
+        param=_param(error.get("param")) or behind.param,
     )
+
+
+def _behind(error: Mapping[str, Any]) -> Problem:
+    """What a router (OpenRouter) quotes of the provider behind it: {"metadata": {"raw": "{…}"}}."""
+    metadata = error.get("metadata")
+    raw = metadata.get("raw") if isinstance(metadata, dict) else None
+    return read(raw.encode("utf-8", "replace")) if isinstance(raw, str) and raw else Problem("")
 
 
 def _json(body: bytes) -> Any:
@@ -151,8 +186,20 @@ def by_status(status: int, problem: Problem) -> type[ProviderError]:
     """The class that an HTTP status means where nothing in the body says otherwise."""
     if status in (400, 413, 422) and TOO_LONG.search(problem.message):
         return ContextTooLong
+    if status in (400, 402, 403, 404, 422) and (kind := _of_the_account(problem)):
+        return kind
+    if status == 400 and SPENT.search(problem.message):
+        return LimitSpent
+    if status >= 500 and LACK.search(problem.message):
+        return BadRequest
     fallback = BadRequest if 400 <= status < 500 else ServerError
     return STATUS.get(status, fallback)
+
+
+def _of_the_account(problem: Problem) -> type[ProviderError] | None:
+    if UNPAID.search(problem.message):
+        return OutOfCredit
+    return AccountProblem if ACCOUNT.search(problem.message) else None
 
 
 def raised(

@@ -177,6 +177,7 @@ def test_errors_say_how_many_calls_were_made(client: OpenAI, api: Served) -> Non
     assert refused.value.response.headers["x-tooloo-attempts"] == "1"
 
     wanted: Any = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "array"}}}
-    with pytest.raises(openai.BadRequestError, match="unsupported") as impossible:
+    with pytest.raises(openai.BadRequestError, match="only where the answer is an object") as impossible:
         client.chat.completions.create(model="deepseek", messages=ASK, response_format=wanted)
+    assert impossible.value.code == "unsupported"
     assert impossible.value.response.headers["x-tooloo-attempts"] == "0"

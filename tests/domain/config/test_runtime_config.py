@@ -116,6 +116,48 @@ def test_null_takes_an_override_back() -> None:
     assert runtime_config.merge(with_override, {"providers": {"gemini": {"modelConfig": None}}}) == DEFAULTS
 
 
+EVERY_LEVEL = {
+    "default": {"modelConfig": {"temperature": None}, "taskModelConfig": {"code": None}},
+    "task type": {"taskModelConfig": {"code": {"temperature": None}}},
+    "provider": {"providers": {"gemini": {"modelConfig": {"temperature": None}}}},
+    "model": {"providers": {"gemini": {"models": {"gemini-2.5-flash": {"modelConfig": {"temperature": None}}}}}},
+}
+
+
+@pytest.mark.parametrize("level", EVERY_LEVEL)
+def test_null_unsets_a_model_parameter_at_every_level_and_survives_the_round_trip(level: str) -> None:
+    changed = runtime_config.merge(DEFAULTS, EVERY_LEVEL[level])
+    stored = runtime_config.parse(json.loads(json.dumps(changed.document())))
+
+    assert stored == changed
+    assert "temperature" not in stored.model_parameters(TaskType.CODE, "gemini", "gemini-2.5-flash")
+    assert stored.model_parameters(TaskType.CODE, "gemini", "gemini-2.5-flash")["max_tokens"] == 2048
+
+
+def test_a_value_over_one_that_is_unset_is_sent() -> None:
+    update = {"modelConfig": {"maxTokens": None}, "providers": {"gemini": {"modelConfig": {"maxTokens": 9}}}}
+    changed = runtime_config.merge(DEFAULTS, update)
+
+    assert changed.model_parameters(TaskType.CODE, "gemini")["max_tokens"] == 9
+    assert "max_tokens" not in changed.model_parameters(TaskType.CODE, "openai")
+
+
+def test_inherit_takes_back_what_a_level_says_of_one_value() -> None:
+    told = {"providers": {"gemini": {"modelConfig": {"temperature": None, "topP": 0.4}}}}
+    changed = runtime_config.merge(DEFAULTS, told)
+    back = runtime_config.merge(changed, {"providers": {"gemini": {"modelConfig": {"temperature": "inherit"}}}})
+
+    assert back.model_parameters(TaskType.DEFAULT, "gemini") == {"max_tokens": 2048, "temperature": 0.7, "top_p": 0.4}
+    whole = runtime_config.merge(DEFAULTS, {"modelConfig": {"maxTokens": None}})
+    assert runtime_config.merge(whole, {"modelConfig": {"maxTokens": "inherit"}}) == DEFAULTS
+
+
+def test_model_parameters_do_not_go_to_v1_unless_switched_on() -> None:
+    assert DEFAULTS.features.v1_model_defaults is False
+    on = runtime_config.merge(DEFAULTS, {"features": {"v1ModelDefaults": True}})
+    assert on.document()["features"]["v1ModelDefaults"] is True
+
+
 @pytest.mark.parametrize(
     ("task_type", "temperature"),
     [(TaskType.DEFAULT, 0.7), (TaskType.CREATIVE, 0.9), (TaskType.CODE, 0.3), (TaskType.ANALYSIS, 0.5)],
