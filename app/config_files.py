@@ -23,6 +23,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from app.domain.catalog import Price, Prompt, Provider, SchemaBy, TaskType, WireFormat
+from app.domain.limits import Limits
 from app.domain.policy import Policy
 from app.errors import ConfigError
 
@@ -41,7 +42,29 @@ class _Price(_Block):
     output: Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-class _Provider(_Block):
+#: up to a day; a limit below a tenth of a second is a mistake
+Limit = Annotated[int, Field(ge=100, le=86_400_000)] | None
+
+
+class _Limits(_Block):
+    first_token_ms: Limit = None
+    idle_ms: Limit = None
+    stream_ms: Limit = None
+    plain_ms: Limit = None
+
+    @field_validator("stream_ms")
+    @classmethod
+    def _holds_the_others(cls, value: int | None, info: ValidationInfo) -> int | None:
+        for name in ("first_token_ms", "idle_ms"):
+            part = info.data.get(name)
+            if value is not None and part is not None and part > value:
+                raise PydanticCustomError(
+                    "limits", "the whole stream must have more time than its part {name}", {"name": name}
+                )
+        return value
+
+
+class _Provider(_Limits):
     format: WireFormat
     base_url: HttpUrl
     key_env: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")] | None = None
@@ -54,6 +77,17 @@ class _Provider(_Block):
     cost_header: str | None = None
     price_provider: str | None = None
     json_schema: SchemaBy | None = None
+    limits: dict[str, _Limits] = Field(default_factory=dict)
+    prefill: bool | list[str] = False
+
+    @field_validator("limits", "prefill")
+    @classmethod
+    def _of_its_models(cls, value: T, info: ValidationInfo) -> T:
+        models: list[str] | None = info.data.get("models")
+        for name in value if isinstance(value, dict | list) else ():
+            if models is not None and name not in models:
+                raise PydanticCustomError("model", "{name} is not among its models", {"name": repr(name)})
+        return value
 
     @field_validator("json_schema")
     @classmethod
@@ -94,10 +128,22 @@ def load_providers(folder: Path) -> tuple[Provider, ...]:
             cost_header=block.cost_header,
             price_provider=block.price_provider,
             json_schema=block.json_schema or SchemaBy.NATIVE,
+            limits=_limits(block),
+            model_limits=tuple((model, _limits(limits)) for model, limits in block.limits.items()),
+            prefill=_those(block.prefill, block.models),
         )
         for name, block in blocks.items()
     ]
     return tuple(sorted(providers, key=lambda provider: provider.priority))
+
+
+def _limits(block: _Limits) -> Limits:
+    return Limits(block.first_token_ms, block.idle_ms, block.stream_ms, block.plain_ms)
+
+
+def _those(able: bool | list[str], models: list[str]) -> tuple[str, ...]:
+    """The models that can: all, none, or the ones named."""
+    return tuple(able if isinstance(able, list) else models if able else ())
 
 
 def load_prompts(folder: Path) -> tuple[Prompt, ...]:

@@ -26,7 +26,7 @@ TooLooError
     ├── RateLimited           too many requests; `retry_after_s` where the provider says so
     ├── Overloaded            the provider says that it is overloaded
     ├── ServerError           any other failure on the provider's side
-    ├── Timeout               a deadline of ours passed; `phase` is connect, first_token or total
+    ├── Timeout               a limit of ours passed; `phase` is connect, first_token, idle or total
     ├── ConnectionLost        refused, reset or closed before an answer was complete
     │   └── StreamCut         … in the middle of a stream
     ├── UnusableAnswer        HTTP 200 that holds no usable answer: empty, malformed, error event inside
@@ -188,7 +188,7 @@ class ProviderError(TooLooError):
     #: may the same request succeed on another target?
     elsewhere: ClassVar[bool] = True
     #: does it count against the provider's reliability?
-    counts: ClassVar[bool] = True
+    counts: bool = True
     #: does it open the breaker at once and for long (nothing but a person can mend it)?
     needs_person: ClassVar[bool] = False
 
@@ -288,10 +288,12 @@ class Timeout(ProviderError):
     status = 504
     retryable = True
 
-    def __init__(self, message: str | None = None, *, phase: str = "total") -> None:
+    def __init__(self, message: str | None = None, *, phase: str = "total", flowed: bool = False) -> None:
+        """`flowed`: the answer was coming all the while, so that the target is not to blame."""
         super().__init__(message)
-        #: `connect`, `first_token` or `total`
+        #: `connect`, `first_token`, `idle` or `total`
         self.phase = phase
+        self.counts = not flowed
 
 
 class ConnectionLost(ProviderError):

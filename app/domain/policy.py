@@ -150,8 +150,13 @@ class RetentionPolicy:
 @dataclass(frozen=True, slots=True)
 class GatewayPolicy:
     max_attempts: int = 4
-    deadline_ms: int = 60_000
-    first_token_ms: int = 20_000
+    deadline_ms: int = 900_000
+    first_token_ms: int = 10_000
+    thinking_first_token_ms: int = 60_000
+    idle_ms: int = 30_000
+    stream_ms: int = 900_000
+    plain_ms: int = 600_000
+    heartbeat_ms: int = 15_000
     outcome_buffer: int = 10_000
     outcome_stream: int = 100_000
     log_share: float = 1.0

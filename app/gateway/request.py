@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from app.domain import limits
 from app.domain.catalog import Target
 from app.domain.config.runtime_config import RuntimeConfig
+from app.domain.limits import Limits
 from app.domain.routing.ranking import Plan
 from app.domain.routing.router import Route
 from app.errors import AllAttemptsFailed, ProviderError, Timeout, Unsupported
@@ -25,7 +27,7 @@ from app.gateway.calls import AttemptResult, Call, Reply
 from app.gateway.metrics import OK, Metrics
 from app.gateway.records import Row
 from app.live import live_config
-from app.providers.base import Answer, ChatRequest, Timing
+from app.providers.base import Answer, ChatRequest, Message, Timing
 from app.services import Services
 
 
@@ -46,32 +48,49 @@ class Request:
     attempts: list[Attempt[Any]] = field(default_factory=list)
     #: of targets that have no way to do what is asked: no call was made
     passed_over: tuple[AttemptResult, ...] = ()
-    #: those of `attempts` that a hedge made needless, paid for beside the answer
-    hedged: tuple[Attempt[Any], ...] = ()
+    #: those of `attempts` that are paid for beside the answer: a hedge made them needless, or they broke off
+    beside: tuple[Attempt[Any], ...] = ()
+    #: a target to ask once more, and when: seconds of perf_counter()
+    again: tuple[Target, float] | None = None
 
     def elapsed_ms(self) -> float:
         return (time.perf_counter() - self.started_s) * 1000
 
-    def time_left_ms(self, target: Target) -> int:
-        """The request's one deadline, or the provider's own where that is nearer."""
-        left = self.services.policy.gateway.deadline_ms - self.elapsed_ms()
-        mine = self.config.providers.get(target.provider)
+    def time_left_ms(self) -> int:
+        return int(self.services.policy.gateway.deadline_ms - self.elapsed_ms())
+
+    def limits(self, target: Target) -> Limits:
+        """All of them, within what is left of the request's one deadline.
+
+        A timeout in the runtime config other than the block's own is one that a person has set: it holds for all calls.
+        """
+        policy, left_ms = self.services.policy.gateway, self.time_left_ms()
         provider = self.services.endpoints[target.provider].provider
-        return int(min(left, provider.timeout_ms if mine is None else mine.timeout))
+        thinks = limits.thinks(target.model, self.call.parameters.get("reasoning_effort"))
+        first_ms = policy.thinking_first_token_ms if thinks else policy.first_token_ms
+        usual = Limits(first_ms, policy.idle_ms, policy.stream_ms, policy.plain_ms)
+        found = provider.limits_of(target.model).over(usual)
+        mine = self.config.providers.get(target.provider)
+        if mine is not None and mine.timeout != provider.timeout_ms:
+            found = replace(found, stream_ms=mine.timeout, plain_ms=mine.timeout)
+        assert found.stream_ms is not None
+        assert found.plain_ms is not None
+        return replace(found, stream_ms=min(found.stream_ms, left_ms), plain_ms=min(found.plain_ms, left_ms))
 
     def next_attempts(self, send: Send[R]) -> Iterator[Attempt[R]]:
         """One after the other, in the route's order, while there is time; one on trial for another request last."""
-        on_trial: list[Target] = []
+        while (target := self._next_target()) is not None:
+            yield self._attempt(target, send)
+
+    def _next_target(self) -> Target | None:
+        on_trial = None
         for target in self.route.order:
             if not self._may_call(target):
                 continue
             if self.breakers.admits(target, live_config.utc_now()):
-                yield self._attempt(target, send)
-            else:
-                on_trial.append(target)
-        for target in on_trial:
-            if self._may_call(target):
-                yield self._attempt(target, send)
+                return target
+            on_trial = on_trial or target
+        return on_trial
 
     def second_attempt(self, send: Send[R]) -> Attempt[R] | None:
         """One to make beside the one that runs, where there is a target in good health."""
@@ -88,13 +107,20 @@ class Request:
         for result in self.passed_over:
             if result.target == target:
                 return False
-        return len(self.attempts) < self.services.policy.gateway.max_attempts and self.time_left_ms(target) > 0
+        return self._has_room()
 
-    def _attempt(self, target: Target, send: Send[R]) -> Attempt[R]:
+    def _has_room(self) -> bool:
+        """Is there time, and a place, for one more call?"""
+        return len(self.attempts) < self.services.policy.gateway.max_attempts and self.time_left_ms() > 0
+
+    def _attempt(self, target: Target, send: Send[R], *, prefill: str = "") -> Attempt[R]:
         # default < task type < provider < the request itself
         parameters = {**self.config.model_parameters(self.call.task_type, target.provider), **self.call.parameters}
-        request = ChatRequest(messages=self.call.messages, **parameters)
-        attempt = Attempt(self.services, target, request, self.time_left_ms(target), send)
+        messages = self.call.messages
+        if prefill:
+            messages += (Message("assistant", prefill),)
+        request = ChatRequest(messages=messages, **parameters)
+        attempt = Attempt(self.services, target, request, self.limits(target), send)
         self.attempts.append(attempt)
         return attempt
 
@@ -124,7 +150,7 @@ class Request:
     def overtaken(self, attempt: Attempt[Any]) -> None:
         """An attempt is over, as far as the request is concerned, because another one has answered or ended it."""
         attempt.hedge()
-        self.hedged += (attempt,)
+        self.beside += (attempt,)
         self._goes_on(attempt)
 
     def answered(self, attempt: Attempt[Any], answer: Answer) -> Reply:

@@ -1,0 +1,140 @@
+"""A streamed reply: the first target that begins gives it; where it breaks off another one may take over."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from itertools import chain
+from typing import Self
+
+from app.domain.catalog import Target
+from app.errors import ProviderError, TooLooError
+from app.gateway.attempt import Attempt, begin, open_stream
+from app.gateway.calls import AttemptResult, Begun, Reply
+from app.gateway.hedging import Hedging
+from app.gateway.request import Request
+from app.providers.base import BEAT, Delta, Timing
+
+
+class ReplyStream:
+    """Iterate over it for the Deltas, and a BEAT where none comes; then `reply` is what Gateway.chat would have given.
+
+    `close` stops the call where it is: to be called in any case, harmless at the end.
+    """
+
+    __slots__ = (
+        *("reply", "request_id"),
+        *("_ahead", "_attempt", "_began_ms", "_begun", "_characters", "_deltas", "_over", "_request"),
+    )
+
+    def __init__(self, request: Request, hedging: Hedging | None) -> None:
+        self.request_id = request.call.request_id
+        #: set when the stream has been read to its end
+        self.reply: Reply | None = None
+        self._request = request
+        #: the attempt that runs, and what is left of its answer
+        self._attempt: Attempt[Begun] | None = None
+        self._begun: Begun | None = None
+        self._began_ms: float | None = None
+        self._ahead: Delta | None = None
+        self._characters = 0
+        self._over = False
+        self._deltas = self._run(hedging)
+
+    @property
+    def target(self) -> Target | None:
+        """Who answers; None: nobody has begun yet."""
+        return None if self._began_ms is None or self._attempt is None else self._attempt.target
+
+    @property
+    def attempts(self) -> tuple[AttemptResult, ...]:
+        """Those that have ended."""
+        return self._request.results()
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """Parameters that the target has not, and that were not sent."""
+        return () if self._begun is None else self._begun.upstream.dropped
+
+    def begin(self) -> None:
+        """Wait for the first token, or for the time of a sign of life."""
+        self._ahead = next(self._deltas, None)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Delta:
+        delta = self._ahead
+        if delta is None:
+            delta = next(self._deltas)
+        else:
+            self._ahead = None
+        self._characters += len(delta.words) + len(delta.reasoning) + len(delta.tool_arguments)
+        return delta
+
+    def _run(self, hedging: Hedging | None) -> Iterator[Delta]:
+        try:
+            yield from self._first(hedging)
+            yield from self._answered()
+        except TooLooError:
+            self._over = True
+            raise
+
+    def _first(self, hedging: Hedging | None) -> Iterator[Delta]:
+        """Ends when there is an attempt that has begun; what it gives is still to be read."""
+        request = self._request
+        if hedging is not None and (winner := hedging.first(request, begin)) is not None:
+            self._serve(winner, winner.result)
+            return
+        for attempt in request.next_attempts(begin):
+            try:
+                begun = self._open(attempt)
+                ahead = yield from _first_of(begun.deltas)
+            except ProviderError as failure:
+                request.failed(attempt, failure)
+            else:
+                self._serve(attempt, Begun(begun.upstream, chain(ahead, begun.deltas)))
+                return
+        raise request.exhausted()
+
+    def _open(self, attempt: Attempt[Begun]) -> Begun:
+        self._attempt, self._begun = attempt, None
+        self._begun = begun = open_stream(attempt)
+        return begun
+
+    def _serve(self, attempt: Attempt[Begun], begun: Begun) -> None:
+        """From now on this one's answer is given out."""
+        self._attempt, self._begun = attempt, begun
+        if self._began_ms is None:
+            self._began_ms = self._request.elapsed_ms()
+            self._request.metrics.began(attempt.target.provider, self._began_ms)
+
+    def _answered(self) -> Iterator[Delta]:
+        assert self._attempt is not None
+        assert self._begun is not None
+        try:
+            yield from self._begun.deltas
+            answer = self._begun.upstream.answer
+        except ProviderError as failure:
+            self._over = True
+            self._request.cut(self._attempt, failure, self._characters)
+            raise
+        self._over = True
+        self.reply = self._request.answered(self._attempt, answer)
+
+    def close(self) -> None:
+        if self._over or self._attempt is None:
+            return
+        self._over = True
+        if self._begun is not None:
+            self._begun.upstream.close()
+        timing = Timing(connect_ms=0.0, first_token_ms=self._began_ms, total_ms=self._request.elapsed_ms())
+        self._request.abandoned(self._attempt, self._characters, timing)
+
+
+def _first_of(deltas: Iterator[Delta]) -> Generator[Delta, None, tuple[Delta, ...]]:
+    """BEATs pass; returns the first Delta, or nothing where there is none."""
+    for delta in deltas:
+        if delta is not BEAT:
+            return (delta,)
+        yield BEAT
+    return ()
