@@ -22,7 +22,7 @@ TooLooError
     ├── BadRequest            the provider refuses the request itself; ours or the caller's mistake
     │   ├── ContextTooLong    … because it does not fit the model's context
     │   └── Unsupported       … because this target has no way to do it; known beforehand, so nobody was called
-    ├── ContentFiltered       the provider's safety filter stopped the request or the answer
+    ├── ContentFiltered       the provider's safety filter stopped the request or the answer; the caller is told
     ├── RateLimited           too many requests; `retry_after_s` where the provider says so
     ├── Overloaded            the provider says that it is overloaded
     ├── ServerError           any other failure on the provider's side
@@ -31,6 +31,7 @@ TooLooError
     │   └── StreamCut         … in the middle of a stream
     ├── UnusableAnswer        HTTP 200 that holds no usable answer: empty, malformed, error event inside
     ├── LocalFailure          our own network or machine failed, not the provider
+    ├── BeganDifferently      its answer is another one than what the caller has the beginning of
     └── Hedged                we stopped it: another target, asked beside it, answered first
 """
 
@@ -257,6 +258,8 @@ class ContentFiltered(ProviderError):
     """The provider's content filter stopped this."""
 
     code = "content_filtered"
+    status = 400
+    elsewhere = False
     counts = False
 
 
@@ -321,6 +324,13 @@ class LocalFailure(ProviderError):
 
     code = "local_failure"
     retryable = True
+    counts = False
+
+
+class BeganDifferently(ProviderError):
+    """Its answer does not begin as the one that broke off."""
+
+    code = "began_differently"
     counts = False
 
 

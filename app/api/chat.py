@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from app.api.current import asked_by, gateway
 from app.api.envelope import Body, body, ok
-from app.api.streaming import event_stream
+from app.api.streaming import event_stream, wants_whole
 from app.domain.catalog import TaskType
 from app.domain.config.runtime_config import ModelOverride
 from app.domain.routing import task_type as tasktype
@@ -53,6 +53,7 @@ class ChatBody(Body):
             segment=segment,
             key=key,
             provider=self.provider,
+            whole=wants_whole(),
             parameters=self.model_parameters.model_dump(exclude_none=True),
         )
 

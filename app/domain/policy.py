@@ -157,6 +157,10 @@ class GatewayPolicy:
     stream_ms: int = 900_000
     plain_ms: int = 600_000
     heartbeat_ms: int = 15_000
+    wait_ms: int = 3_000
+    retry_ms: int = 200
+    filtered_elsewhere: bool = False
+    whole_answers: bool = False
     outcome_buffer: int = 10_000
     outcome_stream: int = 100_000
     log_share: float = 1.0

@@ -55,6 +55,11 @@ class Breakers:
         breaker = self.value.get(target)
         return breaker is not None and breaker.allows(now) == "open"
 
+    def is_sound(self, target: Target) -> bool:
+        """Has it answered when it was called last?"""
+        breaker = self.value.get(target)
+        return breaker is None or breaker.failures == 0
+
     def release(self, target: Target) -> None:
         """The trial came to no end: its caller went away."""
         with self._lock:

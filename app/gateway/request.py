@@ -15,9 +15,18 @@ from app.domain import limits
 from app.domain.catalog import Target
 from app.domain.config.runtime_config import RuntimeConfig
 from app.domain.limits import Limits
+from app.domain.routing import retry
 from app.domain.routing.ranking import Plan
 from app.domain.routing.router import Route
-from app.errors import AllAttemptsFailed, ProviderError, Timeout, Unsupported
+from app.errors import (
+    AllAttemptsFailed,
+    BeganDifferently,
+    ContentFiltered,
+    LocalFailure,
+    ProviderError,
+    Timeout,
+    Unsupported,
+)
 from app.evidence.recorder import Entry, Recorder
 from app.evidence.request_log import Limit
 from app.gateway import records
@@ -79,13 +88,21 @@ class Request:
 
     def next_attempts(self, send: Send[R]) -> Iterator[Attempt[R]]:
         """One after the other, in the route's order, while there is time; one on trial for another request last."""
-        while (target := self._next_target()) is not None:
-            yield self._attempt(target, send)
+        while (target := self._again() or self._next_target()) is not None:
+            yield self.attempt_at(target, send)
+
+    def _again(self) -> Target | None:
+        """The target that is to be asked once more, when it is time."""
+        if self.again is None:
+            return None
+        (target, at_s), self.again = self.again, None
+        time.sleep(max(0.0, at_s - time.perf_counter()))
+        return target if self.time_left_ms() > 0 else None
 
     def _next_target(self) -> Target | None:
         on_trial = None
         for target in self.route.order:
-            if not self._may_call(target):
+            if not self.may_call(target):
                 continue
             if self.breakers.admits(target, live_config.utc_now()):
                 return target
@@ -96,24 +113,25 @@ class Request:
         """One to make beside the one that runs, where there is a target in good health."""
         for target in self.route.order:
             now = live_config.utc_now()
-            if self._may_call(target) and not self.breakers.is_open(target, now) and self.breakers.admits(target, now):
-                return self._attempt(target, send)
+            if self.may_call(target) and not self.breakers.is_open(target, now) and self.breakers.admits(target, now):
+                return self.attempt_at(target, send)
         return None
 
-    def _may_call(self, target: Target) -> bool:
+    def may_call(self, target: Target) -> bool:
         for each in self.attempts:
             if each.target == target:
                 return False
         for result in self.passed_over:
             if result.target == target:
                 return False
-        return self._has_room()
+        return self.has_room()
 
-    def _has_room(self) -> bool:
-        """Is there time, and a place, for one more call?"""
-        return len(self.attempts) < self.services.policy.gateway.max_attempts and self.time_left_ms() > 0
+    def has_room(self) -> bool:
+        """Is there time, and a place, for one more target?"""
+        asked = {each.target for each in self.attempts}
+        return len(asked) < self.services.policy.gateway.max_attempts and self.time_left_ms() > 0
 
-    def _attempt(self, target: Target, send: Send[R], *, prefill: str = "") -> Attempt[R]:
+    def attempt_at(self, target: Target, send: Send[R], *, prefill: str = "") -> Attempt[R]:
         # default < task type < provider < the request itself
         parameters = {**self.config.model_parameters(self.call.task_type, target.provider), **self.call.parameters}
         messages = self.call.messages
@@ -135,12 +153,31 @@ class Request:
             self.attempts.remove(attempt)
             self.passed_over += (AttemptResult(attempt.target, False, 0.0, error),)
             return
-        if error.elsewhere:
+        if self.goes_elsewhere(error):
+            self.again = self._asks_again(attempt, error)
             self.set_aside(attempt, error)
             return
         attempt.fail(error)
         error.calls = len(self._end(error.code, attempt))
         raise error
+
+    def goes_elsewhere(self, error: ProviderError) -> bool:
+        """May another target be asked after this?"""
+        if isinstance(error, ContentFiltered):
+            return self.services.policy.gateway.filtered_elsewhere
+        return error.elsewhere
+
+    def _asks_again(self, attempt: Attempt[Any], error: ProviderError) -> tuple[Target, float] | None:
+        """Is it one after which the same target may answer in a moment? Once per request, at its first target."""
+        target = attempt.target
+        if len(self.attempts) > 1 or target != self.route.order[0] or self.route.explored:
+            return None
+        has_equal = any(other != target and other in self.route.order for other in self.plan.ties)
+        sound = self.breakers.is_sound(target)
+        wait_ms = retry.wait_ms(error, self.services.policy.gateway, sound=sound, has_equal=has_equal)
+        if wait_ms is None or wait_ms > self.time_left_ms():
+            return None
+        return target, time.perf_counter() + wait_ms / 1000
 
     def set_aside(self, attempt: Attempt[Any], error: ProviderError) -> None:
         """An attempt failed after which the request goes on, whatever the error."""
@@ -170,6 +207,30 @@ class Request:
             cost_usd=records.cost_usd(self, attempt),
             simulated=self.services.simulated,
         )
+
+    def may_be_rescued(self, failure: ProviderError) -> bool:
+        """Not after our own clock's end, nor our own failure, nor where another one may not be asked at all."""
+        ours = isinstance(failure, LocalFailure) or (isinstance(failure, Timeout) and failure.phase == "total")
+        return not ours and self.goes_elsewhere(failure) and self.time_left_ms() > 0
+
+    def did_not_help(self, attempt: Attempt[Any], error: ProviderError, characters: int) -> None:
+        """An attempt to go on with another one's answer failed."""
+        if isinstance(error, Unsupported):
+            self.failed(attempt, error)
+        elif isinstance(error, BeganDifferently):
+            self.broke(attempt, error, characters)
+        else:
+            self.set_aside(attempt, error)
+
+    def broke(self, attempt: Attempt[Any], error: ProviderError, characters: int) -> None:
+        """An attempt failed behind a part of its answer, paid for; the request goes on."""
+        attempt.cut(error, characters)
+        self.beside += (attempt,)
+        self._goes_on(attempt)
+
+    def gave_up(self, broken: Attempt[Any], error: ProviderError) -> None:
+        """The end of a stream that broke off, and that nobody could go on with."""
+        self._end(error.code, served=broken)
 
     def cut(self, attempt: Attempt[Any], error: ProviderError, characters: int) -> None:
         """The end of a stream that had begun: counted against the target, and nobody can take over."""

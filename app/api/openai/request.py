@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.api.current import asked_by
 from app.api.openai.models import Choice
+from app.api.streaming import wants_whole
 from app.domain.routing import task_type
 from app.errors import InvalidRequest
 from app.gateway.calls import Call
@@ -171,6 +172,7 @@ def read(document: Mapping[str, Any], choose: Choice) -> Asked:
         key=key,
         provider=chosen.provider,
         model=chosen.model,
+        whole=wants_whole(),
         parameters=_parameters(wanted),
     )
     options = wanted.stream_options
