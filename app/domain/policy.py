@@ -51,7 +51,8 @@ class ScorePolicy:
 @dataclass(frozen=True, slots=True)
 class BreakerPolicy:
     failures: int = 3
-    open_s: float = 60.0
+    open_s: float = 15.0
+    open_max_s: float = 300.0
     needs_person_open_s: float = 900.0
     retry_after_cap_s: float = 3600.0
     trial_calls: int = 40
