@@ -6,6 +6,7 @@ part of it is never told as the whole, and what comes ends with a finish reason 
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import json
 import logging
@@ -456,3 +457,14 @@ def test_who_waits_for_a_first_token_is_given_signs_of_life(database_url: str, r
         seen = two.ask()
         assert (seen.text, seen.is_whole, seen.model) == (TEXT, True, "secondary/m")
         assert seen.comments > 0
+
+
+@pytest.mark.parametrize(("encoding", "status"), [("gzip", 200), ("identity", 200), ("br", 400)])
+def test_a_compressed_request_is_answered(encoding: str, status: int, two: Pair) -> None:
+    body = json.dumps({"model": "auto", "messages": ASKED}).encode()
+    sent = gzip.compress(body) if encoding == "gzip" else body
+    connection = http.client.HTTPConnection(urlsplit(two.url).netloc, timeout=20)
+    headers = {"content-type": "application/json", "content-encoding": encoding}
+    connection.request("POST", "/v1/chat/completions", sent, headers)
+    assert connection.getresponse().status == status
+    connection.close()
