@@ -67,7 +67,7 @@ class Attempt(Generic[R]):
 
     def start(self, threads: Executor) -> None:
         """The same in a thread, from where it can be cancelled."""
-        self.cancel_token = CancelToken()
+        self.cancel_token = self.cancel_token or CancelToken()
         self.started_s = time.perf_counter()
         self.future = threads.submit(self.run)
 
@@ -76,6 +76,11 @@ class Attempt(Generic[R]):
         if self.cancel_token is not None:
             self.cancel_token.cancel()
             self.future.add_done_callback(_discard)
+
+    def stop(self) -> None:
+        """End the call of one that runs in its request's own thread, which gets ConnectionLost."""
+        if self.cancel_token is not None:
+            self.cancel_token.cancel()
 
     def elapsed_ms(self) -> float:
         """Of a started one."""

@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import redis
 import structlog
@@ -15,6 +15,7 @@ from app.domain.catalog import Target
 from app.domain.policy import BreakerPolicy
 from app.domain.routing.breaker import Breaker, State
 from app.errors import ProviderError
+from app.gateway.in_flight import InFlight
 from app.live.published import CHANNEL
 
 log = structlog.get_logger()
@@ -50,6 +51,7 @@ class Breakers:
         self._teller: threading.Thread | None = None
         #: held by who tells: what is told twice would be counted twice
         self._tells = threading.Lock()
+        self.in_flight = InFlight()
         #: targets on trial in this process, and until when nobody else tries them here
         self._trials: dict[Target, datetime] = {}
 
@@ -114,7 +116,13 @@ class Breakers:
             self._teller.join(timeout=5)
 
     def refresh(self, connection: redis.Redis) -> bool:
-        """Tell what could not be told before, and take over what other processes have told."""
+        """Tell what could not be told before, and take over what other processes have told; every few seconds.
+
+        Calls that wait for a target which hangs are stopped at that chance: they fall over.
+        """
+        for call in self.in_flight.given_up():
+            if isinstance(call, Stoppable):
+                call.stop()
         self._tell(connection)
         try:
             told: Any = connection.hgetall(KEY)
@@ -185,6 +193,11 @@ class Breakers:
             if connection.eval(_SWAP, 1, KEY, str(target), held or "", written):
                 break
         return after, after.open_until != before.open_until
+
+
+@runtime_checkable
+class Stoppable(Protocol):
+    def stop(self) -> None: ...
 
 
 class _Call(NamedTuple):

@@ -37,6 +37,7 @@ from app.gateway.metrics import OK, Metrics
 from app.gateway.records import Row
 from app.live import live_config
 from app.providers.base import Answer, ChatRequest, Message, Timing
+from app.providers.http.clock import CancelToken
 from app.services import Services
 
 
@@ -75,9 +76,7 @@ class Request:
         """
         policy, left_ms = self.services.policy.gateway, self.time_left_ms()
         provider = self.services.endpoints[target.provider].provider
-        thinks = limits.thinks(target.model, self.call.parameters.get("reasoning_effort"))
-        first_ms = policy.thinking_first_token_ms if thinks else policy.first_token_ms
-        usual = Limits(first_ms, policy.idle_ms, policy.stream_ms, policy.plain_ms)
+        usual = Limits(self._first_token_ms(target), policy.idle_ms, policy.stream_ms, policy.plain_ms)
         found = provider.limits_of(target.model).over(usual)
         mine = self.config.providers.get(target.provider)
         if mine is not None and mine.timeout != provider.timeout_ms:
@@ -85,6 +84,12 @@ class Request:
         assert found.stream_ms is not None
         assert found.plain_ms is not None
         return replace(found, stream_ms=min(found.stream_ms, left_ms), plain_ms=min(found.plain_ms, left_ms))
+
+    def _first_token_ms(self, target: Target) -> int:
+        """By the policy."""
+        policy = self.services.policy.gateway
+        thinks = limits.thinks(target.model, self.call.parameters.get("reasoning_effort"))
+        return policy.thinking_first_token_ms if thinks else policy.first_token_ms
 
     def next_attempts(self, send: Send[R]) -> Iterator[Attempt[R]]:
         """One after the other, in the route's order, while there is time; one on trial for another request last."""
@@ -104,10 +109,16 @@ class Request:
         for target in self.route.order:
             if not self.may_call(target):
                 continue
-            if self.breakers.admits(target, live_config.utc_now()):
+            if not self.hangs(target) and self.breakers.admits(target, live_config.utc_now()):
                 return target
             on_trial = on_trial or target
         return on_trial
+
+    def hangs(self, target: Target) -> bool:
+        """Does it take requests, and answer none of them at the moment?"""
+        first_ms = self._first_token_ms(target)
+        unknown_ms = first_ms / 2 if self.stream else first_ms * 2
+        return self.breakers.in_flight.hangs(target, stream=self.stream, unknown_ms=unknown_ms)
 
     def second_attempt(self, send: Send[R]) -> Attempt[R] | None:
         """One to make beside the one that runs, where there is a target in good health."""
@@ -140,6 +151,9 @@ class Request:
         request = ChatRequest(messages=messages, **parameters)
         attempt = Attempt(self.services, target, request, self.limits(target), send)
         self.attempts.append(attempt)
+        if not self.stream:
+            attempt.cancel_token = CancelToken()
+        self.breakers.in_flight.begin(target, attempt, stream=self.stream)
         return attempt
 
     def results(self) -> tuple[AttemptResult, ...]:
@@ -149,6 +163,7 @@ class Request:
     def failed(self, attempt: Attempt[Any], error: ProviderError) -> None:
         """An attempt failed; raises the error where another target would fare no better."""
         if isinstance(error, Unsupported):  # nobody was called, so there is nothing to count
+            self.breakers.in_flight.end(attempt.target, attempt, stream=self.stream, answered=False)
             self.breakers.release(attempt.target)
             self.attempts.remove(attempt)
             self.passed_over += (AttemptResult(attempt.target, False, 0.0, error),)
@@ -259,6 +274,8 @@ class Request:
 
     def _count(self, attempt: Attempt[Any]) -> Row | None:
         """The one place where an attempt that has ended is counted: breaker, numbers, and its outcome, to hand over."""
+        answered = attempt.status == OK and not self.stream
+        self.breakers.in_flight.end(attempt.target, attempt, stream=self.stream, answered=answered)
         if attempt.status == CLIENT_GONE:
             self.breakers.release(attempt.target)
         else:

@@ -117,6 +117,7 @@ class ReplyStream:
     def _serve(self, attempt: Attempt[Begun], begun: Begun) -> None:
         """From now on this one's answer is given out."""
         self._attempt, self._begun = attempt, begun
+        self._request.breakers.in_flight.end(attempt.target, attempt, stream=True, answered=True)
         if self._began_ms is None:
             self._began_ms = self._request.elapsed_ms()
             self._request.metrics.began(attempt.target.provider, self._began_ms)

@@ -14,6 +14,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -30,6 +31,7 @@ from app.providers.client import Client, Pool
 from tests.providers.server import Hangup, Received, Server, chunked, whole
 from tests.support.front import _Handler
 from tests.support.system import ROOT, build
+from tests.support.waiting import wait_until
 
 WORDS = [f"word{number:02}" for number in range(60)]
 TEXT = " ".join(WORDS)
@@ -468,3 +470,15 @@ def test_a_compressed_request_is_answered(encoding: str, status: int, two: Pair)
     connection.request("POST", "/v1/chat/completions", sent, headers)
     assert connection.getresponse().status == status
     connection.close()
+
+
+def test_a_target_that_answers_nobody_is_left_alone_while_its_callers_still_wait(two: Pair) -> None:
+    two.primary.behaviours = [lambda _: silent(two.primary.server)]
+    with ThreadPoolExecutor(3) as threads:
+        waiting = [threads.submit(two.ask) for _ in range(3)]
+        target = two.running.gateway.services.targets[0]
+        in_flight = two.running.gateway.breakers.in_flight
+        wait_until(lambda: in_flight.hangs(target, stream=True, unknown_ms=750))
+        assert two.ask().model == "secondary/m"
+        assert len(two.primary.asked) == 3
+        assert [each.result().text for each in waiting] == [TEXT] * 3
