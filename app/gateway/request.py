@@ -22,7 +22,6 @@ from app.errors import (
     AllAttemptsFailed,
     BeganDifferently,
     ContentFiltered,
-    LocalFailure,
     ProviderError,
     Timeout,
     Unsupported,
@@ -124,17 +123,15 @@ class Request:
         """One to make beside the one that runs, where there is a target in good health."""
         for target in self.route.order:
             now = live_config.utc_now()
-            if self.may_call(target) and not self.breakers.is_open(target, now) and self.breakers.admits(target, now):
+            if not self.may_call(target) or self.hangs(target) or self.breakers.is_open(target, now):
+                continue
+            if self.breakers.admits(target, now):
                 return self.attempt_at(target, send)
         return None
 
     def may_call(self, target: Target) -> bool:
-        for each in self.attempts:
-            if each.target == target:
-                return False
-        for result in self.passed_over:
-            if result.target == target:
-                return False
+        if any(each.target == target for each in self.attempts) or any(r.target == target for r in self.passed_over):
+            return False
         return self.has_room()
 
     def has_room(self) -> bool:
@@ -222,11 +219,6 @@ class Request:
             cost_usd=records.cost_usd(self, attempt),
             simulated=self.services.simulated,
         )
-
-    def may_be_rescued(self, failure: ProviderError) -> bool:
-        """Not after our own clock's end, nor our own failure, nor where another one may not be asked at all."""
-        ours = isinstance(failure, LocalFailure) or (isinstance(failure, Timeout) and failure.phase == "total")
-        return not ours and self.goes_elsewhere(failure) and self.time_left_ms() > 0
 
     def did_not_help(self, attempt: Attempt[Any], error: ProviderError, characters: int) -> None:
         """An attempt to go on with another one's answer failed."""

@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterator
 
 from app.domain import limits
 from app.domain.catalog import Target
-from app.errors import BeganDifferently, Timeout
+from app.errors import BeganDifferently, LocalFailure, ProviderError, Timeout
 from app.gateway.attempt import Attempt, begin
 from app.gateway.calls import Begun
 from app.gateway.request import Request
@@ -21,6 +21,12 @@ from app.providers.base import BEAT, Delta
 TELLING = 24
 
 Ahead = Generator[Delta, None, tuple[Delta, ...]]
+
+
+def is_possible(request: Request, failure: ProviderError) -> bool:
+    """Not after our own clock's end, nor our own failure, nor where another one may not be asked at all."""
+    ours = isinstance(failure, LocalFailure) or (isinstance(failure, Timeout) and failure.phase == "total")
+    return not ours and request.goes_elsewhere(failure) and request.time_left_ms() > 0
 
 
 def attempts(request: Request, broken: Attempt[Begun], given: str) -> Iterator[tuple[Attempt[Begun], bool]]:

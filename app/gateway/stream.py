@@ -150,7 +150,7 @@ class ReplyStream:
         known to continue it, or has said it too, letter by letter.
         """
         request, given = self._request, "".join(self._given)
-        if self._over or not self._text_only or not request.may_be_rescued(failure):
+        if self._over or not self._text_only or not rescue.is_possible(request, failure):
             request.cut(broken, failure, self._characters)
             raise failure
         request.broke(broken, failure, self._characters)
