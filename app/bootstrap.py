@@ -195,6 +195,7 @@ class Running:
         self.limits.stop()
         if self.gateway.hedging is not None:
             self.gateway.hedging.stop()
+        self.gateway.breakers.stop()
         self.gateway.recorder.stop()
         self.subscription.stop()
         self.snapshot.stop()

@@ -25,6 +25,7 @@ from pydantic_core import PydanticCustomError
 
 from app.domain.capabilities import checked
 from app.domain.catalog import FromEnvironment, Price, Prompt, Provider, SchemaBy, TaskType, WireFormat
+from app.domain.limits import Limits
 from app.domain.policy import Policy
 from app.errors import ConfigError
 from app.settings import API_THREADS
@@ -54,7 +55,29 @@ class _FromEnvironment(_Block):
     env: EnvironmentName
 
 
-class _Provider(_Block):
+#: up to a day; a limit below a tenth of a second is a mistake
+Limit = Annotated[int, Field(ge=100, le=86_400_000)] | None
+
+
+class _Limits(_Block):
+    first_token_ms: Limit = None
+    idle_ms: Limit = None
+    stream_ms: Limit = None
+    plain_ms: Limit = None
+
+    @field_validator("stream_ms")
+    @classmethod
+    def _holds_the_others(cls, value: int | None, info: ValidationInfo) -> int | None:
+        for name in ("first_token_ms", "idle_ms"):
+            part = info.data.get(name)
+            if value is not None and part is not None and part > value:
+                raise PydanticCustomError(
+                    "limits", "the whole stream must have more time than its part {name}", {"name": name}
+                )
+        return value
+
+
+class _Provider(_Limits):
     format: WireFormat
     base_url: HttpUrl
     key_env: EnvironmentName | None = None
@@ -105,6 +128,18 @@ class _Provider(_Block):
             raise PydanticCustomError("capability", "{why}", {"why": str(error)}) from None
         return {name: getattr(known, name) for name in value}
 
+    limits: dict[str, _Limits] = Field(default_factory=dict)
+    prefill: bool | list[str] = False
+
+    @field_validator("limits", "prefill")
+    @classmethod
+    def _of_its_models(cls, value: T, info: ValidationInfo) -> T:
+        models: list[str] | None = info.data.get("models")
+        for name in value if isinstance(value, dict | list) else ():
+            if models is not None and name not in models:
+                raise PydanticCustomError("model", "{name} is not among its models", {"name": repr(name)})
+        return value
+
     @field_validator("json_schema")
     @classmethod
     def _only_openai(cls, value: SchemaBy | None, info: ValidationInfo) -> SchemaBy | None:
@@ -148,6 +183,9 @@ def load_providers(folder: Path) -> tuple[Provider, ...]:
             headers=tuple((header, _header(value)) for header, value in block.headers.items()),
             query=tuple(block.query.items()),
             body=block.body,
+            limits=_limits(block),
+            model_limits=tuple((model, _limits(limits)) for model, limits in block.limits.items()),
+            prefill=_those(block.prefill, block.models),
         )
         for name, block in blocks.items()
     ]
@@ -156,6 +194,15 @@ def load_providers(folder: Path) -> tuple[Provider, ...]:
 
 def _header(value: str | _FromEnvironment) -> str | FromEnvironment:
     return value if isinstance(value, str) else FromEnvironment(value.env)
+
+
+def _limits(block: _Limits) -> Limits:
+    return Limits(block.first_token_ms, block.idle_ms, block.stream_ms, block.plain_ms)
+
+
+def _those(able: bool | list[str], models: list[str]) -> tuple[str, ...]:
+    """The models that can: all, none, or the ones named."""
+    return tuple(able if isinstance(able, list) else models if able else ())
 
 
 def load_prompts(folder: Path) -> tuple[Prompt, ...]:
@@ -218,6 +265,8 @@ def _constants(policy: Policy) -> Iterator[tuple[str, str, object]]:
 
 def _out_of_range(key: str, value: object) -> str | None:
     """What is wrong with a constant of the right type, by the unit in its name; None: nothing."""
+    if isinstance(value, bool):
+        return None
     if isinstance(value, tuple) and key == "targets":
         return None if all("/" in each for each in value) else "must be a list of provider/model"
     if isinstance(value, tuple):

@@ -25,16 +25,17 @@ TooLooError
     │   ├── ContextTooLong    … because it does not fit the model's context
     │   └── Unsupported       … because this target has no way to do it; known beforehand, so nobody was called
     │       └── PassedOver    … as its refusal of such a request has lately shown
-    ├── ContentFiltered       the provider's safety filter stopped the request or the answer
+    ├── ContentFiltered       the provider's safety filter stopped the request or the answer; the caller is told
     ├── RateLimited           too many requests; `retry_after_s` where the provider says so
     ├── Overloaded            the provider says that it is overloaded
     ├── ServerError           any other failure on the provider's side
-    ├── Timeout               a deadline of ours passed; `phase` is connect, first_token or total
+    ├── Timeout               a limit of ours passed; `phase` is connect, first_token, idle or total
     ├── ConnectionLost        refused, reset or closed before an answer was complete
     │   └── StreamCut         … in the middle of a stream
     ├── UnusableAnswer        HTTP 200 that holds no usable answer: empty, malformed, error event inside
     │   └── LimitSpent        … because the token limit of the request was spent before its first word
     ├── LocalFailure          our own network or machine failed, not the provider
+    ├── BeganDifferently      its answer is another one than what the caller has the beginning of
     └── Hedged                we stopped it: another target, asked beside it, answered first
 """
 
@@ -200,7 +201,7 @@ class ProviderError(TooLooError):
     #: may the same request succeed on another target?
     elsewhere: ClassVar[bool] = True
     #: does it count against the provider's reliability?
-    counts: ClassVar[bool] = True
+    counts: bool = True
     #: does it open the breaker at once and for long (nothing but a person can mend it)?
     needs_person: ClassVar[bool] = False
 
@@ -278,6 +279,8 @@ class ContentFiltered(ProviderError):
     """The provider's content filter stopped this."""
 
     code = "content_filtered"
+    status = 400
+    elsewhere = False
     counts = False
 
 
@@ -309,10 +312,12 @@ class Timeout(ProviderError):
     status = 504
     retryable = True
 
-    def __init__(self, message: str | None = None, *, phase: str = "total") -> None:
+    def __init__(self, message: str | None = None, *, phase: str = "total", flowed: bool = False) -> None:
+        """`flowed`: the answer was coming all the while, so that the target is not to blame."""
         super().__init__(message)
-        #: `connect`, `first_token` or `total`
+        #: `connect`, `first_token`, `idle` or `total`
         self.phase = phase
+        self.counts = not flowed
 
 
 class ConnectionLost(ProviderError):
@@ -349,6 +354,13 @@ class LocalFailure(ProviderError):
 
     code = "local_failure"
     retryable = True
+    counts = False
+
+
+class BeganDifferently(ProviderError):
+    """Its answer does not begin as the one that broke off."""
+
+    code = "began_differently"
     counts = False
 
 

@@ -61,6 +61,9 @@ def test_a_placeholder_for_a_key_is_refused() -> None:
         bootstrap.endpoints(configured(GEMINI_API_KEY="your-key"), PROVIDERS)
 
 
+ONE = '[x]\nformat = "openai"\nbase_url = "http://x"\nmodels = ["m"]\n'
+
+
 @pytest.mark.parametrize(
     ("redis_url", "broker_url"),
     [
@@ -88,6 +91,12 @@ def test_the_shipped_config_files_are_valid() -> None:
         ('[x]\nformat = "openai"\nbase_url = "not a url"\nmodels = ["m"]', "x.base_url"),
         ('[x]\nformat = "openai"\nbase_url = "http://x"\nmodels = []', "x.models"),
         ('[x]\nformat = "openai"\nbase_url = "http://x"\nmodels = ["m"]\ntimeout = 3', "x.timeout"),
+        (ONE + "idle_ms = 0", "x.idle_ms: Input should be greater than or equal to 100"),
+        (ONE + 'first_token_ms = "long"', "x.first_token_ms"),
+        (ONE + "first_token_ms = 5000\nstream_ms = 1000", "x.stream_ms: the whole stream must have more time"),
+        (ONE + '[x.limits."n"]\nidle_ms = 5000', "x.limits: 'n' is not among its models"),
+        (ONE + '[x.limits."m"]\nidle = 5000', "x.limits.m.idle: Extra inputs"),
+        (ONE + 'prefill = ["n"]', "x.prefill: 'n' is not among its models"),
         ('["X Y"]\nformat = "openai"\nbase_url = "http://x"\nmodels = ["m"]', "X Y"),
     ],
 )

@@ -12,14 +12,14 @@ from pydantic import Field, model_validator
 from app.api.current import asked_by, gateway
 from app.api.envelope import Body, body, ok
 from app.api.names import Name
-from app.api.streaming import event_stream
+from app.api.streaming import event_stream, wants_whole
 from app.domain.catalog import TaskType
 from app.domain.config.model_config import ModelOverride
 from app.domain.routing import task_type as tasktype
-from app.errors import ProviderError
+from app.errors import TooLooError
 from app.gateway.calls import Call, Reply, attempt_json
 from app.gateway.gateway import ReplyStream
-from app.providers.base import Message
+from app.providers.base import BEAT, Message
 
 
 class MessageBody(Body):
@@ -54,6 +54,7 @@ class ChatBody(Body):
             segment=segment,
             key=key,
             provider=self.provider,
+            whole=wants_whole(),
             parameters=self.model_parameters.values(),
         )
 
@@ -76,9 +77,11 @@ def _events(stream: ReplyStream) -> Iterator[bytes]:
     """`delta` for each piece, then `done` with what the plain answer would have been, or `error`."""
     try:
         for delta in stream:
-            if delta.words:
+            if delta is BEAT:
+                yield b": waiting\n\n"
+            elif delta.words:
                 yield _event("delta", {"content": delta.words})
-    except ProviderError as failure:
+    except TooLooError as failure:
         problem = {"code": failure.code, "message": failure.message, "requestId": stream.request_id}
         yield _event("error", problem)
         return

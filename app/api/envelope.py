@@ -15,6 +15,7 @@ from pydantic.alias_generators import to_camel
 from werkzeug.exceptions import HTTPException
 
 from app import nesting
+from app.api import inflate
 from app.errors import InvalidRequest, PayloadTooLarge, TooLooError, TooManyRequests
 
 log = structlog.get_logger()
@@ -60,7 +61,7 @@ def json_response(document: object, status: int = 200, headers: Mapping[str, str
 def body(kind: type[Body] | None = None) -> Any:
     """The JSON body as a dict, or as `kind`; raises InvalidRequest naming the field."""
     try:
-        document = json.loads(request.get_data() or b"{}", parse_constant=_no_json)
+        document = json.loads(inflate.body() or b"{}", parse_constant=_no_json)
     except ValueError as error:
         raise InvalidRequest(f"the body is not JSON: {error}") from None
     except RecursionError:

@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from flask import Response
+from flask import Response, request
 
+from app.errors import InvalidRequest
 from app.gateway.gateway import ReplyStream
+
+#: header: give out nothing of a stream before its end, so that a failure on the way is never seen
+WHOLE_ANSWERS = "x-tooloo-whole-answers"
+
+
+def wants_whole() -> bool:
+    """Raises InvalidRequest for a header that says neither."""
+    said = request.headers.get(WHOLE_ANSWERS, "false").lower()
+    if said not in ("true", "1", "false", "0"):
+        raise InvalidRequest(f"{WHOLE_ANSWERS}: send true or false, got {said[:50]!r}", field=WHOLE_ANSWERS)
+    return said in ("true", "1")
 
 
 def event_stream(stream: ReplyStream, events: Iterator[bytes], headers: Mapping[str, str]) -> Response:

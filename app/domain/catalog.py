@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from app.domain.limits import Limits
+
 
 class TaskType(StrEnum):
     """Chooses model parameters, and the evidence to rank by."""
@@ -78,8 +80,14 @@ class Provider:
     enabled: bool = True
     #: fallback order and tie-break, 1 is first
     priority: int = 100
-    #: total deadline of one call
+    #: total deadline of one probe
     timeout_ms: int = 30_000
+    #: of calls for callers; what is not said here stands in the policy
+    limits: Limits = field(default_factory=Limits)
+    #: … of single models, over those of the provider
+    model_limits: tuple[tuple[str, Limits], ...] = ()
+    #: models that continue an answer whose beginning stands as the last message
+    prefill: tuple[str, ...] = ()
     #: probes in flight at once, over all workers together
     concurrency: int = 2
     #: overrides of the price list, by model
@@ -100,6 +108,12 @@ class Provider:
     body: Mapping[str, Any] = field(default_factory=dict, hash=False)
     #: served by the lab: what is measured is simulated, and is labelled so wherever it shows
     simulated: bool = False
+
+    def limits_of(self, model: str) -> Limits:
+        for name, limits in self.model_limits:
+            if name == model:
+                return limits.over(self.limits)
+        return self.limits
 
     @property
     def targets(self) -> tuple[Target, ...]:

@@ -51,7 +51,8 @@ class ScorePolicy:
 @dataclass(frozen=True, slots=True)
 class BreakerPolicy:
     failures: int = 3
-    open_s: float = 60.0
+    open_s: float = 15.0
+    open_max_s: float = 300.0
     needs_person_open_s: float = 900.0
     retry_after_cap_s: float = 3600.0
     trial_calls: int = 40
@@ -153,8 +154,17 @@ class GatewayPolicy:
     max_refusals: int = 6
     lesson_s: float = 900.0
     refusals_to_learn: int = 3
-    deadline_ms: int = 60_000
-    first_token_ms: int = 20_000
+    deadline_ms: int = 900_000
+    first_token_ms: int = 10_000
+    thinking_first_token_ms: int = 60_000
+    idle_ms: int = 30_000
+    stream_ms: int = 900_000
+    plain_ms: int = 600_000
+    heartbeat_ms: int = 15_000
+    wait_ms: int = 3_000
+    retry_ms: int = 200
+    filtered_elsewhere: bool = False
+    whole_answers: bool = False
     outcome_buffer: int = 10_000
     outcome_stream: int = 100_000
     log_share: float = 1.0

@@ -6,19 +6,21 @@ It counts nothing: app.gateway.request does, in one place, when an attempt has e
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any, Generic, TypeVar
 
 import structlog
 
 from app.domain.catalog import Provider, Target
+from app.domain.limits import Limits
 from app.errors import Hedged, ProviderError
 from app.gateway.calls import AttemptResult, Begun
 from app.gateway.metrics import OK
 from app.live import live_config
-from app.providers.base import Answer, ChatRequest, Delta, Timing, Usage
+from app.providers.base import BEAT, Answer, ChatRequest, Delta, Timing, Usage
 from app.providers.http.clock import CancelToken
 from app.providers.prices import answer_cost, cost_usd
 from app.providers.wire.draft import CHARACTERS_PER_TOKEN, Draft
@@ -41,7 +43,7 @@ class Attempt(Generic[R]):
     services: Services
     target: Target
     request: ChatRequest
-    timeout_ms: int
+    limits: Limits
     send: Send[R]
     #: what the call gave; unset until it has given something
     result: R = field(init=False)
@@ -65,7 +67,7 @@ class Attempt(Generic[R]):
 
     def start(self, threads: Executor) -> None:
         """The same in a thread, from where it can be cancelled."""
-        self.cancel_token = CancelToken()
+        self.cancel_token = self.cancel_token or CancelToken()
         self.started_s = time.perf_counter()
         self.future = threads.submit(self.run)
 
@@ -74,6 +76,11 @@ class Attempt(Generic[R]):
         if self.cancel_token is not None:
             self.cancel_token.cancel()
             self.future.add_done_callback(_discard)
+
+    def stop(self) -> None:
+        """End the call of one that runs in its request's own thread, which gets ConnectionLost."""
+        if self.cancel_token is not None:
+            self.cancel_token.cancel()
 
     def elapsed_ms(self) -> float:
         """Of a started one."""
@@ -133,27 +140,53 @@ class Attempt(Generic[R]):
 
 def complete(attempt: Attempt[Answer]) -> Answer:
     """A whole answer at once."""
+    assert attempt.limits.plain_ms is not None
     return attempt.services.client.complete(
         attempt.services.endpoints[attempt.target.provider],
         attempt.target.model,
         attempt.request,
-        timeout_ms=attempt.timeout_ms,
+        timeout_ms=attempt.limits.plain_ms,
         cancel=attempt.cancel_token,
     )
 
 
-def begin(attempt: Attempt[Begun]) -> Begun:
-    """A stream as far as its first token."""
+def open_stream(attempt: Attempt[Begun]) -> Begun:
+    """A stream of which nothing has been read."""
+    limits = attempt.limits
+    assert limits.stream_ms is not None
     upstream = attempt.services.client.stream(
         attempt.services.endpoints[attempt.target.provider],
         attempt.target.model,
         attempt.request,
-        timeout_ms=attempt.timeout_ms,
-        first_token_ms=attempt.services.policy.gateway.first_token_ms,
+        timeout_ms=limits.stream_ms,
+        first_token_ms=limits.first_token_ms,
+        idle_ms=limits.idle_ms,
+        beat_ms=attempt.services.policy.gateway.heartbeat_ms,
         cancel=attempt.cancel_token,
     )
-    deltas = iter(upstream)
-    return Begun(upstream, next(deltas, Delta()), deltas)
+    return Begun(upstream, without_leading_blanks(iter(upstream)))
+
+
+def begin(attempt: Attempt[Begun]) -> Begun:
+    """A stream as far as its first token."""
+    begun = open_stream(attempt)
+    first = next((delta for delta in begun.deltas if delta is not BEAT), None)
+    return begun if first is None else replace(begun, deltas=chain((first,), begun.deltas))
+
+
+def without_leading_blanks(deltas: Iterator[Delta]) -> Iterator[Delta]:
+    """Blanks are held back until there is something to see: until then another target may take over unseen."""
+    blanks: list[Delta] = []
+    for delta in deltas:
+        if delta.is_visible:
+            blanks.append(delta)
+            break
+        if delta.words:
+            blanks.append(delta)
+        else:
+            yield delta
+    yield from blanks
+    yield from deltas
 
 
 def _discard(ended: Future[Any]) -> None:

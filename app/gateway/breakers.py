@@ -1,4 +1,4 @@
-"""Circuit breakers shared by all gateway processes: each keeps them in memory, a change goes through Redis."""
+"""Circuit breakers of all gateway processes together: each keeps them in memory, what is counted goes through Redis."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import redis
 import structlog
@@ -15,11 +15,24 @@ from app.domain.catalog import Target
 from app.domain.policy import BreakerPolicy
 from app.domain.routing.breaker import Breaker, State
 from app.errors import ProviderError
+from app.gateway.in_flight import InFlight
 from app.live.published import CHANNEL
 
 log = structlog.get_logger()
 
 KEY = "tooloo:breakers"
+#: calls of a target that are kept while Redis is away; a success makes those before it needless
+MOST_UNTOLD = 50
+#: looks at a count that others change at the same moment
+MOST_TRIES = 20
+
+#: KEYS counts; ARGV target, as it was read, as it is to be. 1: written; 0: somebody else was faster
+_SWAP = """
+local held = redis.call('HGET', KEYS[1], ARGV[1]) or ''
+if held ~= ARGV[2] then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+return 1
+"""
 
 
 class Breakers:
@@ -32,8 +45,13 @@ class Breakers:
         self._connection = connection
         self._policy = policy
         self._lock = threading.Lock()
-        #: openings and closings that Redis has not been told yet
-        self._untold: dict[Target, Breaker] = {}
+        #: calls that Redis has not been told of yet, and whether a thread is about it
+        self._untold: dict[Target, tuple[_Call, ...]] = {}
+        self._telling = False
+        self._teller: threading.Thread | None = None
+        #: held by who tells: what is told twice would be counted twice
+        self._tells = threading.Lock()
+        self.in_flight = InFlight()
         #: targets on trial in this process, and until when nobody else tries them here
         self._trials: dict[Target, datetime] = {}
 
@@ -55,6 +73,11 @@ class Breakers:
         breaker = self.value.get(target)
         return breaker is not None and breaker.allows(now) == "open"
 
+    def is_sound(self, target: Target) -> bool:
+        """Has it answered when it was called last?"""
+        breaker = self.value.get(target)
+        return breaker is None or breaker.failures == 0
+
     def release(self, target: Target) -> None:
         """The trial came to no end: its caller went away."""
         with self._lock:
@@ -66,33 +89,40 @@ class Breakers:
         return {target: state for target, state in states.items() if state != "closed"}
 
     def observe(self, target: Target, error: ProviderError | None, now: datetime) -> None:
-        """Count one call; opening and closing are told to all processes."""
+        """Count one call; the count is that of all processes, as soon as Redis has been told."""
+        if error is not None and not error.counts:
+            self.release(target)
+            return
+        call = _Call(error, now)
         with self._lock:
             self._trials.pop(target, None)
             before = self.value.get(target, Breaker())
             if error is None and before == Breaker():
                 return
-            if error is not None and not error.counts:
-                return
-            after = before.after(
-                error is None,
-                error_class=None if error is None else error.code,
-                needs_person=error is not None and error.needs_person,
-                retry_after_s=None if error is None else error.retry_after_s,
-                now=now,
-                policy=self._policy,
-            )
+            after = call.after(before, self._policy)
             self._replace({**self.value, target: after})
-            if after.open_until == before.open_until:
-                return
-            self._untold[target] = after
-        state = "open" if after.open_until else "closed"
-        log.warning("breaker", target=str(target), state=state, reason=after.reason)
-        # it is rare, and the request that noticed must not wait for Redis
-        threading.Thread(target=self._tell, args=(self._connection,), name="breakers", daemon=True).start()
+            untold = self._untold.get(target, ())
+            self._untold[target] = (call,) if error is None else (*untold, call)[-MOST_UNTOLD:]
+            starts, self._telling = not self._telling, True
+            if starts:  # the request that noticed must not wait for Redis
+                self._teller = threading.Thread(target=self._tell_all, name="breakers", daemon=True)
+                self._teller.start()
+        if after.open_until != before.open_until:
+            _say(target, after)
+
+    def stop(self) -> None:
+        """Behind the last observation: wait until Redis has been told, or is found to be away."""
+        if self._teller is not None:
+            self._teller.join(timeout=5)
 
     def refresh(self, connection: redis.Redis) -> bool:
-        """Tell what could not be told before, and take over what other processes have told."""
+        """Tell what could not be told before, and take over what other processes have told; every few seconds.
+
+        Calls that wait for a target which hangs are stopped at that chance: they fall over.
+        """
+        for call in self.in_flight.given_up():
+            if isinstance(call, Stoppable):
+                call.stop()
         self._tell(connection)
         try:
             told: Any = connection.hgetall(KEY)
@@ -100,37 +130,97 @@ class Breakers:
             return False
         theirs = {_target(field): _breaker(body) for field, body in told.items()}
         with self._lock:
-            news = {target: b for target, b in theirs.items() if self._is_news(target, b)}
-            merged = {**self.value, **news}
+            known = {target: self._with_untold(target, breaker) for target, breaker in theirs.items()}
+            merged = {**self.value, **known}
             if merged == self.value:
                 return False
             self._replace(merged)
         return True
 
-    def _is_news(self, target: Target, told: Breaker) -> bool:
-        # failures short of opening are counted per process; only opening and closing are shared
-        if target in self._untold:
-            return False
-        mine = self.value.get(target)
-        return mine is None or mine.open_until != told.open_until
+    def _with_untold(self, target: Target, told: Breaker) -> Breaker:
+        for call in self._untold.get(target, ()):
+            told = call.after(told, self._policy)
+        return told
 
     def _replace(self, value: Mapping[Target, Breaker]) -> None:
         self.value = value
         self.generation += 1
 
-    def _tell(self, connection: redis.Redis) -> None:
+    def _tell_all(self) -> None:
+        while self._tell(self._connection):
+            with self._lock:
+                if not self._untold:
+                    self._telling = False
+                    return
+        with self._lock:
+            self._telling = False
+
+    def _tell(self, connection: redis.Redis) -> bool:
+        """Count what was seen here where all processes count; False where Redis is away."""
+        with self._tells:
+            return self._told(connection)
+
+    def _told(self, connection: redis.Redis) -> bool:
         with self._lock:
             untold = dict(self._untold)
-        for target, breaker in untold.items():
+        for target, calls in untold.items():
             try:
-                connection.hset(KEY, str(target), json.dumps(breaker.to_json()))
-                connection.publish(CHANNEL, "breakers")
+                shared, opened = self._count(connection, target, calls)
+                if opened:
+                    connection.publish(CHANNEL, "breakers")
             except redis.RedisError as error:
                 log.warning("breaker not shared yet", target=str(target), reason=str(error))
-                return
+                return False
             with self._lock:
-                if self._untold.get(target) == breaker:
-                    del self._untold[target]
+                rest = tuple(call for call in self._untold.get(target, ()) if call not in calls)
+                self._untold.pop(target)
+                if rest:
+                    self._untold[target] = rest
+                mine = self.value.get(target)
+                if (seen := self._with_untold(target, shared)) != mine:
+                    self._replace({**self.value, target: seen})
+        return True
+
+    def _count(self, connection: redis.Redis, target: Target, calls: tuple[_Call, ...]) -> tuple[Breaker, bool]:
+        """The breaker of all processes with these calls, and whether they opened or closed it."""
+        for _ in range(MOST_TRIES):
+            held: Any = connection.hget(KEY, str(target))
+            before = _breaker(held) if held else Breaker()
+            after = before
+            for call in calls:
+                after = call.after(after, self._policy)
+            written = json.dumps(after.to_json())
+            if connection.eval(_SWAP, 1, KEY, str(target), held or "", written):
+                break
+        return after, after.open_until != before.open_until
+
+
+@runtime_checkable
+class Stoppable(Protocol):
+    def stop(self) -> None: ...
+
+
+class _Call(NamedTuple):
+    """How one ended, and when."""
+
+    error: ProviderError | None
+    at: datetime
+
+    def after(self, breaker: Breaker, policy: BreakerPolicy) -> Breaker:
+        error = self.error
+        return breaker.after(
+            error is None,
+            error_class=None if error is None else error.code,
+            needs_person=error is not None and error.needs_person,
+            retry_after_s=None if error is None else error.retry_after_s,
+            now=self.at,
+            policy=policy,
+        )
+
+
+def _say(target: Target, breaker: Breaker) -> None:
+    state = "open" if breaker.open_until else "closed"
+    log.warning("breaker", target=str(target), state=state, reason=breaker.reason)
 
 
 def told(connection: redis.Redis) -> dict[Target, Breaker]:

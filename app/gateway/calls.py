@@ -42,6 +42,8 @@ class Call:
     verbatim: bool = False
     #: name of the API key that asked, for the account of who spent what
     key: str | None = None
+    #: of a stream: nothing is given out before the answer has come to its end
+    whole: bool = False
     request_id: str = field(default_factory=new_request_id)
 
     @property
@@ -77,11 +79,10 @@ def attempt_json(attempt: AttemptResult) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A stream whose first token is there."""
+    """A stream that has been asked for."""
 
     upstream: AnswerStream
-    first: Delta
-    #: those after it
+    #: what has not been read of it
     deltas: Iterator[Delta]
 
 

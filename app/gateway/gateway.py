@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import random
 from datetime import datetime
-from typing import Self
 
 from app.domain.catalog import TaskType
 from app.domain.config.runtime_config import RuntimeConfig
@@ -17,15 +16,15 @@ from app.domain.routing.router import Route
 from app.errors import InvalidRequest, NoTarget, ProviderError, UnknownModel
 from app.evidence.recorder import Recorder
 from app.evidence.request_log import Limit
-from app.gateway.attempt import Attempt, R, Send, begin, complete
+from app.gateway.attempt import Attempt, R, Send, complete
 from app.gateway.breakers import Breakers
-from app.gateway.calls import Begun, Call, Reply
+from app.gateway.calls import Call, Reply
 from app.gateway.hedging import Hedging
 from app.gateway.lessons import Lessons
 from app.gateway.metrics import Metrics
 from app.gateway.request import Request
+from app.gateway.stream import ReplyStream as ReplyStream
 from app.live import live_config
-from app.providers.base import Delta, Timing
 from app.services import Services
 
 
@@ -66,10 +65,13 @@ class Gateway:
     def stream(self, call: Call) -> ReplyStream:
         """The same, as it comes: returns with the first token, until which a failure falls over unseen.
 
-        Raises as `chat` does. After the first token, reading raises the ProviderError that ended the stream.
+        Where that takes long it returns without, so that the caller can be given a sign of life. Raises as `chat` does;
+        reading raises the TooLooError that ended the stream.
         """
         request = self._route(call, stream=True)
-        return ReplyStream(request, self._serve(request, begin))
+        stream = ReplyStream(request, self.hedging)
+        stream.begin()
+        return stream
 
     def _route(self, call: Call, *, stream: bool) -> Request:
         """Choose the route: the drawn one, or the one the request names."""
@@ -141,68 +143,3 @@ class Gateway:
             else:
                 return attempt
         raise request.exhausted()
-
-
-class ReplyStream:
-    """Iterate over it for the Deltas; then `reply` is what Gateway.chat would have given.
-
-    `close` stops the call where it is: to be called in any case, harmless at the end.
-    """
-
-    __slots__ = (
-        *("attempts", "dropped", "reply", "request_id", "target"),
-        *("_attempt", "_began_ms", "_characters", "_deltas", "_first", "_over", "_request", "_upstream"),
-    )
-
-    def __init__(self, request: Request, attempt: Attempt[Begun]) -> None:
-        begun = attempt.result
-        self.target = attempt.target
-        #: the failed ones beside this
-        self.attempts = request.results()
-        self.request_id = request.call.request_id
-        #: parameters that the target has not, and that were not sent
-        self.dropped = begun.upstream.dropped
-        #: set when the stream has been read to its end
-        self.reply: Reply | None = None
-        self._request = request
-        self._attempt = attempt
-        del attempt.result  # handed over: the first token is not kept beyond its reading
-        self._upstream = begun.upstream
-        self._deltas = begun.deltas
-        self._first: Delta | None = begun.first
-        self._began_ms = request.elapsed_ms()
-        request.metrics.began(attempt.target.provider, self._began_ms)
-        self._characters = 0
-        self._over = False
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> Delta:
-        delta = self._first
-        if delta is None:
-            delta = self._read()
-        else:
-            self._first = None
-        self._characters += len(delta.words) + len(delta.reasoning) + len(delta.tool_arguments)
-        return delta
-
-    def _read(self) -> Delta:
-        try:
-            return next(self._deltas)
-        except StopIteration:
-            self._over = True
-            self.reply = self._request.answered(self._attempt, self._upstream.answer)
-            raise
-        except ProviderError as failure:
-            self._over = True
-            self._request.cut(self._attempt, failure, self._characters)
-            raise
-
-    def close(self) -> None:
-        if self._over:
-            return
-        self._over = True
-        self._upstream.close()
-        timing = Timing(connect_ms=0.0, first_token_ms=self._began_ms, total_ms=self._request.elapsed_ms())
-        self._request.abandoned(self._attempt, self._characters, timing)

@@ -135,7 +135,7 @@ def _first_success(request: Request, running: list[Attempt[R]]) -> Attempt[R] | 
         try:
             ended.future.result()
         except ProviderError as failure:
-            if failure.elsewhere:
+            if request.goes_elsewhere(failure):
                 request.failed(ended, failure)
             elif ended is first:
                 _overtake(request, running)

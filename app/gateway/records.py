@@ -35,7 +35,7 @@ class Request(Protocol):
     log_limit: Limit
     attempts: list[Attempt[Any]]
     passed_over: tuple[AttemptResult, ...]
-    hedged: tuple[Attempt[Any], ...]
+    beside: tuple[Attempt[Any], ...]
 
     def elapsed_ms(self) -> float: ...
 
@@ -107,7 +107,7 @@ def _usage_entry(request: Request, status: str, served: Attempt[Any] | None) -> 
         "provider": served.target.provider if served else None,
         "model": served.target.model if served else None,
         "latency_ms": round(request.elapsed_ms(), 1),
-        **_tokens(served.usage if served else None, request.hedged),
+        **_tokens(served.usage if served else None, _beside(request, served)),
         "cost_usd": cost_usd(request, served),
         "simulated": request.services.simulated,
         "revision": request.config.revision,
@@ -115,10 +115,14 @@ def _usage_entry(request: Request, status: str, served: Attempt[Any] | None) -> 
 
 
 def cost_usd(request: Request, served: Attempt[Any] | None) -> float | None:
-    """Of the attempt that served the request, and of those that a hedge made needless, as far as is known."""
+    """Of the attempt that served the request, and of those paid for beside it, as far as is known."""
     cost = None if served is None else served.cost_usd
-    beside = sum([each.cost_usd or 0.0 for each in request.hedged]) if request.hedged else 0.0
+    beside = sum([each.cost_usd or 0.0 for each in _beside(request, served)]) if request.beside else 0.0
     return beside + (cost or 0.0) if beside else cost
+
+
+def _beside(request: Request, served: Attempt[Any] | None) -> tuple[Attempt[Any], ...]:
+    return tuple([each for each in request.beside if each is not served]) if request.beside else ()
 
 
 def _explained(
@@ -137,11 +141,11 @@ def _explained(
     return {**entry, "attempts": [attempt_json(each) for each in results], "explanation": explanation}
 
 
-def _tokens(usage: Usage | None, hedged: tuple[Attempt[Any], ...] = ()) -> dict[str, int | None]:
+def _tokens(usage: Usage | None, beside: tuple[Attempt[Any], ...] = ()) -> dict[str, int | None]:
     if usage is None:
         return {"prompt_tokens": None, "completion_tokens": None}
     prompt, completion = usage.prompt, usage.completion
-    for each in hedged:
+    for each in beside:
         if each.usage is not None:
             prompt, completion = prompt + each.usage.prompt, completion + each.usage.completion
     return {"prompt_tokens": prompt, "completion_tokens": completion}

@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from app.domain import limits
 from app.domain.catalog import Target
 from app.domain.config.runtime_config import RuntimeConfig
+from app.domain.limits import Limits
+from app.domain.routing import retry
 from app.domain.routing.ranking import Plan
 from app.domain.routing.router import Route
 from app.errors import (
     AllAttemptsFailed,
     BadRequest,
+    BeganDifferently,
+    ContentFiltered,
     LimitSpent,
     PassedOver,
     ProviderError,
@@ -38,7 +43,8 @@ from app.gateway.records import Row
 from app.gateway.verdict import lack, would_drop
 from app.live import live_config
 from app.providers import capabilities
-from app.providers.base import Answer, ChatRequest, Timing
+from app.providers.base import Answer, ChatRequest, Message, Timing
+from app.providers.http.clock import CancelToken
 from app.services import Services
 
 
@@ -63,35 +69,46 @@ class Request:
     _needs: frozenset[str] | None = None
     #: how many of `attempts` ended with the target refusing the request
     refusals: int = 0
-    #: those of `attempts` that a hedge made needless, paid for beside the answer
-    hedged: tuple[Attempt[Any], ...] = ()
+    #: those of `attempts` that are paid for beside the answer: a hedge made them needless, or they broke off
+    beside: tuple[Attempt[Any], ...] = ()
+    #: a target to ask once more, and when: seconds of perf_counter()
+    again: tuple[Target, float] | None = None
 
     def elapsed_ms(self) -> float:
         return (time.perf_counter() - self.started_s) * 1000
 
-    def time_left_ms(self, target: Target) -> int:
-        """The request's one deadline, or the provider's own where that is nearer."""
-        left = self.services.policy.gateway.deadline_ms - self.elapsed_ms()
-        mine = self.config.providers.get(target.provider)
+    def time_left_ms(self) -> int:
+        return int(self.services.policy.gateway.deadline_ms - self.elapsed_ms())
+
+    def limits(self, target: Target) -> Limits:
+        """All of them, within what is left of the request's one deadline.
+
+        A timeout in the runtime config other than the block's own is one that a person has set: it holds for all calls.
+        """
+        policy, left_ms = self.services.policy.gateway, self.time_left_ms()
         provider = self.services.endpoints[target.provider].provider
-        return int(min(left, provider.timeout_ms if mine is None else mine.timeout))
+        usual = Limits(self._first_token_ms(target), policy.idle_ms, policy.stream_ms, policy.plain_ms)
+        found = provider.limits_of(target.model).over(usual)
+        mine = self.config.providers.get(target.provider)
+        if mine is not None and mine.timeout != provider.timeout_ms:
+            found = replace(found, stream_ms=mine.timeout, plain_ms=mine.timeout)
+        assert found.stream_ms is not None
+        assert found.plain_ms is not None
+        return replace(found, stream_ms=min(found.stream_ms, left_ms), plain_ms=min(found.plain_ms, left_ms))
+
+    def _first_token_ms(self, target: Target) -> int:
+        """By the policy."""
+        policy = self.services.policy.gateway
+        thinks = limits.thinks(target.model, self.call.parameters.get("reasoning_effort"))
+        return policy.thinking_first_token_ms if thinks else policy.first_token_ms
 
     def next_attempts(self, send: Send[R]) -> Iterator[Attempt[R]]:
         """One after the other, in the route's order, while there is time; one on trial for another request last.
 
         Who lately refused what others served is asked only where there is nobody else to ask.
         """
-        on_trial: list[Target] = []
-        for target in self.route.order:
-            if not self._may_call(target) or self._passes_over(target):
-                continue
-            if self.breakers.admits(target, live_config.utc_now()):
-                yield self._attempt(target, send)
-            else:
-                on_trial.append(target)
-        for target in on_trial:
-            if self._may_call(target):
-                yield self._attempt(target, send)
+        while (target := self._again() or self._next_target()) is not None:
+            yield self.attempt_at(target, send)
         if not self.attempts:
             yield from self._all_the_same(send)
 
@@ -99,8 +116,8 @@ class Request:
         refused = [result.target for result in self.passed_over if isinstance(result.error, PassedOver)]
         self.passed_over = tuple(each for each in self.passed_over if not isinstance(each.error, PassedOver))
         for target in refused:
-            if self._may_call(target):
-                yield self._attempt(target, send)
+            if self.may_call(target):
+                yield self.attempt_at(target, send)
 
     def _passes_over(self, target: Target) -> bool:
         """A request that names its provider is always asked: who asked for it gets its own words."""
@@ -129,40 +146,69 @@ class Request:
             self._needs = needs(self.call.messages, self.call.parameters, stream=self.stream)
         return self._needs
 
+    def _again(self) -> Target | None:
+        """The target that is to be asked once more, when it is time."""
+        if self.again is None:
+            return None
+        (target, at_s), self.again = self.again, None
+        time.sleep(max(0.0, at_s - time.perf_counter()))
+        return target if self.time_left_ms() > 0 else None
+
+    def _next_target(self) -> Target | None:
+        on_trial = None
+        for target in self.route.order:
+            if not self.may_call(target) or self._passes_over(target):
+                continue
+            if not self.hangs(target) and self.breakers.admits(target, live_config.utc_now()):
+                return target
+            on_trial = on_trial or target
+        return on_trial
+
+    def hangs(self, target: Target) -> bool:
+        """Does it take requests, and answer none of them at the moment?"""
+        first_ms = self._first_token_ms(target)
+        unknown_ms = first_ms / 2 if self.stream else first_ms * 2
+        return self.breakers.in_flight.hangs(target, stream=self.stream, unknown_ms=unknown_ms)
+
     def second_attempt(self, send: Send[R]) -> Attempt[R] | None:
         """One to make beside the one that runs, where there is a target in good health."""
         for target in self.route.order:
             now = live_config.utc_now()
-            if not self._may_call(target) or self._passes_over(target):
+            if not self.may_call(target) or self.hangs(target) or self.breakers.is_open(target, now):
                 continue
-            if not self.breakers.is_open(target, now) and self.breakers.admits(target, now):
-                return self._attempt(target, send)
+            if not self._passes_over(target) and self.breakers.admits(target, now):
+                return self.attempt_at(target, send)
         return None
 
-    def _may_call(self, target: Target) -> bool:
-        for each in self.attempts:
-            if each.target == target:
-                return False
-        for result in self.passed_over:
-            if result.target == target:
-                return False
-        limits = self.services.policy.gateway
-        if self.refusals >= limits.max_refusals or len(self.attempts) - self.refusals >= limits.max_attempts:
+    def may_call(self, target: Target) -> bool:
+        if any(each.target == target for each in self.attempts) or any(r.target == target for r in self.passed_over):
             return False
-        return self.time_left_ms(target) > 0
+        return self.has_room()
 
-    def _attempt(self, target: Target, send: Send[R]) -> Attempt[R]:
+    def has_room(self) -> bool:
+        """Is there time, and a place, for one more target?"""
+        limits, asked = self.services.policy.gateway, {each.target for each in self.attempts}
+        if self.refusals >= limits.max_refusals or len(asked) - self.refusals >= limits.max_attempts:
+            return False
+        return self.time_left_ms() > 0
+
+    def attempt_at(self, target: Target, send: Send[R], *, prefill: str = "") -> Attempt[R]:
         defaults = self._defaults(target)
-        ours = frozenset(defaults.keys() - self.call.parameters.keys())
+        messages = self.call.messages
+        if prefill:
+            messages += (Message("assistant", prefill),)
         request = ChatRequest(
-            messages=self.call.messages,
-            defaults=ours,
+            messages=messages,
+            defaults=frozenset(defaults.keys() - self.call.parameters.keys()),
             extra=self.call.extra,
             omitted=self.call.omitted,
             **{**defaults, **self.call.parameters},
         )
-        attempt = Attempt(self.services, target, request, self.time_left_ms(target), send)
+        attempt = Attempt(self.services, target, request, self.limits(target), send)
         self.attempts.append(attempt)
+        if not self.stream:
+            attempt.cancel_token = CancelToken()
+        self.breakers.in_flight.begin(target, attempt, stream=self.stream)
         return attempt
 
     def _defaults(self, target: Target) -> dict[str, float | int]:
@@ -178,16 +224,36 @@ class Request:
     def failed(self, attempt: Attempt[Any], error: ProviderError) -> None:
         """An attempt failed; raises the error where another target would fare no better."""
         if isinstance(error, Unsupported):  # nobody was called, so there is nothing to count
+            self.breakers.in_flight.end(attempt.target, attempt, stream=self.stream, answered=False)
             self.breakers.release(attempt.target)
             self.attempts.remove(attempt)
             self.passed_over += (AttemptResult(attempt.target, False, 0.0, error),)
             return
-        if error.elsewhere:
+        if self.goes_elsewhere(error):
+            self.again = self._asks_again(attempt, error)
             self.set_aside(attempt, error)
             return
         attempt.fail(error)
         error.calls = len(self._end(error.code, attempt))
         raise error
+
+    def goes_elsewhere(self, error: ProviderError) -> bool:
+        """May another target be asked after this?"""
+        if isinstance(error, ContentFiltered):
+            return self.services.policy.gateway.filtered_elsewhere
+        return error.elsewhere
+
+    def _asks_again(self, attempt: Attempt[Any], error: ProviderError) -> tuple[Target, float] | None:
+        """Is it one after which the same target may answer in a moment? Once per request, at its first target."""
+        target = attempt.target
+        if len(self.attempts) > 1 or target != self.route.order[0] or self.route.explored:
+            return None
+        has_equal = any(other != target and other in self.route.order for other in self.plan.ties)
+        sound = self.breakers.is_sound(target)
+        wait_ms = retry.wait_ms(error, self.services.policy.gateway, sound=sound, has_equal=has_equal)
+        if wait_ms is None or wait_ms > self.time_left_ms():
+            return None
+        return target, time.perf_counter() + wait_ms / 1000
 
     def set_aside(self, attempt: Attempt[Any], error: ProviderError) -> None:
         """An attempt failed after which the request goes on, whatever the error."""
@@ -198,7 +264,7 @@ class Request:
     def overtaken(self, attempt: Attempt[Any]) -> None:
         """An attempt is over, as far as the request is concerned, because another one has answered or ended it."""
         attempt.hedge()
-        self.hedged += (attempt,)
+        self.beside += (attempt,)
         self._goes_on(attempt)
 
     def answered(self, attempt: Attempt[Any], answer: Answer) -> Reply:
@@ -228,6 +294,25 @@ class Request:
             # what does not fit a context is no lack, and what we refused ourselves says nothing of a target
             if type(result.error) is BadRequest and result.error.status_code is not None:
                 self.lessons.refused(result.target, needs, result.error, live_config.utc_now())
+
+    def did_not_help(self, attempt: Attempt[Any], error: ProviderError, characters: int) -> None:
+        """An attempt to go on with another one's answer failed."""
+        if isinstance(error, Unsupported):
+            self.failed(attempt, error)
+        elif isinstance(error, BeganDifferently):
+            self.broke(attempt, error, characters)
+        else:
+            self.set_aside(attempt, error)
+
+    def broke(self, attempt: Attempt[Any], error: ProviderError, characters: int) -> None:
+        """An attempt failed behind a part of its answer, paid for; the request goes on."""
+        attempt.cut(error, characters)
+        self.beside += (attempt,)
+        self._goes_on(attempt)
+
+    def gave_up(self, broken: Attempt[Any], error: ProviderError) -> None:
+        """The end of a stream that broke off, and that nobody could go on with."""
+        self._end(error.code, served=broken)
 
     def cut(self, attempt: Attempt[Any], error: ProviderError, characters: int) -> None:
         """The end of a stream that had begun: counted against the target, and nobody can take over."""
@@ -261,6 +346,8 @@ class Request:
 
     def _count(self, attempt: Attempt[Any]) -> Row | None:
         """The one place where an attempt that has ended is counted: breaker, numbers, and its outcome, to hand over."""
+        answered = attempt.status == OK and not self.stream
+        self.breakers.in_flight.end(attempt.target, attempt, stream=self.stream, answered=answered)
         if attempt.status == CLIENT_GONE:
             self.breakers.release(attempt.target)
         else:

@@ -55,6 +55,9 @@ def policy_for(trace: Trace, speed: float, policy: Policy) -> Policy:
         gateway=replace(
             policy.gateway,
             first_token_ms=max(policy.gateway.first_token_ms, timeout_ms),
+            thinking_first_token_ms=max(policy.gateway.thinking_first_token_ms, timeout_ms),
+            stream_ms=timeout_ms,
+            plain_ms=timeout_ms,
             deadline_ms=max(policy.gateway.deadline_ms, 2 * timeout_ms),
         ),
     )

@@ -141,3 +141,12 @@ class Delta(NamedTuple):
     @property
     def words(self) -> str:
         return self.text + self.refusal
+
+    @property
+    def is_visible(self) -> bool:
+        """Is there anything in it that a reader sees of the answer? Blanks are not, nor is reasoning."""
+        return self.tool_index is not None or bool(self.text.strip() or self.refusal.strip())
+
+
+#: a sign of life while nothing comes, for whoever has to keep somebody waiting
+BEAT = Delta()

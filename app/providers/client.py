@@ -61,14 +61,19 @@ class Client:
         *,
         timeout_ms: int,
         first_token_ms: int | None = None,
+        idle_ms: int | None = None,
+        beat_ms: int | None = None,
         cancel: CancelToken | None = None,
     ) -> AnswerStream:
         """An answer as it comes. Raises as `complete` does, here or while it is read.
 
-        `timeout_ms` bounds everything; `first_token_ms` the time until the answer begins, if only with reasoning.
+        `timeout_ms` bounds everything; `first_token_ms` the time until the answer begins, if only with reasoning;
+        `idle_ms` the silence after that. While it waits it yields a BEAT every `beat_ms`.
         `cancel` ends it with ConnectionLost, or StreamCut where it has begun.
         """
-        exchange = Exchange(endpoint, model, request, _call(timeout_ms, first_token_ms, cancel), stream=True)
+        call = _call(timeout_ms, first_token_ms, cancel)
+        call.idle_ms, call.beat_ms = idle_ms, beat_ms
+        exchange = Exchange(endpoint, model, request, call, stream=True)
         try:
             exchange.send(self.pool)
         except ProviderError as error:

@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 
 from app.domain.catalog import WireFormat
 from app.errors import ProviderError, StreamCut, UnusableAnswer
-from app.providers.base import Answer, ChatRequest, Delta, Endpoint
+from app.providers.base import BEAT, Answer, ChatRequest, Delta, Endpoint
 from app.providers.http import framing
 from app.providers.http.clock import Call
 from app.providers.http.connections import Pool
 from app.providers.http.framing import Response
-from app.providers.http.sse import EventParser
+from app.providers.http.sse import Event, EventParser
 from app.providers.own import added
 from app.providers.wire import problem, surrogates
 from app.providers.wire.content import Outgoing
@@ -32,6 +32,9 @@ KEEP_ALIVES = re.compile(rb"(?:\s++|:[^\n]*+\n)*+")
 
 #: what a line of server-sent events may begin with
 STREAM_FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
+
+#: what some send between the events of an answer, and is none: no word can have been lost with it
+SAYS_NOTHING = re.compile(rb'\s*(null|\[\s*\]|""|ping|keep-?alive|heartbeat)?\s*', re.IGNORECASE)
 
 NOTHING = Delta()
 
@@ -63,14 +66,11 @@ class Exchange:
         self._response: Response | None = None
 
     def send(self, pool: Pool) -> None:
-        """Send the request and read the head of the response. Raises a ProviderError for one that is no success."""
+        """Send the request; nothing of the response is read."""
         outgoing = added(self._endpoint, self._wire.build(self._endpoint, self._model, self._request, self._stream))
         self.dropped = left_out(self._request, outgoing, self._endpoint.provider.format)
         self._draft.answer_tool, self._draft.names = outgoing.answer_tool, outgoing.names
-        response = framing.send(pool, self.call, "POST", outgoing.url, outgoing.headers, outgoing.body)
-        self._response, self._headers = response, response.headers
-        if not 200 <= response.status < 300:
-            raise self._refusal(response)
+        self._response = framing.begin(pool, self.call, "POST", outgoing.url, outgoing.headers, outgoing.body)
 
     def _refusal(self, response: Response) -> ProviderError:
         body = b""
@@ -81,14 +81,23 @@ class Exchange:
         return problem.raised(kind, response.status, found, self._headers, datetime.now(UTC))
 
     def deltas(self) -> Iterator[Delta]:
-        """The body of the response, read to its end."""
-        assert self._response is not None
-        read = self._events(self._response) if self._stream else self._whole(self._response)
-        return self._shown(read) if self._draft.hides else read
+        """The response, read to its end, with a BEAT where nothing comes. Raises a ProviderError for no success."""
+        response = self._response
+        assert response is not None
+        while not response.status:
+            if not response.receive():
+                yield BEAT
+        self._headers = response.headers
+        if not 200 <= response.status < 300:
+            raise self._refusal(response)
+        read = self._events(response) if self._stream else self._whole(response)
+        yield from self._shown(read) if self._draft.hides else read
 
     def _shown(self, read: Iterator[Delta]) -> Iterator[Delta]:
         for delta in read:
-            if (seen := self._draft.shown(delta)) is not None:
+            if delta is BEAT:
+                yield BEAT
+            elif (seen := self._draft.shown(delta)) is not None:
                 yield seen
 
     def _whole(self, response: Response) -> Iterator[Delta]:
@@ -122,23 +131,21 @@ class Exchange:
                 yield begun._replace(tool_arguments=tool.arguments)
 
     def _events(self, response: Response) -> Iterator[Delta]:
-        call, draft, wire = self.call, self._draft, self._wire
-        parser = EventParser()
+        draft, parser = self._draft, EventParser()
         eventless: bytearray | None = bytearray()
         for piece in response.pieces(stream=True):
+            if not piece:
+                yield BEAT
+                continue
             events = parser.feed(piece)
             if events:
                 eventless = None
             elif eventless is not None:
                 eventless += piece
             for event in events:
-                for delta in wire.read_event(event, draft):
-                    if call.first_token_ms is None:
-                        self._note(delta)
-                    if delta != NOTHING:  # all of it may be held back
-                        yield delta
+                yield from self._said(event)
             if draft.done:
-                call.end()
+                self.call.end()
                 self._drain(response)
                 yield from draft.end()
                 return
@@ -146,6 +153,18 @@ class Exchange:
             yield from self._at_once(bytes(eventless))
             return
         yield from self._end(parser)
+
+    def _said(self, event: Event) -> Iterator[Delta]:
+        """What an event says. One that is no JSON is an error, unless it is plain that no text was in it."""
+        try:
+            for delta in self._wire.read_event(event, self._draft):
+                if self.call.first_token_ms is None:
+                    self._note(delta)
+                if delta != NOTHING:  # all of it may be held back
+                    yield delta
+        except UnusableAnswer:
+            if event.name == b"error" or not SAYS_NOTHING.fullmatch(event.data):
+                raise
 
     def _end(self, parser: EventParser) -> Iterator[Delta]:
         yield from self._last_event(parser)
@@ -166,9 +185,12 @@ class Exchange:
             raise
 
     def _note(self, delta: Delta) -> None:
-        self.call.begin()
-        if delta.words or delta.tool_index is not None:
+        """Blanks begin no answer."""
+        if delta.is_visible:
+            self.call.begin()
             self.call.note_content()
+        elif delta.reasoning and not delta.reasoning.isspace():
+            self.call.begin()
 
     def _drain(self, response: Response) -> None:
         """Read what HTTP still has to say behind the last event; a connection that does not end there is closed."""

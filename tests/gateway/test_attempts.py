@@ -79,7 +79,9 @@ def test_a_record_says_all_that_was_known_when_the_request_ended(system: System)
     system.client.behaviours[first] = fail
     recorder = Waiting(system)
 
-    gateway(system, recorder).chat(Call((Message("user", "x"),)))
+    asking = gateway(system, recorder)
+    asking.chat(Call((Message("user", "x"),)))
+    asking.breakers.stop()
 
     requests: list[Any] = [each["request"] for each in recorder.entries if "request" in each]
     (written,) = (request() for request in requests)

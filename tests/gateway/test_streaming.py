@@ -103,6 +103,7 @@ def test_after_the_first_token_the_failure_is_the_readers_and_counts(
     system: System, running: Running, client: Streaming
 ) -> None:
     client.breaks_after = 2
+    client.behaviours |= dict.fromkeys(ALL[1:], fails_with(Overloaded))
     stream = running.gateway.stream(Call(QUESTION))
 
     assert [next(stream).text, next(stream).text] == ["for", "ty-"]
@@ -110,10 +111,12 @@ def test_after_the_first_token_the_failure_is_the_readers_and_counts(
         next(stream)
     stream.close()
 
-    (row,) = ingested(system, 1)
+    row, *others, again = ingested(system, 5)
     assert (row.success, row.error_class, row.counts) == (False, "stream_cut", True)
+    assert [other.error_class for other in others] == ["overloaded"] * 3
+    assert (again.provider, again.error_class) == (row.provider, "stream_cut")  # the same target, once more
     assert (row.completion_tokens, row.tokens_estimated) == (2, True)  # seven characters came, and are paid for
-    assert running.gateway.breakers.value[stream.target].failures == 1
+    assert running.gateway.breakers.value[system.services.targets[0]].failures == 2
 
 
 @pytest.mark.parametrize("read", [0, 1, 2])

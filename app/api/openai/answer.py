@@ -21,12 +21,15 @@ from app.errors import (
 )
 from app.gateway.calls import Reply
 from app.gateway.gateway import ReplyStream
-from app.providers.base import Delta, Finish, ToolCall, Usage
+from app.providers.base import BEAT, Delta, Finish, ToolCall, Usage
 
 FINISH = {Finish.STOP: "stop", Finish.LENGTH: "length", Finish.TOOL: "tool_calls", Finish.FILTER: "content_filter"}
 #: json.dumps makes a new encoder at every call, where it is asked for anything
 compact = json.JSONEncoder(separators=(",", ":")).encode
 DONE = b"data: [DONE]\n\n"
+#: a comment: it keeps the line alive, and clients skip it
+HEARTBEAT = b": waiting\n\n"
+ROLE = '{"role":"assistant","content":"","refusal":null}'
 
 #: what all attempts failed with → how a client of OpenAI's knows it: HTTP status and code
 KNOWN_CAUSES: dict[type[ProviderError], tuple[int, str]] = {
@@ -109,16 +112,10 @@ def headers(target: object, attempts: int, request_id: str) -> dict[str, str]:
 def events(stream: ReplyStream, created: int, *, include_usage: bool) -> Iterator[bytes]:
     """The stream as server-sent events, chunk by chunk, as it is read.
 
-    A failure on the way is an error event, and the end: no finish_reason, no [DONE].
+    A failure on the way is an error event, and the end: no finish_reason, no [DONE]. While nothing comes, comments.
     """
-    head = compact(
-        {
-            "id": _completion_id(stream.request_id),
-            "object": "chat.completion.chunk",
-            "created": created,
-            "model": str(stream.target),
-        }
-    )[:-1]
+    target: object = None
+    head = ""
     tail = ',"usage":null}\n\n' if include_usage else "}\n\n"
 
     def chunk(delta: str, finish: str | None = None) -> bytes:
@@ -126,19 +123,42 @@ def events(stream: ReplyStream, created: int, *, include_usage: bool) -> Iterato
         choice = f'{{"index":0,"delta":{delta},"logprobs":null,"finish_reason":{reason}}}'
         return f'data: {head},"choices":[{choice}]{tail}'.encode()
 
-    yield chunk('{"role":"assistant","content":"","refusal":null}')
     try:
         for delta in stream:
+            if delta is BEAT:
+                yield HEARTBEAT
+                continue
+            if stream.target is not target:
+                begins = target is None
+                target = stream.target
+                head = _head(stream, created)
+                if begins:
+                    yield chunk(ROLE)
             yield chunk(_delta(delta))
-    except ProviderError as failure:
+    except TooLooError as failure:
         yield error_event(failure)
         return
     assert stream.reply is not None
+    if target is None:  # an answer of no word
+        head = _head(stream, created)
+        yield chunk(ROLE)
     yield chunk("{}", FINISH[stream.reply.answer.finish])
     if include_usage:
         last = {"choices": [], "usage": usage(stream.reply.answer.usage), "tooloo": facts(stream.reply)}
         yield f"data: {head},{compact(last)[1:]}\n\n".encode()
     yield DONE
+
+
+def _head(stream: ReplyStream, created: int) -> str:
+    """What all chunks of one target's answer begin with."""
+    return compact(
+        {
+            "id": _completion_id(stream.request_id),
+            "object": "chat.completion.chunk",
+            "created": created,
+            "model": str(stream.target),
+        }
+    )[:-1]
 
 
 def _delta(delta: Delta) -> str:
@@ -164,7 +184,7 @@ def _unusual(delta: Delta) -> dict[str, Any]:
     return {name: text for name, text in said.items() if text} | dict(delta.extra or {})
 
 
-def error_event(failure: ProviderError) -> bytes:
+def error_event(failure: TooLooError) -> bytes:
     return f"data: {compact(problem(failure)[1])}\n\n".encode()
 
 

@@ -17,6 +17,7 @@ from app.api.current import asked_by
 from app.api.names import Name
 from app.api.openai import conversation, extras, schemas, wrong
 from app.api.openai.models import Choice
+from app.api.streaming import wants_whole
 from app.domain.routing import task_type
 from app.errors import InvalidRequest
 from app.gateway.calls import Call
@@ -158,6 +159,7 @@ def read(document: Mapping[str, Any], choose: Choice, treatment: str | None = No
         key=key,
         provider=chosen.provider,
         model=chosen.model,
+        whole=wants_whole(),
         parameters=_parameters(wanted),
         extra=beside.passed,
         omitted=beside.omitted,

@@ -38,8 +38,10 @@ def chat_completions() -> Response:
     if asked.stream:
         stream = gateway().stream(asked.call)
         chunks = answer.events(stream, created, include_usage=asked.include_usage)
-        facts = answer.headers(stream.target, len(stream.attempts) + 1, stream.request_id)
-        if stream.dropped:
+        facts = {"x-tooloo-request-id": stream.request_id}
+        if stream.target is not None:  # else nobody has begun yet, and the line is to be kept alive
+            facts = answer.headers(stream.target, len(stream.attempts) + 1, stream.request_id)
+        if stream.target is not None and stream.dropped:
             facts["x-tooloo-dropped-parameters"] = ",".join(stream.dropped)
         return event_stream(stream, chunks, facts)
     reply = gateway().chat(asked.call)

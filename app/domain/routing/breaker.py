@@ -21,6 +21,8 @@ class Breaker:
     #: error class that opened it
     reason: str = ""
     opened_at: datetime | None = None
+    #: when the outage began: what opened it first, of all that failed since the last success
+    since: datetime | None = None
 
     def allows(self, now: datetime) -> State:
         if self.open_until is None:
@@ -37,18 +39,24 @@ class Breaker:
         now: datetime,
         policy: BreakerPolicy,
     ) -> Breaker:
-        """After one more call. `retry_after_s` is the provider's own word, and is obeyed from the first failure on."""
+        """After one more call. `retry_after_s` is the provider's own word, and is obeyed from the first failure on.
+
+        Trials are as far apart as the outage is old: with 15 s for the first, 15, 30, 60, 120 s after it opened.
+        """
         if success:
             return Breaker()
-        failures = self.failures + 1
+        failures, since = self.failures + 1, self.since
         open_s = min(retry_after_s or 0.0, policy.retry_after_cap_s)
         if needs_person:
             open_s = max(open_s, policy.needs_person_open_s)
-        elif failures >= policy.failures:
-            open_s = max(open_s, policy.open_s)
-        if open_s <= 0:
-            return replace(self, failures=failures)
-        return Breaker(failures, now + timedelta(seconds=open_s), error_class or "failure", now)
+        elif failures >= policy.failures and self.allows(now) != "open":
+            since = since or now
+            age_s = (now - since).total_seconds()
+            open_s = max(open_s, min(max(policy.open_s, age_s), policy.open_max_s))
+        until = now + timedelta(seconds=open_s)
+        if open_s <= 0 or (self.open_until is not None and until <= self.open_until):
+            return replace(self, failures=failures)  # or the call was under way when it opened
+        return Breaker(failures, until, error_class or "failure", now, since)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -56,6 +64,7 @@ class Breaker:
             "open_until": None if self.open_until is None else self.open_until.isoformat(),
             "reason": self.reason,
             "opened_at": None if self.opened_at is None else self.opened_at.isoformat(),
+            "since": None if self.since is None else self.since.isoformat(),
         }
 
     @classmethod
@@ -67,6 +76,7 @@ class Breaker:
                 _time(document["open_until"]),
                 str(document["reason"]),
                 _time(document.get("opened_at")),
+                _time(document.get("since")),
             )
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"not a breaker: {error!r}") from None

@@ -65,8 +65,8 @@ def _priority(config: RuntimeConfig, target: Target) -> int:
 def _state(breaker: Breaker, card: Scorecard, target: Target, policy: Policy, now: datetime) -> State:
     """The breaker's state, in the light of what else is known.
 
-    A success since it opened (in a round, say) closes it. Once a trial has failed the next one waits for traffic too:
-    where a call comes every few minutes, every one of them would be a trial.
+    A success since it opened (in a round, say) closes it. In a long outage the next trial waits for traffic too: where
+    a call comes every few minutes, every one of them would be a trial.
     """
     state = breaker.allows(now)
     known = card.evidence.get(target)
@@ -74,8 +74,9 @@ def _state(breaker: Breaker, card: Scorecard, target: Target, policy: Policy, no
         return state
     if breaker.opened_at and known.last_success_at and known.last_success_at > breaker.opened_at:
         return "closed"
-    tried = breaker.failures > policy.breaker.failures
-    return "open" if tried and card.calls - known.seen_at_call < policy.breaker.trial_calls else state
+    since, opened_at = breaker.since, breaker.opened_at
+    long = since and opened_at and (opened_at - since).total_seconds() >= policy.breaker.open_max_s
+    return "open" if long and card.calls - known.seen_at_call < policy.breaker.trial_calls else state
 
 
 def _by_priority(

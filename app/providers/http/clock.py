@@ -15,9 +15,11 @@ READERS_SHARE = 0.1
 
 
 class Limited(Protocol):
-    """A connection that gives up at a moment, however its peer spreads the bytes."""
+    """A connection that gives up at a moment, however its peer spreads the bytes, and where the peer is silent."""
 
     deadline_s: float | None
+    idle_s: float | None
+    beat_s: float | None
 
     def interrupt(self) -> None:
         """Wake whoever waits for it, from any thread."""
@@ -25,10 +27,14 @@ class Limited(Protocol):
 
 @dataclass(slots=True)
 class Call:
-    """Seconds of perf_counter(). A call has a deadline for everything, and one until its answer has begun."""
+    """Seconds of perf_counter(). A call has a deadline for everything, one until its answer has begun, and from then on
+    a limit on silence, which any byte ends, a comment too."""
 
     timeout_ms: float
     first_token_limit_ms: float | None = None
+    idle_ms: float | None = None
+    #: whoever waits for it hears of it this often, while nothing comes
+    beat_ms: float | None = None
     started_s: float = field(default_factory=perf_counter)
     connect_ms: float = 0.0
     #: the answer has begun: only the total deadline is left
@@ -67,6 +73,8 @@ class Call:
         if self.interrupted:  # looked at after `connection` is set, as interrupt() looks at it after it has set this
             raise ConnectionAbortedError("the call was interrupted before it was sent")
         connection.deadline_s = self.deadline_s
+        connection.idle_s = None
+        connection.beat_s = None if self.beat_ms is None else self.beat_ms / 1000
 
     def begin(self) -> None:
         """The first piece of the answer is there, be it reasoning."""
@@ -74,6 +82,7 @@ class Call:
             self.begun = True
             if self.connection is not None:
                 self.connection.deadline_s = self.deadline_s
+                self.connection.idle_s = None if self.idle_ms is None else self.idle_ms / 1000
 
     def note_content(self) -> None:
         """The first token a reader can use is there."""
@@ -114,9 +123,14 @@ class Call:
         return Timing(connect_ms=self.connect_ms, first_token_ms=self.first_token_ms, total_ms=total_ms)
 
     def timed_out(self) -> Timeout:
-        """The Timeout of the deadline that has just passed."""
+        """The Timeout of the limit that has just passed."""
         if self.connection is None:
             return Timeout(f"no connection within {self.elapsed_ms():.0f} ms", phase="connect")
+        if self.begun and self.idle_ms is not None:
+            if self.left_s > 0:
+                return Timeout(f"nothing came for {self.idle_ms:.0f} ms", phase="idle")
+            # it was never silent for long: our own clock ends it, and nobody is to blame
+            return Timeout(f"no complete answer within {self.timeout_ms:.0f} ms", phase="total", flowed=True)
         if self.begun or self.first_token_limit_ms is None or self.first_token_limit_ms >= self.timeout_ms:
             return Timeout(f"no complete answer within {self.timeout_ms:.0f} ms", phase="total")
         return Timeout(f"no first token within {self.first_token_limit_ms:.0f} ms", phase="first_token")

@@ -8,6 +8,7 @@ gets around it. Only the system's resolver is out of reach: a name look-up takes
 from __future__ import annotations
 
 import errno
+import math
 import select
 import socket
 import ssl
@@ -26,6 +27,9 @@ from app.providers.http.clock import Call
 CONNECT_S = 5.0
 #: an idle connection older than this is not trusted: routers forget it in silence, and the next call would hang
 IDLE_S = 60.0
+#: s; a wait that ends sooner is left to poll(). The kernel's socket time-outs end up to an eighth too late, so each of
+#: them is asked for no more than EARLY of what is left, and the rest is waited for anew
+NEAR_S, EARLY = 1.0, 0.75
 #: bytes taken from the connection at once
 PIECE = 64 * 1024
 
@@ -59,11 +63,18 @@ class Origin(NamedTuple):
 
 
 class Connection:
-    """A socket that runs one call at a time; its sends and receives together end at `deadline_s` of perf_counter()."""
+    """A socket that runs one call at a time; its sends and receives together end at `deadline_s` of perf_counter(),
+    and a receive after `idle_s` without a byte. Every `beat_s` of waiting, who waits is told that it goes on."""
 
     def __init__(self, origin: Origin, sock: socket.socket) -> None:
         self.origin = origin
         self.deadline_s: float | None = None
+        self.idle_s: float | None = None
+        self.beat_s: float | None = None
+        #: an earlier call ran over it, and nothing has been received of the present one
+        self.kept = False
+        #: s that were waited for the next byte in vain, so far
+        self._silent_s = 0.0
         self._sock = sock
         self._tls = isinstance(sock, ssl.SSLSocket)
         if not self._tls:
@@ -81,15 +92,49 @@ class Connection:
             with suppress(BlockingIOError):  # the kernel's time-out: _limit looks whether it was the deadline
                 left = left[self._sock.send(left) :]
 
-    def receive(self) -> bytes:
-        """What has arrived, as soon as anything has; nothing at the connection's end. Raises as `send` does."""
-        while True:
-            self._limit(socket.SO_RCVTIMEO)
-            with suppress(BlockingIOError):
+    def receive(self) -> bytes | None:
+        """What has arrived, as soon as anything has; nothing at the connection's end, None after `beat_s` of waiting.
+
+        Raises as `send` does, also after `idle_s` of silence.
+        """
+        began_s = perf_counter()
+        give_up_s = began_s + CONNECT_S if self.deadline_s is None else self.deadline_s
+        if self.idle_s is not None:
+            give_up_s = min(give_up_s, began_s + self.idle_s - self._silent_s)
+        wake_s = give_up_s if self.beat_s is None else min(give_up_s, began_s + self.beat_s)
+        left_s = wake_s - began_s
+        while left_s > 0:
+            data = self._received(left_s)
+            if data is not None:
+                self._silent_s = 0.0
+                self.kept = self.kept and not data
+                return data
+            left_s = wake_s - perf_counter()
+        if wake_s < give_up_s:
+            self._silent_s += perf_counter() - began_s
+            return None
+        raise TimeoutError("a limit of the call has passed")
+
+    def _received(self, left_s: float) -> bytes | None:
+        """None where nothing came, some time before `left_s` are over or right then."""
+        try:
+            if self._tls:
+                self._sock.settimeout(left_s)
                 return self._sock.recv(PIECE)
+            if left_s > NEAR_S:
+                self._kernels_limit(socket.SO_RCVTIMEO, left_s * EARLY)
+                return self._sock.recv(PIECE)
+            if self._arrivals.poll(math.ceil(left_s * 1000)):
+                return self._sock.recv(PIECE, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            pass
+        except TimeoutError as error:
+            if error.errno is not None:  # the peer's machine is gone; our own limit has no number
+                raise
+        return None
 
     def _limit(self, option: int) -> None:
-        """Let the next wait end at the deadline.
+        """Let the next send end at the deadline.
 
         settimeout() is a system call before each wait, and makes one more of it, each of which gives the interpreter's
         lock away. The kernel's time-outs cost none of that; TLS, which reads through Python's, needs it all the same.
@@ -100,9 +145,12 @@ class Connection:
         if self._tls:
             self._sock.settimeout(left_s)
         else:
-            seconds = int(left_s)
-            timeval = _TIMEVAL.pack(seconds, int((left_s - seconds) * 1e6) or 1)  # both 0 would be no limit at all
-            self._sock.setsockopt(socket.SOL_SOCKET, option, timeval)
+            self._kernels_limit(option, left_s)
+
+    def _kernels_limit(self, option: int, limit_s: float) -> None:
+        seconds = int(limit_s)
+        timeval = _TIMEVAL.pack(seconds, int((limit_s - seconds) * 1e6) or 1)  # both 0 would be no limit at all
+        self._sock.setsockopt(socket.SOL_SOCKET, option, timeval)
 
     def interrupt(self) -> None:
         """End what another thread waits for. Not SSLSocket.shutdown(): it takes the TLS from under its reader."""
@@ -133,9 +181,9 @@ class Pool:
         self._context.minimum_version = ssl.TLSVersion.TLSv1_2
         self._context.set_alpn_protocols(["http/1.1"])
 
-    def take(self, origin: Origin, call: Call) -> Connection:
+    def take(self, origin: Origin, call: Call, *, new: bool = False) -> Connection:
         """A connection that runs the call: the one used last, else a new one. Raises a ProviderError."""
-        connection = self._kept(origin) or self._new(origin, call)
+        connection = (None if new else self._kept(origin)) or self._new(origin, call)
         try:
             call.run_on(connection)
         except ConnectionAbortedError as error:
@@ -146,6 +194,7 @@ class Pool:
     def give_back(self, connection: Connection) -> None:
         """Once its call has released it, and nothing of the call is left on it."""
         connection.idle_since_s = perf_counter()
+        connection.kept = True
         idle = self._idle[connection.origin]
         if len(idle) < self._size:
             idle.append(connection)

@@ -28,14 +28,24 @@ _MEMBER = b"\x1f"
 
 def send(pool: Pool, call: Call, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Response:
     """The response with its head read and its body not; raises a ProviderError where there is none."""
+    response = begin(pool, call, method, url, headers, body)
+    try:
+        while not response.status:
+            response.receive()
+    except BaseException:  # also what the handler of a signal raises, such as a task's time limit
+        response.close()
+        raise
+    return response
+
+
+def begin(pool: Pool, call: Call, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Response:
+    """The same with nothing read: the request is on its way."""
     origin, host, target = _parts(url)
     message = _message(method, host, target, headers, body)
     response = Response(pool, pool.take(origin, call), call, has_body=method != "HEAD")
     try:
         response.send(message)
-        while not response.status:
-            response.receive()
-    except BaseException:  # also what the handler of a signal raises, such as a task's time limit
+    except BaseException:
         response.close()
         raise
     return response
@@ -70,6 +80,8 @@ class Response:
         self._broken = False
         #: nothing but this response came over the connection, and both sides keep it open
         self._reusable = False
+        #: what was sent, while it may have to be sent again
+        self._message = b""
 
     def send(self, message: bytes) -> None:
         """The request, in one piece: head and body apart would be two system calls and two TLS records.
@@ -77,6 +89,7 @@ class Response:
         A server may refuse a request before it has read all of it, and close; what it said can still be received.
         """
         assert self._connection is not None
+        self._message = message if self._connection.kept else b""
         try:
             self._connection.send(message)
         except HUNG_UP:
@@ -107,21 +120,45 @@ class Response:
                     if self._decoder is not None and not self._decoder.eof:
                         raise lost("connection lost: the compressed answer ends before its end")
                     return
-                self.receive(lost)
+                if not self.receive(lost):
+                    yield b""
         finally:
             self.close()
 
-    def receive(self, lost: type[ConnectionLost] = ConnectionLost) -> None:
-        """Wait until more of it arrives. Raises `lost` where it ends too early, and other ProviderErrors."""
+    def receive(self, lost: type[ConnectionLost] = ConnectionLost) -> bool:
+        """Wait until more of it arrives; False where nothing has for as long as a beat of the call.
+
+        Raises `lost` where it ends too early, and other ProviderErrors.
+        """
         assert self._connection is not None
-        assert self._parser is not None
         try:
             data = self._connection.receive()
         except OSError as error:
-            raise failure(error, self._call, lost, "connection lost") from error
-        if not data:
+            if isinstance(error, TimeoutError) or not self._sent_again():
+                raise failure(error, self._call, lost, "connection lost") from error
+            return True
+        if data is None:
+            return False
+        if data:
+            self._read(data)
+        elif not self._sent_again():
             self._closed(lost)
-            return
+        return True
+
+    def _sent_again(self) -> bool:
+        """A kept connection that ends before any byte of the answer was closed as the request went out: it is sent
+        once more, on a new one. No attempt of its own, for the provider has said nothing to the first."""
+        old, message = self._connection, self._message
+        if old is None or not message or not old.kept or self._call.interrupted:
+            return False
+        old.close()
+        self._connection, self._message, self._sent = None, b"", True
+        self._connection = self._pool.take(old.origin, self._call, new=True)
+        self.send(message)
+        return True
+
+    def _read(self, data: bytes) -> None:
+        assert self._parser is not None
         try:
             self._parser.feed_data(data)
         except HttpParserCallbackError as error:

@@ -13,14 +13,31 @@ def after(breaker: Breaker, success: bool, seconds: float = 0, **error: object) 
     return breaker.after(success, now=later(seconds=seconds), policy=POLICY.breaker, **given)  # type: ignore[arg-type]
 
 
-def test_three_failures_in_a_row_open_it_for_a_minute() -> None:
+def test_three_failures_in_a_row_open_it_until_a_first_trial() -> None:
     breaker = Breaker()
     for _ in range(3):
         assert breaker.allows(START) == "closed"
         breaker = after(breaker, False)
 
-    assert breaker.allows(later(seconds=59)) == "open"
-    assert breaker.allows(later(seconds=60)) == "half_open"
+    assert breaker.allows(later(seconds=14)) == "open"
+    assert breaker.allows(later(seconds=15)) == "half_open"
+
+
+def test_trials_are_as_far_apart_as_the_outage_is_old() -> None:
+    breaker = after(Breaker(failures=2), False)
+    trials = []
+    for _ in range(7):
+        assert breaker.open_until is not None
+        trials.append((breaker.open_until - START).total_seconds())
+        breaker = after(breaker, False, seconds=trials[-1])
+
+    assert trials == [15, 30, 60, 120, 240, 480, 780]
+
+
+def test_a_call_that_was_under_way_when_it_opened_does_not_put_the_trial_off() -> None:
+    opened = after(Breaker(failures=2), False)
+
+    assert after(opened, False, seconds=10).open_until == opened.open_until
 
 
 def test_a_success_in_between_starts_the_count_anew() -> None:
@@ -68,7 +85,7 @@ def test_it_remembers_when_it_last_opened() -> None:
 
 
 def test_the_journey_through_json_loses_nothing() -> None:
-    for breaker in (Breaker(), Breaker(3, later(seconds=5), "overloaded", START)):
+    for breaker in (Breaker(), Breaker(3, later(seconds=5), "overloaded", START, START)):
         assert Breaker.from_json(json.loads(json.dumps(breaker.to_json()))) == breaker
 
 

@@ -166,9 +166,9 @@ def test_a_success_since_it_opened_closes_a_breaker() -> None:
     assert plan(card, now=later(minutes=4), breakers=open_).ties == (DEEPSEEK,)
 
 
-def test_after_a_trial_that_failed_the_next_waits_for_traffic_too() -> None:
-    first = {DEEPSEEK: Breaker(3, later(minutes=1), "server_error", opened_at=START)}
-    second = {DEEPSEEK: Breaker(4, later(minutes=1), "server_error", opened_at=START)}
+def test_in_a_long_outage_the_next_trial_waits_for_traffic_too() -> None:
+    first = {DEEPSEEK: Breaker(4, later(minutes=1), "server_error", START, since=later(minutes=-1))}
+    second = {DEEPSEEK: Breaker(9, later(minutes=1), "server_error", START, since=later(minutes=-6))}
     card = after_rounds(table(SPECIFIED)).observe([outcome(DEEPSEEK, success=False, source=Source.LIVE)], POLICY)
     passed = card.observe([outcome(GEMINI, 350, source=Source.LIVE)] * POLICY.breaker.trial_calls, POLICY)
 

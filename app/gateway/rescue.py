@@ -1,0 +1,114 @@
+"""How an answer that broke off goes on in another one's words: letter by letter the same, or told to continue.
+
+Those who read do so without giving anything out until that is certain, let BEATs pass, and return what comes first
+then. They raise BeganDifferently, where the caller is better off with an error than with a mixture of two answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+
+from app.domain import limits
+from app.domain.catalog import Target
+from app.errors import BeganDifferently, LocalFailure, ProviderError, Timeout
+from app.gateway.attempt import Attempt, begin
+from app.gateway.calls import Begun
+from app.gateway.request import Request
+from app.live import live_config
+from app.providers.base import BEAT, Delta
+
+#: characters by which an answer is known that begins anew, where it was to go on
+TELLING = 24
+
+Ahead = Generator[Delta, None, tuple[Delta, ...]]
+
+
+def is_possible(request: Request, failure: ProviderError) -> bool:
+    """Not after our own clock's end, nor our own failure, nor where another one may not be asked at all."""
+    ours = isinstance(failure, LocalFailure) or (isinstance(failure, Timeout) and failure.phase == "total")
+    return not ours and request.goes_elsewhere(failure) and request.time_left_ms() > 0
+
+
+def attempts(request: Request, broken: Attempt[Begun], given: str) -> Iterator[tuple[Attempt[Begun], bool]]:
+    """Attempts at going on with an answer that broke off behind `given`, each with whether it is told that.
+
+    First those of the same model, whose beginnings may agree; the target itself last, and never after its silence.
+    """
+    for target in sorted(request.route.order, key=lambda each: each.model != broken.target.model):
+        if not request.may_call(target) or not request.breakers.admits(target, live_config.utc_now()):
+            continue
+        if given.strip() and _continues(request, target):
+            yield request.attempt_at(target, begin, prefill=given.rstrip()), True
+        yield request.attempt_at(target, begin), False
+    asked = [each for each in request.attempts if each.target == broken.target]
+    if len(asked) == 1 and broken.status != Timeout.code and request.time_left_ms() > 0:
+        yield request.attempt_at(broken.target, begin), False
+
+
+def _continues(request: Request, target: Target) -> bool:
+    """Is it known to go on from the end of an assistant's message, also with what this request asks for?"""
+    asked = request.call.parameters
+    shaped = asked.get("json_schema") is not None or asked.get("json_mode")
+    thinks = limits.thinks(target.model, asked.get("reasoning_effort"))
+    return not (shaped or thinks) and target.model in request.services.endpoints[target.provider].provider.prefill
+
+
+def agreeing(deltas: Iterator[Delta], given: str) -> Ahead:
+    """The rest of an answer that begins with `given`: it is one whole answer, whoever gave its beginning out."""
+    place = 0
+    for delta in deltas:
+        if delta is BEAT:
+            yield BEAT
+        elif delta.text or delta.is_visible:
+            if place == len(given):
+                return (delta,)
+            part = given[place : place + len(delta.text)]
+            if not delta.text or not delta.text.startswith(part):
+                raise BeganDifferently
+            place += len(part)
+            if len(part) < len(delta.text):
+                return (delta._replace(text=delta.text[len(part) :]),)
+    if place < len(given):
+        raise BeganDifferently("its answer is shorter than what the caller has of the one that broke off")
+    return ()
+
+
+def continuing(deltas: Iterator[Delta], given: str) -> Ahead:
+    """What a target says that was told to go on from `given`, which it got without the blanks at its end.
+
+    One that begins anew all the same is known by its first words.
+    """
+    held: list[Delta] = []
+    text = ""
+    for delta in deltas:
+        if delta is BEAT:
+            yield BEAT
+        elif delta.text or delta.is_visible:
+            held.append(delta)
+            text += delta.text
+            if len(text.strip()) >= TELLING or not delta.text:
+                break
+    begin = text.lstrip()[:TELLING]
+    if not held or (begin and given.lstrip().startswith(begin)):
+        raise BeganDifferently("told to go on, it began anew")
+    return _joined(held, given[len(given.rstrip()) :])
+
+
+def _joined(held: list[Delta], blanks: str) -> tuple[Delta, ...]:
+    """Without the blanks that the caller has already."""
+    joined = []
+    for delta in held:
+        text = delta.text
+        while blanks and text and text[0] == blanks[0]:
+            blanks, text = blanks[1:], text[1:]
+        if text:
+            blanks = ""
+        joined.append(delta._replace(text=text))
+    return tuple(joined)
+
+
+def without_reasoning(deltas: Iterator[Delta]) -> Iterator[Delta]:
+    """Of who goes on: the caller has had the thoughts of who began."""
+    for delta in deltas:
+        if delta is BEAT or delta.text or delta.is_visible:
+            yield delta

@@ -1,0 +1,211 @@
+"""A streamed reply: the first target that begins gives it; where it breaks off another one may take over."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from dataclasses import replace
+from itertools import chain
+from time import perf_counter
+from typing import Self
+
+from app.domain.catalog import Target
+from app.errors import ProviderError, TooLooError
+from app.gateway import rescue
+from app.gateway.attempt import Attempt, begin, open_stream
+from app.gateway.calls import AttemptResult, Begun, Reply
+from app.gateway.hedging import Hedging
+from app.gateway.request import Request
+from app.providers.base import BEAT, Delta, Timing
+
+
+class ReplyStream:
+    """Iterate over it for the Deltas, and a BEAT where none comes; then `reply` is what Gateway.chat would have given.
+
+    `close` stops the call where it is: to be called in any case, harmless at the end.
+    """
+
+    __slots__ = (
+        *("reply", "request_id"),
+        *("_ahead", "_attempt", "_began_ms", "_begun", "_characters", "_deltas", "_given", "_over", "_prefilled"),
+        *("_request", "_silent", "_text_only", "_whole"),
+    )
+
+    def __init__(self, request: Request, hedging: Hedging | None) -> None:
+        self.request_id = request.call.request_id
+        #: set when the stream has been read to its end
+        self.reply: Reply | None = None
+        self._request = request
+        #: the attempt that runs, and what is left of its answer
+        self._attempt: Attempt[Begun] | None = None
+        self._begun: Begun | None = None
+        self._began_ms: float | None = None
+        self._ahead: Delta | None = None
+        self._characters = 0
+        #: the text of the answer that has been given out, and whether that is all that has been
+        self._given: list[str] = []
+        self._text_only = True
+        #: characters that the attempt that runs has said and nobody was given
+        self._silent = 0
+        #: what the attempt that runs was told to go on from
+        self._prefilled = ""
+        self._whole = request.call.whole or request.services.policy.gateway.whole_answers
+        self._over = False
+        self._deltas = self._run(hedging)
+
+    @property
+    def target(self) -> Target | None:
+        """Who answers; None: nobody has begun yet."""
+        return None if self._began_ms is None or self._attempt is None else self._attempt.target
+
+    @property
+    def attempts(self) -> tuple[AttemptResult, ...]:
+        """Those that have ended."""
+        return self._request.results()
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """Parameters that the target has not, and that were not sent."""
+        return () if self._begun is None else self._begun.upstream.dropped
+
+    def begin(self) -> None:
+        """Wait for the first token, or for the time of a sign of life."""
+        self._ahead = next(self._deltas, None)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Delta:
+        delta = self._ahead
+        if delta is None:
+            delta = next(self._deltas)
+        else:
+            self._ahead = None
+        self._characters += len(delta.words) + len(delta.reasoning) + len(delta.tool_arguments)
+        return delta
+
+    def _run(self, hedging: Hedging | None) -> Iterator[Delta]:
+        try:
+            yield from self._first(hedging)
+            while not self._over:
+                yield from self._given_out()
+        except TooLooError:
+            self._over = True
+            raise
+
+    def _first(self, hedging: Hedging | None) -> Iterator[Delta]:
+        """Ends when there is an attempt that has begun; what it gives is still to be read."""
+        request = self._request
+        if hedging is not None and not self._whole and (winner := hedging.first(request, begin)) is not None:
+            self._serve(winner, winner.result)
+            return
+        for attempt in request.next_attempts(begin):
+            try:
+                begun = self._open(attempt)
+                ahead = yield from (self._to_the_end if self._whole else _first_of)(begun.deltas)
+            except ProviderError as failure:
+                request.failed(attempt, failure)
+            else:
+                self._serve(attempt, replace(begun, deltas=chain(ahead, begun.deltas)))
+                return
+        raise request.exhausted()
+
+    def _open(self, attempt: Attempt[Begun]) -> Begun:
+        self._attempt, self._begun = attempt, None
+        self._begun = begun = open_stream(attempt)
+        return begun
+
+    def _serve(self, attempt: Attempt[Begun], begun: Begun) -> None:
+        """From now on this one's answer is given out."""
+        self._attempt, self._begun = attempt, begun
+        self._request.breakers.in_flight.end(attempt.target, attempt, stream=True, answered=True)
+        if self._began_ms is None:
+            self._began_ms = self._request.elapsed_ms()
+            self._request.metrics.began(attempt.target.provider, self._began_ms)
+
+    def _given_out(self) -> Iterator[Delta]:
+        """The answer as far as it comes. Behind it the stream is over, or another attempt has its place."""
+        assert self._attempt is not None
+        assert self._begun is not None
+        given = self._given
+        try:
+            for delta in self._begun.deltas:
+                if delta.text:
+                    given.append(delta.text)
+                elif delta.tool_index is not None or delta.refusal:
+                    self._text_only = False
+                yield delta
+            answer = self._begun.upstream.answer
+        except ProviderError as failure:
+            yield from self._taken_over(self._attempt, failure)
+        else:
+            self._over = True
+            if self._prefilled:
+                answer = replace(answer, text=self._prefilled + answer.text)
+            self.reply = self._request.answered(self._attempt, answer)
+
+    def _taken_over(self, broken: Attempt[Begun], failure: ProviderError) -> Iterator[Delta]:
+        """Another attempt goes on where this one broke off; raises the failure where none can.
+
+        The caller gets one answer or an error, never parts of two: who goes on has been given the beginning, and is
+        known to continue it, or has said it too, letter by letter.
+        """
+        request, given = self._request, "".join(self._given)
+        if self._over or not self._text_only or not rescue.is_possible(request, failure):
+            request.cut(broken, failure, self._characters)
+            raise failure
+        request.broke(broken, failure, self._characters)
+        for attempt, prefilled in rescue.attempts(request, broken, given):
+            rest = rescue.continuing if prefilled else rescue.agreeing
+            try:
+                begun = self._open(attempt)
+                ahead = yield from rest(self._with_beats(begun.deltas), given)
+            except ProviderError as error:
+                if self._begun is not None:
+                    self._begun.upstream.close()
+                request.did_not_help(attempt, error, self._silent)
+            else:
+                self._prefilled = given if prefilled else ""
+                self._serve(attempt, replace(begun, deltas=rescue.without_reasoning(chain(ahead, begun.deltas))))
+                return
+        request.gave_up(broken, failure)
+        raise failure
+
+    def _to_the_end(self, deltas: Iterator[Delta]) -> Generator[Delta, None, list[Delta]]:
+        """All of it, with BEATs for who waits meanwhile."""
+        kept = []
+        for delta in self._with_beats(deltas):
+            if delta is BEAT:
+                yield BEAT
+            else:
+                kept.append(delta)
+        return kept
+
+    def _with_beats(self, deltas: Iterator[Delta]) -> Iterator[Delta]:
+        """What is read and not given out leaves the caller waiting too."""
+        every_s = self._request.services.policy.gateway.heartbeat_ms / 1000
+        beat_s = perf_counter() + every_s
+        self._silent = 0
+        for delta in deltas:
+            self._silent += len(delta.words)
+            if perf_counter() >= beat_s and delta is not BEAT:
+                beat_s += every_s
+                yield BEAT
+            yield delta
+
+    def close(self) -> None:
+        if self._over or self._attempt is None:
+            return
+        self._over = True
+        if self._begun is not None:
+            self._begun.upstream.close()
+        timing = Timing(connect_ms=0.0, first_token_ms=self._began_ms, total_ms=self._request.elapsed_ms())
+        self._request.abandoned(self._attempt, self._characters, timing)
+
+
+def _first_of(deltas: Iterator[Delta]) -> Generator[Delta, None, tuple[Delta, ...]]:
+    """BEATs pass; returns the first Delta, or nothing where there is none."""
+    for delta in deltas:
+        if delta is not BEAT:
+            return (delta,)
+        yield BEAT
+    return ()

@@ -1,0 +1,98 @@
+"""Breakers of several processes over one Redis, and of one without it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import redis
+
+from app.domain.catalog import Target
+from app.domain.policy import BreakerPolicy
+from app.errors import Overloaded, RateLimited
+from app.gateway.breakers import Breakers
+
+TARGET = Target("one", "m")
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def connection(redis_url: str) -> redis.Redis:
+    return redis.Redis.from_url(redis_url)
+
+
+def processes(connection: redis.Redis, count: int) -> list[Breakers]:
+    return [Breakers(connection, BreakerPolicy()) for _ in range(count)]
+
+
+def fail(breakers: Breakers, at: datetime = NOW) -> None:
+    breakers.observe(TARGET, Overloaded(), at)
+    breakers.stop()
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_failures_count_wherever_they_are_seen(connection: redis.Redis, count: int) -> None:
+    all_of_them = processes(connection, count)
+    for number in range(3):
+        fail(all_of_them[number % count])
+    for each in all_of_them:
+        each.refresh(connection)
+    assert [each.is_open(TARGET, NOW) for each in all_of_them] == [True] * count
+    assert {each.value[TARGET].failures for each in all_of_them} == {3}
+
+
+def test_what_is_told_by_two_threads_is_counted_once(connection: redis.Redis) -> None:
+    (one,) = processes(connection, 1)
+    one.observe(TARGET, Overloaded(), NOW)
+    one.refresh(connection)
+    one.stop()
+    one.refresh(connection)
+    assert one.value[TARGET].failures == 1
+
+
+def test_a_success_anywhere_closes_it_everywhere(connection: redis.Redis) -> None:
+    one, two = processes(connection, 2)
+    for _ in range(3):
+        fail(one)
+    two.refresh(connection)
+    two.observe(TARGET, None, NOW + timedelta(seconds=16))
+    two.stop()
+    one.refresh(connection)
+    assert not one.is_open(TARGET, NOW)
+
+
+def test_without_redis_each_counts_for_itself_and_tells_later(connection: redis.Redis) -> None:
+    away = redis.Redis(unix_socket_path="/nowhere.sock")
+    one, two = processes(away, 2)
+    for _ in range(3):
+        fail(one)
+    assert one.is_open(TARGET, NOW)
+    assert not two.is_open(TARGET, NOW)
+
+    one.refresh(connection)
+    two.refresh(connection)
+
+    assert two.is_open(TARGET, NOW)
+    assert two.value == one.value
+
+
+def test_an_outage_of_a_minute_with_requests_every_four_seconds(connection: redis.Redis) -> None:
+    """S15: 503 for 60 s, 20 requests, two processes in turn: few trials while it is down, and back soon after."""
+    both, asked = processes(connection, 2), []
+    for number in range(20):
+        at, process = NOW + timedelta(seconds=4 * number), both[number // 2 % 2]
+        process.refresh(connection)
+        if not process.is_open(TARGET, at):
+            asked.append(4 * number)
+            process.observe(TARGET, Overloaded() if 4 * number < 60 else None, at)
+            process.stop()
+    assert [at for at in asked if at < 60] == [0, 4, 8, 24, 40]
+    assert min(at for at in asked if at >= 60) - 60 <= 12
+
+
+def test_a_short_rate_limit_is_no_outage(connection: redis.Redis) -> None:
+    (one,) = processes(connection, 1)
+    one.observe(TARGET, RateLimited(retry_after_s=2), NOW)
+    one.stop()
+    assert one.is_open(TARGET, NOW + timedelta(seconds=1))
+    assert not one.is_open(TARGET, NOW + timedelta(seconds=2))
