@@ -16,6 +16,7 @@ from app.errors import (
     AccountProblem,
     BadKey,
     BadRequest,
+    BeganDifferently,
     ConnectionLost,
     ContentFiltered,
     Hedged,
@@ -76,6 +77,7 @@ FIXES: Mapping[type[ProviderError], str] = {
     LimitSpent: "nothing to do here: the model thinks, and a tiny answer is no room for that",
     UnusableAnswer: "check that {base_url} is the API, and format of [{name}] fits it, in config/providers.toml",
     LocalFailure: "check this machine's network and DNS; base_url of [{name}] is {base_url}",
+    BeganDifferently: "nothing to do here: it was asked to go on with another provider's answer, and gave another one",
     Hedged: "nothing to do here: another provider was asked too, and answered first",
 }
 

@@ -15,6 +15,7 @@ from app.gateway.gateway import Call
 from app.gateway.lessons import Lessons, told
 from app.live.live_config import utc_now
 from app.providers.base import JsonSchema, Message
+from app.providers.conversation import Image, Text
 from tests.gateway.test_gateway import QUESTION
 from tests.providers.server import Received, whole
 from tests.support.upstreams import Upstreams, attempts, said, streamed, upstreams
@@ -24,8 +25,8 @@ PICTURE = (
     Message(
         "user",
         (
-            {"type": "text", "text": "What is it?"},
-            {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}},
+            Text("What is it?"),
+            Image("data:image/png;base64,iVBORw0KGgo="),
         ),
     ),
 )
@@ -86,7 +87,7 @@ def test_a_stream_goes_on_too(up: Upstreams) -> None:
 
     stream = up.running.gateway.stream(Call(PICTURE))
     assert "".join(delta.text for delta in stream) == "a cat"
-    assert attempts(stream) == [("one", "bad_request")]
+    assert attempts(stream) == [("one", "bad_request"), ("two", "ok")]
 
 
 def test_explain_says_who_was_passed_over_and_why(up: Upstreams) -> None:
