@@ -193,6 +193,7 @@ class Running:
         self.recovery.stop()
         self.watch.stop()
         self.limits.stop()
+        self.gateway.backups.stop()
         if self.gateway.hedging is not None:
             self.gateway.hedging.stop()
         self.gateway.breakers.stop()

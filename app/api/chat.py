@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from flask import Blueprint, Response
 from pydantic import Field, model_validator
 
-from app.api.current import asked_by, gateway
+from app.api.current import asked_by, client, gateway
 from app.api.envelope import Body, body, ok
 from app.api.names import Name
 from app.api.streaming import event_stream, wants_whole
@@ -55,6 +55,7 @@ class ChatBody(Body):
             key=key,
             provider=self.provider,
             whole=wants_whole(),
+            client=client(),
             parameters=self.model_parameters.values(),
         )
 

@@ -7,7 +7,9 @@ from typing import cast
 from flask import Flask, current_app, request
 
 from app.api.auth import caller
+from app.api.front import CLIENT
 from app.api.names import name
+from app.gateway.calls import Client
 from app.gateway.gateway import Gateway
 from app.operations.health import Watch
 
@@ -38,6 +40,11 @@ def asked_by(segment: str | None) -> tuple[str | None, str | None]:
 def _segment_of_header() -> str | None:
     given = request.headers.get(SEGMENT_HEADER)
     return name(given, SEGMENT_HEADER) if given else None
+
+
+def client() -> Client | None:
+    """Who waits for the answer, where the server knows."""
+    return cast("Client | None", request.environ.get(CLIENT))
 
 
 def watch() -> Watch:

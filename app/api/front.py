@@ -26,6 +26,10 @@ Headers = list[tuple[str, str]]
 
 #: key of the WSGI environment: an error that was met before the application; it answers with it
 REFUSED = "tooloo.refused"
+#: key of the WSGI environment: the Client
+CLIENT = "tooloo.client"
+#: s until it is looked at whether the client still waits: most answers are there sooner
+WATCHED_AFTER_S = 0.5
 #: headers that mean something here
 READ = {"authorization", "x-api-key", "x-request-id", "x-tooloo-segment", "if-match", "last-event-id"}
 #: what is the same in every WSGI environment
@@ -53,8 +57,33 @@ class Exchange(Protocol):
 
     def __call__(self) -> Awaitable[bytes]: ...
     def __aiter__(self) -> AsyncIterator[bytes]: ...
+    def client_disconnect(self) -> Awaitable[None]: ...
     def response_bytes(self, status: int, headers: Headers, body: bytes) -> None: ...
     def response_stream(self, status: int, headers: Headers) -> Stream: ...
+
+
+class Client:
+    """Who waits for an answer: one that comes in one piece has none at which it would show that they have left."""
+
+    __slots__ = ("_callback", "_left", "_lock")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._left = False
+        self._callback: Callable[[], None] | None = None
+
+    def on_leave(self, callback: Callable[[], None]) -> None:
+        """To be called when they leave, or now where they have; in another thread."""
+        with self._lock:
+            self._callback = callback
+        if self._left:
+            callback()
+
+    def leave(self) -> None:
+        with self._lock:
+            self._left, callback = True, self._callback
+        if callback is not None:
+            callback()
 
 
 class Front:
@@ -78,9 +107,12 @@ class Front:
             environ[REFUSED] = error
         environ["wsgi.input"] = io.BytesIO(body)
         environ["CONTENT_LENGTH"] = str(len(body))
+        watch = _Watch(exchange)
+        environ[CLIENT] = watch.client
         try:
             await self._threads.run(partial(self._serve, environ, exchange))
         finally:
+            watch.end()
             self._bodies.free(body)
 
     async def _body(self, headers: Any, exchange: Exchange) -> bytes:
@@ -138,6 +170,31 @@ def answer_refused() -> None:
     """In the application, before it looks at a request: what was met before it, told as its own errors are."""
     if (error := request.environ.get(REFUSED)) is not None:
         raise error
+
+
+class _Watch:
+    """Over one client, from when an answer takes longer than most; `end` it."""
+
+    __slots__ = ("_exchange", "_loop", "_task", "_timer", "client")
+
+    def __init__(self, exchange: Exchange) -> None:
+        self.client = Client()
+        self._exchange = exchange
+        self._loop = asyncio.get_running_loop()
+        self._task: asyncio.Task[None] | None = None
+        self._timer = self._loop.call_later(WATCHED_AFTER_S, self._begin)
+
+    def _begin(self) -> None:
+        self._task = self._loop.create_task(self._wait())
+
+    async def _wait(self) -> None:
+        await self._exchange.client_disconnect()
+        self.client.leave()
+
+    def end(self) -> None:
+        self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()
 
 
 class _Head:

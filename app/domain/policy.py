@@ -161,6 +161,7 @@ class GatewayPolicy:
     stream_ms: int = 900_000
     plain_ms: int = 600_000
     heartbeat_ms: int = 15_000
+    backup_ms: int = 60_000
     wait_ms: int = 3_000
     retry_ms: int = 200
     filtered_elsewhere: bool = False

@@ -47,10 +47,14 @@ class Attempt(Generic[R]):
     send: Send[R]
     #: what the call gave; unset until it has given something
     result: R = field(init=False)
-    #: where it runs in a thread, and since when; unset else
+    #: set where it runs in a thread of its own
     future: Future[R] = field(init=False)
-    started_s: float = field(init=False)
+    in_thread: bool = False
+    started_s: float = field(default_factory=time.perf_counter)
     cancel_token: CancelToken | None = None
+    #: called where a plain answer does not come for `silence_ms`, again and again
+    on_silence: Callable[[], None] | None = None
+    silence_ms: int | None = None
     #: how it ended; None: not yet
     summary: AttemptResult | None = None
     #: ok, the code of its error, or CLIENT_GONE
@@ -68,7 +72,7 @@ class Attempt(Generic[R]):
     def start(self, threads: Executor) -> None:
         """The same in a thread, from where it can be cancelled."""
         self.cancel_token = self.cancel_token or CancelToken()
-        self.started_s = time.perf_counter()
+        self.started_s, self.in_thread = time.perf_counter(), True
         self.future = threads.submit(self.run)
 
     def cancel(self) -> None:
@@ -78,12 +82,12 @@ class Attempt(Generic[R]):
             self.future.add_done_callback(_discard)
 
     def stop(self) -> None:
-        """End the call of one that runs in its request's own thread, which gets ConnectionLost."""
+        """End its call, from another thread than the one that makes it, which gets ConnectionLost."""
         if self.cancel_token is not None:
             self.cancel_token.cancel()
 
     def elapsed_ms(self) -> float:
-        """Of a started one."""
+        """Since it was made, or started in a thread."""
         return (time.perf_counter() - self.started_s) * 1000
 
     @property
@@ -132,7 +136,7 @@ class Attempt(Generic[R]):
 
     def _usage_all_the_same(self) -> Usage | None:
         """Known where a plain answer came, if too late."""
-        if not self.future.done() or self.future.exception() is not None:
+        if not self.in_thread or not self.future.done() or self.future.exception() is not None:
             return None
         result = self.future.result()
         return result.usage if isinstance(result, Answer) else None
@@ -146,6 +150,8 @@ def complete(attempt: Attempt[Answer]) -> Answer:
         attempt.target.model,
         attempt.request,
         timeout_ms=attempt.limits.plain_ms,
+        silence_ms=attempt.silence_ms,
+        on_silence=attempt.on_silence,
         cancel=attempt.cancel_token,
     )
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from app.domain.catalog import Target, TaskType
 from app.errors import ProviderError
@@ -15,6 +15,13 @@ from app.providers.client import AnswerStream
 
 def new_request_id() -> str:
     return f"req-{uuid.uuid4().hex}"
+
+
+class Client(Protocol):
+    """Who waits for an answer."""
+
+    def on_leave(self, callback: Callable[[], None]) -> None:
+        """To be called, in any thread, when they wait no longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +51,8 @@ class Call:
     key: str | None = None
     #: of a stream: nothing is given out before the answer has come to its end
     whole: bool = False
+    #: None: not known
+    client: Client | None = None
     request_id: str = field(default_factory=new_request_id)
 
     @property

@@ -13,10 +13,11 @@ from app.domain.config.runtime_config import RuntimeConfig
 from app.domain.routing import router
 from app.domain.routing.ranking import Plan
 from app.domain.routing.router import Route
-from app.errors import InvalidRequest, NoTarget, ProviderError, UnknownModel
+from app.errors import InvalidRequest, NoTarget, UnknownModel
 from app.evidence.recorder import Recorder
 from app.evidence.request_log import Limit
-from app.gateway.attempt import Attempt, R, Send, complete
+from app.gateway.attempt import Attempt, complete
+from app.gateway.backup import Backups
 from app.gateway.breakers import Breakers
 from app.gateway.calls import Call, Reply
 from app.gateway.hedging import Hedging
@@ -25,6 +26,7 @@ from app.gateway.metrics import Metrics
 from app.gateway.request import Request
 from app.gateway.stream import ReplyStream as ReplyStream
 from app.live import live_config
+from app.providers.base import Answer
 from app.services import Services
 
 
@@ -48,6 +50,7 @@ class Gateway:
         self.metrics = metrics
         #: None: off
         self.hedging = hedging
+        self.backups = Backups()
         self._rng = rng
         self._log_limit = Limit(services.policy.gateway.log_per_s)
         self._plans: tuple[object, dict[tuple[str | None, TaskType], Plan]] = (None, {})
@@ -59,7 +62,9 @@ class Gateway:
         request, and AllAttemptsFailed (whose message says why, target by target) else.
         """
         request = self._route(call, stream=False)
-        attempt = self._serve(request, complete)
+        if call.client is not None:
+            call.client.on_leave(request.client_left)
+        attempt = self._serve(request)
         return request.answered(attempt, attempt.result)
 
     def stream(self, call: Call) -> ReplyStream:
@@ -131,15 +136,11 @@ class Gateway:
             raise UnknownModel(f"{provider} has no model {call.model!r} here; it has: {known}", field="model")
         return Route(order=order, explored=False, propensity=1.0, reason=f"the request names {call.asked}")
 
-    def _serve(self, request: Request, send: Send[R]) -> Attempt[R]:
+    def _serve(self, request: Request) -> Attempt[Answer]:
         """Call, and fall over: two at once where that is due, else one after the other. The attempt that won."""
-        if self.hedging is not None and (winner := self.hedging.first(request, send)) is not None:
+        if self.hedging is not None and (winner := self.hedging.first(request, complete)) is not None:
             return winner
-        for attempt in request.next_attempts(send):
-            try:
-                attempt.run()
-            except ProviderError as failure:
-                request.failed(attempt, failure)
-            else:
-                return attempt
+        for attempt in request.next_attempts(complete):
+            if (winner := self.backups.run(request, attempt)) is not None:
+                return winner
         raise request.exhausted()

@@ -63,6 +63,13 @@ class InFlight:
                 calls.answered_s = self._clock()
                 calls.tail.note((calls.answered_s - started_s) * 1000)
 
+    def late_ms(self, target: Target, *, stream: bool) -> float | None:
+        """By what it usually takes, after how long an answer is late; None: too few were seen."""
+        with self._lock:
+            calls = self._calls.get((target, stream))
+            p95_ms = None if calls is None else calls.tail.p95()
+        return None if p95_ms is None else TIMES * p95_ms
+
     def hangs(self, target: Target, *, stream: bool, unknown_ms: float) -> bool:
         """`unknown_ms`: what late is where too few answers were seen to say."""
         with self._lock:

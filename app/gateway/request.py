@@ -47,6 +47,9 @@ from app.providers.base import Answer, ChatRequest, Message, Timing
 from app.providers.http.clock import CancelToken
 from app.services import Services
 
+#: times `backup_ms` that a model which thinks may be silent
+THINKING_TIMES = 3
+
 
 @dataclass(eq=False, slots=True, repr=False)
 class Request:
@@ -71,6 +74,8 @@ class Request:
     refusals: int = 0
     #: those of `attempts` that are paid for beside the answer: a hedge made them needless, or they broke off
     beside: tuple[Attempt[Any], ...] = ()
+    #: its client waits no longer
+    left: bool = False
     #: a target to ask once more, and when: seconds of perf_counter()
     again: tuple[Target, float] | None = None
 
@@ -146,6 +151,12 @@ class Request:
             self._needs = needs(self.call.messages, self.call.parameters, stream=self.stream)
         return self._needs
 
+    def client_left(self) -> None:
+        """Stop what is done for nobody; called in another thread."""
+        self.left = True
+        for attempt in tuple(self.attempts):
+            attempt.stop()
+
     def _again(self) -> Target | None:
         """The target that is to be asked once more, when it is time."""
         if self.again is None:
@@ -188,7 +199,7 @@ class Request:
     def has_room(self) -> bool:
         """Is there time, and a place, for one more target?"""
         limits, asked = self.services.policy.gateway, {each.target for each in self.attempts}
-        if self.refusals >= limits.max_refusals or len(asked) - self.refusals >= limits.max_attempts:
+        if self.left or self.refusals >= limits.max_refusals or len(asked) - self.refusals >= limits.max_attempts:
             return False
         return self.time_left_ms() > 0
 
@@ -208,8 +219,19 @@ class Request:
         self.attempts.append(attempt)
         if not self.stream:
             attempt.cancel_token = CancelToken()
+            attempt.silence_ms = self._silence_ms(target)
         self.breakers.in_flight.begin(target, attempt, stream=self.stream)
         return attempt
+
+    def _silence_ms(self, target: Target) -> int | None:
+        """After which another target is asked beside it; more where it thinks and its usual time is not known."""
+        least_ms = self.services.policy.gateway.backup_ms
+        if least_ms == 0 or self.call.provider is not None:
+            return None
+        late_ms = self.breakers.in_flight.late_ms(target, stream=False)
+        if late_ms is None and limits.thinks(target.model, self.call.parameters.get("reasoning_effort")):
+            return least_ms * THINKING_TIMES
+        return int(max(least_ms, late_ms or 0))
 
     def _defaults(self, target: Target) -> dict[str, float | int]:
         """Parameters for what the request says nothing of: default < task type < provider < model."""
@@ -233,12 +255,18 @@ class Request:
             self.again = self._asks_again(attempt, error)
             self.set_aside(attempt, error)
             return
+        if self.left:
+            timing = error.timing or Timing(connect_ms=0.0, first_token_ms=None, total_ms=attempt.elapsed_ms())
+            self.abandoned(attempt, 0, timing)
+            raise error
         attempt.fail(error)
         error.calls = len(self._end(error.code, attempt))
         raise error
 
     def goes_elsewhere(self, error: ProviderError) -> bool:
         """May another target be asked after this?"""
+        if self.left:
+            return False
         if isinstance(error, ContentFiltered):
             return self.services.policy.gateway.filtered_elsewhere
         return error.elsewhere

@@ -5,14 +5,14 @@ No retry hides in here: a call is one attempt, so that its latency and its failu
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Self
 
 from app.errors import ProviderError
-from app.providers.base import Answer, ChatRequest, Delta, Endpoint
+from app.providers.base import BEAT, Answer, ChatRequest, Delta, Endpoint
 from app.providers.exchange import Exchange
 from app.providers.http import framing
 from app.providers.http.clock import Call, CancelToken
@@ -33,19 +33,24 @@ class Client:
         *,
         timeout_ms: int,
         first_token_ms: int | None = None,
+        silence_ms: int | None = None,
+        on_silence: Callable[[], None] | None = None,
         cancel: CancelToken | None = None,
     ) -> Answer:
         """A whole answer at once.
 
         Raises a ProviderError whose `timing` says how long it took. `timeout_ms` bounds everything; `first_token_ms`
         too, because the first token of a plain answer arrives with the last: leave it out where answers may be long.
-        `cancel` ends it with ConnectionLost.
+        `on_silence` is called after each `silence_ms` in which nothing came. `cancel` ends it with ConnectionLost.
         """
-        exchange = Exchange(endpoint, model, request, _call(timeout_ms, first_token_ms, cancel), stream=False)
+        call = _call(timeout_ms, first_token_ms, cancel)
+        call.beat_ms = silence_ms
+        exchange = Exchange(endpoint, model, request, call, stream=False)
         try:
             exchange.send(self.pool)
-            for _ in exchange.deltas():
-                pass
+            for delta in exchange.deltas():
+                if delta is BEAT and on_silence is not None:
+                    on_silence()
             return exchange.answer()
         except ProviderError as error:
             exchange.blame(error)

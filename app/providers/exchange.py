@@ -101,7 +101,13 @@ class Exchange:
                 yield seen
 
     def _whole(self, response: Response) -> Iterator[Delta]:
-        body = b"".join(response.pieces())
+        pieces = []
+        for piece in response.pieces():
+            if piece:
+                pieces.append(piece)
+            else:
+                yield BEAT
+        body = b"".join(pieces)
         if _is_a_stream(body):  # the provider did not ask whether one was wanted
             yield from self._streamed_at_once(body)
         else:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import chain
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,6 +16,8 @@ import requests
 from app.api.edge import Gate, bounded
 from app.cli import orphans
 from app.errors import Busy, TooManyRequests
+from tests.gateway.test_sixteen import well
+from tests.providers.server import Received, Server, head
 from tests.support.commands import running
 from tests.support.lab import CONFIG, running_lab
 from tests.support.ports import free_port
@@ -30,16 +33,18 @@ HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: 
 
 
 @contextmanager
-def serving(folder: Path, wait_s: float, **changes: str) -> Iterator[str]:
+def serving(folder: Path, wait_s: float, providers: str = "", **changes: str) -> Iterator[str]:
     """`tooloo api` with one process, in front of a lab; with no other server unless `changes` name one."""
     config = folder / "config"
     shutil.copytree(CONFIG, config)
     (config / "policy.toml").write_text(f"[gateway]\nbody_wait_s = {wait_s}\n")
+    if providers:
+        (config / "providers.toml").write_text(providers)
     with running_lab() as lab:
         environment = {
             "DATABASE_URL": f"postgresql://nobody@127.0.0.1:{free_port()}/none",
             "REDIS_URL": f"redis://127.0.0.1:{free_port()}/0",
-            "TOOLOO_LAB_URL": lab.url,
+            "TOOLOO_LAB_URL": "" if providers else lab.url,
             "TOOLOO_CONFIG_DIR": str(config),
             "TOOLOO_DATA_DIR": str(folder),
             "TOOLOO_SNAPSHOT_FILE": str(folder / "runtime.json"),
@@ -124,6 +129,24 @@ def test_what_is_asked_for_reaches_the_application_as_it_was_sent(url: str) -> N
     named = requests.get(f"{url}/v1/models/caf%C3%A9%20x", timeout=20)
     assert "café x" in named.json()["error"]["message"]
     assert requests.get(f"{url}/v1/models?x=%20&y=%C3%A9", timeout=20).status_code == 200
+
+
+def test_a_plain_call_ends_when_its_client_leaves(tmp_path: Path) -> None:
+    def answer(request: Received) -> Iterable[bytes]:
+        if b"for ever" not in request.body:
+            return well(request)
+        begun = head(200, {"content-type": "application/json", "content-length": "100000"})
+        return chain([begun], provider.trickle(b" ", times=1500))
+
+    with Server(answer) as provider:
+        block = f'[only]\nformat = "openai"\nbase_url = "{provider.url}"\nmodels = ["m"]\n'
+        with serving(tmp_path, BODY_WAIT_S, providers=block) as url:
+            body = b'{"model":"only","messages":[{"role":"user","content":"for ever"}]}'
+            with _opened(url) as connection:
+                connection.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+                wait_until(lambda: b"for ever" in provider.received[-1].body, 20, what="the provider is asked")
+            assert provider.deserted.wait(20)
+            assert _chats(url)
 
 
 def test_http_2_is_not_spoken(url: str) -> None:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from app.api.current import asked_by
+from app.api.current import asked_by, client
 from app.api.names import Name
 from app.api.openai import conversation, extras, schemas, wrong
 from app.api.openai.models import Choice
@@ -165,6 +165,7 @@ def read(document: Mapping[str, Any], choose: Choice, treatment: str | None = No
         omitted=beside.omitted,
         require_parameters=required,
         verbatim=True,
+        client=client(),
     )
     options = wanted.stream_options
     return Asked(call, bool(wanted.stream), bool(options and options.include_usage))
