@@ -23,10 +23,10 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from app.domain.capabilities import checked
 from app.domain.catalog import FromEnvironment, Price, Prompt, Provider, SchemaBy, TaskType, WireFormat
-from app.domain.limits import Limits
 from app.domain.policy import Policy
+from app.domain.targets.capabilities import checked
+from app.domain.targets.limits import Limits
 from app.errors import ConfigError
 from app.settings import API_THREADS
 

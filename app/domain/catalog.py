@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from app.domain.limits import Limits
+from app.domain.targets.limits import Limits
 
 
 class TaskType(StrEnum):

@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 import structlog
 
 from app.domain.catalog import Provider, Target
-from app.domain.limits import Limits
+from app.domain.targets.limits import Limits
 from app.errors import Hedged, ProviderError
 from app.gateway.calls import AttemptResult, Begun
 from app.gateway.metrics import OK

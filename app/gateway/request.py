@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from app.domain import limits
 from app.domain.catalog import Target
 from app.domain.config.runtime_config import RuntimeConfig
-from app.domain.limits import Limits
 from app.domain.routing import retry
 from app.domain.routing.ranking import Plan
 from app.domain.routing.router import Route
+from app.domain.targets import limits
+from app.domain.targets.limits import Limits
 from app.errors import (
     AllAttemptsFailed,
     BadRequest,

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 
-from app.domain import limits
 from app.domain.catalog import Target
+from app.domain.targets import limits
 from app.errors import BeganDifferently, LocalFailure, ProviderError, Timeout
 from app.gateway.attempt import Attempt, begin
 from app.gateway.calls import Begun

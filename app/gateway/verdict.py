@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.domain.capabilities import Capabilities
+from app.domain.targets.capabilities import Capabilities
 from app.errors import BadRequest, PassedOver, Unsupported
 from app.gateway.calls import Call
 from app.providers.base import ChatRequest, Endpoint, Message

@@ -10,8 +10,8 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
-from app.domain.capabilities import Capabilities, checked
 from app.domain.catalog import Provider, SchemaBy, WireFormat
+from app.domain.targets.capabilities import Capabilities, checked
 
 _VERSION = re.compile(r"claude-(?:[a-z]+-)?(\d+)(?:[-.](\d{1,2}))?(?!\d)")
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from app.domain.capabilities import Capabilities
+from app.domain.targets.capabilities import Capabilities
 from app.errors import Unsupported
 from app.providers.base import ChatRequest, JsonSchema
 from app.providers.wire.answers_object import is_of_objects

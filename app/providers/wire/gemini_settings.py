@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from app.domain.capabilities import Capabilities
+from app.domain.targets.capabilities import Capabilities
 from app.errors import Unsupported
 from app.providers.base import ChatRequest
 from app.providers.wire import content

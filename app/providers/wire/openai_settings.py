@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.domain.capabilities import Capabilities
+from app.domain.targets.capabilities import Capabilities
 from app.providers.base import ChatRequest
 from app.providers.wire.content import fitted
 
