@@ -16,6 +16,7 @@ from app.domain.routing.router import Route
 from app.errors import InvalidRequest, NoTarget, UnknownModel
 from app.evidence.recorder import Recorder
 from app.evidence.request_log import Limit
+from app.gateway import choice
 from app.gateway.attempt import Attempt, complete
 from app.gateway.backup import Backups
 from app.gateway.breakers import Breakers
@@ -140,7 +141,7 @@ class Gateway:
         """Call, and fall over: two at once where that is due, else one after the other. The attempt that won."""
         if self.hedging is not None and (winner := self.hedging.first(request, complete)) is not None:
             return winner
-        for attempt in request.next_attempts(complete):
+        for attempt in choice.next_attempts(request, complete):
             if (winner := self.backups.run(request, attempt)) is not None:
                 return winner
         raise request.exhausted()

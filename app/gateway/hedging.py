@@ -17,6 +17,7 @@ from app.domain.catalog import Target
 from app.domain.policy import GatewayPolicy
 from app.domain.routing.latency_quantile import Share, Tail
 from app.errors import ProviderError
+from app.gateway import choice
 from app.gateway.attempt import Attempt, R, Send
 from app.gateway.metrics import Metrics
 from app.gateway.request import Request
@@ -52,7 +53,7 @@ class Hedging:
         None where neither did: the failures are counted, and the request goes on to its next target. Raises what
         Request.failed raises.
         """
-        attempt = next(request.next_attempts(send), None)
+        attempt = next(choice.next_attempts(request, send), None)
         if attempt is None:
             return None
         patience_ms = self._patience_ms(request, attempt.target)
@@ -98,7 +99,7 @@ class Hedging:
             return None
         with self._lock:
             allowed = self._share.take()
-        if allowed and (attempt := request.second_attempt(send)) is not None:
+        if allowed and (attempt := choice.second_attempt(request, send)) is not None:
             self._start(attempt)
             return attempt
         self._places.release()

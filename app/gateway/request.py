@@ -1,4 +1,4 @@
-"""One request: its clock, its route's order, its attempts, and its end.
+"""One request: its clock, its attempts as they end, and its end.
 
 Nothing in here waits: outcomes, the request's log entry (app.gateway.records makes both) and its numbers go to memory,
 and from there elsewhere.
@@ -7,8 +7,7 @@ and from there elsewhere.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from app.domain.catalog import Target
@@ -16,15 +15,12 @@ from app.domain.config.runtime_config import RuntimeConfig
 from app.domain.routing import retry
 from app.domain.routing.ranking import Plan
 from app.domain.routing.router import Route
-from app.domain.targets import limits
-from app.domain.targets.limits import Limits
 from app.errors import (
     AllAttemptsFailed,
     BadRequest,
     BeganDifferently,
     ContentFiltered,
     LimitSpent,
-    PassedOver,
     ProviderError,
     Timeout,
     Unsupported,
@@ -33,22 +29,16 @@ from app.errors import (
 from app.evidence.recorder import Entry, Recorder
 from app.evidence.request_log import Limit
 from app.gateway import records
-from app.gateway.attempt import CLIENT_GONE, Attempt, R, Send
+from app.gateway.attempt import CLIENT_GONE, Attempt
 from app.gateway.breakers import Breakers
 from app.gateway.calls import AttemptResult, Call, Reply
 from app.gateway.lessons import Lessons
 from app.gateway.metrics import OK, Metrics
 from app.gateway.needs import needs
 from app.gateway.records import Row
-from app.gateway.verdict import lack, would_drop
 from app.live import live_config
-from app.providers import capabilities
-from app.providers.base import Answer, ChatRequest, Message, Timing
-from app.providers.http.clock import CancelToken
+from app.providers.base import Answer, Timing
 from app.services import Services
-
-#: times `backup_ms` that a model which thinks may be silent
-THINKING_TIMES = 3
 
 
 @dataclass(eq=False, slots=True, repr=False)
@@ -85,66 +75,6 @@ class Request:
     def time_left_ms(self) -> int:
         return int(self.services.policy.gateway.deadline_ms - self.elapsed_ms())
 
-    def limits(self, target: Target) -> Limits:
-        """All of them, within what is left of the request's one deadline.
-
-        A timeout in the runtime config other than the block's own is one that a person has set: it holds for all calls.
-        """
-        policy, left_ms = self.services.policy.gateway, self.time_left_ms()
-        provider = self.services.endpoints[target.provider].provider
-        usual = Limits(self._first_token_ms(target), policy.idle_ms, policy.stream_ms, policy.plain_ms)
-        found = provider.limits_of(target.model).over(usual)
-        mine = self.config.providers.get(target.provider)
-        if mine is not None and mine.timeout != provider.timeout_ms:
-            found = replace(found, stream_ms=mine.timeout, plain_ms=mine.timeout)
-        assert found.stream_ms is not None
-        assert found.plain_ms is not None
-        return replace(found, stream_ms=min(found.stream_ms, left_ms), plain_ms=min(found.plain_ms, left_ms))
-
-    def _first_token_ms(self, target: Target) -> int:
-        """By the policy."""
-        policy = self.services.policy.gateway
-        thinks = limits.thinks(target.model, self.call.parameters.get("reasoning_effort"))
-        return policy.thinking_first_token_ms if thinks else policy.first_token_ms
-
-    def next_attempts(self, send: Send[R]) -> Iterator[Attempt[R]]:
-        """One after the other, in the route's order, while there is time; one on trial for another request last.
-
-        Who lately refused what others served is asked only where there is nobody else to ask.
-        """
-        while (target := self._again() or self._next_target()) is not None:
-            yield self.attempt_at(target, send)
-        if not self.attempts:
-            yield from self._all_the_same(send)
-
-    def _all_the_same(self, send: Send[R]) -> Iterator[Attempt[R]]:
-        refused = [result.target for result in self.passed_over if isinstance(result.error, PassedOver)]
-        self.passed_over = tuple(each for each in self.passed_over if not isinstance(each.error, PassedOver))
-        for target in refused:
-            if self.may_call(target):
-                yield self.attempt_at(target, send)
-
-    def _passes_over(self, target: Target) -> bool:
-        """A request that names its provider is always asked: who asked for it gets its own words."""
-        if self.call.provider is not None and not self.call.require_parameters:
-            return False
-        if (why := self._lack(target)) is None:
-            return False
-        self.passed_over += (AttemptResult(target, False, 0.0, why),)
-        return True
-
-    def _lack(self, target: Target) -> Unsupported | None:
-        endpoint = self.services.endpoints[target.provider]
-        can = capabilities.of(endpoint.provider, target.model)
-        if (known := lack(can, self.needs, self.call.messages, self.call.parameters)) is not None:
-            return known
-        if self.call.require_parameters and (why := would_drop(endpoint, target.model, self.call)):
-            return why
-        if target not in self.lessons.value:
-            return None
-        lesson = self.lessons.against(target, self.needs, live_config.utc_now())
-        return None if lesson is None else PassedOver(str(lesson))
-
     @property
     def needs(self) -> frozenset[str]:
         if self._needs is None:
@@ -156,88 +86,6 @@ class Request:
         self.left = True
         for attempt in tuple(self.attempts):
             attempt.stop()
-
-    def _again(self) -> Target | None:
-        """The target that is to be asked once more, when it is time."""
-        if self.again is None:
-            return None
-        (target, at_s), self.again = self.again, None
-        time.sleep(max(0.0, at_s - time.perf_counter()))
-        return target if self.time_left_ms() > 0 else None
-
-    def _next_target(self) -> Target | None:
-        on_trial = None
-        for target in self.route.order:
-            if not self.may_call(target) or self._passes_over(target):
-                continue
-            if not self.hangs(target) and self.breakers.admits(target, live_config.utc_now()):
-                return target
-            on_trial = on_trial or target
-        return on_trial
-
-    def hangs(self, target: Target) -> bool:
-        """Does it take requests, and answer none of them at the moment?"""
-        first_ms = self._first_token_ms(target)
-        unknown_ms = first_ms / 2 if self.stream else first_ms * 2
-        return self.breakers.in_flight.hangs(target, stream=self.stream, unknown_ms=unknown_ms)
-
-    def second_attempt(self, send: Send[R]) -> Attempt[R] | None:
-        """One to make beside the one that runs, where there is a target in good health."""
-        for target in self.route.order:
-            now = live_config.utc_now()
-            if not self.may_call(target) or self.hangs(target) or self.breakers.is_open(target, now):
-                continue
-            if not self._passes_over(target) and self.breakers.admits(target, now):
-                return self.attempt_at(target, send)
-        return None
-
-    def may_call(self, target: Target) -> bool:
-        if any(each.target == target for each in self.attempts) or any(r.target == target for r in self.passed_over):
-            return False
-        return self.has_room()
-
-    def has_room(self) -> bool:
-        """Is there time, and a place, for one more target?"""
-        limits, asked = self.services.policy.gateway, {each.target for each in self.attempts}
-        if self.left or self.refusals >= limits.max_refusals or len(asked) - self.refusals >= limits.max_attempts:
-            return False
-        return self.time_left_ms() > 0
-
-    def attempt_at(self, target: Target, send: Send[R], *, prefill: str = "") -> Attempt[R]:
-        defaults = self._defaults(target)
-        messages = self.call.messages
-        if prefill:
-            messages += (Message("assistant", prefill),)
-        request = ChatRequest(
-            messages=messages,
-            defaults=frozenset(defaults.keys() - self.call.parameters.keys()),
-            extra=self.call.extra,
-            omitted=self.call.omitted,
-            **{**defaults, **self.call.parameters},
-        )
-        attempt = Attempt(self.services, target, request, self.limits(target), send)
-        self.attempts.append(attempt)
-        if not self.stream:
-            attempt.cancel_token = CancelToken()
-            attempt.silence_ms = self._silence_ms(target)
-        self.breakers.in_flight.begin(target, attempt, stream=self.stream)
-        return attempt
-
-    def _silence_ms(self, target: Target) -> int | None:
-        """After which another target is asked beside it; more where it thinks and its usual time is not known."""
-        least_ms = self.services.policy.gateway.backup_ms
-        if least_ms == 0 or self.call.provider is not None:
-            return None
-        late_ms = self.breakers.in_flight.late_ms(target, stream=False)
-        if late_ms is None and limits.thinks(target.model, self.call.parameters.get("reasoning_effort")):
-            return least_ms * THINKING_TIMES
-        return int(max(least_ms, late_ms or 0))
-
-    def _defaults(self, target: Target) -> dict[str, float | int]:
-        """Parameters for what the request says nothing of: default < task type < provider < model."""
-        if self.call.verbatim and not self.config.features.v1_model_defaults:
-            return {}
-        return self.config.model_parameters(self.call.task_type, target.provider, target.model)
 
     def results(self) -> tuple[AttemptResult, ...]:
         """Of the attempts that have ended."""

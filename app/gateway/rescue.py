@@ -11,6 +11,7 @@ from collections.abc import Generator, Iterator
 from app.domain.catalog import Target
 from app.domain.targets import limits
 from app.errors import BeganDifferently, LocalFailure, ProviderError, Timeout
+from app.gateway import choice
 from app.gateway.attempt import Attempt, begin
 from app.gateway.calls import Begun
 from app.gateway.request import Request
@@ -35,14 +36,16 @@ def attempts(request: Request, broken: Attempt[Begun], given: str) -> Iterator[t
     First those of the same model, whose beginnings may agree; the target itself last, and never after its silence.
     """
     for target in sorted(request.route.order, key=lambda each: each.model != broken.target.model):
-        if not request.may_call(target) or not request.breakers.admits(target, live_config.utc_now()):
+        if not choice.may_call(request, target) or choice.passes_over(request, target):
+            continue
+        if not request.breakers.admits(target, live_config.utc_now()):
             continue
         if given.strip() and _continues(request, target):
-            yield request.attempt_at(target, begin, prefill=given.rstrip()), True
-        yield request.attempt_at(target, begin), False
+            yield choice.attempt_at(request, target, begin, prefill=given.rstrip()), True
+        yield choice.attempt_at(request, target, begin), False
     asked = [each for each in request.attempts if each.target == broken.target]
     if len(asked) == 1 and broken.status != Timeout.code and request.time_left_ms() > 0:
-        yield request.attempt_at(broken.target, begin), False
+        yield choice.attempt_at(request, broken.target, begin), False
 
 
 def _continues(request: Request, target: Target) -> bool:

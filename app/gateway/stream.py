@@ -10,7 +10,7 @@ from typing import Self
 
 from app.domain.catalog import Target
 from app.errors import ProviderError, TooLooError
-from app.gateway import rescue
+from app.gateway import choice, rescue
 from app.gateway.attempt import Attempt, begin, open_stream
 from app.gateway.calls import AttemptResult, Begun, Reply
 from app.gateway.hedging import Hedging
@@ -98,7 +98,7 @@ class ReplyStream:
         if hedging is not None and not self._whole and (winner := hedging.first(request, begin)) is not None:
             self._serve(winner, winner.result)
             return
-        for attempt in request.next_attempts(begin):
+        for attempt in choice.next_attempts(request, begin):
             try:
                 begun = self._open(attempt)
                 ahead = yield from (self._to_the_end if self._whole else _first_of)(begun.deltas)
