@@ -123,12 +123,16 @@ class Breakers:
         for call in self.in_flight.given_up():
             if isinstance(call, Stoppable):
                 call.stop()
-        self._tell(connection)
-        try:
-            told: Any = connection.hgetall(KEY)
-        except redis.RedisError:
-            return False
-        theirs = {_target(field): _breaker(body) for field, body in told.items()}
+        with self._tells:  # what is told meanwhile would be neither in the answer read nor among the untold
+            self._told(connection)
+            try:
+                told: Any = connection.hgetall(KEY)
+            except redis.RedisError:
+                return False
+            return self._merge({_target(field): _breaker(body) for field, body in told.items()})
+
+    def _merge(self, theirs: Mapping[Target, Breaker]) -> bool:
+        """True where that changes anything."""
         with self._lock:
             known = {target: self._with_untold(target, breaker) for target, breaker in theirs.items()}
             merged = {**self.value, **known}

@@ -50,6 +50,30 @@ def test_what_is_told_by_two_threads_is_counted_once(connection: redis.Redis) ->
     assert one.value[TARGET].failures == 1
 
 
+def test_what_is_told_while_others_are_read_is_not_forgotten(connection: redis.Redis) -> None:
+    (one,) = processes(connection, 1)
+    for _ in range(2):
+        fail(one)
+
+    class Slow:
+        """A failure comes in, and its teller begins, when what Redis has was read and not yet taken over."""
+
+        def hgetall(self, key: str) -> object:
+            told = connection.hgetall(key)
+            one.observe(TARGET, Overloaded(), NOW)
+            assert one._teller is not None
+            one._teller.join(timeout=0.5)
+            return told
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(connection, name)
+
+    one.refresh(Slow())  # type: ignore[arg-type]  # as much of a client as is used
+    one.stop()
+
+    assert one.is_open(TARGET, NOW)
+
+
 def test_a_success_anywhere_closes_it_everywhere(connection: redis.Redis) -> None:
     one, two = processes(connection, 2)
     for _ in range(3):
