@@ -42,7 +42,7 @@ try:
 except litellm.NotFoundError as error:
     found["unknown"] = error.status_code
 try:
-    litellm.completion(model="openai/auto", n=2, **ask)
+    litellm.completion(model="openai/auto", temperature=9, **ask)
 except litellm.BadRequestError as error:
     found["refused"] = error.status_code
 print(json.dumps(found))

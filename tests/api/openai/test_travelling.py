@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -46,7 +47,8 @@ def thought(turn: int) -> str:
 
 
 def signature(turn: int) -> str:
-    return f"c2lnbmF0dXJl{turn}"
+    """In base64, as Gemini's are."""
+    return base64.b64encode(f"signed {turn:02}".encode()).decode()
 
 
 def spelled(provider: str) -> str:
