@@ -61,14 +61,16 @@ def json_response(document: object, status: int = 200, headers: Mapping[str, str
 def body(kind: type[Body] | None = None) -> Any:
     """The JSON body as a dict, or as `kind`; raises InvalidRequest naming the field."""
     try:
-        document = json.loads(inflate.body() or b"{}", parse_constant=_no_json)
+        data = inflate.body() or b"{}"
+        document = json.loads(data, parse_constant=_no_json)
     except ValueError as error:
         raise InvalidRequest(f"the body is not JSON: {error}") from None
     except RecursionError:
         raise _too_deep(nesting.way_in(request.get_data())) from None
     if not isinstance(document, dict):
         raise InvalidRequest(f"the body must be a JSON object: got {type(document).__name__}")
-    if (way := nesting.beyond(document)) is not None:
+    # a body with few brackets cannot be deep: nearly all
+    if data.count(b"{") + data.count(b"[") > nesting.DEEPEST and (way := nesting.beyond(document)) is not None:
         raise _too_deep(way[:FIELD_STEPS])
     if not all(map(_storable, _texts(document))):
         raise InvalidRequest("the body holds a NUL character or half a surrogate pair: no text has either")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 #: models that think before their first word, by how their vendors name them
 THINKS = re.compile(
@@ -37,4 +38,9 @@ class Limits:
 
 def thinks(model: str, effort: str | None) -> bool:
     """Does it think for a while before it says anything?"""
-    return effort not in (None, "none") or THINKS.search(model.lower()) is not None
+    return effort not in (None, "none") or _thinks_by_itself(model)
+
+
+@lru_cache(maxsize=1000)
+def _thinks_by_itself(model: str) -> bool:
+    return THINKS.search(model.lower()) is not None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import openai
@@ -80,19 +79,7 @@ def test_without_include_usage_no_chunk_is_without_a_choice(client: OpenAI) -> N
     assert all(len(chunk.choices) == 1 and chunk.usage is None for chunk in chunks)
 
 
-@pytest.fixture
-def kinder_lab(api: Served) -> Iterator[None]:
-    """Takes what real servers refuse and TooLoo still sends: `content: []` beside calls, and DeepSeek a developer."""
-    rules = {"openai": ["chat-empty-content"], "deepseek": ["chat-empty-content", "deepseek-developer"]}
-    for name, ids in rules.items():
-        api.lab.set(name, refusals=dict.fromkeys(ids, False))
-    yield
-    for name, ids in rules.items():
-        api.lab.set(name, refusals=dict.fromkeys(ids))
-
-
 @pytest.mark.parametrize("model", PROVIDERS)
-@pytest.mark.usefixtures("kinder_lab")
 def test_tools_are_called_and_their_results_understood(client: OpenAI, model: str) -> None:
     first = client.chat.completions.create(model=model, messages=ASK, tools=[WEATHER], tool_choice="required")
     call = first.choices[0].message.tool_calls[0]  # type: ignore[index]  # the next line would fail
