@@ -23,6 +23,8 @@ from app.lab.server import create_app
 from tests.support import bodies
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
+#: s that an order to the lab may take: it shares a process, and its lock, with hundreds of callers
+LIMIT_S = 60
 #: answers at once, always, and as prescribed
 INSTANT = {"latency": 0, "sigma": 0, "tokens_per_s": 1e9, "error_rate": 0, "fail_latency": 0}
 #: holds two-byte letters, quotes and a line break, so that a careless client stumbles
@@ -34,16 +36,16 @@ class RunningLab:
     url: str
 
     def set(self, provider: str, **figures: Any) -> None:
-        answer = requests.patch(f"{self.url}/lab/profiles/{provider}", json=figures, timeout=5)
+        answer = requests.patch(f"{self.url}/lab/profiles/{provider}", json=figures, timeout=LIMIT_S)
         assert answer.status_code == 200, answer.text
 
     def get(self, path: str) -> Any:
-        answer = requests.get(f"{self.url}{path}", timeout=5)
+        answer = requests.get(f"{self.url}{path}", timeout=LIMIT_S)
         assert answer.status_code == 200, answer.text
         return answer.json()["data"]
 
     def advance(self, **to: Any) -> Any:
-        answer = requests.post(f"{self.url}/lab/trace/advance", json=to, timeout=5)
+        answer = requests.post(f"{self.url}/lab/trace/advance", json=to, timeout=LIMIT_S)
         assert answer.status_code == 200, answer.text
         return answer.json()["data"]
 
