@@ -31,7 +31,10 @@ CLIENT = "tooloo.client"
 #: s until it is looked at whether the client still waits: most answers are there sooner
 WATCHED_AFTER_S = 0.5
 #: headers that mean something here
-READ = {"authorization", "x-api-key", "x-request-id", "x-tooloo-segment", "if-match", "last-event-id"}
+READ = {
+    *("authorization", "x-api-key", "x-request-id", "if-match", "last-event-id", "content-encoding"),
+    *("x-tooloo-segment", "x-tooloo-parameters", "x-tooloo-whole-answers"),
+}
 #: what is the same in every WSGI environment
 _SAME: Environ = {
     "SCRIPT_NAME": "",
