@@ -29,6 +29,7 @@ from app.gateway.gateway import Gateway
 from app.gateway.hedging import Hedging
 from app.gateway.lessons import Lessons
 from app.gateway.metrics import Metrics
+from app.gateway.sessions import WAIT_S, Sessions
 from app.live import live_config, snapshot_file
 from app.live.published import Subscription
 from app.live.snapshot_file import SnapshotFile
@@ -132,11 +133,13 @@ def own_headers(provider: Provider, settings: Settings) -> dict[str, str]:
     return found
 
 
-def connect(redis_url: str) -> redis.Redis:
+def connect(redis_url: str, *, timeout_s: float = 3.0) -> redis.Redis:
     """A Redis client that never hangs: every operation is bounded, and fails at once rather than trying again."""
-    bounds = {} if redis_url.startswith("unix:") else {"socket_connect_timeout": 1.0, "socket_keepalive": True}
+    bounds = {}
+    if not redis_url.startswith("unix:"):
+        bounds = {"socket_connect_timeout": min(1.0, timeout_s), "socket_keepalive": True}
     client: redis.Redis = redis.Redis.from_url(
-        redis_url, socket_timeout=3.0, health_check_interval=10, retry=Retry(NoBackoff(), 0), **bounds
+        redis_url, socket_timeout=timeout_s, health_check_interval=10, retry=Retry(NoBackoff(), 0), **bounds
     )
     return client
 
@@ -234,5 +237,7 @@ def start(services: Services, *, seed: int | None = None) -> Running:
     watch.start()
     metrics = Metrics()
     hedging = Hedging(limits, metrics) if limits.hedge_share > 0 else None
-    gateway = Gateway(services, recorder, breakers, random.Random(seed), metrics, hedging, lessons)
+    quick = connect(services.settings.require_redis_url(), timeout_s=WAIT_S)
+    conversations = Sessions(quick, services.policy.affinity)
+    gateway = Gateway(services, recorder, breakers, random.Random(seed), metrics, hedging, lessons, conversations)
     return Running(gateway, subscription, snapshot, watch, rates, recovery)

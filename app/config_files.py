@@ -49,6 +49,8 @@ class _Block(BaseModel):
 class _Price(_Block):
     input: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     output: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    cached: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    cache_written: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
 
 
 class _FromEnvironment(_Block):
@@ -175,7 +177,7 @@ def load_providers(folder: Path) -> tuple[Provider, ...]:
             priority=block.priority,
             timeout_ms=block.timeout_ms,
             concurrency=block.concurrency,
-            prices=tuple((model, Price(price.input, price.output)) for model, price in block.prices.items()),
+            prices=tuple((model, Price(**price.model_dump())) for model, price in block.prices.items()),
             cost_header=block.cost_header,
             price_provider=block.price_provider,
             json_schema=block.json_schema or SchemaBy.NATIVE,

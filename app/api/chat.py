@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from app.api.current import asked_by, client, gateway
 from app.api.envelope import Body, body, ok
 from app.api.names import Name
+from app.api.sessions import session
 from app.api.streaming import event_stream, wants_whole
 from app.domain.catalog import TaskType
 from app.domain.config.model_config import ModelOverride
@@ -56,6 +57,7 @@ class ChatBody(Body):
             provider=self.provider,
             whole=wants_whole(),
             client=client(),
+            session=session(),
             parameters=self.model_parameters.values(),
         )
 

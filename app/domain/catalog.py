@@ -58,6 +58,9 @@ class Price:
 
     input: float
     output: float
+    #: of prompt tokens read from a cache, and written to one; None: as `input`
+    cached: float | None = None
+    cache_written: float | None = None
 
 
 class FromEnvironment(NamedTuple):

@@ -181,6 +181,14 @@ class GatewayPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class AffinityPolicy:
+    enabled: bool = True
+    ttl_s: float = 600.0
+    least_tokens: int = 256
+    token_ms: float = 0.05
+
+
+@dataclass(frozen=True, slots=True)
 class HealthPolicy:
     ingest_silent_s: float = 30.0
     benchmark_silent_intervals: float = 1.25
@@ -201,4 +209,5 @@ class Policy:
     judge: JudgePolicy = field(default_factory=JudgePolicy)
     retention: RetentionPolicy = field(default_factory=RetentionPolicy)
     gateway: GatewayPolicy = field(default_factory=GatewayPolicy)
+    affinity: AffinityPolicy = field(default_factory=AffinityPolicy)
     health: HealthPolicy = field(default_factory=HealthPolicy)

@@ -47,6 +47,8 @@ class Call:
     require_parameters: bool = False
     #: under /v1: the configured ones are added only where the config says so
     verbatim: bool = False
+    #: what the client calls the conversation; None: it does not say
+    session: str | None = None
     #: name of the API key that asked, for the account of who spent what
     key: str | None = None
     #: of a stream: nothing is given out before the answer has come to its end

@@ -16,7 +16,7 @@ from app.domain.routing.router import Route
 from app.errors import InvalidRequest, NoTarget, UnknownModel
 from app.evidence.recorder import Recorder
 from app.evidence.request_log import Limit
-from app.gateway import choice
+from app.gateway import affinity, choice
 from app.gateway.attempt import Attempt, complete
 from app.gateway.backup import Backups
 from app.gateway.breakers import Breakers
@@ -25,6 +25,7 @@ from app.gateway.hedging import Hedging
 from app.gateway.lessons import Lessons
 from app.gateway.metrics import Metrics
 from app.gateway.request import Request
+from app.gateway.sessions import Sessions
 from app.gateway.stream import ReplyStream as ReplyStream
 from app.live import live_config
 from app.providers.base import Answer
@@ -43,11 +44,13 @@ class Gateway:
         metrics: Metrics,
         hedging: Hedging | None = None,
         lessons: Lessons | None = None,
+        sessions: Sessions | None = None,
     ) -> None:
         self.services = services
         self.recorder = recorder
         self.breakers = breakers
         self.lessons = lessons or Lessons(services.redis, services.policy.gateway)
+        self.sessions = sessions or Sessions(services.redis, services.policy.affinity)
         self.metrics = metrics
         #: None: off
         self.hedging = hedging
@@ -84,6 +87,9 @@ class Gateway:
         services, config, now = self.services, self.services.config.value, live_config.utc_now()
         plan = self.plan(call.segment, now, call.task_type)
         route = router.route(plan, self._rng, now) if call.provider is None else self._pinned(call, plan, config)
+        session = self.sessions.find(call)
+        if session is not None and route.order:
+            route = router.affine(plan, route, affinity.stay(services, session, plan, route, call, now))
         if not route.order:
             reasons = "; ".join(f"{name}: {why}" for name, why in services.left_out(config).items())
             raise NoTarget(f"no provider can answer ({reasons})")
@@ -99,6 +105,8 @@ class Gateway:
             self.lessons,
             self.metrics,
             self._log_limit,
+            self.sessions,
+            session,
         )
 
     def plan(self, segment: str | None, now: datetime, task: TaskType = TaskType.DEFAULT) -> Plan:

@@ -10,9 +10,10 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.domain.catalog import Target
+from app.domain.catalog import Target, WireFormat
 from app.domain.config.runtime_config import RuntimeConfig
 from app.domain.routing import retry
+from app.domain.routing.affinity import Session
 from app.domain.routing.ranking import Plan
 from app.domain.routing.router import Route
 from app.errors import (
@@ -36,6 +37,7 @@ from app.gateway.lessons import Lessons
 from app.gateway.metrics import OK, Metrics
 from app.gateway.needs import needs
 from app.gateway.records import Row
+from app.gateway.sessions import Sessions, after
 from app.live import live_config
 from app.providers.base import Answer, Timing
 from app.services import Services
@@ -54,6 +56,9 @@ class Request:
     lessons: Lessons
     metrics: Metrics
     log_limit: Limit
+    sessions: Sessions
+    #: where its conversation was, if it goes on with one
+    session: Session | None
     started_s: float = field(default_factory=time.perf_counter)
     #: in the order in which they began; the last, or the last two, may not have ended
     attempts: list[Attempt[Any]] = field(default_factory=list)
@@ -147,6 +152,7 @@ class Request:
         """The end of a request that went well."""
         attempt.succeed(answer)
         self._learn(attempt)
+        self._remember(attempt.target, answer)
         latency_ms = self.elapsed_ms()
         self.metrics.answered(attempt.target.provider, latency_ms)
         results = self._end(OK, attempt, served=attempt)
@@ -161,6 +167,11 @@ class Request:
             cost_usd=records.cost_usd(self, attempt),
             simulated=self.services.simulated,
         )
+
+    def _remember(self, target: Target, answer: Answer) -> None:
+        """Where the conversation is now."""
+        marked = self.services.endpoints[target.provider].provider.format is WireFormat.ANTHROPIC
+        self.sessions.keep(self.call, answer, after(target, answer.usage, self.session, marked=marked))
 
     def _learn(self, served: Attempt[Any]) -> None:
         """Who refused what this one served, lacks something."""

@@ -89,6 +89,8 @@ class Usage:
     estimated: bool = False
     #: of the prompt, written to the provider's cache (Anthropic bills that above the normal price)
     cache_written: int = 0
+    #: … of these, to be kept for an hour instead of some minutes
+    cache_written_hour: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ holds the result against the library's own, model by model.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -15,7 +16,7 @@ from functools import lru_cache
 from genai_prices.data_snapshot import get_snapshot
 from genai_prices.types import ConditionalPrice, ModelPrice, StartDateConstraint, TieredPrices, TimeOfDateConstraint
 
-from app.domain.catalog import Provider
+from app.domain.catalog import Price, Provider
 from app.providers.base import Answer, Usage
 
 MTOK = 1_000_000
@@ -35,6 +36,8 @@ class Rates:
     completion: Rate
     cached: Rate | None
     cache_written: Rate | None
+    #: … to be kept for an hour instead of some minutes
+    cache_written_hour: Rate | None
     reasoning: Rate | None
     #: USD per call
     request_usd: float
@@ -43,7 +46,13 @@ class Rates:
         """Tokens of a kind that has its own rate are taken out of the count they are part of."""
         size = usage.prompt
         prompt, completion, cost = usage.prompt, usage.completion, self.request_usd
-        for tokens, rate in ((usage.cached, self.cached), (usage.cache_written, self.cache_written)):
+        hour = usage.cache_written_hour if self.cache_written_hour is not None else 0
+        parts = (
+            (usage.cached, self.cached),
+            (usage.cache_written - hour, self.cache_written),
+            (hour, self.cache_written_hour),
+        )
+        for tokens, rate in parts:
             if rate is not None:
                 cost += tokens * _at(rate, size)
                 prompt -= tokens
@@ -65,14 +74,56 @@ def cost_usd(
     one that is billed, and under the one asked for.
     """
     names = (answered_model, model) if answered_model and answered_model != model else (model,)
-    overrides = dict(provider.prices)
+    rates = _rates_of(provider, names, at)
+    return None if rates is None else rates.cost_usd(usage)
+
+
+def prompt_rates(provider: Provider, model: str, tokens: int, at: datetime) -> tuple[float, float] | None:
+    """USD per token of a prompt of that size: of one that is in no cache, and of one that is."""
+    rates = _rates_of(provider, (model,), at)
+    if rates is None:
+        return None
+    full = _at(rates.prompt, tokens)
+    return full, full if rates.cached is None else _at(rates.cached, tokens)
+
+
+def saved_usd(provider: Provider, answer: Answer, at: datetime) -> float | None:
+    """What the provider's cache made of a call's cost: positive where it was cheaper. None: no price is known."""
+    asked = answer.asked_model or answer.model
+    rates = _rates_of(provider, (answer.model, asked), at)
+    if rates is None:
+        return None
+    plain = replace(answer.usage, cached=0, cache_written=0, cache_written_hour=0)
+    return rates.cost_usd(plain) - rates.cost_usd(answer.usage)
+
+
+def _rates_of(provider: Provider, names: Sequence[str], at: datetime) -> Rates | None:
+    """`names`: of the model as it answered, and as it was asked for."""
+    overrides = dict(provider.prices) if provider.prices else {}
     for name in reversed(names):
         if (price := overrides.get(name)) is not None:
-            return (usage.prompt * price.input + usage.completion * price.output) / MTOK
+            return _stated(price)
     for name in names:
         if (rates := _rates(provider.price_provider or provider.name, name, at)) is not None:
-            return rates.cost_usd(usage)
+            return rates
     return None
+
+
+@lru_cache(maxsize=256)
+def _stated(price: Price) -> Rates:
+    return Rates(
+        prompt=_flat(price.input),
+        completion=_flat(price.output),
+        cached=None if price.cached is None else _flat(price.cached),
+        cache_written=None if price.cache_written is None else _flat(price.cache_written),
+        cache_written_hour=None,
+        reasoning=None,
+        request_usd=0.0,
+    )
+
+
+def _flat(per_mtok: float) -> Rate:
+    return ((per_mtok / MTOK, -1),)
 
 
 def answer_cost(provider: Provider, answer: Answer, at: datetime) -> float | None:
@@ -111,6 +162,7 @@ def _row(price: ModelPrice) -> Rates | None:
         completion=completion,
         cached=_rate(price.cache_read_mtok),
         cache_written=_rate(price.cache_write_mtok),
+        cache_written_hour=_rate(price.cache_write_1h_mtok),
         reasoning=_rate(price.output_reasoning_mtok),
         request_usd=_at(_rate(price.requests_kcount, per=1_000) or FREE, 0),
     )

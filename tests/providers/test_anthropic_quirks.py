@@ -132,6 +132,16 @@ def test_later_counts_replace_earlier_ones_one_by_one(
     begin = start() if first is START_USAGE else start(first or {"unknown": 1})
     usage = streamed(client, server, begin, text(0, "Hi"), end(**last))[0].usage
     assert (usage.prompt, usage.completion, usage.cached, usage.cache_written) == expected
+
+
+def test_tokens_written_for_an_hour_are_told_apart(client: Client, server: Server) -> None:
+    """Said at the start of a stream; later events count anew without repeating it."""
+    both = {"ephemeral_5m_input_tokens": 10, "ephemeral_1h_input_tokens": 20}
+    begin = start({"input_tokens": 1, "cache_creation_input_tokens": 30, "cache_creation": both, "output_tokens": 2})
+
+    usage = streamed(client, server, begin, text(0, "Hi"), end(output_tokens=9))[0].usage
+
+    assert (usage.prompt, usage.completion, usage.cache_written, usage.cache_written_hour) == (31, 9, 30, 20)
     assert not usage.estimated
 
 

@@ -12,7 +12,7 @@ from genai_prices.data_snapshot import get_snapshot
 
 from app.domain.catalog import Price, Provider, WireFormat
 from app.providers.base import Answer, Finish, Timing, Usage
-from app.providers.prices import answer_cost, cost_usd
+from app.providers.prices import answer_cost, cost_usd, prompt_rates, saved_usd
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 USAGE = Usage(prompt=1_000, completion=100)
@@ -62,6 +62,41 @@ def test_price_of_a_long_prompt_is_its_tiers() -> None:
     long = cost_usd(google, "gemini-2.5-pro", Usage(200_001, 0), at=NOW)
     assert short == pytest.approx(200_000 * 1.25e-6)
     assert long == pytest.approx(200_001 * 2.5e-6)  # the tier holds for all tokens
+
+
+def test_tokens_written_for_an_hour_cost_more() -> None:
+    """claude-haiku-4-5, USD per million: 1 in, 1.25 written, 2 written for an hour, 0.10 read."""
+    usage = Usage(4_000_000, 0, cached=10**6, cache_written=2 * 10**6, cache_written_hour=10**6)
+
+    assert cost_usd(provider("anthropic"), "claude-haiku-4-5", usage, at=NOW) == pytest.approx(1 + 0.1 + 1.25 + 2)
+
+
+def test_an_override_may_price_the_cache() -> None:
+    own = dataclasses.replace(
+        provider("openai"), prices=(("own", Price(input=2.0, output=4.0, cached=0.5, cache_written=3.0)),)
+    )
+    usage = Usage(3_000_000, 10**6, cached=10**6, cache_written=10**6)
+
+    assert cost_usd(own, "own", usage, at=NOW) == pytest.approx(2 + 0.5 + 3 + 4)
+    assert prompt_rates(own, "own", 1000, NOW) == (pytest.approx(2e-6), pytest.approx(0.5e-6))
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "usage", "saved"),
+    [
+        ("openai", "gpt-4o", Usage(10**6, 10, cached=400_000), 0.4 * 1.25),
+        ("anthropic", "claude-haiku-4-5", Usage(10**6, 10, cached=500_000, cache_written=500_000), 0.5 * 0.9 - 0.125),
+        ("google", "gemini-2.5-flash", Usage(10**6, 10, cached=10**6), 0.27),
+        ("deepseek", "deepseek-chat", Usage(10**6, 10, cached=10**6), 0.2),
+        ("openai", "nobody-knows", Usage(10, 10, cached=5), None),
+    ],
+)
+def test_what_a_cache_saves_is_what_the_same_would_have_cost_more(
+    name: str, model: str, usage: Usage, saved: float | None
+) -> None:
+    gave = dataclasses.replace(answer(model, model), usage=usage)
+
+    assert saved_usd(provider(name), gave, NOW) == (None if saved is None else pytest.approx(saved))
 
 
 def test_tokens_written_to_a_cache_have_their_own_price() -> None:

@@ -17,6 +17,7 @@ from app.api.current import asked_by, client
 from app.api.names import Name
 from app.api.openai import conversation, extras, schemas, wrong
 from app.api.openai.models import Choice
+from app.api.sessions import session
 from app.api.streaming import wants_whole
 from app.domain.routing import task_type
 from app.errors import InvalidRequest
@@ -165,6 +166,7 @@ def read(document: Mapping[str, Any], choose: Choice, treatment: str | None = No
         omitted=beside.omitted,
         require_parameters=required,
         verbatim=True,
+        session=session(document.get("prompt_cache_key")),
         client=client(),
     )
     options = wanted.stream_options

@@ -18,10 +18,11 @@ from app.domain.config.runtime_config import RuntimeConfig
 from app.domain.evidence.evidence import Evidence
 from app.domain.evidence.scorecard import Scorecard
 from app.domain.policy import Policy
+from app.domain.routing.affinity import REASONS, Stay
 from app.domain.routing.breaker import Breaker, State
 from app.domain.routing.ranking import Candidate, Plan, Ranking, said
 
-__all__ = ["Candidate", "Plan", "Route", "candidates_json", "explanation_json", "plan", "route"]
+__all__ = ["Candidate", "Plan", "Route", "affine", "candidates_json", "explanation_json", "plan", "route"]
 
 _CLOSED: State = "closed"
 
@@ -34,6 +35,8 @@ class Route:
     explored: bool
     propensity: float
     reason: str
+    #: of a request that goes on with a conversation: where that is, and whether it stays there
+    stay: Stay | None = None
 
 
 def plan(
@@ -116,6 +119,16 @@ def route(plan: Plan, rng: random.Random, now: datetime) -> Route:
     return Route(plan.order(first), explored=False, propensity=(1.0 - rate) / len(ties), reason=plan.lead)
 
 
+def affine(plan: Plan, route: Route, stay: Stay) -> Route:
+    """The route of a request that goes on with a conversation: nothing is explored in one."""
+    if stay.stays:
+        first, reason = stay.session.target, REASONS[stay.why]
+    else:
+        first, reason = stay.rival or route.order[0], f"{plan.lead}; {REASONS[stay.why]}"
+    order = (first, *(target for target in route.order if target != first))
+    return Route(order, explored=False, propensity=1.0, reason=reason, stay=stay)
+
+
 def explanation_json(plan: Plan, route: Route) -> dict[str, Any]:
     """Why this request went where it went, JSON-safe and compact, to be stored with it.
 
@@ -146,6 +159,7 @@ def _explained(plan: Plan, route: Route, order: list[str]) -> dict[str, Any]:
         "propensity": route.propensity,
         "explorationRate": plan.exploration_rate,
         "candidates": plan.written["candidates"],
+        **({} if route.stay is None else {"affinity": route.stay.to_json()}),
     }
 
 

@@ -107,11 +107,16 @@ class _OutputDetails(Reply):
     thinking_tokens: Count = None
 
 
+class _Written(Reply):
+    ephemeral_1h_input_tokens: Count = None
+
+
 class _Usage(Reply):
     input_tokens: Count = None
     output_tokens: Count = None
     cache_read_input_tokens: Count = None
     cache_creation_input_tokens: Count = None
+    cache_creation: Maybe[_Written] = None  # the same, by how long it is kept
     output_tokens_details: Maybe[_OutputDetails] = None  # newer models; part of output_tokens
 
 
@@ -239,7 +244,11 @@ def _usage(usage: _Usage, before: Usage | None) -> Usage | None:
         return None
     thought = (usage.output_tokens_details or _OutputDetails()).thinking_tokens
     reasoning = known.reasoning if thought is None else thought
-    return Usage(fresh + read + written, completion, reasoning, cached=read, cache_written=written)
+    told = (usage.cache_creation or _Written()).ephemeral_1h_input_tokens
+    hour = min(written, known.cache_written_hour if told is None else told)
+    return Usage(
+        fresh + read + written, completion, reasoning, cached=read, cache_written=written, cache_written_hour=hour
+    )
 
 
 #: what the provider's own name for an error means, whatever the HTTP status a proxy made of it
