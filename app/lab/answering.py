@@ -94,6 +94,7 @@ def _content(call: Call, course: Course, answer: AnswerFunction, rng: random.Ran
         reasoning_tokens=len(thoughts),
         tool_name=call.must_call.name if call.must_call else None,
         stop_sequence=stopped_by,
+        cached=course.cached,
     )
 
 

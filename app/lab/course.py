@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.lab.faults import Fault
 from app.lab.profiles import Profile
+from app.lab.prompt_cache import NOTHING, Cached
 from app.lab.trace import Sample
 
 
@@ -23,6 +24,8 @@ class Course:
     reasoning_tokens: int = 0
     #: the answer is a tool call, where tools are offered
     calls_tool: bool = False
+    #: of the prompt, what the provider had in its cache
+    cached: Cached = NOTHING
     #: prices come from here …
     profile: Profile | None = None
     #: … or, in a trace, the whole cost and the number of tokens
@@ -31,7 +34,16 @@ class Course:
     def cost_usd(self, prompt_tokens: int, completion_tokens: int) -> float:
         if self.sample is not None:
             return self.sample.cost_usd
-        return self.profile.cost_usd(prompt_tokens, completion_tokens) if self.profile else 0.0
+        return self.profile.cost_usd(prompt_tokens, completion_tokens, self.cached) if self.profile else 0.0
+
+    @property
+    def answers(self) -> bool:
+        return self.fault is None or self.fault.within_answer
+
+    def reading(self, prompt_tokens: int, cached: Cached) -> Course:
+        """The same, behind the reading of a prompt: what is in the cache takes no time."""
+        read_ms = 0.0 if self.profile is None else self.profile.prompt_token_ms * (prompt_tokens - cached.read)
+        return replace(self, begin_ms=self.begin_ms + read_ms, cached=cached)
 
 
 def drawn(profile: Profile, prompt_id: str | None, rng: random.Random) -> Course:

@@ -14,6 +14,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from app.errors import InvalidRequest
 from app.lab.faults import Fault
+from app.lab.prompt_cache import Cached
 from app.lab.refusals import table
 
 Milliseconds = Annotated[float, Field(ge=0, le=3_600_000, allow_inf_nan=False)]
@@ -39,14 +40,15 @@ class Profile:
     prompt_quality: Mapping[str, Share] = field(default_factory=dict)
     reasoning_tokens: Annotated[int, Field(ge=0, le=100_000)] = 0
     tool_rate: Share = 0.0
+    prompt_token_ms: Milliseconds = 0.0
     #: by the id of a rule, or "*": is it on?
     refusals: Mapping[str, bool] = field(default_factory=dict)
 
     def quality_of(self, prompt_id: str | None) -> float:
         return self.prompt_quality.get(prompt_id or "", self.quality)
 
-    def cost_usd(self, prompt_tokens: int, completion_tokens: int) -> float:
-        return (prompt_tokens * self.input_price + completion_tokens * self.output_price) / 1e6
+    def cost_usd(self, prompt_tokens: int, completion_tokens: int, cached: Cached) -> float:
+        return (cached.billed(prompt_tokens) * self.input_price + completion_tokens * self.output_price) / 1e6
 
 
 _PROFILE = TypeAdapter(Profile)

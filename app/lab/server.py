@@ -18,6 +18,7 @@ from app.lab.journal import Seen, refusal_of
 from app.lab.playback import Playback
 from app.lab.reply import End, Reply
 from app.lab.state import Lab, Service
+from app.lab.text import tokens
 from app.lab.wire.base import Operation
 
 #: bytes of a request; beyond: the provider's 413
@@ -109,8 +110,12 @@ async def _answer(lab: Lab, service: Service, request: web.Request, seen: Seen, 
     seen.model, seen.stream, seen.parameters, seen.prompt = call.model, call.stream, call.parameters, call.prompt
     if call.model not in provider.models and lab.playback is None:
         raise Refused(Mistake.UNKNOWN_MODEL)
-    lab.hold_rules(service, call.model, json.loads(raw))
+    body = json.loads(raw)
+    lab.hold_rules(service, call.model, body)
     course, seen.prompt_id = lab.course(service, call.prompt, call.conversation, arrived_s)
+    if course.answers:
+        size = len(tokens(call.conversation))
+        course = course.reading(size, lab.cached(service, call.model, body, size, arrived_s))
     return reply_to(wire, call, course, lab.answer, service.answer_rng, time.time())
 
 

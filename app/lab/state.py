@@ -15,6 +15,7 @@ from app.lab.course import Course
 from app.lab.journal import Journal
 from app.lab.playback import Playback
 from app.lab.profiles import Profile
+from app.lab.prompt_cache import NOTHING, Cached, PromptCache
 from app.lab.refusals import table
 from app.lab.refusals.kinds import kind_of
 from app.lab.refusals.rule import Body, Kind
@@ -36,6 +37,7 @@ class Service:
     rng: random.Random
     #: what is answered
     answer_rng: random.Random
+    cache: PromptCache
 
 
 class Lab:
@@ -58,6 +60,7 @@ class Lab:
                 wire_of(kind),
                 rng=_generator(seed, provider.name),
                 answer_rng=_generator(seed, f"{provider.name}/answers"),
+                cache=PromptCache(kind),
             )
             for provider in providers
         }
@@ -77,6 +80,10 @@ class Lab:
             sample = self.playback.sample(service.provider.name, index, conversation, now_s)
             return course.recorded(sample, self.playback.speed), prompt_id
         return course.drawn(self.profiles[service.provider.name], prompt_id, service.rng), prompt_id
+
+    def cached(self, service: Service, model: str, body: Body, prompt_tokens: int, now_s: float) -> Cached:
+        """What the provider has of the prompt in its cache. A trace says how long calls take, whatever is cached."""
+        return service.cache.take(model, body, prompt_tokens, now_s) if self.playback is None else NOTHING
 
     def hold_rules(self, service: Service, model: str, body: Body) -> None:
         """Raises Refused where this server takes offence at the request."""

@@ -7,6 +7,7 @@ import pytest
 from app.errors import InvalidRequest
 from app.lab import profiles
 from app.lab.faults import Fault
+from app.lab.prompt_cache import NOTHING
 
 STANDARD = profiles.named("standard", ("deepseek", "gemini", "anthropic", "openai", "mistral"))
 
@@ -82,4 +83,4 @@ def test_a_wrong_figure_is_refused_by_name_and_reason(changes: dict[str, Any], f
 
 
 def test_cost_is_tokens_times_price() -> None:
-    assert STANDARD["gemini"].cost_usd(1000, 200) == pytest.approx(0.0003 + 0.0005)
+    assert STANDARD["gemini"].cost_usd(1000, 200, NOTHING) == pytest.approx(0.0003 + 0.0005)

@@ -26,7 +26,7 @@ CONFIG = Path(__file__).resolve().parents[2] / "config"
 #: s that an order to the lab may take: it shares a process, and its lock, with hundreds of callers
 LIMIT_S = 60
 #: answers at once, always, and as prescribed
-INSTANT = {"latency": 0, "sigma": 0, "tokens_per_s": 1e9, "error_rate": 0, "fail_latency": 0}
+INSTANT = {"latency": 0, "sigma": 0, "tokens_per_s": 1e9, "error_rate": 0, "fail_latency": 0, "prompt_token_ms": 0}
 #: holds two-byte letters, quotes and a line break, so that a careless client stumbles
 SENTENCE = 'Olá! The answer is "forty-two".\nIt took über-long to compute, as everyone knows.'
 

@@ -69,7 +69,8 @@ class AnthropicWire:
         if deltas:
             begin.append(deltas.pop(0))
         end = [deltas.pop()] if deltas else []
-        usage = {"input_tokens": content.prompt_tokens, "output_tokens": content.completion_tokens}
+        told = {name: count for name, count in _prompt_usage(content).items() if isinstance(count, int)}
+        usage = {**told, "output_tokens": content.completion_tokens}
         end += [_event("message_delta", delta=_stopped(content), usage=usage), _event("message_stop")]
         return [
             (0.0, b"".join([*begin, b'event: ping\ndata: {"type": "ping"}\n\n'])),
@@ -113,8 +114,7 @@ def _tool_use(content: Content, stamp: Stamp, arguments: Any) -> dict[str, Any]:
 
 
 def _message(call: Call, content: Content, stamp: Stamp, output_tokens: int) -> dict[str, Any]:
-    cached = {"cache_creation_input_tokens": 0, "cache_read_input_tokens": 0}
-    usage = {"input_tokens": content.prompt_tokens, **cached, "output_tokens": output_tokens}
+    usage = {**_prompt_usage(content), "output_tokens": output_tokens}
     return {
         "model": call.model,
         "id": f"msg_01{stamp.letters(22)}",
@@ -124,6 +124,21 @@ def _message(call: Call, content: Content, stamp: Stamp, output_tokens: int) -> 
         "stop_reason": None,
         "stop_sequence": None,
         "usage": {**usage, "service_tier": "standard"},
+    }
+
+
+def _prompt_usage(content: Content) -> dict[str, Any]:
+    """`input_tokens` is what is neither read from the cache nor written to it."""
+    cached = content.cached
+    by_time = {
+        "ephemeral_5m_input_tokens": cached.written - cached.hour,
+        "ephemeral_1h_input_tokens": cached.hour,
+    }
+    return {
+        "input_tokens": content.prompt_tokens - cached.read - cached.written,
+        "cache_creation_input_tokens": cached.written,
+        "cache_read_input_tokens": cached.read,
+        "cache_creation": by_time,
     }
 
 

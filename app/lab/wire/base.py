@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from app.lab.faults import Mistake, Refused
+from app.lab.prompt_cache import NOTHING, Cached
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -94,6 +95,7 @@ class Content:
     reasoning_tokens: int = 0
     tool_name: str | None = None
     stop_sequence: str | None = None
+    cached: Cached = NOTHING
 
     @property
     def text(self) -> str:

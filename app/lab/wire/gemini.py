@@ -121,6 +121,8 @@ def _piece(
         candidate["finishReason"] = _FINISH[content.finish]
     prompt = content.prompt_tokens
     usage = {"promptTokenCount": prompt, "candidatesTokenCount": count, "totalTokenCount": prompt + count}
+    if content.cached.read:
+        usage["cachedContentTokenCount"] = content.cached.read
     details = [{"modality": "TEXT", "tokenCount": prompt}]
     if content.reasoning_tokens:
         thought = content.reasoning_tokens

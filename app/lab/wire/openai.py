@@ -110,19 +110,20 @@ class OpenAIWire:
     def _usage(self, content: Content) -> dict[str, Any]:
         prompt, completion = content.prompt_tokens, content.completion_tokens
         usage = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+        read = content.cached.read
         if self.kind is Kind.DEEPSEEK:
-            cache = {"prompt_cache_hit_tokens": 0, "prompt_cache_miss_tokens": prompt}
+            cache = {"prompt_cache_hit_tokens": read, "prompt_cache_miss_tokens": prompt - read}
             thought = {"completion_tokens_details": {"reasoning_tokens": content.reasoning_tokens}}
             return {
                 **usage,
-                "prompt_tokens_details": {"cached_tokens": 0},
+                "prompt_tokens_details": {"cached_tokens": read},
                 **(thought if content.thoughts else {}),
                 **cache,
             }
         details = {"reasoning_tokens": content.reasoning_tokens, "audio_tokens": 0, "accepted_prediction_tokens": 0}
         return {
             **usage,
-            "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
+            "prompt_tokens_details": {"cached_tokens": read, "audio_tokens": 0},
             "completion_tokens_details": {**details, "rejected_prediction_tokens": 0},
         }
 
