@@ -107,10 +107,12 @@ def _reply_json(reply: Reply) -> dict[str, Any]:
         "finishReason": reply.answer.finish.value,
         "latency": round(reply.latency_ms, 1),
         "cost": reply.cost_usd,
+        "cacheSaved": reply.cache_saved_usd,
         "tokens": {
             "prompt": usage.prompt,
             "completion": usage.completion,
             "total": usage.prompt + usage.completion,
+            "cached": usage.cached,
             "estimated": usage.estimated,
         },
         "explored": reply.explored,

@@ -19,6 +19,9 @@ from app.store.models import LoggedRequest
 #: days of usage in one answer
 DAYS, DAYS_LIMIT = 30, 366
 
+#: PostgreSQL adds big integers up to a decimal
+_COUNTS = frozenset({"promptTokens", "completionTokens", "cachedTokens", "requests", "failed", "unpriced"})
+
 requests = Blueprint("requests", __name__, url_prefix="/api/v1")
 
 
@@ -68,12 +71,13 @@ def _camel(row: dict[str, Any]) -> dict[str, Any]:
         "prompt_tokens": "promptTokens",
         "completion_tokens": "completionTokens",
         "cost_usd": "costUsd",
+        "cached_tokens": "cachedTokens",
+        "cache_saved_usd": "cacheSavedUsd",
     }
     shown = {names.get(name, name): value for name, value in row.items()}
     if "day" in shown:
         shown["day"] = shown["day"].isoformat()
-    return {name: int(v) if name in {"promptTokens", "completionTokens", "requests", "failed", "unpriced"} else v
-            for name, v in shown.items()}  # fmt: skip
+    return {name: int(value) if name in _COUNTS else value for name, value in shown.items()}
 
 
 def _request_json(found: LoggedRequest) -> dict[str, Any]:
@@ -90,7 +94,12 @@ def _request_json(found: LoggedRequest) -> dict[str, Any]:
         "model": found.model,
         "latency": found.latency_ms,
         "cost": found.cost_usd,
-        "tokens": {"prompt": found.prompt_tokens, "completion": found.completion_tokens},
+        "cacheSaved": found.cache_saved_usd,
+        "tokens": {
+            "prompt": found.prompt_tokens,
+            "completion": found.completion_tokens,
+            "cached": found.cached_tokens,
+        },
         "simulated": found.simulated,
         "configVersion": str(found.revision),
         "why": ending(

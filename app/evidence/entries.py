@@ -120,6 +120,8 @@ class _Request(_Entry):
     prompt_tokens: _Count | None = None
     completion_tokens: _Count | None = None
     cost_usd: _Usd | None = None
+    cached_tokens: _Count | None = None
+    cache_saved_usd: Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)] | None = None
     simulated: bool
     revision: _Version
     attempts: list[_Attempt] | None = None

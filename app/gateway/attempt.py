@@ -22,7 +22,7 @@ from app.gateway.metrics import OK
 from app.live import live_config
 from app.providers.base import BEAT, Answer, ChatRequest, Delta, Timing, Usage
 from app.providers.http.clock import CancelToken
-from app.providers.prices import answer_cost, cost_usd
+from app.providers.prices import answer_cost, cost_usd, saved_usd
 from app.providers.wire.draft import CHARACTERS_PER_TOKEN, Draft
 from app.services import Services
 
@@ -63,6 +63,8 @@ class Attempt(Generic[R]):
     #: what it used and cost, as far as is known
     usage: Usage | None = None
     cost_usd: float | None = None
+    #: what the provider's cache saved of it
+    saved_usd: float | None = None
 
     def run(self) -> R:
         """Make the call and wait for what it gives; raises its ProviderError."""
@@ -98,6 +100,8 @@ class Attempt(Generic[R]):
         del self.request  # needed no more, and larger than all else an attempt holds
         self.usage = answer.usage
         self.cost_usd = answer_cost(self.provider, answer, live_config.utc_now())
+        if answer.usage.cached or answer.usage.cache_written:
+            self.saved_usd = saved_usd(self.provider, answer, live_config.utc_now())
         self._end(OK, answer.timing.total_ms, answer.timing)
 
     def fail(self, error: ProviderError) -> None:

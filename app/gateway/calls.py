@@ -111,3 +111,5 @@ class Reply:
     latency_ms: float
     cost_usd: float | None
     simulated: bool
+    #: what the provider's cache saved of the answer's cost; None: it held nothing, or no price is known
+    cache_saved_usd: float | None = None

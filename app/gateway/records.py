@@ -109,6 +109,8 @@ def _usage_entry(request: Request, status: str, served: Attempt[Any] | None) -> 
         "latency_ms": round(request.elapsed_ms(), 1),
         **_tokens(served.usage if served else None, _beside(request, served)),
         "cost_usd": cost_usd(request, served),
+        "cached_tokens": served.usage.cached if served and served.usage else None,
+        "cache_saved_usd": served.saved_usd if served else None,
         "simulated": request.services.simulated,
         "revision": request.config.revision,
     }

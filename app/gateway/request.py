@@ -165,6 +165,7 @@ class Request:
             attempts=results,
             latency_ms=latency_ms,
             cost_usd=records.cost_usd(self, attempt),
+            cache_saved_usd=attempt.saved_usd,
             simulated=self.services.simulated,
         )
 

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 #: revision of migrations/ that this code was written for; their names sort by age
-SCHEMA = "0008"
+SCHEMA = "0009"
 
 
 class RoundStatus(StrEnum):
@@ -270,6 +270,10 @@ class LoggedRequest(Base):
     prompt_tokens: Mapped[int | None]
     completion_tokens: Mapped[int | None]
     cost_usd: Mapped[float | None]
+    #: of the prompt, from the provider's cache
+    cached_tokens: Mapped[int | None]
+    #: what the answer would have cost more without; negative where writing to the cache cost more than reading saved
+    cache_saved_usd: Mapped[float | None]
     simulated: Mapped[bool]
     #: version of the runtime config that routed it
     revision: Mapped[int] = mapped_column(BigInteger)
@@ -297,6 +301,8 @@ class Usage(Base):
     prompt_tokens: Mapped[int] = mapped_column(BigInteger)
     completion_tokens: Mapped[int] = mapped_column(BigInteger)
     cost_usd: Mapped[float]
+    cached_tokens: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    cache_saved_usd: Mapped[float] = mapped_column(server_default=text("0"))
 
 
 class HealthCheck(Base):

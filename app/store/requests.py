@@ -18,7 +18,10 @@ from app.store.storing import storable
 #: what usage can be told apart by: the key of the `usage` table, in its order
 DIMENSIONS = ("day", "key", "segment", "provider", "model", "simulated")
 #: what is added up
-SUMS = ("requests", "failed", "unpriced", "prompt_tokens", "completion_tokens", "cost_usd")
+SUMS = (
+    *("requests", "failed", "unpriced", "prompt_tokens", "completion_tokens", "cost_usd"),
+    *("cached_tokens", "cache_saved_usd"),
+)
 #: rows deleted in one transaction
 PURGE_BATCH = 10_000
 
@@ -30,7 +33,7 @@ class Used:
     #: values of DIMENSIONS
     of: tuple[date, str, str, str, str, bool]
     #: values of SUMS
-    sums: tuple[int, int, int, int, int, float]
+    sums: tuple[int, int, int, int, int, float, int, float]
 
 
 def used(row: Mapping[str, Any]) -> Used:
@@ -47,6 +50,8 @@ def used(row: Mapping[str, Any]) -> Used:
             int(row["prompt_tokens"] or 0),
             int(row["completion_tokens"] or 0),
             float(cost or 0.0),
+            int(row.get("cached_tokens") or 0),
+            float(row.get("cache_saved_usd") or 0.0),
         ),
     )
 

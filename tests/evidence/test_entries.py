@@ -69,6 +69,8 @@ def request(**other: Any) -> dict[str, Any]:
         "prompt_tokens": 10,
         "completion_tokens": 20,
         "cost_usd": 0.001,
+        "cached_tokens": 4,
+        "cache_saved_usd": -0.0001,
         "simulated": True,
         "revision": 1,
         "attempts": [{"provider": "deepseek", "model": "deepseek-chat", "success": True, "latency": 100.0}],

@@ -77,7 +77,7 @@ def test_a_request_can_be_explained(system: System, client: FlaskClient) -> None
 
     assert (found["requestId"], found["asked"], found["taskType"]) == (request_id, "auto:code", "code")
     assert (found["status"], found["provider"], found["stream"]) == ("ok", "gemini", False)
-    assert (found["cost"], found["tokens"]) == (0.001, {"prompt": 10, "completion": 20})
+    assert (found["cost"], found["tokens"]) == (0.001, {"prompt": 10, "completion": 20, "cached": 0})
     assert [(a["provider"], a["success"]) for a in found["attempts"]] == [("deepseek", False), ("gemini", True)]
     assert found["explanation"]["order"][0].startswith("deepseek/")
     assert len(found["explanation"]["candidates"]) == 4
@@ -156,6 +156,7 @@ def test_usage_is_told_apart_by_key_segment_and_provider(system: System, client:
     assert told["ci", "batch", "gemini"] == {
         "key": "ci", "segment": "batch", "provider": "gemini", "simulated": True, "requests": 1, "failed": 0,
         "unpriced": 0, "promptTokens": 10, "completionTokens": 20, "costUsd": 0.001,
+        "cachedTokens": 0, "cacheSavedUsd": 0.0,
     }  # fmt: skip
 
 

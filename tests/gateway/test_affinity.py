@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -14,13 +15,17 @@ from app.bootstrap import Running
 from app.domain.catalog import Target
 from app.domain.routing import router
 from app.errors import Overloaded
+from app.evidence import ingest
 from app.gateway import sessions
 from app.gateway.calls import Call
 from app.gateway.sessions import Sessions, after
 from app.live import live_config
 from app.providers.base import Answer, ChatRequest, Finish, Message, ToolCall, Usage
+from app.store import database, requests
+from app.store.models import LoggedRequest
 from tests.support.rounds import run_round, with_policy
 from tests.support.system import Behaviour, System, answer, build
+from tests.support.waiting import wait_until
 
 SYSTEM = Message("system", "You write code.")
 ASK = Message("user", "Write a mutex.")
@@ -273,3 +278,31 @@ def test_what_the_next_turn_finds_in_a_cache() -> None:
     )
     assert after(CLAUDE, Usage(5_000, 100, cache_written=4_000), None, marked=True).cached == 4_000
     assert after(CLAUDE, Usage(5_000, 100, cached=4_000, cache_written=500), first, marked=True).cached == 4_500
+
+
+def test_the_saving_is_told_with_the_answer_the_request_and_the_usage(system: System, running: Running) -> None:
+    """gpt-4.1-mini: 0.40 USD per million, 0.10 from the cache."""
+    change(system, explorationRate=0)
+    lead(system, "openai")
+    cached = Usage(prompt=1_000_000, completion=10, cached=800_000)
+    system.client.behaviours["openai"] = lambda model, request: replace(
+        answer(cost_usd=0.16), usage=cached, model=model
+    )
+    reply = running.gateway.chat(Call((ASK,)))
+    wait_until(lambda: ingest.ingest(system.services) and logged(system, reply.request_id))
+    found = logged(system, reply.request_id)
+
+    assert reply.cache_saved_usd == pytest.approx(0.8 * 0.3)
+    assert found is not None
+    assert (found.cached_tokens, found.cache_saved_usd) == (800_000, pytest.approx(0.24))
+    with database.transaction(system.services.sessions) as session:
+        (row,) = requests.usage(session, date(2000, 1, 1), ["provider"])
+    assert (row["cached_tokens"], row["cache_saved_usd"]) == (800_000, pytest.approx(0.24))
+
+
+def logged(system: System, request_id: str) -> LoggedRequest | None:
+    with database.transaction(system.services.sessions) as session:
+        found = requests.get(session, request_id)
+        if found is not None:
+            session.expunge(found)
+        return found

@@ -98,6 +98,7 @@ def facts(reply: Reply) -> dict[str, Any]:
         "attempts": len(reply.attempts),
         "explored": reply.explored,
         "cost_usd": reply.cost_usd,
+        "cache_saved_usd": reply.cache_saved_usd,
         "latency_ms": round(reply.latency_ms, 1),
         "simulated": reply.simulated,
         "tokens_estimated": reply.answer.usage.estimated,
