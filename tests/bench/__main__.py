@@ -8,6 +8,7 @@ routing  what one routing decision costs, and what decisions are worth on traces
          into build/ for it); --without-traces leaves out the latter, which takes minutes, --all adds strategies to it
 gateway  requests/s, added latency and streams, beside a bare pass-through and LiteLLM (installed into build/ for it)
 failover the best provider dies under load: failed requests, and what the others wait
+affinity ten turns of an agent, with affinity and without: money, time and moves
 trace    the whole stack on a recorded trace
 """
 
@@ -24,6 +25,7 @@ BENCHES = {
     "routing": "tests.bench.routing",
     "gateway": "tests.bench.gateway",
     "failover": "tests.bench.failover",
+    "affinity": "tests.bench.affinity",
     "trace": "tests.bench.trace_stack",
 }
 SHORT = ("lab", "client", "config", "routing")
