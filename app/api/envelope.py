@@ -66,7 +66,7 @@ def body(kind: type[Body] | None = None) -> Any:
     except ValueError as error:
         raise InvalidRequest(f"the body is not JSON: {error}") from None
     except RecursionError:
-        raise _too_deep(nesting.way_in(request.get_data())) from None
+        raise _too_deep(nesting.way_in(inflate.received())) from None
     if not isinstance(document, dict):
         raise InvalidRequest(f"the body must be a JSON object: got {type(document).__name__}")
     # a body with few brackets cannot be deep: nearly all

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from flask import request
 
-from app.api import stopping
+from app.api import inflate, stopping
 from app.api.bodies import Bodies
 from app.api.edge import Environ, Wsgi
 from app.errors import InvalidRequest, TooLooError
@@ -108,6 +108,7 @@ class Front:
             body = await self._body(scope.headers, exchange)
         except TooLooError as error:
             environ[REFUSED] = error
+        environ[inflate.BODY] = body
         environ["wsgi.input"] = io.BytesIO(body)
         environ["CONTENT_LENGTH"] = str(len(body))
         watch = _Watch(exchange)

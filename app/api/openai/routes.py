@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 
 from app.api.current import gateway
 from app.api.envelope import body, request_id
+from app.api.lean import Finished
 from app.api.openai import answer
 from app.api.openai import models as openai_models
 from app.api.openai import request as openai_request
@@ -113,4 +114,4 @@ def _unforeseen(error: Exception) -> Response:
 
 def _json(document: object, status: int) -> Response:
     text = _text(document).encode("utf-8", "replace")
-    return Response(text, status, mimetype="application/json")
+    return Finished(text, status, mimetype="application/json")
