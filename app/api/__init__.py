@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from flask import Flask, Response
 
 from app.api import auth, chat, current, edge, envelope, feedback, front, health, openapi, prometheus, requests, web
 from app.api.auth import Guard
+from app.api.lean import LeanFlask
 from app.api.openai import routes
 from app.api.system import keys, measurements, round_events, runtime_config
 from app.bootstrap import Running
 
 
-class _Flask(Flask):
-    """Without what Flask does for views that are coroutines, at each call of a view or a hook: ours are none."""
-
-    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        return func
-
-
 def create_app(running: Running) -> Flask:
-    app = _Flask("tooloo", static_folder=None)
+    app = LeanFlask("tooloo")
     app.after_request(_show_name)
     envelope.handle_errors(app)
     services = running.gateway.services
@@ -49,6 +40,7 @@ def create_app(running: Running) -> Flask:
         openapi.openapi,
     ):
         app.register_blueprint(blueprint)
+    app.learn_routes()
     return app
 
 

@@ -103,19 +103,20 @@ def caller() -> Caller:
 
 def _check() -> None:
     guard: Guard = current_app.extensions["tooloo.guard"]
-    if request.path in OPEN:
+    path = request.path
+    if path in OPEN:
         return
     if guard.settings.loopback:
         _refuse_web_pages()
-    scopes = _needed(request.method, request.path)
-    g.caller = _authenticated(guard, scopes[0])
-    if not any(map(g.caller.may, scopes)):
-        has = ", ".join(sorted(g.caller.scopes)) or "none"
+    scopes = _needed(request.method, path)
+    who = g.caller = _authenticated(guard, scopes[0])
+    if not any(map(who.may, scopes)):
+        has = ", ".join(sorted(who.scopes)) or "none"
         raise Forbidden(f"this needs a key with the scope `{scopes[0]}`; yours has: {has}", field="Authorization")
     if (ticket := request.environ.get(TICKET)) is not None:
-        ticket.enter(g.caller.id or g.caller.name)
-    if g.caller.rate_per_minute is not None:
-        _count(guard, g.caller)
+        ticket.enter(who.id or who.name)
+    if who.rate_per_minute is not None:
+        _count(guard, who)
 
 
 def _authenticated(guard: Guard, scope: Scope) -> Caller:
@@ -150,13 +151,18 @@ def _count(guard: Guard, who: Caller) -> None:
 
 def _refuse_web_pages() -> None:
     """DNS rebinding reaches loopback under another Host; a cross-site form cannot send JSON."""
-    host = urlsplit(f"//{request.host}").hostname
+    host = _hostname(request.host)
     if host not in LOOPBACK:
         raise Forbidden(f"this listens on loopback only: call it as 127.0.0.1, not {host}", field="Host")
     # where nothing is served a 404 tells more, and there is nothing to drive
     served = request.endpoint not in (None, "openai.nothing")
     if served and request.method in {"POST", "PUT", "PATCH", "DELETE"} and request.mimetype != "application/json":
         raise Forbidden("send `Content-Type: application/json`", field="Content-Type")
+
+
+@lru_cache(maxsize=1000)
+def _hostname(host: str) -> str | None:
+    return urlsplit(f"//{host}").hostname
 
 
 def _presented() -> str:

@@ -62,17 +62,17 @@ def body(kind: type[Body] | None = None) -> Any:
     """The JSON body as a dict, or as `kind`; raises InvalidRequest naming the field."""
     try:
         data = inflate.body() or b"{}"
-        document = json.loads(data, parse_constant=_no_json)
+        document = _JSON.decode(data.decode(json.detect_encoding(data), "surrogatepass"))
     except ValueError as error:
         raise InvalidRequest(f"the body is not JSON: {error}") from None
     except RecursionError:
-        raise _too_deep(nesting.way_in(request.get_data())) from None
+        raise _too_deep(nesting.way_in(inflate.received())) from None
     if not isinstance(document, dict):
         raise InvalidRequest(f"the body must be a JSON object: got {type(document).__name__}")
     # a body with few brackets cannot be deep: nearly all
     if data.count(b"{") + data.count(b"[") > nesting.DEEPEST and (way := nesting.beyond(document)) is not None:
         raise _too_deep(way[:FIELD_STEPS])
-    if not all(map(_storable, _texts(document))):
+    if _may_hold_odd_texts(data) and not all(map(_storable, _texts(document))):
         raise InvalidRequest("the body holds a NUL character or half a surrogate pair: no text has either")
     if kind is None:
         return document
@@ -96,6 +96,15 @@ def _too_deep(way: tuple[str, ...]) -> InvalidRequest:
 
 def _no_json(name: str) -> None:
     raise ValueError(f"it has no {name}")
+
+
+#: json.loads makes a new decoder at every call, where it is asked for anything
+_JSON = json.JSONDecoder(parse_constant=_no_json)
+
+
+def _may_hold_odd_texts(data: bytes) -> bool:
+    """Only with an escape, a NUL (of UTF-16 and UTF-32 too), or the byte that a surrogate in UTF-8 begins with."""
+    return b"\\u" in data or b"\xed" in data or b"\x00" in data
 
 
 def _texts(document: object) -> Iterator[str]:

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from flask import request
 
-from app.api import stopping
+from app.api import inflate, stopping
 from app.api.bodies import Bodies
 from app.api.edge import Environ, Wsgi
 from app.errors import InvalidRequest, TooLooError
@@ -102,12 +102,14 @@ class Front:
 
     async def __rsgi__(self, scope: Any, exchange: Exchange) -> None:
         body = b""
-        environ = _environ(scope)
+        fields = scope.headers.items()
+        environ = _environ(scope, fields)
         try:
-            _check(scope.headers)
+            _check(scope.headers, fields)
             body = await self._body(scope.headers, exchange)
         except TooLooError as error:
             environ[REFUSED] = error
+        environ[inflate.BODY] = body
         environ["wsgi.input"] = io.BytesIO(body)
         environ["CONTENT_LENGTH"] = str(len(body))
         watch = _Watch(exchange)
@@ -237,7 +239,7 @@ def _reaches(stream: Stream, chunk: bytes) -> bool:
     return True
 
 
-def _environ(scope: Any) -> Environ:
+def _environ(scope: Any, fields: Headers) -> Environ:
     """PEP 3333's, with what Werkzeug reads."""
     server, _, port = scope.server.rpartition(":")
     environ = {
@@ -251,16 +253,16 @@ def _environ(scope: Any) -> Environ:
         "REMOTE_ADDR": scope.client.rpartition(":")[0],
         "wsgi.url_scheme": scope.scheme,
     }
-    for header, value in scope.headers.items():
+    for header, value in fields:
         name = _name(header)
         environ[name] = f"{environ[name]},{value}" if name in environ else value
     return environ
 
 
-def _check(headers: Any) -> None:
+def _check(headers: Any, fields: Headers) -> None:
     """The server has a name and no value for a header that is not ASCII; those we read are not left out in silence."""
     names = headers.keys()
-    if len(names) > len(headers.items()):
+    if len(names) > len(fields):
         for name in READ & set(names):
             if headers.get(name) is None:
                 raise InvalidRequest(f"the header {name} holds more than ASCII: no header can", field=name)

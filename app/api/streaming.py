@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from flask import Response, request
 
+from app.api.lean import Finished
 from app.errors import InvalidRequest
 from app.gateway.gateway import ReplyStream
 
@@ -26,7 +27,7 @@ def event_stream(stream: ReplyStream, events: Iterator[bytes], headers: Mapping[
 
     A client that goes away is noticed at the next event; the call to the provider is stopped then.
     """
-    response = Response(
+    response = Finished(
         Events(events, stream), mimetype="text/event-stream", headers=dict(headers), direct_passthrough=True
     )
     response.headers["Cache-Control"] = "no-cache"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import uuid
+import os
+import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -12,9 +13,13 @@ from app.errors import ProviderError
 from app.providers.base import Answer, Delta, Message
 from app.providers.client import AnswerStream
 
+#: it asks the system for randomness once: to do so is a system call, for which a thread gives up the interpreter's lock
+_names = random.Random()
+os.register_at_fork(after_in_child=_names.seed)
+
 
 def new_request_id() -> str:
-    return f"req-{uuid.uuid4().hex}"
+    return f"req-{_names.getrandbits(128):032x}"
 
 
 class Client(Protocol):

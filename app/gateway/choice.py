@@ -169,7 +169,7 @@ def _limits(request: Request, target: Target) -> Limits:
         found = replace(found, stream_ms=mine.timeout, plain_ms=mine.timeout)
     assert found.stream_ms is not None
     assert found.plain_ms is not None
-    return replace(found, stream_ms=min(found.stream_ms, left_ms), plain_ms=min(found.plain_ms, left_ms))
+    return Limits(found.first_token_ms, found.idle_ms, min(found.stream_ms, left_ms), min(found.plain_ms, left_ms))
 
 
 def _first_token_ms(request: Request, target: Target) -> int:

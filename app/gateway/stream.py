@@ -80,7 +80,7 @@ class ReplyStream:
             delta = next(self._deltas)
         else:
             self._ahead = None
-        self._characters += len(delta.words) + len(delta.reasoning) + len(delta.tool_arguments)
+        self._characters += len(delta.text) + len(delta.refusal) + len(delta.reasoning) + len(delta.tool_arguments)
         return delta
 
     def _run(self, hedging: Hedging | None) -> Iterator[Delta]:

@@ -52,6 +52,8 @@ def treatment(header: str | None, *, named: bool, required: bool) -> Treatment:
 
 def treated(unknown: Mapping[str, Any], how: Treatment) -> Extras:
     """Raises InvalidRequest that names the field."""
+    if not unknown:  # nearly always
+        return Extras()
     for name in unknown:
         if name in IMPOSSIBLE:
             raise InvalidRequest(f"{name} is not supported with this value: {IMPOSSIBLE[name]}", field=name)

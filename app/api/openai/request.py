@@ -126,6 +126,8 @@ class ChatCompletionRequest(BaseModel):
     require_parameters: bool | None = None
 
 
+#: what is no parameter of a model's
+_NO_PARAMETERS = frozenset({"model", "messages", "stream", "stream_options", "segment", "require_parameters"})
 #: what we have a word for
 FIELDS = frozenset(ChatCompletionRequest.model_fields)
 
@@ -194,6 +196,8 @@ def _validated(document: Mapping[str, Any]) -> ChatCompletionRequest:
 
 
 def _parameters(wanted: ChatCompletionRequest) -> dict[str, Any]:
+    if wanted.model_fields_set <= _NO_PARAMETERS:
+        return {}
     given: dict[str, Any] = {
         "max_tokens": wanted.max_completion_tokens or wanted.max_tokens,
         "temperature": wanted.temperature,

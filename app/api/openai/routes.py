@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Mapping
 from functools import partial
 
 import structlog
@@ -13,6 +14,7 @@ from werkzeug.exceptions import HTTPException
 
 from app.api.current import gateway
 from app.api.envelope import body, request_id
+from app.api.lean import Finished
 from app.api.openai import answer
 from app.api.openai import models as openai_models
 from app.api.openai import request as openai_request
@@ -30,13 +32,14 @@ openai = Blueprint("openai", __name__, url_prefix="/v1")
 @openai.post("/chat/completions")
 def chat_completions() -> Response:
     """A chat completion from the best provider, or the one that `model` names; streamed or whole."""
-    asked = openai_request.read(body(), partial(openai_models.choose, gateway().services), request.headers.get(HEADER))
+    ours = gateway()
+    asked = openai_request.read(body(), partial(openai_models.choose, ours.services), request.headers.get(HEADER))
     g.tooloo_request_id = asked.call.request_id
     if not request.headers.get("X-Request-Id"):
         g.request_id = asked.call.request_id
     created = int(time.time())
     if asked.stream:
-        stream = gateway().stream(asked.call)
+        stream = ours.stream(asked.call)
         chunks = answer.events(stream, created, include_usage=asked.include_usage)
         facts = {"x-tooloo-request-id": stream.request_id}
         if stream.target is not None:  # else nobody has begun yet, and the line is to be kept alive
@@ -44,14 +47,13 @@ def chat_completions() -> Response:
         if stream.target is not None and stream.dropped:
             facts["x-tooloo-dropped-parameters"] = ",".join(stream.dropped)
         return event_stream(stream, chunks, facts)
-    reply = gateway().chat(asked.call)
-    response = _json(answer.completion(reply, created), 200)
-    response.headers.update(answer.headers(reply.target, len(reply.attempts), reply.request_id))
+    reply = ours.chat(asked.call)
+    facts = answer.headers(reply.target, len(reply.attempts), reply.request_id)
     if reply.cost_usd is not None:
-        response.headers["x-tooloo-cost-usd"] = f"{reply.cost_usd:.10f}"
+        facts["x-tooloo-cost-usd"] = f"{reply.cost_usd:.10f}"
     if reply.answer.dropped:
-        response.headers["x-tooloo-dropped-parameters"] = ",".join(reply.answer.dropped)
-    return response
+        facts["x-tooloo-dropped-parameters"] = ",".join(reply.answer.dropped)
+    return _json(answer.completion(reply, created), 200, facts)
 
 
 @openai.get("/models")
@@ -111,6 +113,6 @@ def _unforeseen(error: Exception) -> Response:
     return _json(answer.body(500, message, "internal_error"), 500)
 
 
-def _json(document: object, status: int) -> Response:
+def _json(document: object, status: int, headers: Mapping[str, str] | None = None) -> Response:
     text = _text(document).encode("utf-8", "replace")
-    return Response(text, status, mimetype="application/json")
+    return Finished(text, status, headers, "application/json")

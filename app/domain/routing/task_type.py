@@ -79,6 +79,8 @@ _TYPES = {
         ),
     ),
 }
+#: any word that is worth a point
+_TELLING = frozenset(word for type_ in _TYPES.values() for words in type_ for word in words)
 _WORD = re.compile(r"[^\W\d_]+[+#]*")
 
 
@@ -110,6 +112,8 @@ def detect(messages: Sequence[Said]) -> TaskType:
 def _points(text: str) -> dict[TaskType, int]:
     ends = text if len(text) <= 2 * REACH else f"{text[:REACH]}\n{text[-REACH:]}"
     words = set(_WORD.findall(ends.lower()))
+    if words.isdisjoint(_TELLING) and not any(mark in ends for mark in _CODE_MARKS):
+        return {}
     makes = not words.isdisjoint(_MAKE)
     points = {
         task: 2 * (not words.isdisjoint(type_.orders) or (makes and not words.isdisjoint(type_.things)))

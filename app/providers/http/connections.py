@@ -75,6 +75,8 @@ class Connection:
         self.kept = False
         #: s that were waited for the next byte in vain, so far
         self._silent_s = 0.0
+        #: s; the kernel's time-outs, by their option
+        self._kernels_s: dict[int, float] = {}
         self._sock = sock
         self._tls = isinstance(sock, ssl.SSLSocket)
         if not self._tls:
@@ -89,8 +91,10 @@ class Connection:
         left = memoryview(data)
         while left:
             self._limit(socket.SO_SNDTIMEO)
-            with suppress(BlockingIOError):  # the kernel's time-out: _limit looks whether it was the deadline
+            try:
                 left = left[self._sock.send(left) :]
+            except BlockingIOError:  # the kernel's time-out: _limit looks whether it was the deadline
+                continue
 
     def receive(self) -> bytes | None:
         """What has arrived, as soon as anything has; nothing at the connection's end, None after `beat_s` of waiting.
@@ -148,9 +152,14 @@ class Connection:
             self._kernels_limit(option, left_s)
 
     def _kernels_limit(self, option: int, limit_s: float) -> None:
-        seconds = int(limit_s)
-        timeval = _TIMEVAL.pack(seconds, int((limit_s - seconds) * 1e6) or 1)  # both 0 would be no limit at all
+        """At most `limit_s`: whoever waits looks at the time, and waits anew. What is set already mostly does."""
+        if limit_s / 2 <= self._kernels_s.get(option, 0.0) <= limit_s:
+            return
+        asked_s = limit_s * EARLY
+        seconds = int(asked_s)
+        timeval = _TIMEVAL.pack(seconds, int((asked_s - seconds) * 1e6) or 1)  # both 0 would be no limit at all
         self._sock.setsockopt(socket.SOL_SOCKET, option, timeval)
+        self._kernels_s[option] = asked_s
 
     def interrupt(self) -> None:
         """End what another thread waits for. Not SSLSocket.shutdown(): it takes the TLS from under its reader."""
@@ -209,12 +218,14 @@ class Pool:
 
     def _kept(self, origin: Origin) -> Connection | None:
         idle = self._idle[origin]
-        with suppress(IndexError):  # another thread was faster
-            while idle:
+        while idle:
+            try:
                 connection = idle.pop()
-                if connection.is_fresh():
-                    return connection
-                connection.close()
+            except IndexError:  # another thread was faster
+                break
+            if connection.is_fresh():
+                return connection
+            connection.close()
         return None
 
     def _new(self, origin: Origin, call: Call) -> Connection:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from app.providers.base import Finish
 
@@ -60,6 +61,7 @@ OTHERS = {
 _NONE = {"", "null", "none", "unspecified"}
 
 
+@lru_cache(maxsize=256)
 def plain(reason: str) -> str:
     """One spelling of a word: `MAX_TOKENS`, `maxTokens` and `FinishReason.MAX_TOKENS` are the same one."""
     word = re.sub("[^a-z]", "", reason.rpartition(".")[2].lower())

@@ -91,6 +91,13 @@ def is_idle(message: Message) -> bool:
     return not any(not isinstance(block, Text | Refusal) or block.text.strip() for block in message.content)
 
 
+def is_bare(message: Message) -> bool:
+    """Is it a text, and nothing else that a target could not be told?"""
+    if not isinstance(message.content, str) or message.name:
+        return False
+    return not (message.tool_calls or message.reasoning or message.extra)
+
+
 def blocks(message: Message) -> list[Block]:
     """The content, refusals as text, without blank texts: one behind another text is a part of that."""
     if isinstance(message.content, str):

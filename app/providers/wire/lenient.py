@@ -39,9 +39,11 @@ class Reply(BaseModel):
 def reply(kind: TypeAdapter[T], data: bytes) -> T:
     """JSON → model; raises UnusableAnswer for bytes that are not a JSON object."""
     try:
-        return kind.validate_json(data)
+        read: T = kind.validator.validate_json(data)  # without the adapter's own looks at options that are not given
     except ValidationError:
         pass
+    else:
+        return read
     # one reason may be half a surrogate pair: joined with its other half, or replaced, where the draft is written
     try:
         read = kind.validate_json(surrogates.marked(data))

@@ -203,12 +203,14 @@ def _said(said: _Said, draft: Draft, *, streamed: bool) -> Iterator[Delta]:
     if isinstance(said.content, str):
         if said.content:
             yield draft.say(said.content)
-    else:
-        yield from _parts(said.content or [], draft)
+    elif said.content:
+        yield from _parts(said.content, draft)
     if said.refusal:
         yield draft.refuse(said.refusal)
-    yield from _kept(said, draft)
-    yield from _calls(said, draft, streamed=streamed)
+    if said.reasoning_details or said.extra_content:
+        yield from _kept(said, draft)
+    if said.tool_calls or said.function_call:
+        yield from _calls(said, draft, streamed=streamed)
 
 
 def _kept(said: _Said, draft: Draft) -> Iterator[Delta]:

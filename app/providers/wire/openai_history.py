@@ -150,6 +150,8 @@ def _bare(server: Server, block: Block) -> dict[str, Any]:
 
 def told(server: Server, request: ChatRequest, names: Names) -> tuple[dict[str, Any], list[str]]:
     """The tools as they came but for what the server refuses; and what of tools and turns it cannot be told."""
+    if not request.tools and all(map(history.is_bare, request.messages)):
+        return {}, []
     kept = server.keeps | {"image_url.detail"} | ({"name"} if server.names else set())
     dropped = set(history.left_out(request, kept, unowned=server.reasoning is not None))
     written = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any
 
 from app.domain.targets.capabilities import Capabilities
@@ -10,12 +11,18 @@ from app.providers.wire.content import fitted
 
 SAMPLING = ("temperature", "top_p", "frequency_penalty", "presence_penalty", "stop", "seed")
 
+_SETTINGS = attrgetter(*SAMPLING, "max_tokens", "json_mode", "json_schema", "reasoning_effort", "tools")
+#: … of a request without any, as most are
+_NO_SETTINGS = _SETTINGS(ChatRequest(messages=()))
+
 
 def settings(can: Capabilities, request: ChatRequest, *, tell_one_call: bool) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The settings, and the names of those the model has not.
 
     `tell_one_call`: say that parallel tool calls are not wanted, where they are not.
     """
+    if _SETTINGS(request) == _NO_SETTINGS:
+        return {}, ()
     given = _parameters(request) | _one_call(can, request, tell_one_call=tell_one_call)
     refused = [name for name in SAMPLING if name not in can.parameters]
     if not can.json_object and request.json_mode:
