@@ -62,6 +62,8 @@ class Request:
     _needs: frozenset[str] | None = None
     #: how many of `attempts` ended with the target refusing the request
     refusals: int = 0
+    #: outcomes of refusals: whether they count is known at the end, when another target has served the request or none
+    refused: list[Row] = field(default_factory=list)
     #: those of `attempts` that are paid for beside the answer: a hedge made them needless, or they broke off
     beside: tuple[Attempt[Any], ...] = ()
     #: its client waits no longer
@@ -167,8 +169,7 @@ class Request:
         needs = self.needs if self.refusals or self.lessons.unexplained else frozenset[str]()
         self.lessons.served(served.target, needs)
         for result in self.results() if self.refusals else ():
-            # what does not fit a context is no lack, and what we refused ourselves says nothing of a target
-            if type(result.error) is BadRequest and result.error.status_code is not None:
+            if result.error is not None and _is_refusal(result.error):
                 self.lessons.refused(result.target, needs, result.error, live_config.utc_now())
 
     def did_not_help(self, attempt: Attempt[Any], error: ProviderError, characters: int) -> None:
@@ -237,13 +238,19 @@ class Request:
 
     def _goes_on(self, ended: Attempt[Any]) -> None:
         outcome = self._count(ended)
-        if outcome is not None:
+        if outcome is None:
+            return
+        if ended.summary is not None and ended.summary.error is not None and _is_refusal(ended.summary.error):
+            self.refused.append(outcome)
+        else:
             self._hand_over({"outcome": outcome})
 
     def _end(
         self, status: str, last: Attempt[Any] | None = None, *, served: Attempt[Any] | None = None
     ) -> tuple[AttemptResult, ...]:
         """Count the request and its last attempt, and hand over what is written of both. How all of them ended."""
+        for refused in self.refused:
+            self._hand_over({"outcome": {**refused, "counts": status == OK}})
         outcome = None if last is None else self._count(last)
         self.metrics.request(status, stream=self.stream)
         results = self.results()
@@ -254,3 +261,11 @@ class Request:
     def _hand_over(self, entry: Entry) -> None:
         if not self.recorder.add(entry):
             self.metrics.dropped()
+
+
+def _is_refusal(error: ProviderError) -> bool:
+    """Of a request that another target may serve, by the provider itself.
+
+    What does not fit a context is no lack, and what we refused ourselves says nothing of a target.
+    """
+    return type(error) is BadRequest and error.status_code is not None
