@@ -201,6 +201,15 @@ class Request:
         attempt.abandon(characters, timing)
         self._end(CLIENT_GONE, attempt, served=attempt)
 
+    def all_abandoned(self, timing: Timing) -> None:
+        """The same where none of the attempts that run has begun."""
+        *others, last = [each for each in self.attempts if each.summary is None]
+        for each in others:
+            each.abandon(0, timing)
+            self.beside += (each,)
+            self._goes_on(each)
+        self.abandoned(last, 0, timing)
+
     def exhausted(self) -> AllAttemptsFailed | Timeout | BadRequest | LimitSpent:
         """The end of a request that every target failed or refused: the error to raise."""
         results = self.results()
