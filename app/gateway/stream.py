@@ -160,11 +160,12 @@ class ReplyStream:
             request.cut(broken, failure, self._characters)
             raise failure
         request.broke(broken, failure, self._characters)
-        for attempt, prefilled in rescue.attempts(request, broken, given):
+        until_s = perf_counter() + request.services.policy.gateway.rescue_ms / 1000
+        for attempt, prefilled in rescue.attempts(request, broken, given, until_s):
             rest = rescue.continuing if prefilled else rescue.agreeing
             try:
                 begun = self._open(attempt)
-                ahead = yield from rest(self._with_beats(begun.deltas), given)
+                ahead = yield from rest(rescue.in_time(self._with_beats(begun.deltas), until_s), given)
             except ProviderError as error:
                 if self._begun is not None:
                     self._begun.upstream.close()
