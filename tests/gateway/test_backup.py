@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from app.store import database
 from app.store.models import LiveOutcome, LoggedRequest
 from tests.gateway.test_sixteen import TEXT, Pair, pair, refuses, silent, well
 from tests.providers.server import Received, Server, chunked
-from tests.support.waiting import wait_until
+from tests.support.waiting import started, wait_until
 
 BACKUP_MS = 300
 Behaviour = Callable[[Received], Iterable[bytes]]
@@ -145,12 +144,11 @@ def test_whoever_fails_the_other_one_answers(two: Pair, status: int) -> None:
 def test_a_provider_that_the_request_names_is_waited_for_alone(two: Pair) -> None:
     go_on = threading.Event()
     two.primary.behaviours = [after(go_on.is_set, well)]
-    with ThreadPoolExecutor(1) as threads:
-        asked = threads.submit(two.ask, stream=False, model="primary")
-        wait_until(lambda: two.primary.asked, 10, what="it is asked")
-        go_on.wait(3 * BACKUP_MS / 1000)
-        go_on.set()
-        assert asked.result(timeout=30).text == TEXT
+    asked = started(two.ask, stream=False, model="primary")
+    wait_until(lambda: two.primary.asked, 10, what="it is asked")
+    go_on.wait(3 * BACKUP_MS / 1000)
+    go_on.set()
+    assert asked.result(timeout=30).text == TEXT
     assert not two.secondary.asked
 
 
@@ -164,13 +162,12 @@ class Client:
 def test_a_call_whose_client_has_left_is_stopped_and_counts_for_nobody(two: Pair) -> None:
     client = Client()
     two.primary.behaviours = [lambda _: silent(two.primary.server)]
-    with ThreadPoolExecutor(1) as threads:
-        call = Call((Message("user", "hi"),), provider="primary", client=client)
-        asked = threads.submit(two.running.gateway.chat, call)
-        wait_until(lambda: two.primary.asked, 10, what="it is asked")
-        client.leave()
-        with pytest.raises(ConnectionLost):
-            asked.result(timeout=20)
+    call = Call((Message("user", "hi"),), provider="primary", client=client)
+    asked = started(two.running.gateway.chat, call)
+    wait_until(lambda: two.primary.asked, 10, what="it is asked")
+    client.leave()
+    with pytest.raises(ConnectionLost):
+        asked.result(timeout=20)
 
     request, (outcome,) = logged(two, 1)
     assert request.status == "client_gone"
