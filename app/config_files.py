@@ -256,7 +256,7 @@ def load_policy(folder: Path) -> Policy:
 
 
 #: counts that may be nothing
-_MAY_BE_ZERO = {"backup_ms", "hold_rounds", "canaries", "round_usd", "day_usd"}
+_MAY_BE_ZERO = {"backup_ms", "rescue_ms", "hold_rounds", "canaries", "round_usd", "day_usd"}
 
 
 def _constants(policy: Policy) -> Iterator[tuple[str, str, object]]:

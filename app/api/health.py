@@ -8,7 +8,7 @@ from flask import Blueprint, Response
 
 from app.api.current import gateway, watch
 from app.api.envelope import ok
-from app.live.live_config import utc_now
+from app.live import live_config
 from app.operations.health import OK
 from app.services import Services
 
@@ -36,9 +36,9 @@ def ready() -> Response:
     dependencies = {name: state for name, state in watch().states().items() if name != "benchmark"}
     checks = {**dependencies, "providers": _providers(services)}
     status = "ok" if set(checks.values()) == {OK} else "degraded"
-    open_ones = {str(target): state for target, state in gateway().breakers.states(utc_now()).items()}
+    open_ones = {str(target): state for target, state in gateway().breakers.states(live_config.utc_now()).items()}
     facts: dict[str, Any] = {"status": status, "checks": checks, "breakers": open_ones}
-    if refusals := gateway().lessons.shown(utc_now()):
+    if refusals := gateway().lessons.shown(live_config.utc_now()):
         facts["refusals"] = refusals
     return ok(facts, 200 if checks["providers"] == OK else 503)
 

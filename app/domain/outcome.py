@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from app.domain.catalog import Target, TaskType
+from app.errors import BadRequest
 
 
 class Source(StrEnum):
@@ -45,3 +46,8 @@ class Outcome:
     #: False for failures that are not the provider's fault (our network, the caller's bad request)
     counts: bool = True
     simulated: bool = False
+
+    @property
+    def refused(self) -> bool:
+        """The target refused what another one then served: one that all of them refuse does not count."""
+        return self.counts and self.error_class == BadRequest.code

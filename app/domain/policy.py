@@ -162,6 +162,7 @@ class GatewayPolicy:
     plain_ms: int = 600_000
     heartbeat_ms: int = 15_000
     backup_ms: int = 60_000
+    rescue_ms: int = 60_000
     wait_ms: int = 3_000
     retry_ms: int = 200
     filtered_elsewhere: bool = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import redis
@@ -16,6 +16,7 @@ from app.domain.policy import BreakerPolicy
 from app.domain.routing.breaker import Breaker, State
 from app.errors import ProviderError
 from app.gateway.in_flight import InFlight
+from app.gateway.trials import Trials
 from app.live.published import CHANNEL
 
 log = structlog.get_logger()
@@ -52,22 +53,17 @@ class Breakers:
         #: held by who tells: what is told twice would be counted twice
         self._tells = threading.Lock()
         self.in_flight = InFlight()
-        #: targets on trial in this process, and until when nobody else tries them here
-        self._trials: dict[Target, datetime] = {}
+        self.trials = Trials(connection, KEY, policy.open_s)
 
     def admits(self, target: Target, now: datetime) -> bool:
-        """May this request call the target? A half-open one gets a single trial at a time per process.
+        """May this request call the target? A half-open one gets a single trial at a time over all processes.
 
         Who is admitted to a trial must end it by `observe` or `release`; one that never does ends by itself.
         """
         breaker = self.value.get(target)
-        if breaker is None or breaker.allows(now) != "half_open":
+        if breaker is None or breaker.open_until is None or breaker.allows(now) != "half_open":
             return True
-        with self._lock:
-            if now < self._trials.get(target, now):
-                return False
-            self._trials[target] = now + timedelta(seconds=self._policy.open_s)
-        return True
+        return self.trials.begin(target, breaker.open_until, now)
 
     def is_open(self, target: Target, now: datetime) -> bool:
         breaker = self.value.get(target)
@@ -80,8 +76,9 @@ class Breakers:
 
     def release(self, target: Target) -> None:
         """The trial came to no end: its caller went away."""
-        with self._lock:
-            self._trials.pop(target, None)
+        if self.trials.end(target):
+            with self._lock:
+                self._starts_telling()
 
     def states(self, now: datetime) -> dict[Target, State]:
         """Of every target that is not closed."""
@@ -94,8 +91,8 @@ class Breakers:
             self.release(target)
             return
         call = _Call(error, now)
+        self.trials.end(target)
         with self._lock:
-            self._trials.pop(target, None)
             before = self.value.get(target, Breaker())
             if error is None and before == Breaker():
                 return
@@ -103,12 +100,16 @@ class Breakers:
             self._replace({**self.value, target: after})
             untold = self._untold.get(target, ())
             self._untold[target] = (call,) if error is None else (*untold, call)[-MOST_UNTOLD:]
-            starts, self._telling = not self._telling, True
-            if starts:  # the request that noticed must not wait for Redis
-                self._teller = threading.Thread(target=self._tell_all, name="breakers", daemon=True)
-                self._teller.start()
+            self._starts_telling()
         if after.open_until != before.open_until:
             _say(target, after)
+
+    def _starts_telling(self) -> None:
+        """The request that noticed must not wait for Redis."""
+        starts, self._telling = not self._telling, True
+        if starts:
+            self._teller = threading.Thread(target=self._tell_all, name="breakers", daemon=True)
+            self._teller.start()
 
     def stop(self) -> None:
         """Behind the last observation: wait until Redis has been told, or is found to be away."""
@@ -153,7 +154,7 @@ class Breakers:
     def _tell_all(self) -> None:
         while self._tell(self._connection):
             with self._lock:
-                if not self._untold:
+                if not self._untold and not self.trials.untold:
                     self._telling = False
                     return
         with self._lock:
@@ -183,6 +184,15 @@ class Breakers:
                 mine = self.value.get(target)
                 if (seen := self._with_untold(target, shared)) != mine:
                     self._replace({**self.value, target: seen})
+        return self._gave_back_trials(connection)
+
+    def _gave_back_trials(self, connection: redis.Redis) -> bool:
+        """Behind the counts: who knows what came of a trial begins no other one."""
+        try:
+            self.trials.tell(connection)
+        except redis.RedisError as error:
+            log.warning("end of a trial not shared yet", reason=str(error))
+            return False
         return True
 
     def _count(self, connection: redis.Redis, target: Target, calls: tuple[_Call, ...]) -> tuple[Breaker, bool]:

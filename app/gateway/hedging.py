@@ -3,15 +3,18 @@
 Late is later than 19 of 20 of that target's latest calls in this process: of a plain request the answer, of a stream
 the first token. Both calls run in threads of their own, so that an answer never waits for the end of the other call.
 Only the first call of a request is hedged, and never one that explores: it is made to see how its target does.
+Whoever waits for a stream is given a BEAT where that takes long, so that waiting is a generator.
 """
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from typing import Any
+from time import perf_counter
+from typing import Any, TypeVar
 
 from app.domain.catalog import Target
 from app.domain.policy import GatewayPolicy
@@ -21,6 +24,13 @@ from app.gateway import choice
 from app.gateway.attempt import Attempt, R, Send
 from app.gateway.metrics import Metrics
 from app.gateway.request import Request
+from app.providers.base import BEAT, Answer, Delta
+
+T = TypeVar("T")
+#: gives BEATs while it waits
+Waiting = Generator[Delta, None, T]
+#: tries an attempt by itself; None where it failed, which is counted then
+Alone = Callable[[Request, Attempt[R]], Waiting[Attempt[R] | None]]
 
 #: calls at once that run in a thread of hedging; with all of them busy requests are called as without it
 THREADS = 512
@@ -47,7 +57,17 @@ class Hedging:
         with self._lock:
             self._tails.setdefault((target, stream), Tail(self._least)).note(took_ms)
 
-    def first(self, request: Request, send: Send[R]) -> Attempt[R] | None:
+    def first_answer(self, request: Request, send: Send[Answer]) -> Attempt[Answer] | None:
+        """`first` of a plain call, which nobody is told anything of before its end."""
+        waiting = self.first(request, send, _alone)
+        while True:
+            try:
+                next(waiting)
+            except StopIteration as end:
+                winner: Attempt[Answer] | None = end.value
+                return winner
+
+    def first(self, request: Request, send: Send[R], alone: Alone[R]) -> Waiting[Attempt[R] | None]:
         """The first attempt of a request, and a second beside it where that is due: the one that won.
 
         None where neither did: the failures are counted, and the request goes on to its next target. Raises what
@@ -58,10 +78,10 @@ class Hedging:
             return None
         patience_ms = self._patience_ms(request, attempt.target)
         if patience_ms is None or not self._places.acquire(blocking=False):
-            winner = _alone(request, attempt)
+            winner = yield from alone(request, attempt)
         else:
             self._start(attempt)
-            winner = self._race(request, attempt, send, patience_ms)
+            winner = yield from self._race(request, attempt, send, patience_ms)
         if winner is attempt:
             self.note(attempt.target, request.elapsed_ms(), stream=request.stream)
         return winner
@@ -75,17 +95,19 @@ class Hedging:
                 return None
             return tail.p95()
 
-    def _race(self, request: Request, first: Attempt[R], send: Send[R], patience_ms: float) -> Attempt[R] | None:
+    def _race(
+        self, request: Request, first: Attempt[R], send: Send[R], patience_ms: float
+    ) -> Waiting[Attempt[R] | None]:
         running = [first]
         with _cancelled_at_last(running):
-            wait([first.future], timeout=max(0.0, patience_ms - request.elapsed_ms()) / 1000)
+            yield from _until_one_ended(request, running, request.started_s + patience_ms / 1000)
             second = None if first.future.done() else self._second(request, send)
             if second is None:
-                return _first_success(request, running)
+                return (yield from _first_success(request, running))
             running.append(second)
             winner = None
             try:
-                winner = _first_success(request, running)
+                winner = yield from _first_success(request, running)
             finally:
                 self._metrics.hedge(won=winner is second)
             if winner is second:
@@ -114,7 +136,8 @@ class Hedging:
         attempt.future.add_done_callback(lambda _: self._places.release())
 
 
-def _alone(request: Request, attempt: Attempt[R]) -> Attempt[R] | None:
+def _alone(request: Request, attempt: Attempt[Answer]) -> Waiting[Attempt[Answer] | None]:
+    yield from ()
     try:
         attempt.run()
     except ProviderError as failure:
@@ -123,14 +146,26 @@ def _alone(request: Request, attempt: Attempt[R]) -> Attempt[R] | None:
     return attempt
 
 
-def _first_success(request: Request, running: list[Attempt[R]]) -> Attempt[R] | None:
+def _until_one_ended(request: Request, running: list[Attempt[R]], until_s: float = math.inf) -> Waiting[None]:
+    """Or `until_s` of perf_counter(); BEATs are as far apart as `heartbeat_ms`, from the request's beginning on."""
+    every_s = request.services.policy.gateway.heartbeat_ms / 1000 if request.stream else math.inf
+    futures = [each.future for each in running]
+    while not any(each.done() for each in futures) and (left_s := until_s - perf_counter()) > 0:
+        beat_s = every_s - (request.elapsed_ms() / 1000) % every_s
+        wait_s = min(left_s, beat_s)
+        wait(futures, None if wait_s == math.inf else wait_s, FIRST_COMPLETED)
+        if beat_s < left_s and not any(each.done() for each in futures):
+            yield BEAT
+
+
+def _first_success(request: Request, running: list[Attempt[R]]) -> Waiting[Attempt[R] | None]:
     """Waits for one after the other to end; None where all failed. The end of the request is the end of all.
 
     What the second target refuses ends nothing: without hedging it would not have been asked.
     """
     first = running[0]
     while running:
-        wait([each.future for each in running], return_when=FIRST_COMPLETED)
+        yield from _until_one_ended(request, running)
         ended = next(each for each in running if each.future.done())
         running.remove(ended)
         try:

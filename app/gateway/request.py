@@ -67,6 +67,8 @@ class Request:
     _needs: frozenset[str] | None = None
     #: how many of `attempts` ended with the target refusing the request
     refusals: int = 0
+    #: outcomes of refusals: whether they count is known at the end, when another target has served the request or none
+    refused: list[Row] = field(default_factory=list)
     #: those of `attempts` that are paid for beside the answer: a hedge made them needless, or they broke off
     beside: tuple[Attempt[Any], ...] = ()
     #: its client waits no longer
@@ -179,8 +181,7 @@ class Request:
         needs = self.needs if self.refusals or self.lessons.unexplained else frozenset[str]()
         self.lessons.served(served.target, needs)
         for result in self.results() if self.refusals else ():
-            # what does not fit a context is no lack, and what we refused ourselves says nothing of a target
-            if type(result.error) is BadRequest and result.error.status_code is not None:
+            if result.error is not None and _is_refusal(result.error):
                 self.lessons.refused(result.target, needs, result.error, live_config.utc_now())
 
     def did_not_help(self, attempt: Attempt[Any], error: ProviderError, characters: int) -> None:
@@ -211,6 +212,15 @@ class Request:
         """The end of a stream whose client went away: good or bad for nobody."""
         attempt.abandon(characters, timing)
         self._end(CLIENT_GONE, attempt, served=attempt)
+
+    def all_abandoned(self, timing: Timing) -> None:
+        """The same where none of the attempts that run has begun."""
+        *others, last = [each for each in self.attempts if each.summary is None]
+        for each in others:
+            each.abandon(0, timing)
+            self.beside += (each,)
+            self._goes_on(each)
+        self.abandoned(last, 0, timing)
 
     def exhausted(self) -> AllAttemptsFailed | Timeout | BadRequest | LimitSpent:
         """The end of a request that every target failed or refused: the error to raise."""
@@ -249,13 +259,19 @@ class Request:
 
     def _goes_on(self, ended: Attempt[Any]) -> None:
         outcome = self._count(ended)
-        if outcome is not None:
+        if outcome is None:
+            return
+        if ended.summary is not None and ended.summary.error is not None and _is_refusal(ended.summary.error):
+            self.refused.append(outcome)
+        else:
             self._hand_over({"outcome": outcome})
 
     def _end(
         self, status: str, last: Attempt[Any] | None = None, *, served: Attempt[Any] | None = None
     ) -> tuple[AttemptResult, ...]:
         """Count the request and its last attempt, and hand over what is written of both. How all of them ended."""
+        for refused in self.refused:
+            self._hand_over({"outcome": {**refused, "counts": status == OK}})
         outcome = None if last is None else self._count(last)
         self.metrics.request(status, stream=self.stream)
         results = self.results()
@@ -266,3 +282,11 @@ class Request:
     def _hand_over(self, entry: Entry) -> None:
         if not self.recorder.add(entry):
             self.metrics.dropped()
+
+
+def _is_refusal(error: ProviderError) -> bool:
+    """Of a request that another target may serve, by the provider itself.
+
+    What does not fit a context is no lack, and what we refused ourselves says nothing of a target.
+    """
+    return type(error) is BadRequest and error.status_code is not None

@@ -7,6 +7,8 @@ then. They raise BeganDifferently, where the caller is better off with an error 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from itertools import islice
+from time import perf_counter
 
 from app.domain.catalog import Target
 from app.domain.targets import limits
@@ -20,32 +22,66 @@ from app.providers.base import BEAT, Delta
 
 #: characters by which an answer is known that begins anew, where it was to go on
 TELLING = 24
+#: calls that are made for one answer
+MOST = 3
 
 Ahead = Generator[Delta, None, tuple[Delta, ...]]
 
 
 def is_possible(request: Request, failure: ProviderError) -> bool:
     """Not after our own clock's end, nor our own failure, nor where another one may not be asked at all."""
+    if request.services.policy.gateway.rescue_ms == 0:
+        return False
     ours = isinstance(failure, LocalFailure) or (isinstance(failure, Timeout) and failure.phase == "total")
     return not ours and request.goes_elsewhere(failure) and request.time_left_ms() > 0
 
 
-def attempts(request: Request, broken: Attempt[Begun], given: str) -> Iterator[tuple[Attempt[Begun], bool]]:
+def attempts(
+    request: Request, broken: Attempt[Begun], given: str, until_s: float
+) -> Iterator[tuple[Attempt[Begun], bool]]:
     """Attempts at going on with an answer that broke off behind `given`, each with whether it is told that.
 
-    First those of the same model, whose beginnings may agree; the target itself last, and never after its silence.
+    First those of the same model, whose beginnings may agree; the target itself last, and never after its silence. None
+    is begun after `until_s` of perf_counter().
     """
-    for target in sorted(request.route.order, key=lambda each: each.model != broken.target.model):
-        if not choice.may_call(request, target) or choice.passes_over(request, target):
+    for attempt in islice(_attempts(request, broken, given), MOST):
+        yield attempt
+        if perf_counter() >= until_s:
+            return
+
+
+def _attempts(request: Request, broken: Attempt[Begun], given: str) -> Iterator[tuple[Attempt[Begun], bool]]:
+    for target in sorted(request.route.order, key=lambda each: not _is_same_model(each, broken.target)):
+        continues = bool(given.strip()) and _continues(request, target)
+        agrees = _is_same_model(target, broken.target)
+        if not (continues or agrees) or not choice.may_call(request, target) or choice.passes_over(request, target):
             continue
         if not request.breakers.admits(target, live_config.utc_now()):
             continue
-        if given.strip() and _continues(request, target):
+        if continues:
             yield choice.attempt_at(request, target, begin, prefill=given.rstrip()), True
-        yield choice.attempt_at(request, target, begin), False
+        if agrees:
+            yield choice.attempt_at(request, target, begin), False
     asked = [each for each in request.attempts if each.target == broken.target]
     if len(asked) == 1 and broken.status != Timeout.code and request.time_left_ms() > 0:
         yield choice.attempt_at(request, broken.target, begin), False
+
+
+def _is_same_model(one: Target, other: Target) -> bool:
+    """Also as a host that has many names it: openai/gpt-5, gpt-5:free. Another model begins in words of its own."""
+    return _bare(one.model) == _bare(other.model)
+
+
+def _bare(model: str) -> str:
+    return model.rsplit("/", 1)[-1].partition(":")[0].lower()
+
+
+def in_time(deltas: Iterator[Delta], until_s: float) -> Iterator[Delta]:
+    """What is read while nothing is given out: it does not go on for ever."""
+    for delta in deltas:
+        yield delta
+        if perf_counter() >= until_s:
+            raise BeganDifferently("it did not come as far as the answer that broke off in time")
 
 
 def _continues(request: Request, target: Target) -> bool:

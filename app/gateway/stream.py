@@ -83,7 +83,7 @@ class ReplyStream:
         self._characters += len(delta.text) + len(delta.refusal) + len(delta.reasoning) + len(delta.tool_arguments)
         return delta
 
-    def _run(self, hedging: Hedging | None) -> Iterator[Delta]:
+    def _run(self, hedging: Hedging | None) -> Generator[Delta]:
         try:
             yield from self._first(hedging)
             while not self._over:
@@ -94,20 +94,26 @@ class ReplyStream:
 
     def _first(self, hedging: Hedging | None) -> Iterator[Delta]:
         """Ends when there is an attempt that has begun; what it gives is still to be read."""
-        request = self._request
-        if hedging is not None and not self._whole and (winner := hedging.first(request, begin)) is not None:
-            self._serve(winner, winner.result)
-            return
-        for attempt in choice.next_attempts(request, begin):
-            try:
-                begun = self._open(attempt)
-                ahead = yield from (self._to_the_end if self._whole else _first_of)(begun.deltas)
-            except ProviderError as failure:
-                request.failed(attempt, failure)
-            else:
-                self._serve(attempt, replace(begun, deltas=chain(ahead, begun.deltas)))
-                return
-        raise request.exhausted()
+        request, winner = self._request, None
+        if hedging is not None and not self._whole:
+            winner = yield from hedging.first(request, begin, self._tried)
+        attempts = choice.next_attempts(request, begin)
+        while winner is None:
+            if (attempt := next(attempts, None)) is None:
+                raise request.exhausted()
+            winner = yield from self._tried(request, attempt)
+        self._serve(winner, winner.result)
+
+    def _tried(self, request: Request, attempt: Attempt[Begun]) -> Generator[Delta, None, Attempt[Begun] | None]:
+        """The attempt, when it has begun; None where it failed, which is counted then."""
+        try:
+            begun = self._open(attempt)
+            ahead = yield from (self._to_the_end if self._whole else _first_of)(begun.deltas)
+        except ProviderError as failure:
+            request.failed(attempt, failure)
+            return None
+        attempt.result = replace(begun, deltas=chain(ahead, begun.deltas))
+        return attempt
 
     def _open(self, attempt: Attempt[Begun]) -> Begun:
         self._attempt, self._begun = attempt, None
@@ -154,11 +160,12 @@ class ReplyStream:
             request.cut(broken, failure, self._characters)
             raise failure
         request.broke(broken, failure, self._characters)
-        for attempt, prefilled in rescue.attempts(request, broken, given):
+        until_s = perf_counter() + request.services.policy.gateway.rescue_ms / 1000
+        for attempt, prefilled in rescue.attempts(request, broken, given, until_s):
             rest = rescue.continuing if prefilled else rescue.agreeing
             try:
                 begun = self._open(attempt)
-                ahead = yield from rest(self._with_beats(begun.deltas), given)
+                ahead = yield from rest(rescue.in_time(self._with_beats(begun.deltas), until_s), given)
             except ProviderError as error:
                 if self._begun is not None:
                     self._begun.upstream.close()
@@ -193,13 +200,17 @@ class ReplyStream:
             yield delta
 
     def close(self) -> None:
-        if self._over or self._attempt is None:
+        if self._over:
             return
         self._over = True
         if self._begun is not None:
             self._begun.upstream.close()
         timing = Timing(connect_ms=0.0, first_token_ms=self._began_ms, total_ms=self._request.elapsed_ms())
-        self._request.abandoned(self._attempt, self._characters, timing)
+        if self._attempt is None:  # two at once, of which none has begun
+            self._deltas.close()
+            self._request.all_abandoned(timing)
+        else:
+            self._request.abandoned(self._attempt, self._characters, timing)
 
 
 def _first_of(deltas: Iterator[Delta]) -> Generator[Delta, None, tuple[Delta, ...]]:

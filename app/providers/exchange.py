@@ -103,9 +103,10 @@ class Exchange:
     def _whole(self, response: Response) -> Iterator[Delta]:
         pieces = []
         for piece in response.pieces():
-            if piece:
-                pieces.append(piece)
-            else:
+            pieces.append(piece)
+            if not piece.isspace() and piece:
+                self.call.note_said()
+            elif self.call.said_nothing():  # a provider that queues us says so with blank lines
                 yield BEAT
         body = b"".join(pieces)
         if _is_a_stream(body):  # the provider did not ask whether one was wanted

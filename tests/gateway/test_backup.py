@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,8 @@ from app.providers.base import Message
 from app.store import database
 from app.store.models import LiveOutcome, LoggedRequest
 from tests.gateway.test_sixteen import TEXT, Pair, pair, refuses, silent, well
-from tests.providers.server import Received
-from tests.support.waiting import wait_until
+from tests.providers.server import Received, Server, chunked
+from tests.support.waiting import started, wait_until
 
 BACKUP_MS = 300
 Behaviour = Callable[[Received], Iterable[bytes]]
@@ -81,6 +81,55 @@ def test_a_slow_target_is_not_given_up(two: Pair) -> None:
     assert (len(two.primary.asked), len(two.secondary.asked)) == (1, 1)
 
 
+JSON = {"content-type": "application/json"}
+
+
+def drips(server: Server, *, times: int) -> Behaviour:
+    """Blank lines, as DeepSeek sends them to who waits in its queue, and then the answer."""
+
+    def answer(request: Received) -> Iterator[bytes]:
+        (said,) = well(request)
+        body = said.partition(b"\r\n\r\n")[2]
+        yield from chunked(chain(server.trickle(b"\n", times=times), [body]), JSON)
+
+    return answer
+
+
+def test_blanks_are_no_sign_of_an_answer(two: Pair) -> None:
+    two.primary.behaviours = [drips(two.primary.server, times=500)]
+
+    seen = two.ask(stream=False)
+
+    assert (seen.text, seen.model) == (TEXT, "secondary/m")
+    assert (len(two.primary.asked), len(two.secondary.asked)) == (1, 1)
+    _, outcomes = logged(two, 2)
+    assert [each.error_class for each in outcomes] == ["hedged", None]
+
+
+def test_behind_blanks_that_last_an_answer_is_taken_all_the_same(two: Pair) -> None:
+    two.secondary.behaviours = [lambda _: silent(two.secondary.server)]
+    two.primary.behaviours = [drips(two.primary.server, times=3 * BACKUP_MS // 20)]
+
+    seen = two.ask(stream=False)
+
+    assert (seen.text, seen.model, len(two.secondary.asked)) == (TEXT, "primary/m", 1)
+
+
+def test_an_answer_that_comes_slowly_gets_no_company(two: Pair) -> None:
+    def slowly(request: Received) -> Iterator[bytes]:
+        (said,) = well(request)
+        body = said.partition(b"\r\n\r\n")[2]
+        pieces = (body[at : at + 10] for at in range(0, len(body), 10))
+        waits = two.primary.server.trickle(b"")
+        yield from chunked((piece for piece, _ in zip(pieces, waits, strict=False)), JSON)
+
+    two.primary.behaviours = [slowly]
+
+    seen = two.ask(stream=False)
+
+    assert (seen.text, seen.model, len(two.secondary.asked)) == (TEXT, "primary/m", 0)
+
+
 @pytest.mark.parametrize("status", [500, 400])
 def test_whoever_fails_the_other_one_answers(two: Pair, status: int) -> None:
     two.primary.behaviours = [after(lambda: two.secondary.asked, refuses(status))]
@@ -95,12 +144,11 @@ def test_whoever_fails_the_other_one_answers(two: Pair, status: int) -> None:
 def test_a_provider_that_the_request_names_is_waited_for_alone(two: Pair) -> None:
     go_on = threading.Event()
     two.primary.behaviours = [after(go_on.is_set, well)]
-    with ThreadPoolExecutor(1) as threads:
-        asked = threads.submit(two.ask, stream=False, model="primary")
-        wait_until(lambda: two.primary.asked, 10, what="it is asked")
-        go_on.wait(3 * BACKUP_MS / 1000)
-        go_on.set()
-        assert asked.result(timeout=30).text == TEXT
+    asked = started(two.ask, stream=False, model="primary")
+    wait_until(lambda: two.primary.asked, 10, what="it is asked")
+    go_on.wait(3 * BACKUP_MS / 1000)
+    go_on.set()
+    assert asked.result(timeout=30).text == TEXT
     assert not two.secondary.asked
 
 
@@ -114,13 +162,12 @@ class Client:
 def test_a_call_whose_client_has_left_is_stopped_and_counts_for_nobody(two: Pair) -> None:
     client = Client()
     two.primary.behaviours = [lambda _: silent(two.primary.server)]
-    with ThreadPoolExecutor(1) as threads:
-        call = Call((Message("user", "hi"),), provider="primary", client=client)
-        asked = threads.submit(two.running.gateway.chat, call)
-        wait_until(lambda: two.primary.asked, 10, what="it is asked")
-        client.leave()
-        with pytest.raises(ConnectionLost):
-            asked.result(timeout=20)
+    call = Call((Message("user", "hi"),), provider="primary", client=client)
+    asked = started(two.running.gateway.chat, call)
+    wait_until(lambda: two.primary.asked, 10, what="it is asked")
+    client.leave()
+    with pytest.raises(ConnectionLost):
+        asked.result(timeout=20)
 
     request, (outcome,) = logged(two, 1)
     assert request.status == "client_gone"

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from app.domain.catalog import Target
 from app.domain.policy import BreakerPolicy
@@ -22,7 +26,10 @@ def connection(redis_url: str) -> redis.Redis:
 
 
 def processes(connection: redis.Redis, count: int) -> list[Breakers]:
-    return [Breakers(connection, BreakerPolicy()) for _ in range(count)]
+    made = [Breakers(connection, BreakerPolicy()) for _ in range(count)]
+    for each in made:
+        each.trials.patience_s = 10  # a machine that is busy does not decide a test
+    return made
 
 
 def fail(breakers: Breakers, at: datetime = NOW) -> None:
@@ -83,6 +90,92 @@ def test_a_success_anywhere_closes_it_everywhere(connection: redis.Redis) -> Non
     two.stop()
     one.refresh(connection)
     assert not one.is_open(TARGET, NOW)
+
+
+LATER = NOW + timedelta(seconds=16)
+
+
+def half_open(connection: redis.Redis, count: int) -> list[Breakers]:
+    """Processes that see the target's breaker half-open at LATER."""
+    made = processes(connection, count)
+    for _ in range(3):
+        fail(made[0])
+    for each in made:
+        each.refresh(connection)
+    return made
+
+
+def test_one_trial_at_a_time_over_all_processes(connection: redis.Redis) -> None:
+    one, two = half_open(connection, 2)
+
+    assert [each.admits(TARGET, LATER) for each in (one, two, one, two)] == [True, False, False, False]
+    one.release(TARGET)
+    one.stop()
+    again = LATER + timedelta(seconds=2)
+    assert [each.admits(TARGET, again) for each in (two, one)] == [True, False]
+
+
+def test_many_processes_and_threads_at_once_begin_one_trial(connection: redis.Redis) -> None:
+    made = half_open(connection, 4)
+    with ThreadPoolExecutor(16) as threads:
+        admitted = list(threads.map(lambda number: made[number % 4].admits(TARGET, LATER), range(16), timeout=60))
+    assert admitted.count(True) == 1
+
+
+@pytest.mark.parametrize("error", [Overloaded(), None])
+def test_who_has_not_heard_yet_what_came_of_a_trial_begins_none(
+    connection: redis.Redis, error: Overloaded | None
+) -> None:
+    one, two = half_open(connection, 2)
+    assert one.admits(TARGET, LATER)
+    one.observe(TARGET, error, LATER)
+    one.stop()
+
+    assert not two.admits(TARGET, LATER)
+    two.refresh(connection)
+    assert two.is_open(TARGET, LATER) is (error is not None)
+    assert two.admits(TARGET, LATER + timedelta(seconds=17))
+
+
+def test_a_trial_that_never_ends_ends_by_itself(connection: redis.Redis) -> None:
+    one, two = half_open(connection, 2)
+    assert one.admits(TARGET, LATER)
+    (key,) = connection.keys("tooloo:breakers:trial:*")
+    assert 0 < connection.pttl(key) <= 15_000
+    connection.delete(key)
+    assert two.admits(TARGET, LATER)
+
+
+def test_where_redis_was_emptied_there_are_trials_all_the_same(connection: redis.Redis) -> None:
+    one, two = half_open(connection, 2)
+    connection.flushall()
+    assert [each.admits(TARGET, LATER) for each in (one, two)] == [True, False]
+
+
+def test_without_redis_each_process_has_its_own_trial(connection: redis.Redis) -> None:
+    made = half_open(connection, 2)
+    for each in made:
+        each.trials._connection = redis.Redis(unix_socket_path="/nowhere.sock", retry=Retry(NoBackoff(), 0))
+    assert [each.admits(TARGET, LATER) for each in made * 2] == [True, True, False, False]
+
+
+def test_a_request_does_not_wait_for_a_redis_that_hangs(connection: redis.Redis) -> None:
+    (one,) = half_open(connection, 1)
+    over = threading.Event()
+
+    class Hangs:
+        def eval(self, *_: object) -> int:
+            over.wait(60)
+            return 0
+
+    one.trials.patience_s = 0.01
+    one.trials._connection = Hangs()  # type: ignore[assignment]  # as much of a client as is used
+    with ThreadPoolExecutor(1) as threads:
+        admitted = threads.submit(one.admits, TARGET, LATER)
+        try:
+            assert admitted.result(timeout=20)
+        finally:
+            over.set()
 
 
 def test_without_redis_each_counts_for_itself_and_tells_later(connection: redis.Redis) -> None:

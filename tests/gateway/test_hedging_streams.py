@@ -11,9 +11,11 @@ import pytest
 
 from app.api import create_app
 from app.gateway.gateway import Call, ReplyStream
+from app.providers.base import BEAT
 from tests.gateway.test_gateway import QUESTION, ingested
 from tests.providers.server import Received, chunked
 from tests.support.upstreams import END, HANDS_OVER, Upstreams, attempts, piece, streamed, upstreams
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -145,3 +147,47 @@ def test_the_answers_header_counts_both_calls(up: Upstreams) -> None:
     events = [event for event in stream.get_data(as_text=True).split("\n\n") if event.startswith("data: {")]
     said_so = "".join(json.loads(event[6:])["choices"][0]["delta"].get("content") or "" for event in events)
     assert said_so == "two says"
+
+
+@pytest.mark.parametrize("usual_ms", [None, 60_000.0, 0.0], ids=["alone", "in a thread", "two at once"])
+def test_who_waits_for_a_first_token_is_given_signs_of_life(
+    usual_ms: float | None, database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    with upstreams(database_url, redis_url, tmp_path, hedge_share=1.0, heartbeat_ms=20) as up:
+        if usual_ms is not None:
+            up.known(usual_ms, stream=True)
+        go_on = threading.Event()
+
+        def speaks(_: Received) -> Iterator[bytes]:
+            go_on.wait(HANDS_OVER)
+            return streamed("yes")
+
+        for server in up.servers.values():
+            server.answer = speaks
+        stream = up.running.gateway.stream(Call(QUESTION))
+
+        assert [next(stream) for _ in range(3)] == [BEAT] * 3
+        assert stream.target is None
+        go_on.set()
+        assert texts(stream) == ["yes"]
+
+
+def test_a_client_that_goes_away_before_the_first_token_stops_both_calls(
+    database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    with upstreams(database_url, redis_url, tmp_path, hedge_share=1.0, heartbeat_ms=20) as up:
+        up.known(stream=True)
+        for name in ("one", "two"):
+            up.queues(name, stream=True)
+        stream = up.running.gateway.stream(Call(QUESTION))
+        wait_until(lambda: next(stream) is BEAT and up.calls()["two"], HANDS_OVER)
+
+        stream.close()
+
+        assert up.servers["one"].deserted.wait(HANDS_OVER)
+        assert up.servers["two"].deserted.wait(HANDS_OVER)
+        rows = ingested(up.system, 2)
+        assert [(row.error_class, row.counts) for row in rows] == [("client_gone", False)] * 2
+        assert not up.running.gateway.breakers.value
+        in_flight = up.running.gateway.breakers.in_flight
+        assert not any(calls.started_s for calls in in_flight._calls.values())

@@ -9,13 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
+from app.domain.outcome import Outcome
+from app.domain.routing.router import candidates_json
 from app.errors import AllAttemptsFailed, BadRequest, ContextTooLong
+from app.evidence import ingest
 from app.gateway.gateway import Call
 from app.gateway.lessons import Lessons, told
 from app.live.live_config import utc_now
 from app.providers.base import JsonSchema, Message
 from app.providers.conversation import Image, Text
+from app.store import database
+from app.store.history import of_live
+from app.store.models import LiveOutcome
 from tests.gateway.test_gateway import QUESTION
 from tests.providers.server import Received, whole
 from tests.support.upstreams import Upstreams, attempts, said, streamed, upstreams
@@ -141,6 +148,70 @@ def test_who_refuses_everything_loses_its_place_after_some_and_nobody_notices(up
 
     seen = [ask(up, Call(QUESTION))[0] for _ in range(5)]
     assert seen == [("one", "bad_request")] * 3 + [("two", "ok")] * 2
+
+
+def recorded(up: Upstreams, count: int) -> list[Outcome]:
+    """All outcomes, when there are as many; then they are in the scorecard."""
+    services = up.running.gateway.services
+
+    def found() -> list[Outcome] | None:
+        ingest.ingest(services)
+        with database.transaction(services.sessions) as session:
+            rows = session.scalars(select(LiveOutcome).order_by(LiveOutcome.at, LiveOutcome.attempt))
+            outcomes = [of_live(row) for row in rows]
+        return outcomes if len(outcomes) >= count else None
+
+    return wait_until(found, 20, what="outcomes are ingested")
+
+
+def success(up: Upstreams, name: str) -> float:
+    gateway = up.running.gateway
+    gateway.services.scorecard.refresh(gateway.services.redis)
+    plan = gateway.plan(None, utc_now())
+    return next(shown["evidence"]["success"] for shown in candidates_json(plan) if shown["provider"] == name)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_who_refuses_what_another_serves_is_ranked_by_it(up: Upstreams, stream: bool) -> None:
+    up.servers["one"].answer = refuses("something odd")
+    if stream:
+        up.servers["two"].answer = lambda _: streamed("two says")
+
+    for _ in range(3):
+        if stream:
+            list(up.running.gateway.stream(Call(QUESTION)))
+        else:
+            ask(up, Call(QUESTION))
+    outcomes = recorded(up, 6)
+
+    assert [(each.target.provider, each.error_class, each.counts) for each in outcomes] == [
+        ("one", "bad_request", True),
+        ("two", None, True),
+    ] * 3
+    assert (success(up, "one"), success(up, "two")) == (0.0, 1.0)
+    assert not up.running.gateway.breakers.value
+    # the lessons are forgotten, the score is not
+    up.running.gateway.lessons.value = {}
+    assert ask(up, Call(QUESTION)) == [("two", "ok")]
+
+
+def test_what_nobody_serves_counts_against_nobody(up: Upstreams) -> None:
+    up.servers["one"].answer = refuses("no")
+    up.servers["two"].answer = refuses("no")
+    for last in (refuses("no"), refuses("down", 500)):
+        up.servers["three"].answer = last
+        with pytest.raises((BadRequest, AllAttemptsFailed)):
+            ask(up, Call(QUESTION))
+
+    refused = [each for each in recorded(up, 6) if each.error_class == "bad_request"]
+    assert [each.counts for each in refused] == [False] * 5
+
+
+def test_a_context_too_small_is_no_fault(up: Upstreams) -> None:
+    up.servers["one"].answer = refuses("This model's maximum context length is 10 tokens")
+
+    assert ask(up, Call(QUESTION)) == [("one", "context_too_long"), ("two", "ok")]
+    assert [each.counts for each in recorded(up, 2)] == [False, True]
 
 
 def test_a_success_between_refusals_keeps_the_place(up: Upstreams) -> None:

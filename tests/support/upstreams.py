@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from app import bootstrap
 from app.bootstrap import Running
@@ -118,15 +119,24 @@ def attempts(reply: Reply | ReplyStream) -> list[tuple[str, str]]:
 
 @contextmanager
 def upstreams(
-    database_url: str, redis_url: str, folder: Path, *, models: int = 1, **policy: float
+    database_url: str,
+    redis_url: str,
+    folder: Path,
+    *,
+    models: int = 1,
+    names: Mapping[str, str] = MappingProxyType({}),
+    prefill: bool = False,
+    **policy: float,
 ) -> Iterator[Upstreams]:
-    """With a gateway in front; each has `models` models; `policy`: keys of [gateway]. Nothing is explored."""
+    """With a gateway in front; each has `models` models, or the one of `names`; `policy`: keys of [gateway]. Nothing is
+    explored."""
     shutil.copytree(ROOT / "config", folder / "config", ignore=shutil.ignore_patterns("runtime.json"))
     with ExitStack() as stack:
         servers = {name: stack.enter_context(Server(lambda _: said("yes"))) for name in NAMES}
         blocks = (
             f'[{name}]\nformat = "openai"\nbase_url = "{server.url}"\n'
-            f"priority = {place}\nmodels = {json.dumps(MODELS[:models])}\n"
+            f"priority = {place}\nmodels = {json.dumps([names[name]] if name in names else MODELS[:models])}\n"
+            f"prefill = {json.dumps(prefill)}\n"
             f"[{name}.prices]\nm = {{ input = {INPUT_PRICE}, output = {OUTPUT_PRICE} }}\n"
             for place, (name, server) in enumerate(servers.items(), 1)
         )

@@ -41,6 +41,8 @@ class Evidence:
     #: outcomes ever seen, by source
     benchmark_count: int = 0
     live_count: int = 0
+    #: of `live_count`: requests that it refused and another target then served
+    refused_count: int = 0
     last_observed_at: datetime | None = None
     last_success_at: datetime | None = None
     #: `Scorecard.calls` when it was last seen: how much traffic has passed it by since
@@ -71,6 +73,8 @@ class Evidence:
             "last_observed_at": _latest(self.last_observed_at, outcome.at),
             "seen_at_call": calls,
         }
+        if outcome.refused:
+            return replace(self, **seen, **self._after_refusal(policy))
         if not outcome.success:
             return replace(self, **seen, **self._after_failure(outcome, policy))
         seen["last_success_at"] = _latest(self.last_success_at, outcome.at)
@@ -89,6 +93,15 @@ class Evidence:
         if self._took_longer(outcome):
             changes |= _latency(self, outcome, policy.evidence.latency_mass_cap)
         return changes
+
+    def _after_refusal(self, policy: Policy) -> dict[str, Any]:
+        """No part of an outage, since no breaker keeps it away: each one counts, also in the time between outages."""
+        cap = policy.evidence.live_mass_cap
+        changes = {"refused_count": self.refused_count + 1, "good_looks": 0, "good_looks_ms": 0.0}
+        if self.failure_run:
+            before = _success(replace(self, success=self.success_before, mass=self.mass_before), 0.0, cap)
+            changes |= {"success_before": before["success"], "mass_before": before["mass"]}
+        return changes | _success(self, 0.0, cap)
 
     def _took_longer(self, failed: Outcome) -> bool:
         """A failure is censored: it says something about speed where it cost more time than an answer does."""

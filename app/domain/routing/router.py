@@ -192,6 +192,7 @@ def _evidence_json(candidate: Candidate, known: Evidence, now: datetime) -> dict
         "mass": _rounded(known.mass, 1),
         "benchmarkCount": known.benchmark_count,
         "liveCount": known.live_count,
+        "refusedCount": known.refused_count,
         "lastObservedAt": None if seen is None else int(seen.timestamp() * 1000),
         "ageS": None if seen is None else max(0, round((now - seen).total_seconds())),
         "task": None if task is None else {"benchmarkCount": task.benchmark_count, "liveCount": task.live_count},

@@ -46,6 +46,8 @@ class Call:
     interrupted: bool = False
     #: its connection is in the pool again, and may be another call's
     released: bool = False
+    #: of a plain answer: when a byte of it came that is no blank, or who waits was told that none does
+    said_s: float = field(default_factory=perf_counter)
     _ending: Lock = field(default_factory=Lock, repr=False)
 
     @property
@@ -83,6 +85,24 @@ class Call:
             if self.connection is not None:
                 self.connection.deadline_s = self.deadline_s
                 self.connection.idle_s = None if self.idle_ms is None else self.idle_ms / 1000
+
+    def said_nothing(self) -> bool:
+        """Is it time for a beat, though blanks come, and keep the connection alive?"""
+        if self.beat_ms is None:
+            return False
+        now_s, beat_s = perf_counter(), self.beat_ms / 1000
+        is_due = now_s >= self.said_s + beat_s
+        if is_due:
+            self.said_s = now_s
+        if self.connection is not None:
+            self.connection.beat_s = self.said_s + beat_s - now_s
+        return is_due
+
+    def note_said(self) -> None:
+        """What came is a part of a plain answer: the next beat is a whole one away."""
+        self.said_s = perf_counter()
+        if self.connection is not None and self.beat_ms is not None:
+            self.connection.beat_s = self.beat_ms / 1000
 
     def note_content(self) -> None:
         """The first token a reader can use is there."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -90,6 +91,31 @@ def test_failures_that_end_before_the_breaker_opens_count() -> None:
     card = after_rounds(calls(DEEPSEEK, 50)).observe([live(DEEPSEEK, success=False)] * 3, POLICY)
 
     assert known(card.observe([live(DEEPSEEK)], POLICY)).success < 0.96
+
+
+def refusal() -> Outcome:
+    return replace(live(DEEPSEEK, success=False), error_class="bad_request")
+
+
+def test_a_refusal_of_what_another_served_counts_however_many_come_in_a_row() -> None:
+    card = after_rounds(calls(DEEPSEEK, 10, latency_ms=40)).observe([refusal()] * 10, POLICY)
+
+    assert known(card).success == pytest.approx(0.5)
+    assert (known(card).refused_count, known(card).live_count, known(card).latency_ms) == (10, 10, 40)
+    assert known(card.observe([live(DEEPSEEK)], POLICY)).success == pytest.approx(11 / 21)
+
+
+def test_a_refusal_that_all_gave_leaves_no_trace() -> None:
+    card = after_rounds(calls(DEEPSEEK, 10))
+
+    assert card.observe([replace(refusal(), counts=False)], POLICY) == card
+
+
+def test_an_outage_does_not_make_refusals_within_it_forgotten() -> None:
+    down = [live(DEEPSEEK, success=False)]
+    card = after_rounds(calls(DEEPSEEK, 10)).observe([*down * 2, *[refusal()] * 10, *down * 20], POLICY)
+
+    assert known(card.observe([live(DEEPSEEK)], POLICY)).success == pytest.approx(11 / 21)
 
 
 def test_a_round_that_confirms_an_outage_counts_in_full() -> None:
