@@ -10,6 +10,7 @@ import hypothesis
 import psycopg2
 import pytest
 import redis
+import structlog
 
 from app.store import database
 from tests.support import bodies, servers
@@ -20,6 +21,14 @@ _numbers = itertools.count(1)
 # both are clocks on the wall, which say more about the machine than about the code
 hypothesis.settings.register_profile("tooloo", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("tooloo")
+
+# as structlog is where nobody configures it, but for tracebacks: with every variable in colours one takes a second
+structlog.configure(
+    processors=[
+        *structlog.get_config()["processors"][:-1],
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 
 @pytest.fixture(autouse=True)

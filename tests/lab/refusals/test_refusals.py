@@ -54,9 +54,10 @@ def strict_lab() -> Iterator[RunningLab]:
 
 @pytest.fixture
 def lab(strict_lab: RunningLab) -> Iterator[RunningLab]:
+    strict_lab.touched.clear()
     yield strict_lab
-    for kind in Kind:
-        strict_lab.set(kind.value, refusals=dict.fromkeys(("*", *RULES)))
+    for name in tuple(strict_lab.touched):
+        strict_lab.set(name, refusals=dict.fromkeys(("*", *RULES)))
 
 
 def send(lab: RunningLab, server: str, body: Mapping[str, Any], model: str = "") -> requests.Response:
