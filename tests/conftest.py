@@ -16,6 +16,8 @@ from app.store import database
 from tests.support import bodies, servers
 from tests.support.system import System, build
 
+#: folders whose tests wait for processes, for longest first: begun last they would leave a worker alone at the end
+_WAITING = ("stack", "cli", "benchmark", "gateway", "api")
 _numbers = itertools.count(1)
 
 # both are clocks on the wall, which say more about the machine than about the code
@@ -29,6 +31,12 @@ structlog.configure(
         structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
     ]
 )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    tests = Path(__file__).parent
+    place = {name: number for number, name in enumerate(_WAITING)}
+    items.sort(key=lambda item: place.get(item.path.relative_to(tests).parts[0], len(place)))
 
 
 @pytest.fixture(autouse=True)
