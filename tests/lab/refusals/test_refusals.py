@@ -27,6 +27,7 @@ MODELS = {
     Kind.GROQ: "llama-3.3-70b-versatile",
     Kind.GEMINI_OPENAI: "gemini-2.5-flash",
     Kind.OPENROUTER: "openai/gpt-4.1-mini",
+    Kind.XAI: "grok-4-0709",
     Kind.COMPATIBLE: "llama3.2",
     Kind.ANTHROPIC: "claude-haiku-4-5",
     Kind.GEMINI: "gemini-2.5-flash",
@@ -308,6 +309,7 @@ def test_a_thought_of_claude_is_taken_back_as_it_was(lab: RunningLab) -> None:
         ("mine", "https://api.groq.com/openai/v1", Kind.GROQ),
         ("mine", "https://generativelanguage.googleapis.com/v1beta/openai", Kind.GEMINI_OPENAI),
         ("mine", "https://openrouter.ai/api/v1", Kind.OPENROUTER),
+        ("mine", "https://api.x.ai/v1", Kind.XAI),
         ("mine", "http://127.0.0.1:11434/v1", Kind.COMPATIBLE),
     ],
 )
