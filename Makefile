@@ -11,12 +11,13 @@ WORKS  := $(BIN)/python -P -c 'import app, pip; from pathlib import Path; assert
 $(shell $(WORKS) || rm -f $(VENV)/.python $(VENV)/.local $(VENV)/.dev)
 
 .DEFAULT_GOAL := help
-.PHONY: help up test lint check bench format requirements clean
+.PHONY: help up test faults lint check bench format requirements clean
 
 help:
 	@echo "make up            everything on this machine: http://127.0.0.1:4000"
-	@echo "make test          the whole suite, against real embedded servers; ARGS=\"-k router\" selects"
-	@echo "make check         format, lint, types, import contracts, tests"
+	@echo "make test          the suite, against real embedded servers; ARGS=\"-k router\" selects"
+	@echo "make faults        the long stories: servers that go away, workers that die, on whole stacks"
+	@echo "make check         format, lint, types, import contracts, tests, faults"
 	@echo "make bench         measurements; ARGS=\"trace FILE\" plays a trace to the whole stack"
 	@echo "make format        put the code into its form"
 	@echo "make requirements  compile deploy/requirements*.txt anew from pyproject.toml"
@@ -26,7 +27,10 @@ up: $(VENV)/.local
 	@$(BIN)/tooloo up
 
 test: $(VENV)/.dev
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -m "not faults" $(ARGS)
+
+faults: $(VENV)/.dev
+	@$(BIN)/python -m pytest -m faults $(ARGS) tests/stack
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff format --check .
@@ -34,7 +38,7 @@ lint: $(VENV)/.dev
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-check: lint test
+check: lint test faults
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m tests.bench $(ARGS)

@@ -27,6 +27,7 @@ KNOWN = {
     "TOOLOO_LAB_URL": "base URL of a lab: providers without a key are simulated by it",
     "TOOLOO_LAB_TRACE": "tooloo-trace/1 file that the lab plays instead of its profiles",
     "TOOLOO_LAB_SPEED": "how many times faster than recorded the lab plays a trace",
+    "TOOLOO_LAB_RECORD": "file to which the lab appends the body of every call it gets",
     "TOOLOO_LAB_SEED": "whole number: the lab draws the same latencies and failures each time",
     "TOOLOO_LOG_FORMAT": "json or text",
     "TOOLOO_LOG_LEVEL": "debug, info, warning or error",
@@ -68,6 +69,7 @@ class Settings:
     lab_url: str | None
     lab_trace: Path | None
     lab_speed: float
+    lab_record: Path | None
     lab_seed: int | None
     log_format: str
     log_level: str
@@ -147,6 +149,7 @@ def load(environment: Mapping[str, str] | None = None, dotenv: Path | None = Pat
         lab_url=_url(merged, "TOOLOO_LAB_URL", {"http", "https"}),
         lab_trace=_path(merged, "TOOLOO_LAB_TRACE"),
         lab_speed=_number(merged, "TOOLOO_LAB_SPEED", 1.0, low=0.01, high=10_000),
+        lab_record=_path(merged, "TOOLOO_LAB_RECORD"),
         lab_seed=_seed(merged, "TOOLOO_LAB_SEED"),
         log_format=_choice(merged, "TOOLOO_LOG_FORMAT", ("json", "text"), "json"),
         log_level=_choice(merged, "TOOLOO_LOG_LEVEL", ("debug", "info", "warning", "error"), "info"),

@@ -10,25 +10,46 @@ import hypothesis
 import psycopg2
 import pytest
 import redis
+import structlog
 
 from app.store import database
 from tests.support import bodies, servers
 from tests.support.system import System, build
 
+#: folders whose tests wait for processes, for longest first: begun last they would leave a worker alone at the end
+_WAITING = ("stack", "cli", "benchmark", "gateway", "api")
 _numbers = itertools.count(1)
 
 # both are clocks on the wall, which say more about the machine than about the code
 hypothesis.settings.register_profile("tooloo", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("tooloo")
 
+# as structlog is where nobody configures it, but for tracebacks: with every variable in colours one takes a second
+structlog.configure(
+    processors=[
+        *structlog.get_config()["processors"][:-1],
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    tests = Path(__file__).parent
+    place = {name: number for number, name in enumerate(_WAITING)}
+    items.sort(key=lambda item: place.get(item.path.relative_to(tests).parts[0], len(place)))
+
 
 @pytest.fixture(autouse=True)
 def _what_is_sent_is_what_the_vendors_take() -> Iterator[None]:
     """Every body that TooLoo sends in a test holds to the types of the vendors' own SDKs."""
-    bodies.forget()
     yield
-    wrong = bodies.faults()
-    assert not wrong, "TooLoo sent what the SDK's request type does not hold:\n" + "\n".join(wrong)
+    bodies.check()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _and_so_is_what_was_sent_as_the_last_fixtures_ended() -> Iterator[None]:
+    yield
+    bodies.check()
 
 
 @pytest.fixture(scope="session")

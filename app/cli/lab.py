@@ -138,6 +138,7 @@ def serve(
     # the server's libraries are in the extra named local; the other commands do without
     from app.lab.answers import answer
     from app.lab.playback import Playback
+    from app.lab.recording import recorder
     from app.lab.serve import serve as run
     from app.lab.server import create_app
     from app.lab.trace import read_trace
@@ -150,7 +151,11 @@ def serve(
     providers = providers_of(playback.trace, times) if playback else load_providers(configured.config_dir)
     prompts = load_prompts(configured.config_dir)
     host, loopback = configured.lab_host, configured.lab_host in settings.LOOPBACK
-    app = create_app(providers, prompts, answer, profile=profile, playback=playback, seed=seed, loopback=loopback)
+    witness = recorder(configured.lab_record) if configured.lab_record else None
+    app = create_app(
+        providers, prompts, answer,
+        profile=profile, playback=playback, seed=seed, loopback=loopback, witness=witness,
+    )  # fmt: skip
     served = {"url": f"http://{host}:{port}", "simulated": True, "providers": [p.name for p in providers]}
     playing = f", playing {playback.trace.name} at speed {times:g}" if playback else f", profile {profile}"
     line = f"lab (simulated providers) on {served['url']}: {', '.join(p.name for p in providers)}{playing}"

@@ -160,6 +160,23 @@ def test_a_seed_repeats_which_calls_fail_whatever_they_ask() -> None:
     assert 0 < sum(drawn) < 20
 
 
+def test_serve_records_the_bodies_it_gets_and_no_key(tmp_path: Path) -> None:
+    file = tmp_path / "bodies.jsonl"
+    process, said = serve("--port", str(free_port()), TOOLOO_LAB_RECORD=str(file))
+    with process:
+        OPENAI.call(RunningLab(said["url"]), max_tokens=7)
+        process.terminate()
+    (line,) = map(json.loads, file.read_text().splitlines())
+    assert (line["path"], json.loads(line["body"])["max_tokens"]) == ("/openai/chat/completions", 7)
+    assert sorted(line) == ["body", "client", "path"]
+
+
+def test_serve_says_where_it_cannot_record(tmp_path: Path) -> None:
+    done = CliRunner().invoke(command, ["serve"], env={"TOOLOO_LAB_RECORD": str(tmp_path / "none" / "file")})
+    assert done.exit_code == 1
+    assert "TOOLOO_LAB_RECORD" in str(done.exception or done.output)
+
+
 def test_serve_says_in_one_line_that_its_port_is_taken(lab: RunningLab) -> None:
     port = lab.url.rpartition(":")[2]
     done = subprocess.run(

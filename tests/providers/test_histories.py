@@ -83,3 +83,34 @@ def test_reasoning_goes_back_to_servers_that_gave_it(client: Client, server: Ser
     assert "reasoning_content" not in sent(client, server, OPENAI, *history, name="openai")["messages"][1]
     for wire in (ANTHROPIC, GEMINI):
         assert "I need the date." not in str(sent(client, server, wire, *history))
+
+
+def test_behind_a_result_only_the_assistant_speaks_to_mistral(client: Client, server: Server) -> None:
+    """Its servers: "Unexpected role 'user' after role 'tool'"."""
+    loop = (USER, called("c"), Message("tool", "x", tool_call_id="c"))
+    history = (
+        *loop,
+        Message("system", "Be brief."),
+        USER,
+        Message("assistant", "ok"),
+        Message("system", "More."),
+        USER,
+    )
+    turns = sent(client, server, OPENAI, *history, model="mistral-large-latest")["messages"]
+    assert [turn["role"] for turn in turns] == [
+        *("user", "assistant", "tool"),
+        *("assistant", "user", "user", "assistant", "user", "user"),
+    ]
+    assert [turn["content"] for turn in turns if turn["role"] == "assistant"][1] == "(The results have arrived.)"
+
+
+def test_an_image_of_a_result_stands_behind_the_assistants_word(client: Client, server: Server) -> None:
+    image = Message("tool", (Image("https://h/x.png"),), tool_call_id="c", name="f")
+    turns = sent(client, server, OPENAI, USER, called("c"), image, model="mistral-large-latest")["messages"]
+    assert [turn["role"] for turn in turns] == ["user", "assistant", "tool", "assistant", "user"]
+
+
+@pytest.mark.parametrize(("name", "told"), [("groq", False), ("mistral", False), ("openai", True)])
+def test_a_speakers_name_is_told_where_it_is_taken(client: Client, server: Server, name: str, told: bool) -> None:
+    (turn,) = sent(client, server, OPENAI, Message("user", "hi", name="anna"), name=name)["messages"]
+    assert ("name" in turn) is told

@@ -30,6 +30,8 @@ from tests.support.lab import running_lab
 from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.faults
+
 TOOLOO = ("-m", "app.cli.main")
 
 

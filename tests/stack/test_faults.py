@@ -12,7 +12,7 @@ import pytest
 from tests.support.stack import Stack, stack
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.stack, pytest.mark.faults, pytest.mark.timeout(300)]
 
 #: short leases and a busy reaper, so that what takes minutes in production takes seconds here
 FAST = {"interval_s": 4, "reap_every_s": 2, "lease_margin_s": 1}

@@ -14,7 +14,7 @@ from tests.stack.test_story import latest, measured_round
 from tests.support.stack import Stack, stack
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.stack, pytest.mark.faults, pytest.mark.timeout(300)]
 
 #: requests that are looked at together, and how many of them are a clear majority: exploration takes at most 15 %
 LOOK, MAJORITY = 20, 14

@@ -19,6 +19,8 @@ from tests.support.lab import running_lab
 from tests.support.ports import free_port, silent
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.faults
+
 TOOLOO = ("-m", "app.cli.main")
 
 

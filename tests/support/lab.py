@@ -7,7 +7,7 @@ import random
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +34,11 @@ SENTENCE = 'Olá! The answer is "forty-two".\nIt took über-long to compute, as 
 @dataclass(frozen=True)
 class RunningLab:
     url: str
+    #: providers whose figures were set by a test, until somebody resets them
+    touched: set[str] = field(default_factory=set)
 
     def set(self, provider: str, **figures: Any) -> None:
+        self.touched.add(provider)
         answer = requests.patch(f"{self.url}/lab/profiles/{provider}", json=figures, timeout=LIMIT_S)
         assert answer.status_code == 200, answer.text
 

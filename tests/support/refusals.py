@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 #: what only one vendor understands
@@ -28,7 +29,17 @@ BLOCK_KEYS = {
 
 def openai(body: Mapping[str, Any], vendor: str) -> list[str]:
     """`vendor`: openai, deepseek, mistral, groq, google; anything else is held to the rules of all."""
-    return [*_openai_turns(body["messages"], vendor), *_openai_order(body["messages"]), *_openai_tools(body, vendor)]
+    turns = body["messages"]
+    order = [*_openai_order(turns), *(_mistral_order(turns) if vendor == "mistral" else ())]
+    return [*_openai_turns(turns, vendor), *order, *_openai_tools(body, vendor)]
+
+
+def _mistral_order(turns: list[dict[str, Any]]) -> Iterator[str]:
+    for before, turn in pairwise(turns):
+        if turn["role"] in ("user", "system") and before["role"] == "tool":
+            yield f"a {turn['role']} behind a tool"
+        if turn["role"] == "system" and before["role"] == "assistant":
+            yield "a system behind an assistant"
 
 
 def _openai_turns(turns: list[dict[str, Any]], vendor: str) -> Iterator[str]:
@@ -61,7 +72,7 @@ def _foreign(turn: Mapping[str, Any], vendor: str) -> Iterator[str]:
         for name in FOREIGN:
             if name in turn and name not in taken.get(vendor, ()):
                 yield f"unknown field {name}"
-    if vendor == "mistral" and "name" in turn:
+    if vendor in ("mistral", "groq") and "name" in turn:
         yield "unknown field name"
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import requests
 
+from tests.support import bodies
 from tests.support.ports import free_port
 from tests.support.system import ROOT
 from tests.support.waiting import wait_until
@@ -29,6 +30,8 @@ GONE_S = 30
 #: with it no provider of the lab fails twice in twelve of its first 300 calls, so that no round of ten sees three
 #: failures by chance, which rightly moves weights and exploration
 SEED = "74"
+#: in the folder of a stack: the bodies that its lab got, from whichever process
+RECORDED = "bodies.jsonl"
 #: chat requests in flight at once
 CLIENTS = 5
 
@@ -107,6 +110,7 @@ def stack(folder: Path, *, policy: Mapping[str, object] | None = None, **environ
         "TOOLOO_FLOWER_PORT": str(free_port()),
         "TOOLOO_LAB_PORT": str(free_port()),
         "TOOLOO_LAB_SEED": SEED,
+        "TOOLOO_LAB_RECORD": str(folder / RECORDED),
         "PYTHONPATH": str(ROOT),
         **environment,
     }
@@ -122,6 +126,7 @@ def stack(folder: Path, *, policy: Mapping[str, object] | None = None, **environ
         raise
     finally:
         running.stop()
+    assert bodies.check_recorded(folder / RECORDED), "the lab recorded nothing"
 
 
 def _ready(running: Stack) -> bool:

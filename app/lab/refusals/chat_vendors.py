@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from app.lab.refusals import chat
 from app.lab.refusals.rule import Body, Kind, Offence, Rule, documented, of, reported
@@ -13,6 +14,8 @@ _DEEPSEEK = "invalid_request_error"
 _UNREADABLE = "Failed to deserialize the JSON body into the target type"
 _DEEPSEEK_OUTPUT = 8192
 _THINKS = r"reasoner|deepseek-v4"
+_GROQ = "https://console.groq.com/docs/openai"
+_XAI = "https://docs.x.ai/developers/model-capabilities/text/reasoning"
 _NINE = re.compile(r"[a-zA-Z0-9]{9}")
 
 
@@ -69,6 +72,48 @@ def _last_role(body: Body) -> Iterator[Offence]:
     if last.get("role") not in ("user", "tool") and not last.get("prefix"):
         expected = "Expected last role User or Tool (or Assistant with prefix True) for serving"
         yield Offence("", f"{expected} but got {last.get('role')}")
+
+
+#: Mistral's: role → those that may stand behind it
+_BEHIND = {
+    "system": {"system", "user", "assistant"},
+    "user": {"system", "user", "assistant"},
+    "assistant": {"user", "assistant", "tool"},
+    "tool": {"assistant", "tool"},
+}
+
+
+def _role_order(body: Body) -> Iterator[Offence]:
+    roles = [str(message.get("role")) for _, message in chat.messages(body)]
+    for before, role in pairwise(roles):
+        if role not in _BEHIND.get(before, {role}):
+            yield Offence("", f"Unexpected role '{role}' after role '{before}'")
+
+
+def _groq_fields(body: Body) -> Iterator[Offence]:
+    for name in ("logprobs", "top_logprobs", "logit_bias"):
+        if body.get(name):
+            yield Offence(name, f"property '{name}' is unsupported")
+    if body.get("n") not in (None, 1):
+        yield Offence("n", "'n' : number must be at most 1")
+    for path, message in chat.messages(body):
+        if "name" in message:
+            yield Offence(f"{path}.name", f"'{path}' : property 'name' is unsupported")
+
+
+def _xai_effort(body: Body) -> Iterator[Offence]:
+    if body.get("reasoning_effort") is not None:
+        yield _unknown_to_grok(body, "reasoning_effort", "reasoningEffort")
+
+
+def _xai_penalties(body: Body) -> Iterator[Offence]:
+    for name, spelled in (("presence_penalty", "presencePenalty"), ("frequency_penalty", "frequencyPenalty")):
+        if body.get(name) is not None:
+            yield _unknown_to_grok(body, name, spelled)
+
+
+def _unknown_to_grok(body: Body, name: str, spelled: str) -> Offence:
+    return Offence(name, f"Model {body['model']} does not support parameter {spelled}.")
 
 
 def _one_temperature(body: Body) -> Iterator[Offence]:
@@ -180,6 +225,18 @@ RULES = (
         code="3230",
     ),
     Rule(
+        id="mistral-role-order",
+        kinds=of(Kind.MISTRAL),
+        about="a user or system behind a tool, a system behind an assistant",
+        source=reported(
+            "mistralai/mistral-common: validator.py; BerriAI/litellm#17761, avante-corp/avante.nvim#2695, "
+            "onyx-dot-app/onyx#6458"
+        ),
+        check=_role_order,
+        type="invalid_request_message_order",
+        code="3230",
+    ),
+    Rule(
         id="kimi-temperature",
         kinds=of(Kind.KIMI),
         models=r"kimi-(k2\.[5-9]|k3|for-coding|k2-thinking)",
@@ -200,6 +257,31 @@ RULES = (
         about="text of system or assistant as a list of parts",
         source=reported("OpenHands/OpenHands#4643, livekit/agents#1790"),
         check=_lists,
+    ),
+    Rule(
+        id="groq-fields",
+        kinds=of(Kind.GROQ),
+        about="logprobs, logit_bias, names in messages, and more than one answer",
+        source=documented(_GROQ),
+        check=_groq_fields,
+    ),
+    Rule(
+        id="xai-effort",
+        kinds=of(Kind.XAI),
+        # those that take one: grok-3-mini, grok-4.3 and later, grok-4.20-multi-agent
+        models=r"grok-(3(?!-mini)|4(?!\.([3-9]|20-multi-agent))|code|build)",
+        about="an effort to a model that thinks as it likes",
+        source=documented(f"{_XAI}; NousResearch/hermes-agent#23435, BerriAI/litellm#16265"),
+        check=_xai_effort,
+        code="Client specified an invalid argument",
+    ),
+    Rule(
+        id="xai-penalties",
+        kinds=of(Kind.XAI),
+        about="presence_penalty or frequency_penalty",
+        source=reported("miaoxworld/NativeTavern#83, yym68686/uni-api#105"),
+        check=_xai_penalties,
+        code="Client specified an invalid argument",
     ),
     Rule(
         id="gemini-openai-signature",

@@ -20,6 +20,7 @@ _HOSTS = {
     "groq.com": Kind.GROQ,
     "googleapis.com": Kind.GEMINI_OPENAI,
     "openrouter.ai": Kind.OPENROUTER,
+    "x.ai": Kind.XAI,
 }
 
 

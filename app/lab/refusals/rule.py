@@ -19,6 +19,7 @@ class Kind(StrEnum):
     GROQ = "groq"
     GEMINI_OPENAI = "gemini-openai"  # Gemini's endpoint in the OpenAI format
     OPENROUTER = "openrouter"
+    XAI = "xai"
     COMPATIBLE = "compatible"  # every other server of the OpenAI format
     ANTHROPIC = "anthropic"
     GEMINI = "gemini"

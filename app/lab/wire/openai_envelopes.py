@@ -31,6 +31,8 @@ def envelope(kind: Kind, status: int, message: str, type_: str, param: str | Non
             return [{"error": error}]
         case Kind.OPENROUTER:
             return {"error": {"message": message, "code": status}}
+        case Kind.XAI:
+            return {"code": code or "Client specified an invalid argument", "error": message}
         case Kind.KIMI:
             return {"error": {"message": message, "type": type_}}
         case Kind.GROQ:

@@ -22,6 +22,8 @@ EMPTY = "(empty message)"
 OPENING = "(The assistant begins.)"
 #: stands behind an assistant who spoke last, where the user has to
 CONTINUE = "Continue."
+#: stands between results and who speaks behind them, where only the assistant may
+RECEIVED = "(The results have arrived.)"
 #: stands for a signature of Gemini's, documented for conversations that come from elsewhere:
 #: https://ai.google.dev/gemini-api/docs/thought-signatures
 NO_SIGNATURE = "skip_thought_signature_validator"

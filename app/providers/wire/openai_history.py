@@ -26,11 +26,25 @@ def messages(server: Server, request: ChatRequest, names: Names) -> list[dict[st
     history.refuse_nothing(not turns)
     thinks = server.wants_reasoning and (bool(request.tools) or any(turn.tool_calls for turn in turns))
     written = list(_written(server, turns, thinks))
+    if server.answers_users:
+        written = list(_in_order(written))
     if server.answers_users and written[-1]["role"] == "assistant":
         written[-1]["prefix"] = True
     elif server.answers_users and written[-1]["role"] == "system":
         written[-1]["role"] = "user"
     return written
+
+
+def _in_order(written: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """As Mistral wants roles to follow each other: who speaks behind a tool is the assistant, nobody a system late."""
+    before = ""
+    for turn in written:
+        if turn["role"] == "system" and before in ("assistant", "tool"):
+            turn["role"] = "user"
+        if turn["role"] == "user" and before == "tool":
+            yield {"role": "assistant", "content": history.RECEIVED}
+        yield turn
+        before = turn["role"]
 
 
 def _written(server: Server, turns: Iterable[Message], thinks: bool) -> Iterator[dict[str, Any]]:

@@ -47,7 +47,7 @@ _VENDORS: dict[str, Server] = {
     "deepseek": Server(keeps=frozenset(), images=False, folds=True),
     "mistral": replace(_PLAIN, names=False),
     # "property 'reasoning_content' is unsupported"
-    "groq": replace(_PLAIN, reasoning="reasoning"),
+    "groq": replace(_PLAIN, reasoning="reasoning", names=False),
     "openrouter": Server(reasoning="reasoning", keeps=frozenset({"reasoning_details", "cache_control"})),
     "google": replace(_PLAIN, names=False),
     "gemini": replace(_PLAIN, names=False),

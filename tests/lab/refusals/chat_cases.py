@@ -180,6 +180,8 @@ OPENAI = [
     ),
     Case("openai-unverified", "openai", {"stream": True}, {"stream": False}, "gpt-5-mini"),
 ]
+NINE = [USER, asks(call("aB3xK9mP2")), result("aB3xK9mP2")]
+SYSTEM = {"role": "system", "content": "Be brief."}
 THOUGHT = {"reasoning_content": "I need the date."}
 VENDORS = [
     Case(
@@ -218,6 +220,16 @@ VENDORS = [
     ),
     Case("mistral-call-id", "mistral", LOOP, said(USER, asks(call("aB3xK9mP2")), result("aB3xK9mP2"))),
     Case("mistral-last-role", "mistral", said(USER, answers("ye")), said(USER, answers("yes"), USER)),
+    Case("mistral-role-order", "mistral", said(*NINE, USER), said(*NINE, answers("ok"), USER)),
+    Case("mistral-role-order", "mistral", said(*NINE, SYSTEM, answers("ok"), USER), said(SYSTEM, USER, SYSTEM, USER)),
+    Case("mistral-role-order", "mistral", said(USER, answers("ok"), SYSTEM, USER), said(USER, answers("ok"), USER)),
+    Case("groq-fields", "groq", {"logprobs": True}, {"logprobs": False}),
+    Case("groq-fields", "groq", {"logit_bias": {"1": 1}}, {"temperature": 0}),
+    Case("groq-fields", "groq", {"n": 2}, {"n": 1}),
+    Case("groq-fields", "groq", said({**USER, "name": "anna"}), said(USER)),
+    Case("xai-effort", "xai", {"reasoning_effort": "low"}, {}),
+    Case("xai-effort", "xai", {"reasoning_effort": "low"}, {"temperature": 0.5}, "grok-4.20-0309-non-reasoning"),
+    Case("xai-penalties", "xai", {"presence_penalty": 0}, {"reasoning_effort": "low"}, "grok-4.3"),
     Case("kimi-temperature", "kimi", {"temperature": 0.7}, {"temperature": 1}, "kimi-k2.5"),
     Case(
         "kimi-temperature",

@@ -27,6 +27,7 @@ MODELS = {
     Kind.GROQ: "llama-3.3-70b-versatile",
     Kind.GEMINI_OPENAI: "gemini-2.5-flash",
     Kind.OPENROUTER: "openai/gpt-4.1-mini",
+    Kind.XAI: "grok-4-0709",
     Kind.COMPATIBLE: "llama3.2",
     Kind.ANTHROPIC: "claude-haiku-4-5",
     Kind.GEMINI: "gemini-2.5-flash",
@@ -54,9 +55,10 @@ def strict_lab() -> Iterator[RunningLab]:
 
 @pytest.fixture
 def lab(strict_lab: RunningLab) -> Iterator[RunningLab]:
+    strict_lab.touched.clear()
     yield strict_lab
-    for kind in Kind:
-        strict_lab.set(kind.value, refusals=dict.fromkeys(("*", *RULES)))
+    for name in tuple(strict_lab.touched):
+        strict_lab.set(name, refusals=dict.fromkeys(("*", *RULES)))
 
 
 def send(lab: RunningLab, server: str, body: Mapping[str, Any], model: str = "") -> requests.Response:
@@ -307,6 +309,7 @@ def test_a_thought_of_claude_is_taken_back_as_it_was(lab: RunningLab) -> None:
         ("mine", "https://api.groq.com/openai/v1", Kind.GROQ),
         ("mine", "https://generativelanguage.googleapis.com/v1beta/openai", Kind.GEMINI_OPENAI),
         ("mine", "https://openrouter.ai/api/v1", Kind.OPENROUTER),
+        ("mine", "https://api.x.ai/v1", Kind.XAI),
         ("mine", "http://127.0.0.1:11434/v1", Kind.COMPATIBLE),
     ],
 )
