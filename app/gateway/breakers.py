@@ -170,8 +170,8 @@ class Breakers:
             untold = dict(self._untold)
         for target, calls in untold.items():
             try:
-                shared, opened = self._count(connection, target, calls)
-                if opened:
+                shared, changed = self._count(connection, target, calls)
+                if changed:  # who does not know of a failure does not tell of the success that ends it
                     connection.publish(CHANNEL, "breakers")
             except redis.RedisError as error:
                 log.warning("breaker not shared yet", target=str(target), reason=str(error))
@@ -196,7 +196,7 @@ class Breakers:
         return True
 
     def _count(self, connection: redis.Redis, target: Target, calls: tuple[_Call, ...]) -> tuple[Breaker, bool]:
-        """The breaker of all processes with these calls, and whether they opened or closed it."""
+        """The breaker of all processes with these calls, and whether they changed it."""
         for _ in range(MOST_TRIES):
             held: Any = connection.hget(KEY, str(target))
             before = _breaker(held) if held else Breaker()
@@ -206,7 +206,7 @@ class Breakers:
             written = json.dumps(after.to_json())
             if connection.eval(_SWAP, 1, KEY, str(target), held or "", written):
                 break
-        return after, after.open_until != before.open_until
+        return after, after != before
 
 
 @runtime_checkable

@@ -70,7 +70,7 @@ def _again(request: Request) -> Target | None:
         return None
     (target, at_s), request.again = request.again, None
     time.sleep(max(0.0, at_s - time.perf_counter()))
-    return target if request.time_left_ms() > 0 else None
+    return target if request.time_left_ms() > 0 and not request.left else None
 
 
 def _next_target(request: Request) -> Target | None:
@@ -130,8 +130,10 @@ def attempt_at(request: Request, target: Target, send: Send[R], *, prefill: str 
     )
     attempt = Attempt(request.services, target, asked, _limits(request, target), send)
     request.attempts.append(attempt)
+    attempt.cancel_token = CancelToken()
+    if request.left:  # while it was made
+        attempt.stop()
     if not request.stream:
-        attempt.cancel_token = CancelToken()
         attempt.silence_ms = _silence_ms(request, target)
     request.breakers.in_flight.begin(target, attempt, stream=request.stream)
     return attempt

@@ -66,8 +66,7 @@ class Gateway:
         request, and AllAttemptsFailed (whose message says why, target by target) else.
         """
         request = self._route(call, stream=False)
-        if call.client is not None:
-            call.client.on_leave(request.client_left)
+        request.watch_client()
         attempt = self._serve(request)
         return request.answered(attempt, attempt.result)
 
@@ -78,6 +77,7 @@ class Gateway:
         reading raises the TooLooError that ended the stream.
         """
         request = self._route(call, stream=True)
+        request.watch_client()
         stream = ReplyStream(request, self.hedging)
         stream.begin()
         return stream

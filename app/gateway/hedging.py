@@ -173,7 +173,7 @@ def _first_success(request: Request, running: list[Attempt[R]]) -> Waiting[Attem
         except ProviderError as failure:
             if request.goes_elsewhere(failure):
                 request.failed(ended, failure)
-            elif ended is first:
+            elif ended is first or request.left:
                 _overtake(request, running)
                 request.failed(ended, failure)
             else:

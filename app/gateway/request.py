@@ -88,6 +88,11 @@ class Request:
             self._needs = needs(self.call.messages, self.call.parameters, stream=self.stream)
         return self._needs
 
+    def watch_client(self) -> None:
+        """What is done for a client ends when they leave, whatever it waits for."""
+        if self.call.client is not None:
+            self.call.client.on_leave(self.client_left)
+
     def client_left(self) -> None:
         """Stop what is done for nobody; called in another thread."""
         self.left = True
@@ -239,7 +244,7 @@ class Request:
             error = AllAttemptsFailed(f"every provider on the route failed: {tried}", causes=causes)
         else:
             error = Timeout("the request's deadline passed before a provider could be called")
-        error.calls = len(self._end(error.code))
+        error.calls = len(self._end(CLIENT_GONE if self.left else error.code))
         return error
 
     def _count(self, attempt: Attempt[Any]) -> Row | None:

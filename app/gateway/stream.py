@@ -156,6 +156,9 @@ class ReplyStream:
         known to continue it, or has said it too, letter by letter.
         """
         request, given = self._request, "".join(self._given)
+        if request.left:
+            self._abandon(broken)
+            raise failure
         if self._over or not self._text_only or not rescue.is_possible(request, failure):
             request.cut(broken, failure, self._characters)
             raise failure
@@ -169,6 +172,9 @@ class ReplyStream:
             except ProviderError as error:
                 if self._begun is not None:
                     self._begun.upstream.close()
+                if request.left:
+                    self._abandon(attempt)
+                    raise
                 request.did_not_help(attempt, error, self._silent)
             else:
                 self._prefilled = given if prefilled else ""
@@ -202,15 +208,19 @@ class ReplyStream:
     def close(self) -> None:
         if self._over:
             return
-        self._over = True
         if self._begun is not None:
             self._begun.upstream.close()
+        self._abandon(self._attempt)
+
+    def _abandon(self, attempt: Attempt[Begun] | None) -> None:
+        """The end, as its client has left. None: two run at once, of which none has begun."""
+        self._over = True
         timing = Timing(connect_ms=0.0, first_token_ms=self._began_ms, total_ms=self._request.elapsed_ms())
-        if self._attempt is None:  # two at once, of which none has begun
+        if attempt is None:
             self._deltas.close()
             self._request.all_abandoned(timing)
         else:
-            self._request.abandoned(self._attempt, self._characters, timing)
+            self._request.abandoned(attempt, self._characters, timing)
 
 
 def _first_of(deltas: Iterator[Delta]) -> Generator[Delta, None, tuple[Delta, ...]]:

@@ -9,13 +9,13 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from app.domain.catalog import WireFormat
-from app.errors import ProviderError, StreamCut, UnusableAnswer
+from app.errors import ConnectionLost, LocalFailure, ProviderError, StreamCut, Timeout, UnusableAnswer
 from app.providers.base import BEAT, Answer, ChatRequest, Delta, Endpoint
 from app.providers.http import framing
 from app.providers.http.clock import Call
 from app.providers.http.connections import Pool
 from app.providers.http.framing import Response
-from app.providers.http.sse import Event, EventParser
+from app.providers.http.sse import Event, EventParser, begins_a_stream, is_a_stream, without_keep_alives
 from app.providers.own import added
 from app.providers.wire import problem, surrogates
 from app.providers.wire.content import Outgoing
@@ -24,14 +24,10 @@ from app.providers.wire.formats import FORMATS, Wire
 
 #: for the end of a stream's HTTP after its last event, so that its connection can be used again
 DRAIN_S = 0.1
+#: for what may follow the reason why an answer ended: its usage, and the stream's own end
+LAST_WORDS_S = 3.0
 #: a shorter key is a word such as "none", and to blank it would spoil messages
 SHORTEST_KEY = 8
-
-#: blank lines and comments in front of an answer
-KEEP_ALIVES = re.compile(rb"(?:\s++|:[^\n]*+\n)*+")
-
-#: what a line of server-sent events may begin with
-STREAM_FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
 
 #: what some send between the events of an answer, and is none: no word can have been lost with it
 SAYS_NOTHING = re.compile(rb'\s*(null|\[\s*\]|""|ping|keep-?alive|heartbeat)?\s*', re.IGNORECASE)
@@ -64,6 +60,9 @@ class Exchange:
         self.dropped: tuple[str, ...] = ()
         self._headers: Mapping[str, str] = {}
         self._response: Response | None = None
+        #: of a stream: something was said without a reason to end, and then one was named
+        self._goes_on = False
+        self._settled = False
 
     def send(self, pool: Pool) -> None:
         """Send the request; nothing of the response is read."""
@@ -109,7 +108,7 @@ class Exchange:
             elif self.call.said_nothing():  # a provider that queues us says so with blank lines
                 yield BEAT
         body = b"".join(pieces)
-        if _is_a_stream(body):  # the provider did not ask whether one was wanted
+        if is_a_stream(body):  # the provider did not ask whether one was wanted
             yield from self._streamed_at_once(body)
         else:
             yield from self._at_once(body)
@@ -127,7 +126,7 @@ class Exchange:
         self.call.note_content()
         self.call.end()
         draft = self._draft
-        self._wire.read_answer(_without_keep_alives(body), draft)
+        self._wire.read_answer(without_keep_alives(body), draft)
         for _ in draft.end():
             pass
         if self._stream:  # the provider ignored that it was asked for one
@@ -140,7 +139,7 @@ class Exchange:
     def _events(self, response: Response) -> Iterator[Delta]:
         draft, parser = self._draft, EventParser()
         eventless: bytearray | None = bytearray()
-        for piece in response.pieces(stream=True):
+        for piece in self._arriving(response):
             if not piece:
                 yield BEAT
                 continue
@@ -156,22 +155,47 @@ class Exchange:
                 self._drain(response)
                 yield from draft.end()
                 return
-        if eventless is not None and not _begins_a_stream(bytes(eventless)):
+        if eventless is not None and not begins_a_stream(bytes(eventless)):
             yield from self._at_once(bytes(eventless))
             return
         yield from self._end(parser)
 
+    def _arriving(self, response: Response) -> Iterator[bytes]:
+        """A stream's body. Once the answer has been told to its end, it is whole whatever becomes of the rest."""
+        try:
+            yield from response.pieces(stream=True)
+        except (ConnectionLost, LocalFailure, Timeout):
+            if not self._settled or self.call.interrupted:
+                raise
+
     def _said(self, event: Event) -> Iterator[Delta]:
         """What an event says. One that is no JSON is an error, unless it is plain that no text was in it."""
+        named, says = self._draft.complete, False
         try:
             for delta in self._wire.read_event(event, self._draft):
                 if self.call.first_token_ms is None:
                     self._note(delta)
                 if delta != NOTHING:  # all of it may be held back
+                    says = True
                     yield delta
         except UnusableAnswer:
             if event.name == b"error" or not SAYS_NOTHING.fullmatch(event.data):
                 raise
+        if self._draft.complete:
+            self._settle(says_more=says and named)
+        elif says:
+            self._goes_on = True
+
+    def _settle(self, *, says_more: bool) -> None:
+        """A reason to end was named. It is none where every event names one, as with older models of Gemini's."""
+        if says_more:
+            self._goes_on = False
+            if self._settled:
+                self._settled = False
+                self.call.resume()
+        elif self._goes_on and not self._settled:
+            self._settled = True
+            self.call.drain(LAST_WORDS_S)
 
     def _end(self, parser: EventParser) -> Iterator[Delta]:
         yield from self._last_event(parser)
@@ -187,6 +211,8 @@ class Exchange:
                     self._note(delta)
                     yield delta
         except UnusableAnswer as error:
+            if self._settled:
+                return
             if error.provider_code is None:  # half an event is no JSON
                 raise StreamCut("the stream ended in the middle of an event") from None
             raise
@@ -251,23 +277,6 @@ def left_out(request: ChatRequest, outgoing: Outgoing, wire: WireFormat) -> tupl
 
 def without_key(text: str, key: str) -> str:
     return text.replace(key, "[key]") if len(key) >= SHORTEST_KEY else text
-
-
-def _without_keep_alives(body: bytes) -> bytes:
-    """DeepSeek sends blank lines, others comments, in front of an answer that has to queue."""
-    found = KEEP_ALIVES.match(body)
-    return body[found.end() :] if found else body
-
-
-def _is_a_stream(body: bytes) -> bool:
-    """Is a body that was to be JSON a stream?"""
-    return _without_keep_alives(body.removeprefix(b"\xef\xbb\xbf")).startswith(STREAM_FIELDS)
-
-
-def _begins_a_stream(body: bytes) -> bool:
-    """Is a body that holds no whole event the beginning of one? Its type does not say: some send the wrong one."""
-    begin = _without_keep_alives(body).removeprefix(b"\xef\xbb\xbf")
-    return any(begin.startswith(field) or field.startswith(begin) for field in STREAM_FIELDS)
 
 
 def _cost(headers: Mapping[str, str], name: str | None) -> float | None:

@@ -16,7 +16,7 @@ from app.providers.exchange import without_key
 from app.providers.http import framing
 from app.providers.http.clock import Call
 from app.providers.http.connections import Pool
-from app.providers.wire import problem
+from app.providers.wire import delays, problem
 from app.providers.wire.formats import FORMATS
 from app.providers.wire.lenient import Maybe, Reply, reply
 
@@ -82,5 +82,5 @@ def list_models(pool: Pool, endpoint: Endpoint, *, timeout_ms: int) -> Listing:
 
 
 def _ahead_s(headers: Mapping[str, str], now: datetime) -> float | None:
-    theirs = problem.moment_of(headers.get("date", ""))
+    theirs = delays.moment_of(headers.get("date", ""))
     return None if theirs is None else (now - theirs).total_seconds()

@@ -15,6 +15,8 @@ from app.domain.catalog import Target
 from app.domain.policy import BreakerPolicy
 from app.errors import Overloaded, RateLimited
 from app.gateway.breakers import Breakers
+from app.live.published import CHANNEL
+from tests.support.waiting import wait_until
 
 TARGET = Target("one", "m")
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -176,6 +178,23 @@ def test_a_request_does_not_wait_for_a_redis_that_hangs(connection: redis.Redis)
             assert admitted.result(timeout=20)
         finally:
             over.set()
+
+
+def test_others_hear_of_each_failure_and_tell_of_the_success_that_ends_the_row(connection: redis.Redis) -> None:
+    """A process that knew of openings only kept its successes to itself: three failures of many calls were a row."""
+    one, two = processes(connection, 2)
+    with connection.pubsub(ignore_subscribe_messages=True) as heard:  # type: ignore[no-untyped-call]  # redis-py
+        heard.subscribe(CHANNEL)
+        wait_until(lambda: connection.pubsub_numsub(CHANNEL)[0][1], what="it listens")
+        for _ in range(3):
+            fail(one)
+            wait_until(heard.get_message, what="the failure is told")
+            two.refresh(connection)
+            two.observe(TARGET, None, NOW)
+            wait_until(heard.get_message, what="the success is told")
+            two.stop()
+            one.refresh(connection)
+    assert not one.is_open(TARGET, NOW)
 
 
 def test_without_redis_each_counts_for_itself_and_tells_later(connection: redis.Redis) -> None:

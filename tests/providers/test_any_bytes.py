@@ -15,7 +15,7 @@ from app.providers.base import Answer
 from app.providers.client import Client
 from app.providers.http.sse import Event, EventParser
 from app.providers.listing import list_models
-from app.providers.wire import problem
+from app.providers.wire import delays, problem
 from app.providers.wire.draft import Draft
 from app.providers.wire.formats import FORMATS
 from tests.providers.calls import HELLO, ask, endpoint
@@ -254,7 +254,7 @@ DATE = st.tuples(*(st.integers(0, 10**22) | st.integers(1, 30) for _ in range(6)
 @given(date=DATE | st.text())
 @THOROUGH
 def test_any_date_is_a_moment_or_none(date: str) -> None:
-    moment = problem.moment_of(date)
+    moment = delays.moment_of(date)
     assert moment is None or moment.tzinfo is not None
 
 

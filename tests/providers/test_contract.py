@@ -146,8 +146,9 @@ def test_stream_is_read_where_its_last_blank_line_is_missing(
 def test_stream_that_ends_anywhere_before_its_end_is_cut(
     wire: WireFormat, entry: dict[str, Any], client: Client, server: Server
 ) -> None:
-    # a finish reason of OpenAI's is an end; what may follow it is told in test_dialects
-    first_of_end = next((n for n, event in enumerate(entry["stream"]) if '"finish_reason":"' in event), -1)
+    # a reason to finish is an end; what may follow it is told in test_dialects and test_last_words
+    reasons = ('"finish_reason":"', '"stop_reason":"')
+    first_of_end = next((n for n, event in enumerate(entry["stream"]) if any(r in event for r in reasons)), -1)
     before = len("".join(entry["stream"][:first_of_end]).encode())
     body = "".join(entry["stream"]).encode()
     for length in range(0, before, 7):

@@ -17,6 +17,7 @@ from app.errors import (
     OutOfCredit,
     ProviderError,
     RateLimited,
+    ServerError,
     StreamCut,
     UnusableAnswer,
 )
@@ -355,6 +356,15 @@ def test_error_event_needs_no_known_shape(client: Client, server: Server) -> Non
         (400, {"message": "Invalid model: x", "type": "invalid_model"}, ModelUnknown),  # Mistral
         (400, {"message": "It has been decommissioned", "code": "model_decommissioned"}, ModelUnknown),  # Groq
         (404, {"message": "The API deployment does not exist", "code": "DeploymentNotFound"}, ModelUnknown),  # Azure
+        (410, {"message": "This deployment has been deleted"}, ModelUnknown),
+        (405, {"message": "Method Not Allowed"}, ModelUnknown),  # base_url leads to another server
+        (400, {"message": "The model `x-4.1` has been retired."}, ModelUnknown),
+        (400, {"message": "The model grok-0 does not exist or is not served here"}, ModelUnknown),  # xAI
+        (400, {"message": "The provided model identifier is invalid."}, ModelUnknown),  # Bedrock
+        (422, {"message": "This model is no longer available"}, ModelUnknown),
+        (400, {"message": "The model does not support: 'image' no longer than 5 MB"}, BadRequest),
+        (400, {"message": "tool 'model_x' was removed"}, BadRequest),
+        (407, {"message": "Proxy Authentication Required"}, ServerError),
         (401, {"message": "The account has been deactivated", "code": "account_deactivated"}, BadKey),
         (403, {"message": "Country, region, or territory not supported", "code": "unsupported_country"}, BadKey),
         (429, {"message": "Your account is not active", "code": "billing_not_active"}, OutOfCredit),

@@ -7,10 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.providers.wire import problem
+from app.providers.wire import delays, problem
 
 NOW = datetime(2026, 11, 1, 12, 0, 0, tzinfo=UTC)
-NOTHING = problem.Problem("")
 
 
 @pytest.mark.parametrize(
@@ -35,7 +34,7 @@ NOTHING = problem.Problem("")
     ],
 )
 def test_header_says_when(headers: dict[str, str], delay_s: float | None) -> None:
-    assert problem.retry_after_s(headers, NOTHING, NOW) == delay_s
+    assert delays.retry_after_s(headers, None, NOW) == delay_s
 
 
 @pytest.mark.parametrize(
@@ -60,8 +59,8 @@ def test_sentence_says_when(message: str, delay_s: float | None) -> None:
 
 def test_header_comes_before_the_body() -> None:
     found = problem.read(b'{"error": {"message": "try again in 9s"}}')
-    assert problem.retry_after_s({"retry-after": "4"}, found, NOW) == 4.0
-    assert problem.retry_after_s({}, found, NOW) == 9.0
+    assert delays.retry_after_s({"retry-after": "4"}, found.retry_after_s, NOW) == 4.0
+    assert delays.retry_after_s({}, found.retry_after_s, NOW) == 9.0
 
 
 @pytest.mark.parametrize(
@@ -92,4 +91,4 @@ def test_any_shape_of_error_is_read(body: bytes, message: str, names: tuple[str,
     "headers", [{"retry-after": "1e300"}, {"retry-after-ms": "1e300"}, {"retry-after": "99999999"}]
 )
 def test_an_absurd_delay_is_a_day(headers: dict[str, str]) -> None:
-    assert problem.retry_after_s(headers, NOTHING, NOW) == problem.LONGEST_DELAY_S
+    assert delays.retry_after_s(headers, None, NOW) == delays.LONGEST_DELAY_S

@@ -70,6 +70,11 @@ class Call:
         if self.connection is not None:
             self.connection.deadline_s = min(self.deadline_s, perf_counter() + limit_s)
 
+    def resume(self) -> None:
+        """It was not there yet."""
+        if self.connection is not None:
+            self.connection.deadline_s = self.deadline_s
+
     def run_on(self, connection: Limited) -> None:
         self.connection = connection
         if self.interrupted:  # looked at after `connection` is set, as interrupt() looks at it after it has set this

@@ -6,12 +6,19 @@ out by `end()`, because Gemini's and some compatible servers' last event has no 
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from app.errors import UnusableAnswer
 
 #: bytes of the longest event taken
 MAX_EVENT = 16 * 1024 * 1024
+
+#: blank lines and comments in front of an answer
+KEEP_ALIVES = re.compile(rb"(?:\s++|:[^\n]*+\n)*+")
+
+#: what a line of server-sent events may begin with
+STREAM_FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
 
 
 class Event(NamedTuple):
@@ -93,3 +100,20 @@ class EventParser:
     def _bound(size: int) -> None:
         if size > MAX_EVENT:
             raise UnusableAnswer(f"an event of the stream is longer than {MAX_EVENT} bytes")
+
+
+def without_keep_alives(body: bytes) -> bytes:
+    """DeepSeek sends blank lines, others comments, in front of an answer that has to queue."""
+    found = KEEP_ALIVES.match(body)
+    return body[found.end() :] if found else body
+
+
+def is_a_stream(body: bytes) -> bool:
+    """Is a body that was to be JSON a stream?"""
+    return without_keep_alives(body.removeprefix(b"\xef\xbb\xbf")).startswith(STREAM_FIELDS)
+
+
+def begins_a_stream(body: bytes) -> bool:
+    """Is a body that holds no whole event the beginning of one? Its type does not say: some send the wrong one."""
+    begin = without_keep_alives(body).removeprefix(b"\xef\xbb\xbf")
+    return any(begin.startswith(field) or field.startswith(begin) for field in STREAM_FIELDS)

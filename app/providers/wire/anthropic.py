@@ -226,6 +226,7 @@ def _block_stop(index: int, draft: Draft) -> Iterator[Delta]:
 def _stop(reason: str | None, draft: Draft) -> None:
     if finish := finishes.finish_of(reason):
         draft.finish = finish
+        draft.complete = True  # not all who copy the format send a message_stop
         # behind a tool's result it is Claude's usual way to say that there is nothing to add
         draft.may_be_empty = finishes.is_one(reason, ("end_turn",))
 

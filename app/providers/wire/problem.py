@@ -5,12 +5,10 @@ Each wire format adds its own names in front of `by_status`; what is the same ev
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import Any
 
 from pydantic_core import from_json
@@ -29,22 +27,26 @@ from app.errors import (
     ServerError,
 )
 from app.providers.wire import surrogates
+from app.providers.wire.delays import delay_in, retry_after_s
 
 #: characters of a provider's message that are kept
 MESSAGE = 1000
 #: … and of the name of a field
 PARAM = 200
-#: s; whoever asks for longer is asked again tomorrow: a wrong unit must not shut a provider out for years
-LONGEST_DELAY_S = 86_400.0
 
 STATUS: Mapping[int, type[ProviderError]] = {
     401: BadKey,
     402: OutOfCredit,
     403: BadKey,
     404: ModelUnknown,
+    405: ModelUnknown,  # no such way into this address: base_url leads elsewhere
+    407: ServerError,  # a proxy in between
     408: ServerError,
     409: ServerError,
+    410: ModelUnknown,
     413: ContextTooLong,
+    421: ServerError,
+    425: ServerError,
     429: RateLimited,
     498: Overloaded,  # Groq: its flex tier is full
     499: ServerError,  # Gemini: CANCELLED, by itself
@@ -75,6 +77,13 @@ UNPAID = re.compile(
     r"insufficient (account )?(balance|funds|credits?)|credit balance is too low|(enable|activate|requires?) billing"
     r"|billing (is )?not (active|enabled)|payment (method|required)|account is in (good standing|arrears)"
     r"|(purchase|add) (more )?credits|not enough credits",
+    re.IGNORECASE,
+)
+#: … and that the model is there no more, or never was
+GONE = re.compile(
+    r"\bmodel\b[^:;]{0,80}\b(has been|was|is) (now )?(retired|decommissioned|discontinued|shut ?down|removed)"
+    r"|\bmodel\b[^:;]{0,80}\b(does not exist|no longer (available|supported|exists|served))"
+    r"|provided model identifier is invalid|model.{0,40} reached (the|its) end of (its )?life",
     re.IGNORECASE,
 )
 #: a lack that some servers (llama.cpp) tell as a failure of theirs
@@ -144,7 +153,7 @@ def read(body: bytes) -> Problem:
     return Problem(
         message=f"{message}: {behind.message}"[:MESSAGE] if behind.message else str(message)[:MESSAGE],
         names=(*(name for name in names if isinstance(name, str) and name), *behind.names),
-        retry_after_s=_delay_in(details, str(message)),
+        retry_after_s=delay_in(details, str(message)),
         status=_status(error.get("code")) or _status(error.get("status")) or _status(error.get("status_code")),
         param=_param(error.get("param")) or behind.param,
     )
@@ -199,7 +208,9 @@ def by_status(status: int, problem: Problem) -> type[ProviderError]:
 def _of_the_account(problem: Problem) -> type[ProviderError] | None:
     if UNPAID.search(problem.message):
         return OutOfCredit
-    return AccountProblem if ACCOUNT.search(problem.message) else None
+    if ACCOUNT.search(problem.message):
+        return AccountProblem
+    return ModelUnknown if GONE.search(problem.message) else None
 
 
 def raised(
@@ -210,7 +221,7 @@ def raised(
     error = kind(
         problem.message or f"the provider answered HTTP {status}{hint}",
         status_code=status,
-        retry_after_s=retry_after_s(headers, problem, now),
+        retry_after_s=retry_after_s(headers, problem.retry_after_s, now),
         provider_code=problem.code,
     )
     if kind is BadRequest and problem.param is not None and problem.named(TOO_LONG_TEXT):
@@ -218,67 +229,6 @@ def raised(
         if problem.param not in error.message:
             error.args = (f"{problem.param}: {error.message}",)
     return error
-
-
-def retry_after_s(headers: Mapping[str, str], problem: Problem, now: datetime) -> float | None:
-    """The delay asked for, in seconds, a day at most: header before body, the finer header before the coarser."""
-    delay_s = _delay_asked_for_s(headers, problem, now)
-    return None if delay_s is None else min(delay_s, LONGEST_DELAY_S)
-
-
-def _delay_asked_for_s(headers: Mapping[str, str], problem: Problem, now: datetime) -> float | None:
-    milliseconds = _number(headers.get("retry-after-ms"))
-    if milliseconds is not None:
-        return milliseconds / 1000
-    header = headers.get("retry-after")
-    if header is None:
-        return problem.retry_after_s
-    seconds = _number(header)
-    return _until(header, now) if seconds is None else seconds
-
-
-def _until(date: str, now: datetime) -> float | None:
-    moment = moment_of(date)
-    return None if moment is None else max(0.0, (moment - now).total_seconds())
-
-
-def moment_of(date: str) -> datetime | None:
-    """An HTTP date, aware; None for anything else."""
-    try:
-        moment = parsedate_to_datetime(date)
-    except (ValueError, OverflowError):  # the latter: a year of twenty digits
-        return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment  # RFC 5322 "-0000"
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        number = float(text or "")
-    except ValueError:
-        return None
-    return number if math.isfinite(number) and number >= 0 else None
-
-
-_UNIT = r"(?:milliseconds?|seconds?|minutes?|hours?|ms|h|m|s)(?![a-z])"
-#: "Please try again in 1m6.5s", "… in 6ms", Gemini's "Please retry in 48.9s", Azure's "Please retry after 26 seconds"
-_TRY_AGAIN = re.compile(rf"(?:try again|retry) (?:in|after) ((?:\d+(?:\.\d+)? ?{_UNIT} ?)+)", re.IGNORECASE)
-_SPAN = re.compile(r"(\d+(?:\.\d+)?) ?(ms|milli|h|m|s)", re.IGNORECASE)
-_SECONDS = {"ms": 0.001, "milli": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-
-
-def _delay_in(details: list[dict[str, Any]], message: str) -> float | None:
-    """From Gemini's RetryInfo ("48s"), else from the sentence meant for people."""
-    for detail in details:
-        if (seconds := _span_s(detail.get("retryDelay"))) is not None:
-            return seconds
-    found = _TRY_AGAIN.search(message)
-    return _span_s(found[1]) if found else None
-
-
-def _span_s(text: object) -> float | None:
-    parts = list(_SPAN.finditer(text)) if isinstance(text, str) else []
-    seconds = sum(float(part[1]) * _SECONDS[part[2].lower()] for part in parts)
-    return seconds if parts and math.isfinite(seconds) else None
 
 
 def _list(value: object) -> Iterator[object]:
