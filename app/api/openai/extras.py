@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
+from app.domain.keys import Treatment
 from app.errors import InvalidRequest
 
 HEADER = "X-Tooloo-Parameters"
-
-
-class Treatment(StrEnum):
-    STRICT = "strict"  # a 400 that names the field
-    DROP = "drop"  # left out, and named in x-tooloo-dropped-parameters
-    FORWARD = "pass"  # to every target that speaks OpenAI's format; left out and named elsewhere
 
 
 #: what an answer of ours has no place for: never passed on, since it would be paid for and lost
@@ -39,10 +33,13 @@ class Extras:
     omitted: tuple[str, ...] = ()
 
 
-def treatment(header: str | None, *, named: bool, required: bool) -> Treatment:
-    """`named`: the request names its provider. `required`: it goes to no target that would leave something out."""
+def treatment(header: str | None, own: Treatment | None, *, named: bool, required: bool) -> Treatment:
+    """The header's, else the key's `own`, else the default.
+
+    `named`: the request names its provider. `required`: it goes to no target that would leave something out.
+    """
     if header is None:
-        return Treatment.FORWARD if named or required else Treatment.DROP
+        return own or (Treatment.FORWARD if named or required else Treatment.DROP)
     try:
         return Treatment(header.strip().lower())
     except ValueError:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from app.api.auth import caller
 from app.api.current import asked_by, client
 from app.api.names import Name
 from app.api.openai import conversation, extras, schemas, wrong
@@ -147,7 +148,7 @@ def read(document: Mapping[str, Any], choose: Choice, treatment: str | None = No
     wanted = _validated({name: value for name, value in said.items() if name in FIELDS})
     chosen = choose(wanted.model)
     required = bool(wanted.require_parameters)
-    how = extras.treatment(treatment, named=chosen.provider is not None, required=required)
+    how = extras.treatment(treatment, caller().parameters, named=chosen.provider is not None, required=required)
     beside = extras.treated({name: value for name, value in said.items() if name not in FIELDS}, how)
     segment, key = asked_by(wanted.segment)
     messages = conversation.read(wanted.messages)
