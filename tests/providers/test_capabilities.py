@@ -74,5 +74,5 @@ def test_a_schema_as_a_tool_is_not_for_who_takes_no_forced_tool() -> None:
 
 
 def test_an_unknown_capability_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match="unknown capability sight; known are: audio"):
+    with pytest.raises(ValueError, match="unknown capability sight; known are: allowed_tools, audio"):
         capabilities.checked({"sight": True})

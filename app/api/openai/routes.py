@@ -37,7 +37,7 @@ def chat_completions() -> Response:
     created = int(time.time())
     if asked.stream:
         stream = gateway().stream(asked.call)
-        chunks = answer.events(stream, created, include_usage=asked.include_usage)
+        chunks = answer.events(stream, created, include_usage=asked.include_usage, functions=asked.functions)
         facts = {"x-tooloo-request-id": stream.request_id}
         if stream.target is not None:  # else nobody has begun yet, and the line is to be kept alive
             facts = answer.headers(stream.target, len(stream.attempts) + 1, stream.request_id)
@@ -45,7 +45,7 @@ def chat_completions() -> Response:
             facts["x-tooloo-dropped-parameters"] = ",".join(stream.dropped)
         return event_stream(stream, chunks, facts)
     reply = gateway().chat(asked.call)
-    response = _json(answer.completion(reply, created), 200)
+    response = _json(answer.completion(reply, created, functions=asked.functions), 200)
     response.headers.update(answer.headers(reply.target, len(reply.attempts), reply.request_id))
     if reply.cost_usd is not None:
         response.headers["x-tooloo-cost-usd"] = f"{reply.cost_usd:.10f}"

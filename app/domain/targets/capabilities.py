@@ -44,6 +44,15 @@ class Capabilities:
     #: tokens; 0: not known
     max_output: int = 0
     context: int = 0
+    #: several answers to one request, and the log probabilities of their tokens
+    n: bool = False
+    logprobs: bool = False
+    #: tools in the older form of OpenAI's, as it came; others get them as tools
+    functions: bool = False
+    service_tier: bool = False
+    verbosity: bool = False
+    #: may be told which of the tools it may call; others get no more than those
+    allowed_tools: bool = False
     #: may the conversation end with the beginning of the answer?
     prefill: bool = True
 

@@ -36,6 +36,7 @@ FINISH = finishes.ANTHROPIC
 def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) -> Outgoing:
     schema = request.json_schema
     can = capabilities.of(endpoint.provider, model, WireFormat.ANTHROPIC)
+    request = content.offered(can, request)
     by_tool = schema if schema is not None and anthropic_settings.by_tool(can, request) else None
     if by_tool is not None:
         request = content.as_tool(request, by_tool)
@@ -57,7 +58,7 @@ def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) ->
         url=f"{endpoint.provider.base_url}/v1/messages",
         headers={"content-type": "application/json", **auth(endpoint)},
         body=content.body(document),
-        dropped=(*dropped, *capped, *unspoken, *content.unheld(by_tool)),
+        dropped=(*dropped, *capped, *unspoken, *content.unheld(by_tool), *content.optional(request)),
         answer_tool=None if by_tool is None else by_tool.name,
         names=names.back(),
     )

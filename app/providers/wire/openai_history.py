@@ -161,11 +161,15 @@ def told(server: Server, request: ChatRequest, names: Names) -> tuple[dict[str, 
         written.append(_without_marks(server, {**given, "function": function}, dropped))
     document: dict[str, Any] = {"tools": written} if written else {}
     if written and request.tool_choice is not None:
-        document["tool_choice"] = _tool_choice(request.tool_choice, names)
+        document["tool_choice"] = _tool_choice(request, names)
     return document, sorted(dropped)
 
 
-def _tool_choice(choice: str, names: Names) -> object:
+def _tool_choice(request: ChatRequest, names: Names) -> object:
+    choice = str(request.tool_choice)
+    if request.allowed_tools:
+        allowed = [{"type": "function", "function": {"name": names.sent(name)}} for name in request.allowed_tools]
+        return {"type": "allowed_tools", "allowed_tools": {"mode": choice, "tools": allowed}}
     if choice in ("auto", "none", "required"):
         return choice
     return {"type": "function", "function": {"name": names.sent(choice)}}
