@@ -30,7 +30,7 @@ def lack(
     for need, what in CONTENT.items():
         if need in needs and not getattr(can, need):
             return Unsupported(f"this model takes no {what}")
-    if "prefill" in needs and not can.prefill:
+    if "prefill" in needs and can.prefill == "no":
         return Unsupported("this model does not continue an answer that the last message begins")
     why = _of_tools(can, needs, parameters) or _of_json(can, needs)
     if why is not None:

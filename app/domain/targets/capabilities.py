@@ -53,8 +53,17 @@ class Capabilities:
     verbosity: bool = False
     #: may be told which of the tools it may call; others get no more than those
     allowed_tools: bool = False
-    #: may the conversation end with the beginning of the answer?
-    prefill: bool = True
+    #: a last turn of the assistant's: "no": it is refused; "taken": nobody knows what comes of it; "continued": the
+    #: answer goes on from its end, as the vendor documents or a block says
+    prefill: Literal["no", "taken", "continued"] = "taken"
+    #: such a turn is marked as the answer's beginning: `prefix: true`
+    prefill_mark: Literal["none", "prefix"] = "none"
+    #: the path of the base URL that takes it, where that is another one
+    prefill_path: str = ""
+    #: an earlier tool call needs the signature that came with it, or the documented stand-in
+    signed_calls: bool = False
+    #: a call can be held to the tool's schema
+    strict_tools: bool = True
 
 
 _CHECKED = TypeAdapter(Capabilities)
@@ -65,4 +74,7 @@ def checked(values: Mapping[str, Any]) -> Capabilities:
     names = {each.name for each in fields(Capabilities)}
     if unknown := set(values) - names:
         raise ValueError(f"unknown capability {', '.join(sorted(unknown))}; known are: {', '.join(sorted(names))}")
-    return _CHECKED.validate_python(dict(values))
+    known = dict(values)
+    if isinstance(prefill := known.get("prefill"), bool):  # as it was said before
+        known["prefill"] = "taken" if prefill else "no"
+    return _CHECKED.validate_python(known)

@@ -10,6 +10,7 @@ from typing import Any
 
 from app.errors import ContentFiltered, LimitSpent, ProviderError, UnusableAnswer
 from app.providers.base import ChatRequest, Choice, Delta, Finish, ToolCall, Usage
+from app.providers.conversation import placed
 from app.providers.wire import history, surrogates
 from app.providers.wire.tool_pieces import Tool, Waiting
 
@@ -120,6 +121,12 @@ class Draft:
         refusal = self._joined("refusal", refusal)
         self.refusal.append(refusal)
         return Delta(refusal=refusal)
+
+    def keep_thought(self, thought: dict[str, Any]) -> Delta:
+        """A thought of Claude's, with its place among text and calls."""
+        is_seen = self.answer_tool is None
+        characters, calls = (sum(map(len, self.text)), len(self.tools)) if is_seen else (0, 0)
+        return self.keep("thinking_blocks", [placed(thought, characters, calls)])
 
     def keep(self, name: str, value: list[Any] | dict[str, Any]) -> Delta:
         """What the provider wants back with this turn, under this field; in a list, what comes next of it.

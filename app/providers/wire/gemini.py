@@ -42,7 +42,7 @@ NO_REASON = "FINISH_REASON_UNSPECIFIED"
 def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) -> Outgoing:
     can, names = capabilities.of(endpoint.provider, model, WireFormat.GEMINI), Names(GEMINI_NAMES)
     request = content.offered(can, request)
-    document, unspoken = gemini_history.told(model, request, names)
+    document, unspoken = gemini_history.told(can, request, names)
     settings, dropped = gemini_settings.settings(can, request)
     if settings:
         document["generationConfig"] = settings

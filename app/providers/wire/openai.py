@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter
 
 from app.domain.catalog import WireFormat
+from app.domain.targets.capabilities import Capabilities
 from app.errors import Unsupported
 from app.providers import capabilities
 from app.providers.base import ChatRequest, Delta, Endpoint, Usage
@@ -45,7 +47,7 @@ def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) ->
     older = request.functions and can.functions and openai_functions.can_be(request)
     settings, dropped = openai_settings.settings(can, request, tell_one_call=by_tool is None and not older)
     told, unspoken = openai_history.told(server, request, names)
-    document: dict[str, Any] = {"model": model, "messages": openai_history.messages(server, request, names)}
+    document: dict[str, Any] = {"model": model, "messages": openai_history.messages(can, server, request, names)}
     document |= settings | told
     if older:
         document = openai_functions.older(document)
@@ -53,13 +55,21 @@ def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) ->
     if stream:
         document |= {"stream": True, "stream_options": {"include_usage": True}}
     return Outgoing(
-        url=f"{endpoint.provider.base_url}/chat/completions",
+        url=f"{_base_url(endpoint, can, request)}/chat/completions",
         headers={"content-type": "application/json", **auth(endpoint)},
         body=content.body(document),
         dropped=(*dropped, *unspoken, *content.unheld(by_tool)),
         answer_tool=None if by_tool is None else by_tool.name,
         names=names.back(),
     )
+
+
+def _base_url(endpoint: Endpoint, can: Capabilities, request: ChatRequest) -> str:
+    """Another one takes the beginning of an answer, at some."""
+    base_url = endpoint.provider.base_url
+    if not can.prefill_path or request.messages[-1].role != "assistant":
+        return base_url
+    return urlsplit(base_url)._replace(path=can.prefill_path).geturl()
 
 
 def auth(endpoint: Endpoint) -> dict[str, str]:
