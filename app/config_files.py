@@ -2,155 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import math
 import tomllib
 from collections.abc import Iterator
 from dataclasses import fields
+from glob import escape
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
-    HttpUrl,
     StringConstraints,
     TypeAdapter,
     ValidationError,
-    ValidationInfo,
-    field_validator,
 )
-from pydantic_core import PydanticCustomError
 
-from app.domain.catalog import FromEnvironment, Price, Prompt, Provider, SchemaBy, TaskType, WireFormat
+from app.config_blocks import Block, LimitsBlock, Name, ProviderBlock, SecretBlock, notes, older_words, those
+from app.domain.catalog import FromEnvironment, Price, Prompt, Provider, TaskType
 from app.domain.policy import Policy
-from app.domain.targets.capabilities import checked
 from app.domain.targets.limits import Limits
 from app.errors import ConfigError
 from app.settings import API_THREADS
 
 T = TypeVar("T")
 
-#: provider names become queue names, URL parts and metric labels
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 
-EnvironmentName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")]
-#: headers that frame a message, and are not for a block to say
-FRAMING = {"host", "content-length", "transfer-encoding", "connection"}
-HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
-HeaderValue = Annotated[str, Field(pattern=r"^[\x20-\x7e]*$")]
-
-
-class _Block(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class _Price(_Block):
-    input: Annotated[float, Field(ge=0, allow_inf_nan=False)]
-    output: Annotated[float, Field(ge=0, allow_inf_nan=False)]
-    cached: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
-    cache_written: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
-
-
-class _FromEnvironment(_Block):
-    env: EnvironmentName
-
-
-#: up to a day; a limit below a tenth of a second is a mistake
-Limit = Annotated[int, Field(ge=100, le=86_400_000)] | None
-
-
-class _Limits(_Block):
-    first_token_ms: Limit = None
-    idle_ms: Limit = None
-    stream_ms: Limit = None
-    plain_ms: Limit = None
-
-    @field_validator("stream_ms")
-    @classmethod
-    def _holds_the_others(cls, value: int | None, info: ValidationInfo) -> int | None:
-        for name in ("first_token_ms", "idle_ms"):
-            part = info.data.get(name)
-            if value is not None and part is not None and part > value:
-                raise PydanticCustomError(
-                    "limits", "the whole stream must have more time than its part {name}", {"name": name}
-                )
-        return value
-
-
-class _Provider(_Limits):
-    format: WireFormat
-    base_url: HttpUrl
-    key_env: EnvironmentName | None = None
-    models: Annotated[list[Annotated[str, Field(min_length=1, max_length=200)]], Field(min_length=1)]
-    enabled: bool = True
-    priority: Annotated[int, Field(ge=1, le=10_000)] = 100
-    timeout_ms: Annotated[int, Field(ge=100, le=3_600_000)] = 30_000
-    concurrency: Annotated[int, Field(ge=1, le=1_000)] = 2
-    prices: dict[str, _Price] = Field(default_factory=dict)
-    cost_header: str | None = None
-    price_provider: str | None = None
-    json_schema: SchemaBy | None = None
-    #: of every request to the provider
-    headers: dict[HeaderName, HeaderValue | _FromEnvironment] = Field(default_factory=dict)
-    query: dict[str, str] = Field(default_factory=dict)
-    body: dict[str, Any] = Field(default_factory=dict)
-    #: over the capability matrix: for all models of the block
-    capabilities: dict[str, Any] = Field(default_factory=dict)
-
-    @field_validator("headers")
-    @classmethod
-    def _no_framing(cls, value: dict[str, Any]) -> dict[str, Any]:
-        if taken := {name for name in value if name.lower() in FRAMING}:
-            raise PydanticCustomError("header", "{name} is not for a block to say", {"name": min(taken)})
-        return value
-
-    @field_validator("body")
-    @classmethod
-    def _beside(cls, value: dict[str, Any]) -> dict[str, Any]:
-        if taken := {"model", "messages", "contents", "stream"} & set(value):
-            raise PydanticCustomError("body", "{names} is what each request says", {"names": min(taken)})
-        try:
-            json.dumps(value)
-        except (TypeError, ValueError) as error:
-            raise PydanticCustomError("body", "{why}", {"why": str(error)}) from None
-        return value
-
-    @field_validator("capabilities")
-    @classmethod
-    def _known(cls, value: dict[str, Any]) -> dict[str, Any]:
-        try:
-            known = checked(value)
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_context=False)[0]
-            why = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-            raise PydanticCustomError("capability", "{why}", {"why": why}) from None
-        except ValueError as error:
-            raise PydanticCustomError("capability", "{why}", {"why": str(error)}) from None
-        return {name: getattr(known, name) for name in value}
-
-    limits: dict[str, _Limits] = Field(default_factory=dict)
-    prefill: bool | list[str] = False
-
-    @field_validator("limits", "prefill")
-    @classmethod
-    def _of_its_models(cls, value: T, info: ValidationInfo) -> T:
-        models: list[str] | None = info.data.get("models")
-        for name in value if isinstance(value, dict | list) else ():
-            if models is not None and name not in models:
-                raise PydanticCustomError("model", "{name} is not among its models", {"name": repr(name)})
-        return value
-
-    @field_validator("json_schema")
-    @classmethod
-    def _only_openai(cls, value: SchemaBy | None, info: ValidationInfo) -> SchemaBy | None:
-        if value is not None and info.data.get("format") not in (None, WireFormat.OPENAI):
-            raise PydanticCustomError("format", 'only a provider of format "openai" is told how')
-        return value
-
-
-class _Prompt(_Block):
+class _Prompt(Block):
     category: str
     task_type: TaskType = TaskType.DEFAULT
     text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100_000)]
@@ -163,7 +40,7 @@ class _Prompt(_Block):
 def load_providers(folder: Path) -> tuple[Provider, ...]:
     """In order of priority."""
     path = folder / "providers.toml"
-    blocks = _validate(path, dict[Name, _Provider], _read(path))
+    blocks = _validate(path, dict[Name, ProviderBlock], _read(path))
     if not blocks:
         raise ConfigError(f"{path.name}: at least one provider is needed", field=path.name)
     providers = [
@@ -180,31 +57,29 @@ def load_providers(folder: Path) -> tuple[Provider, ...]:
             prices=tuple((model, Price(**price.model_dump())) for model, price in block.prices.items()),
             cost_header=block.cost_header,
             price_provider=block.price_provider,
-            json_schema=block.json_schema or SchemaBy.NATIVE,
-            capabilities=tuple(block.capabilities.items()),
+            capabilities=tuple({**older_words(block), **block.capabilities}.items()),
+            model_capabilities=(
+                *((escape(model), (("prefill", "continued"),)) for model in those(block.prefill)),
+                *((pattern, tuple(said.items())) for pattern, said in block.model_capabilities.items()),
+            ),
+            notes=tuple(notes(block)),
             headers=tuple((header, _header(value)) for header, value in block.headers.items()),
             query=tuple(block.query.items()),
             body=block.body,
             limits=_limits(block),
             model_limits=tuple((model, _limits(limits)) for model, limits in block.limits.items()),
-            prefill=_those(block.prefill, block.models),
         )
         for name, block in blocks.items()
     ]
     return tuple(sorted(providers, key=lambda provider: provider.priority))
 
 
-def _header(value: str | _FromEnvironment) -> str | FromEnvironment:
+def _header(value: str | SecretBlock) -> str | FromEnvironment:
     return value if isinstance(value, str) else FromEnvironment(value.env)
 
 
-def _limits(block: _Limits) -> Limits:
+def _limits(block: LimitsBlock) -> Limits:
     return Limits(block.first_token_ms, block.idle_ms, block.stream_ms, block.plain_ms)
-
-
-def _those(able: bool | list[str], models: list[str]) -> tuple[str, ...]:
-    """The models that can: all, none, or the ones named."""
-    return tuple(able if isinstance(able, list) else models if able else ())
 
 
 def load_prompts(folder: Path) -> tuple[Prompt, ...]:

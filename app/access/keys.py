@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from app.domain import keys as domain
-from app.domain.keys import Key, Keys, Scope
+from app.domain.keys import Key, Keys, Scope, Treatment
 from app.live import published
 from app.live.published import Published
 from app.store import database
@@ -55,11 +55,12 @@ def create(
     *,
     segment: str | None = None,
     rate_per_minute: int | None = None,
+    parameters: Treatment | None = None,
     created_by: str,
 ) -> tuple[Key, str]:
     """A new key, and its secret, which is nowhere else. Raises DependencyUnavailable."""
     key_id, secret = domain.generate()
-    key = Key(key_id, name, domain.digest(secret), scopes, segment, rate_per_minute)
+    key = Key(key_id, name, domain.digest(secret), scopes, segment, rate_per_minute, parameters)
     _change(sessions, connection, lambda session, n: store.add(session, key, changed=n, created_by=created_by))
     log.info("key created", key=key.id, scopes=sorted(scope.value for scope in scopes), segment=segment)
     return key, secret

@@ -22,7 +22,7 @@ from flask import Flask, current_app, g, request
 from app.access.limits import Limits
 from app.api.edge import TICKET
 from app.domain import keys
-from app.domain.keys import Keys, Scope
+from app.domain.keys import Keys, Scope, Treatment
 from app.errors import DependencyUnavailable, Forbidden, TooManyRequests, Unauthorized
 from app.live.published import Published
 from app.settings import Settings
@@ -51,6 +51,8 @@ class Caller:
     segment: str | None = None
     #: requests per minute; None: no limit
     rate_per_minute: int | None = None
+    #: of fields that we have no word for, where the request does not say
+    parameters: Treatment | None = None
 
     def may(self, scope: Scope) -> bool:
         return scope in self.scopes or Scope.ADMIN in self.scopes
@@ -84,7 +86,9 @@ class Guard:
         if api:
             return Caller(None, "api", _SCOPES_OF_API_KEY)
         if stored is not None:
-            return Caller(stored.id, stored.name, stored.scopes, stored.segment, stored.rate_per_minute)
+            return Caller(
+                stored.id, stored.name, stored.scopes, stored.segment, stored.rate_per_minute, stored.parameters
+            )
         if self.keys.version < 0 and keys.looks_like_one(presented):
             raise DependencyUnavailable("keys cannot be checked: neither Redis nor PostgreSQL is reachable")
         return None

@@ -13,7 +13,7 @@ from werkzeug.routing import Rule
 
 from app.api.chat import ChatBody
 from app.api.envelope import json_response
-from app.api.openai.request import ChatCompletionRequest
+from app.api.openai.fields import ChatCompletionRequest
 from app.api.system.measurements import BenchmarkBody
 from app.api.web import static_file
 

@@ -79,6 +79,7 @@ def examine(configured: Settings, only: str | None, *, call: bool) -> Examined:
     findings += [_postgres(configured), _redis(configured)]
     missing, endpoints, simulated = _endpoints(configured, providers)
     findings += [each for each in missing if only in (None, each.subject)]
+    findings += _lessons(configured, only)
     chosen = [endpoint for name, endpoint in endpoints.items() if only in (None, name)]
     if chosen:
         client = Client(Pool(len(chosen)))
@@ -106,6 +107,11 @@ def _files(configured: Settings) -> tuple[list[Finding], tuple[Provider, ...]]:
     else:
         names = ", ".join(provider.name for provider in providers)
         findings.append(Finding("config", "providers", Status.OK, f"providers.toml: {names}"))
+        findings += [
+            Finding(provider.name, "block", Status.WARNING, f"older words: {note}", "change config/providers.toml")
+            for provider in providers
+            for note in provider.notes
+        ]
     return findings, providers
 
 
@@ -167,6 +173,25 @@ def _endpoints(configured: Settings, providers: Sequence[Provider]) -> tuple[lis
         if provider.name not in endpoints
     ]
     return [*wrong.values(), *left_out], endpoints, simulated
+
+
+def _lessons(configured: Settings, only: str | None) -> list[Finding]:
+    """What a running gateway does not ask its targets for, since they refused it."""
+    url = configured.url or f"http://127.0.0.1:{configured.port}"
+    key = configured.admin_key or configured.api_key
+    try:
+        ready = requests.get(f"{url}/readyz", timeout=(1, 3), headers={"Authorization": f"Bearer {key}"} if key else {})
+        refusals = ready.json().get("refusals", {})
+    except (requests.RequestException, ValueError, AttributeError):
+        return [Finding("gateway", "refusals", Status.SKIPPED, f"no gateway answers at {url}")]
+    advice = "it is asked again after gateway.lesson_s; where it cannot at all, say so in capabilities of its block"
+    learned = [
+        Finding(target, "refusals", Status.WARNING, said, advice)
+        for target, told in refusals.items()
+        if only in (None, target.partition("/")[0])
+        for said in told
+    ]
+    return learned or [Finding("gateway", "refusals", Status.OK, "no target refused what another one served")]
 
 
 def _beside_a_lab(configured: Settings) -> Settings:

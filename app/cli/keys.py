@@ -30,15 +30,34 @@ def keys() -> None:
 @click.option("--scope", "scopes", multiple=True, type=click.Choice(["admin", "chat", "read"]), default=["chat"])
 @click.option("--segment", default=None, help="Weights of this segment apply to its requests.")
 @click.option("--rate", type=click.IntRange(1), default=None, help="Requests per minute (default: no limit).")
+@click.option(
+    "--parameters",
+    type=click.Choice(["strict", "drop", "pass"]),
+    default=None,
+    help="What becomes of fields nobody here has a word for (default: passed on to a named provider, else dropped).",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def create(name: str, scopes: tuple[str, ...], segment: str | None, rate: int | None, as_json: bool) -> None:
+def create(
+    name: str,
+    scopes: tuple[str, ...],
+    segment: str | None,
+    rate: int | None,
+    parameters: str | None,
+    as_json: bool,
+) -> None:
     """Make a key. It is shown once, and kept nowhere.
 
     \b
     Example:  tooloo keys create "mobile app" --scope chat --segment free --rate 60
               tooloo keys create ops --scope admin
     """
-    wanted = {"name": name, "scopes": list(scopes), "segment": segment, "ratePerMinute": rate}
+    wanted = {
+        "name": name,
+        "scopes": list(scopes),
+        "segment": segment,
+        "ratePerMinute": rate,
+        "parameters": parameters,
+    }
     made = call("POST", PATH, {field: value for field, value in wanted.items() if value is not None})
     if as_json:
         print_json(made)
@@ -59,7 +78,7 @@ def list_(as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    table = Table("id", "name", "scopes", "segment", "per minute", "state", box=None)
+    table = Table("id", "name", "scopes", "segment", "per minute", "parameters", "state", box=None)
     for key in found:
         table.add_row(*_row(key))
     Console().print(table)
@@ -81,4 +100,5 @@ def revoke(key_id: str, as_json: bool) -> None:
 def _row(key: dict[str, Any]) -> list[str]:
     state = "active" if key["revokedAt"] is None else "revoked"
     rate = "" if key["ratePerMinute"] is None else str(key["ratePerMinute"])
-    return [key["id"], key["name"], ", ".join(key["scopes"]), key["segment"] or "", rate, state]
+    told = (key["segment"] or "", rate, key.get("parameters") or "", state)
+    return [key["id"], key["name"], ", ".join(key["scopes"]), *told]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 from app.domain.targets.limits import Limits
@@ -25,13 +26,6 @@ class WireFormat(StrEnum):
     OPENAI = "openai"  # chat completions: also DeepSeek, Ollama, vLLM, Groq, Mistral, OpenRouter…
     ANTHROPIC = "anthropic"  # Messages
     GEMINI = "gemini"  # generateContent / streamGenerateContent
-
-
-class SchemaBy(StrEnum):
-    """How a provider of the OpenAI format is told the JSON schema of the answer."""
-
-    NATIVE = "native"  # response_format
-    TOOL = "tool"  # the one tool, which has to be called: DeepSeek has no other way
 
 
 class Target(NamedTuple):
@@ -89,8 +83,6 @@ class Provider:
     limits: Limits = field(default_factory=Limits)
     #: … of single models, over those of the provider
     model_limits: tuple[tuple[str, Limits], ...] = ()
-    #: models that continue an answer whose beginning stands as the last message
-    prefill: tuple[str, ...] = ()
     #: probes in flight at once, over all workers together
     concurrency: int = 2
     #: overrides of the price list, by model
@@ -100,10 +92,12 @@ class Provider:
     cost_header: str | None = None
     #: where the provider stands in the price list of genai-prices, if not under its own name
     price_provider: str | None = None
-    #: the other formats have one way each, or know by the model
-    json_schema: SchemaBy = SchemaBy.NATIVE
     #: what the block says otherwise than the capability matrix; names and values of Capabilities
     capabilities: tuple[tuple[str, Any], ...] = ()
+    #: … of the models whose names these patterns (with *) fit, over those of all; a later one over an earlier one
+    model_capabilities: tuple[tuple[str, tuple[tuple[str, Any], ...]], ...] = ()
+    #: what its block says in older words, and the ones to use
+    notes: tuple[str, ...] = ()
     #: of every request to it
     headers: tuple[tuple[str, str | FromEnvironment], ...] = ()
     query: tuple[tuple[str, str], ...] = ()
@@ -117,6 +111,11 @@ class Provider:
             if name == model:
                 return limits.over(self.limits)
         return self.limits
+
+    def capabilities_of(self, model: str) -> tuple[tuple[str, Any], ...]:
+        """What the block says of it."""
+        mine = (said for pattern, said in self.model_capabilities if fnmatchcase(model, pattern))
+        return tuple({name: value for said in (self.capabilities, *mine) for name, value in said}.items())
 
     @property
     def targets(self) -> tuple[Target, ...]:

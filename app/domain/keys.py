@@ -20,6 +20,14 @@ class Scope(StrEnum):
     READ = "read"  # config, results, scorecard
 
 
+class Treatment(StrEnum):
+    """What becomes of fields of a request that we have no word for, or that a target has not."""
+
+    STRICT = "strict"  # refused by name
+    DROP = "drop"  # left out, and named in x-tooloo-dropped-parameters
+    FORWARD = "pass"  # to every target that speaks OpenAI's format; left out and named elsewhere
+
+
 @dataclass(frozen=True, slots=True)
 class Key:
     """A key as it is kept; `id` is the part of it that may be shown."""
@@ -33,6 +41,8 @@ class Key:
     segment: str | None = None
     #: requests per minute; None: no limit
     rate_per_minute: int | None = None
+    #: where the request itself does not say; None: as the request's model has it
+    parameters: Treatment | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -42,11 +52,12 @@ class Key:
             "scopes": sorted(self.scopes),
             "segment": self.segment,
             "ratePerMinute": self.rate_per_minute,
+            "parameters": self.parameters,
         }
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
-        """Scopes of a newer release are left out: they open nothing here."""
+        """Scopes of a newer release are left out: they open nothing here. An older one says nothing of parameters."""
         known = {scope.value for scope in Scope}
         return cls(
             id=document["id"],
@@ -55,6 +66,7 @@ class Key:
             scopes=frozenset(Scope(scope) for scope in document["scopes"] if scope in known),
             segment=document["segment"],
             rate_per_minute=document["ratePerMinute"],
+            parameters=treatment_of(document.get("parameters")),
         )
 
 
@@ -73,6 +85,11 @@ class Keys:
     @property
     def has_admin(self) -> bool:
         return any(Scope.ADMIN in key.scopes for key in self.by_id.values())
+
+
+def treatment_of(kept: str | None) -> Treatment | None:
+    """None for a word of a newer release."""
+    return Treatment(kept) if kept in set(Treatment) else None
 
 
 def generate() -> tuple[str, str]:

@@ -46,6 +46,8 @@ class Call:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     #: fields beside those, by the names of OpenAI's format, for targets that speak it
     extra: Mapping[str, Any] = field(default_factory=dict)
+    #: fields of `parameters` for every target that speaks it, whatever is known of it
+    passed: frozenset[str] = frozenset()
     #: names of fields that were left out
     omitted: tuple[str, ...] = ()
     #: only to a target that has all that is asked

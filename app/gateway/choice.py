@@ -126,6 +126,7 @@ def attempt_at(request: Request, target: Target, send: Send[R], *, prefill: str 
         defaults=frozenset(defaults.keys() - request.call.parameters.keys()),
         extra=request.call.extra,
         omitted=request.call.omitted,
+        passed=request.call.passed,
         **{**defaults, **request.call.parameters},
     )
     attempt = Attempt(request.services, target, asked, _limits(request, target), send)

@@ -18,6 +18,7 @@ from app.gateway.attempt import Attempt, begin
 from app.gateway.calls import Begun
 from app.gateway.request import Request
 from app.live import live_config
+from app.providers import capabilities
 from app.providers.base import BEAT, Delta
 
 #: characters by which an answer is known that begins anew, where it was to go on
@@ -89,7 +90,8 @@ def _continues(request: Request, target: Target) -> bool:
     asked = request.call.parameters
     shaped = asked.get("json_schema") is not None or asked.get("json_mode")
     thinks = limits.thinks(target.model, asked.get("reasoning_effort"))
-    return not (shaped or thinks) and target.model in request.services.endpoints[target.provider].provider.prefill
+    can = capabilities.of(request.services.endpoints[target.provider].provider, target.model)
+    return not (shaped or thinks) and can.prefill == "continued"
 
 
 def agreeing(deltas: Iterator[Delta], given: str) -> Ahead:

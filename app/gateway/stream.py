@@ -43,7 +43,7 @@ class ReplyStream:
         self._characters = 0
         #: the text of the answer that has been given out, and whether that is all that has been
         self._given: list[str] = []
-        self._text_only = True
+        self._text_only = request.call.parameters.keys().isdisjoint(("n", "logprobs"))
         #: characters that the attempt that runs has said and nobody was given
         self._silent = 0
         #: what the attempt that runs was told to go on from

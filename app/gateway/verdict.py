@@ -30,7 +30,7 @@ def lack(
     for need, what in CONTENT.items():
         if need in needs and not getattr(can, need):
             return Unsupported(f"this model takes no {what}")
-    if "prefill" in needs and not can.prefill:
+    if "prefill" in needs and can.prefill == "no":
         return Unsupported("this model does not continue an answer that the last message begins")
     why = _of_tools(can, needs, parameters) or _of_json(can, needs)
     if why is not None:
@@ -40,7 +40,9 @@ def lack(
 
 def would_drop(endpoint: Endpoint, model: str, call: Call) -> Unsupported | None:
     """Why not to ask where the request demands that nothing of it is left out."""
-    request = ChatRequest(messages=call.messages, extra=call.extra, omitted=call.omitted, **call.parameters)
+    request = ChatRequest(
+        messages=call.messages, extra=call.extra, omitted=call.omitted, passed=call.passed, **call.parameters
+    )
     wire = endpoint.provider.format
     try:
         names = left_out(request, FORMATS[wire].build(endpoint, model, request, False), wire)
@@ -54,7 +56,8 @@ def _of_tools(can: Capabilities, needs: frozenset[str], parameters: Mapping[str,
         return None
     if not can.tools:
         return "this model takes no tools"
-    if can.tool_limit and len(parameters["tools"]) > can.tool_limit:
+    offered = (not can.allowed_tools and parameters.get("allowed_tools")) or parameters["tools"]
+    if can.tool_limit and len(offered) > can.tool_limit:
         return f"this model takes {can.tool_limit} tools at most"
     forced = parameters.get("tool_choice") not in (None, "auto", "none")
     return "this model cannot be made to call a tool" if forced and not can.forced_tool else None

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 
-from app.config_files import Name
+from app.config_blocks import Name
 from app.errors import ConfigError
 
 FORMAT = "tooloo-trace/1"

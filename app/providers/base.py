@@ -67,6 +67,19 @@ class ChatRequest:
     tool_choice: str | None = None
     #: False: one tool call at most, whether the provider can be held to that or not
     parallel_tool_calls: bool = True
+    #: answers; more than one only from who has them
+    n: int = 1
+    #: of the answer's tokens, and of so many likely ones beside each
+    logprobs: bool = False
+    top_logprobs: int | None = None
+    service_tier: str | None = None
+    verbosity: str | None = None
+    #: names of the only tools that may be called; (): all
+    allowed_tools: tuple[str, ...] = ()
+    #: the tools came in OpenAI's older form
+    functions: bool = False
+    #: fields above that go to every server of OpenAI's format, whatever is known of it
+    passed: frozenset[str] = frozenset()
     #: fields above that the caller did not send: our defaults, which give way to what the caller did send
     defaults: frozenset[str] = frozenset()
     #: fields that only OpenAI's format has, as they go on the wire
@@ -94,6 +107,20 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """One of several answers to a request; fields as in Answer."""
+
+    index: int
+    text: str
+    finish: Finish
+    reasoning: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    refusal: str = ""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    logprobs: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What a provider gave, streamed or not."""
 
@@ -118,6 +145,18 @@ class Answer:
     refusal: str = ""
     #: what this provider wants back with this turn: see Message.extra
     extra: Mapping[str, Any] = field(default_factory=dict)
+    #: as the provider has them: lists by what they are of, `content` or `refusal`
+    logprobs: Mapping[str, Any] | None = None
+    #: the further answers, where several were asked for
+    others: tuple[Choice, ...] = ()
+
+    @property
+    def choices(self) -> tuple[Choice, ...]:
+        """All of them, the answer itself first."""
+        first = Choice(
+            0, self.text, self.finish, self.reasoning, self.tool_calls, self.refusal, self.extra, self.logprobs
+        )
+        return (first, *self.others)
 
     @property
     def words(self) -> str:
@@ -139,6 +178,9 @@ class Delta(NamedTuple):
     #: what the provider wants back with the turn, and with the tool call: see Message.extra, ToolCall.extra
     extra: Mapping[str, Any] | None = None
     tool_extra: Mapping[str, Any] | None = None
+    #: of several answers this one
+    choice: int = 0
+    logprobs: Mapping[str, Any] | None = None
 
     @property
     def words(self) -> str:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
+from urllib.parse import urlsplit
 
-from app.domain.catalog import Provider, SchemaBy, WireFormat
+from app.domain.catalog import Provider, WireFormat
 from app.domain.targets.capabilities import Capabilities, checked
 
 _VERSION = re.compile(r"claude-(?:[a-z]+-)?(\d+)(?:[-.](\d{1,2}))?(?!\d)")
@@ -23,9 +24,13 @@ class Rule:
     model: re.Pattern[str] | None
     #: the first version it holds of
     since: tuple[int, int] | None
+    #: found in the host of the base URL; None: anywhere
+    host: re.Pattern[str] | None
     values: Mapping[str, Any]
 
-    def holds(self, wire: WireFormat, model: str) -> bool:
+    def holds(self, wire: WireFormat, model: str, host: str) -> bool:
+        if self.host is not None and not self.host.search(host):
+            return False
         if wire is not self.format or (self.model is not None and not self.model.search(model)):
             return False
         return self.since is None or version(model) >= self.since
@@ -46,7 +51,7 @@ def matrix() -> tuple[Rule, ...]:
 def _rules(written: list[dict[str, Any]]) -> Iterator[Rule]:
     for each in written:
         values = dict(each)
-        pattern, since = values.pop("model", None), values.pop("from", None)
+        pattern, host, since = values.pop("model", None), values.pop("host", None), values.pop("from", None)
         wire = WireFormat(values.pop("format"))
         first = None if since is None else tuple(map(int, since.split(".")))
         known = checked(values)
@@ -54,30 +59,32 @@ def _rules(written: list[dict[str, Any]]) -> Iterator[Rule]:
             wire,
             None if pattern is None else re.compile(pattern),
             None if first is None else (first[0], first[1]),
+            None if host is None else re.compile(host),
             {name: getattr(known, name) for name in values},
         )
 
 
 @lru_cache(maxsize=4096)
-def by_format(wire: WireFormat, model: str) -> Capabilities:
+def by_format(wire: WireFormat, model: str, host: str = "") -> Capabilities:
     """As the matrix says it; the last rule that holds decides."""
     values: dict[str, Any] = {}
     for rule in matrix():
-        if rule.holds(wire, model):
+        if rule.holds(wire, model, host):
             values |= rule.values
     return Capabilities(**values)
 
 
 def of(provider: Provider, model: str, wire: WireFormat | None = None) -> Capabilities:
     """As the matrix says it, and the provider's block over it."""
-    by_tool = provider.json_schema is SchemaBy.TOOL and provider.format is WireFormat.OPENAI
-    return _over(wire or provider.format, model, provider.capabilities, by_tool)
+    return _over(wire or provider.format, model, provider.base_url, provider.capabilities_of(model))
 
 
 @lru_cache(maxsize=4096)
-def _over(wire: WireFormat, model: str, said: tuple[tuple[str, Any], ...], by_tool: bool) -> Capabilities:
-    found = replace(by_format(wire, model), **dict(said))
-    return replace(found, json_schema="tool", json_schema_beside_tools="none") if by_tool else found
+def _over(wire: WireFormat, model: str, base_url: str, said: tuple[tuple[str, Any], ...]) -> Capabilities:
+    values = dict(said)
+    if wire is WireFormat.OPENAI and values.get("json_schema") == "tool":
+        values.setdefault("json_schema_beside_tools", "none")  # a tool that has to be called stands beside no other
+    return replace(by_format(wire, model, urlsplit(base_url).hostname or ""), **values)
 
 
 def table() -> str:
@@ -86,6 +93,7 @@ def table() -> str:
     for rule in matrix():
         since = "" if rule.since is None else f"from Claude {rule.since[0]}.{rule.since[1]}"
         models = since or ("all" if rule.model is None else f"`{rule.model.pattern}`")
+        models += "" if rule.host is None else f" at `{rule.host.pattern}`"
         said = "; ".join(f"{name} {_shown(value)}" for name, value in rule.values.items())
         lines.append(f"| {rule.format} | {models.replace('|', chr(92) + '|')} | {said} |")
     return "\n".join(lines) + "\n"

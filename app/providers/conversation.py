@@ -89,6 +89,24 @@ class Message:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
+#: in a thought of Claude's that stood behind other blocks of its turn: how much came before it, in characters of text
+#: and in tool calls. Ours: clients send it back with the thought, and it is taken off before Claude gets that
+PLACE = "tooloo_place"
+
+
+def placed(thought: Mapping[str, Any], characters: int, calls: int) -> dict[str, Any]:
+    """The thought with its place, unless that is the first."""
+    return {**thought, PLACE: [characters, calls]} if characters or calls else dict(thought)
+
+
+def place_of(thought: Mapping[str, Any]) -> tuple[int, int]:
+    """In front, where the client lost it or sends what is none."""
+    match thought.get(PLACE):
+        case [int(characters), int(calls)] if characters >= 0 and calls >= 0:
+            return characters, calls
+    return 0, 0
+
+
 def google_signature(extra: Mapping[str, Any] | None) -> str | None:
     """Gemini's signature in an extra_content."""
     google = (extra or {}).get("google")

@@ -56,6 +56,8 @@ class Exchange:
             may_be_empty=last_role == "tool" and endpoint.provider.format is WireFormat.OPENAI,
             asks_for_json=asks_for_json,
             limit=request.max_tokens,
+            n=request.n,
+            tells_logprobs=request.logprobs,
         )
         self.dropped: tuple[str, ...] = ()
         self._headers: Mapping[str, str] = {}
@@ -96,7 +98,7 @@ class Exchange:
         for delta in read:
             if delta is BEAT:
                 yield BEAT
-            elif (seen := self._draft.shown(delta)) is not None:
+            elif (seen := self._draft.of(delta.choice).shown(delta)) is not None:
                 yield seen
 
     def _whole(self, response: Response) -> Iterator[Delta]:
@@ -130,11 +132,9 @@ class Exchange:
         for _ in draft.end():
             pass
         if self._stream:  # the provider ignored that it was asked for one
-            text, reasoning, refusal = "".join(draft.text), "".join(draft.reasoning), "".join(draft.refusal)
-            yield Delta(text=text, reasoning=reasoning, refusal=refusal, extra=draft.extra or None)
-            for place, tool in enumerate(draft.calls()):
-                begun = Delta(tool_index=place, tool_id=tool.id, tool_name=tool.name, tool_extra=tool.extra)
-                yield begun._replace(tool_arguments=tool.arguments)
+            yield from _all_of(draft)
+            for place, other in sorted(draft.others.items()):
+                yield from (delta._replace(choice=place) for delta in _all_of(other))
 
     def _events(self, response: Response) -> Iterator[Delta]:
         draft, parser = self._draft, EventParser()
@@ -200,7 +200,7 @@ class Exchange:
     def _end(self, parser: EventParser) -> Iterator[Delta]:
         yield from self._last_event(parser)
         self.call.end()
-        if not self._draft.complete:
+        if not self._draft.is_complete():
             raise StreamCut("the stream ended before its end")
         yield from self._draft.end()
 
@@ -254,6 +254,8 @@ class Exchange:
             asked_model=self._model,
             refusal="".join(draft.refusal),
             extra=draft.extra,
+            logprobs=draft.logprobs or None,
+            others=tuple(other.choice(place) for place, other in sorted(draft.others.items())),
         )
 
     def blame(self, error: ProviderError) -> None:
@@ -267,6 +269,16 @@ class Exchange:
         """End the exchange, in the thread that reads it; before its end, its connection is not used again."""
         if self._response is not None:
             self._response.close()
+
+
+def _all_of(draft: Draft) -> Iterator[Delta]:
+    """A whole answer as if it had been streamed."""
+    text, reasoning, refusal = "".join(draft.text), "".join(draft.reasoning), "".join(draft.refusal)
+    said = Delta(text=text, reasoning=reasoning, refusal=refusal, extra=draft.extra or None)
+    yield said._replace(logprobs=draft.logprobs or None)
+    for place, tool in enumerate(draft.calls()):
+        begun = Delta(tool_index=place, tool_id=tool.id, tool_name=tool.name, tool_extra=tool.extra)
+        yield begun._replace(tool_arguments=tool.arguments)
 
 
 def left_out(request: ChatRequest, outgoing: Outgoing, wire: WireFormat) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.domain.keys import Key, Scope
+from app.domain.keys import Key, Scope, treatment_of
 from app.errors import NotFound
 from app.store.models import ApiKey
 
@@ -42,6 +42,7 @@ def add(session: Session, key: Key, *, changed: int, created_by: str) -> None:
         scopes=sorted(key.scopes),
         segment=key.segment,
         rate_per_minute=key.rate_per_minute,
+        parameters=key.parameters,
         created_by=created_by,
         changed=changed,
     )
@@ -64,4 +65,5 @@ def revoke(session: Session, key_id: str, *, changed: int) -> ApiKey:
 def _key(row: ApiKey) -> Key:
     known = {scope.value for scope in Scope}
     scopes = frozenset(Scope(scope) for scope in row.scopes if scope in known)
-    return Key(row.id, row.name, row.hash, scopes, row.segment, row.rate_per_minute)
+    parameters = treatment_of(row.parameters)
+    return Key(row.id, row.name, row.hash, scopes, row.segment, row.rate_per_minute, parameters)

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 #: revision of migrations/ that this code was written for; their names sort by age
-SCHEMA = "0009"
+SCHEMA = "0010"
 
 
 class RoundStatus(StrEnum):
@@ -238,6 +238,8 @@ class ApiKey(Base):
     segment: Mapped[str | None]
     #: NULL: no limit
     rate_per_minute: Mapped[int | None]
+    #: strict, drop or pass: of fields that we have no word for; NULL: the default
+    parameters: Mapped[str | None]
     created_by: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     revoked_at: Mapped[datetime | None]

@@ -62,12 +62,14 @@ def test_keys_are_made_listed_and_revoked(tooloo: Tooloo) -> None:
     admin = json.loads(tooloo("keys", "create", "ops", "--scope", "admin", "--json").stdout)
     assert "this needs an admin key" in tooloo("keys", "list", code=1).output
 
-    made = tooloo("keys", "create", "app", "--segment", "free", "--rate", "60", key=admin["key"])
+    made = tooloo(
+        "keys", "create", "app", "--segment", "free", "--rate", "60", "--parameters", "strict", key=admin["key"]
+    )
     secret = made.stdout.strip()
     key_id = secret.split("_")[1]
     assert key_id in made.stderr
     listed = tooloo("keys", "list", key=admin["key"]).stdout
-    assert all(word in listed for word in (key_id, "free", "60", "active", "ops"))
+    assert all(word in listed for word in (key_id, "free", "60", "strict", "active", "ops"))
     assert secret not in listed
     assert "is revoked" in tooloo("keys", "revoke", key_id, key=admin["key"]).stdout
     assert "revoked" in tooloo("keys", "list", key=admin["key"]).stdout

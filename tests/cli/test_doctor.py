@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from app.cli.main import cli
+from tests.providers.server import Server, whole
 from tests.support.lab import CONFIG, RunningLab, running_lab
 
 KEYS = ("DEEPSEEK_API_KEY", "GEMINI_API_KEY", "ANTHROPIC_API_KEY", "OPENAI_API_KEY")
@@ -24,6 +26,7 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
     with socket.create_server(("127.0.0.1", 0)) as free:
         monkeypatch.setenv("TOOLOO_LAB_PORT", str(free.getsockname()[1]))
+        monkeypatch.setenv("TOOLOO_URL", f"http://127.0.0.1:{free.getsockname()[1]}")
     monkeypatch.setenv("TOOLOO_CONFIG_DIR", str(CONFIG))
 
 
@@ -115,3 +118,25 @@ def test_provider_that_is_not_configured_is_a_wrong_usage() -> None:
     result = run("--provider", "nobody")
     assert result.exit_code == 2
     assert "deepseek, gemini, anthropic, openai" in result.output
+
+
+@pytest.mark.usefixtures("nowhere")
+def test_what_refusals_taught_a_running_gateway_is_shown() -> None:
+    said = "it refused vision that another target served: no images"
+    ready = {"ready": True, "refusals": {"deepseek/deepseek-chat": [said]}}
+    with Server(lambda _: whole(200, {"content-type": "application/json"}, json.dumps(ready).encode())) as gateway:
+        found = checks(run("--json", TOOLOO_URL=gateway.url))
+        other = checks(run("--json", "--provider", "gemini", TOOLOO_URL=gateway.url))
+    learned = found["deepseek/deepseek-chat", "refusals"]
+    assert (learned["status"], learned["detail"]) == ("warning", said)
+    assert other["gateway", "refusals"]["status"] == "ok"
+    assert checks(run("--json"))["gateway", "refusals"]["status"] == "skipped"
+
+
+@pytest.mark.usefixtures("nowhere")
+def test_older_words_of_a_block_are_named_with_the_new_ones(tmp_path: Path) -> None:
+    shutil.copytree(CONFIG, tmp_path / "config")
+    block = '[some]\nformat = "openai"\nbase_url = "http://127.0.0.1:1"\nkey_env = "A_KEY"\nmodels = ["m"]\n'
+    (tmp_path / "config" / "providers.toml").write_text(block + "prefill = true\n")
+    found = checks(run("--json", TOOLOO_CONFIG_DIR=str(tmp_path / "config")))["some", "block"]
+    assert (found["status"], 'capabilities = { prefill = "continued" }' in found["detail"]) == ("warning", True)

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from app.config_files import load_providers
-from app.domain.catalog import SchemaBy
 from app.errors import ConfigError
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
@@ -20,18 +19,46 @@ def written(folder: Path, wire: str, *lines: str) -> Path:
 
 
 def test_of_the_providers_we_ship_only_deepseek_is_told_a_schema_as_a_tool() -> None:
-    by_tool = [provider.name for provider in load_providers(CONFIG) if provider.json_schema is SchemaBy.TOOL]
+    by_tool = [each.name for each in load_providers(CONFIG) if dict(each.capabilities).get("json_schema") == "tool"]
 
     assert by_tool == ["deepseek"]
 
 
-@pytest.mark.parametrize(("lines", "way"), [((), SchemaBy.NATIVE), (('json_schema = "tool"',), SchemaBy.TOOL)])
-def test_a_schema_goes_the_native_way_unless_the_block_says_otherwise(
-    tmp_path: Path, lines: tuple[str, ...], way: SchemaBy
+@pytest.mark.parametrize(
+    ("line", "all_models", "one_model"),
+    [
+        ('json_schema = "tool"', {"json_schema": "tool"}, {}),
+        ("prefill = true", {"prefill": "continued"}, {}),
+        ('prefill = ["m"]', {}, {"m": {"prefill": "continued"}}),
+        ("capabilities = { prefill = false }", {"prefill": "no"}, {}),
+    ],
+)
+def test_older_words_for_a_capability_are_understood(
+    tmp_path: Path, line: str, all_models: dict[str, str], one_model: dict[str, dict[str, str]]
 ) -> None:
-    (provider,) = load_providers(written(tmp_path, "openai", *lines))
+    (provider,) = load_providers(written(tmp_path, "openai", line))
 
-    assert provider.json_schema is way
+    assert dict(provider.capabilities) == all_models
+    assert {pattern: dict(said) for pattern, said in provider.model_capabilities} == one_model
+    assert len(provider.notes) == (not line.startswith("capabilities"))
+
+
+def test_a_block_says_what_some_of_its_models_can(tmp_path: Path) -> None:
+    (provider,) = load_providers(written(tmp_path, "openai", '[some.model_capabilities."m*"]', "vision = false"))
+    assert provider.model_capabilities == (("m*", (("vision", False),)),)
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ('model_capabilities."x*" = { n = true }', "fits none"),
+        ('model_capabilities."m" = { sight = 1 }', "unknown cap"),
+    ],
+)
+def test_wrong_capabilities_of_models_are_refused_by_name(tmp_path: Path, line: str, why: str) -> None:
+    with pytest.raises(ConfigError, match=why) as refusal:
+        load_providers(written(tmp_path, "openai", line))
+    assert refusal.value.field == "some.model_capabilities"
 
 
 def test_a_block_says_what_its_models_can(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from app.domain import keys
-from app.domain.keys import Key, Keys, Scope
+from app.domain.keys import Key, Keys, Scope, Treatment
 
 KEY_ID, SECRET = keys.generate()
 KEY = Key(KEY_ID, "app", keys.digest(SECRET), frozenset({Scope.CHAT}), "free", 60)
@@ -42,3 +42,14 @@ def test_a_scope_of_a_newer_release_opens_nothing() -> None:
     document = {**KEY.to_json(), "scopes": ["chat", "billing"]}
 
     assert Key.from_json(document).scopes == {Scope.CHAT}
+
+
+@pytest.mark.parametrize(("told", "known"), [("drop", Treatment.DROP), (None, None), ("of a newer release", None)])
+def test_what_a_key_says_of_unknown_fields_survives_the_round_trip(told: str | None, known: Treatment | None) -> None:
+    document = KEY.to_json() | {"parameters": told}
+    assert Key.from_json(document).parameters is known
+
+
+def test_a_key_of_an_older_release_says_nothing_of_unknown_fields() -> None:
+    document = {name: value for name, value in KEY.to_json().items() if name != "parameters"}
+    assert Key.from_json(document) == KEY

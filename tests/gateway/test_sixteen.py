@@ -420,13 +420,25 @@ def test_a_cut_in_a_tool_call_is_never_mended(two: Pair, told: bool) -> None:
     assert len(two.secondary.asked) == 0
 
 
-def test_a_target_that_is_known_to_continue_does(database_url: str, redis_url: str, tmp_path: Path) -> None:
-    with pair(database_url, redis_url, tmp_path, "prefill = true") as two:
+@pytest.mark.parametrize("block", ["prefill = true", 'capabilities = { prefill = "continued" }'])
+def test_a_target_that_is_known_to_continue_does(database_url: str, redis_url: str, tmp_path: Path, block: str) -> None:
+    with pair(database_url, redis_url, tmp_path, block) as two:
         two.primary.behaviours = [cut(40)]
         two.secondary.behaviours = [lambda _: chunked([*words(40), FINISH, BILL, DONE])]
         seen = two.ask()
         assert (seen.text, seen.is_whole) == (TEXT, True)
         assert two.secondary.asked[0]["messages"][-1] == {"role": "assistant", "content": " ".join(WORDS[:40])}
+
+
+@pytest.mark.parametrize("asked", [{"n": 2}, {"logprobs": True}])
+def test_several_answers_and_log_probabilities_are_not_continued(
+    database_url: str, redis_url: str, tmp_path: Path, asked: dict[str, Any]
+) -> None:
+    can = "capabilities = { prefill = 'continued', n = true, logprobs = true }"
+    with pair(database_url, redis_url, tmp_path, can) as two:
+        two.primary.behaviours = [cut(40)]
+        assert clean_error(two.ask(**asked))
+        assert len(two.secondary.asked) == 0
 
 
 def test_one_that_was_told_to_continue_and_begins_anew_is_not_glued_on(

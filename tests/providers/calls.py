@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from app.domain.catalog import Provider, WireFormat
 from app.providers.base import Answer, ChatRequest, Delta, Endpoint, Message
 from app.providers.client import Client
 
 KEY = "sk-test-0123456789abcdef"
 HELLO = ChatRequest(messages=(Message("user", "Hello"),))
+#: what a block says of how its models are told a schema
+By = tuple[tuple[str, Any], ...]
+NATIVE: By = ()
+BY_TOOL: By = (("json_schema", "tool"),)
 #: generous: only tests of deadlines come near one
 TIMEOUT_MS = 20_000
 

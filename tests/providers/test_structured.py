@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from app.domain.catalog import SchemaBy, WireFormat
+from app.domain.catalog import WireFormat
 from app.errors import Unsupported
 from app.providers.base import ChatRequest, JsonSchema, Message
 from app.providers.wire.formats import FORMATS
-from tests.providers.calls import endpoint
+from tests.providers.calls import BY_TOOL, NATIVE, By, endpoint
 
 OPENAI, ANTHROPIC, GEMINI = WireFormat.OPENAI, WireFormat.ANTHROPIC, WireFormat.GEMINI
 USER = Message("user", "Hello")
@@ -20,10 +20,10 @@ WANTED = JsonSchema("place", CITY, description="Where it is", strict=True)
 TOOL = {"type": "function", "function": {"name": "weather", "parameters": CITY}}
 
 
-def told(wire: WireFormat, model: str, by: SchemaBy = SchemaBy.NATIVE, **parameters: Any) -> dict[str, Any]:
+def told(wire: WireFormat, model: str, by: By = NATIVE, **parameters: Any) -> dict[str, Any]:
     """The body that goes out, with `dropped` and `answer_tool` beside it."""
     request = ChatRequest(messages=(USER,), **parameters)
-    outgoing = FORMATS[wire].build(endpoint("http://h", wire, json_schema=by), model, request, False)
+    outgoing = FORMATS[wire].build(endpoint("http://h", wire, capabilities=by), model, request, False)
     document: dict[str, Any] = json.loads(outgoing.body)
     return document | {"dropped": outgoing.dropped, "answer_tool": outgoing.answer_tool}
 
@@ -53,9 +53,9 @@ def test_gemini_is_told_the_schema_with_its_description() -> None:
 
 @pytest.mark.parametrize(
     ("wire", "model", "by"),
-    [(OPENAI, "deepseek-chat", SchemaBy.TOOL), (ANTHROPIC, "claude-haiku-4-5", SchemaBy.NATIVE)],
+    [(OPENAI, "deepseek-chat", BY_TOOL), (ANTHROPIC, "claude-haiku-4-5", NATIVE)],
 )
-def test_schema_is_told_as_a_tool_that_has_to_be_called(wire: WireFormat, model: str, by: SchemaBy) -> None:
+def test_schema_is_told_as_a_tool_that_has_to_be_called(wire: WireFormat, model: str, by: By) -> None:
     sent = told(wire, model, by, json_schema=WANTED)
     assert "response_format" not in sent
     assert "output_config" not in sent
@@ -97,14 +97,12 @@ def test_claude_is_told_the_schema_as_such_where_a_forced_tool_cannot_be(
 @pytest.mark.parametrize(
     ("wire", "model", "by"),
     [
-        (OPENAI, "deepseek-chat", SchemaBy.TOOL),
-        (ANTHROPIC, "claude-sonnet-4-20250514", SchemaBy.NATIVE),
-        (GEMINI, "gemini-2.5-flash", SchemaBy.NATIVE),
+        (OPENAI, "deepseek-chat", BY_TOOL),
+        (ANTHROPIC, "claude-sonnet-4-20250514", NATIVE),
+        (GEMINI, "gemini-2.5-flash", NATIVE),
     ],
 )
-def test_schema_beside_tools_is_for_another_target_where_it_cannot_be(
-    wire: WireFormat, model: str, by: SchemaBy
-) -> None:
+def test_schema_beside_tools_is_for_another_target_where_it_cannot_be(wire: WireFormat, model: str, by: By) -> None:
     with pytest.raises(Unsupported, match="json_schema beside tools") as caught:
         told(wire, model, by, json_schema=WANTED, tools=(TOOL,))
     assert (caught.value.elsewhere, caught.value.counts) == (True, False)

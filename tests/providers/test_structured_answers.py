@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from app.domain.catalog import SchemaBy, WireFormat
+from app.domain.catalog import WireFormat
 from app.errors import ContentFiltered, ProviderError, UnusableAnswer
 from app.providers.base import Answer, ChatRequest, Delta, Finish, JsonSchema, Message
 from app.providers.client import Client
-from tests.providers.calls import ask, endpoint
+from tests.providers.calls import BY_TOOL, NATIVE, By, ask, endpoint
 from tests.providers.server import Server, chunked, whole
 
 OPENAI, ANTHROPIC, GEMINI = WireFormat.OPENAI, WireFormat.ANTHROPIC, WireFormat.GEMINI
@@ -62,7 +62,7 @@ def heard(
     request: ChatRequest,
     *,
     stream: bool,
-    by: SchemaBy = SchemaBy.NATIVE,
+    by: By = NATIVE,
 ) -> tuple[Answer, list[Delta]]:
     plain, events = said
     end = [b"data: [DONE]\n\n"] if wire is OPENAI else []
@@ -70,7 +70,7 @@ def heard(
     body = json.dumps(plain).encode()
     server.answer = lambda _: chunked(pieces) if stream else whole(200, {"content-type": "application/json"}, body)
     model = "claude-haiku-4-5" if wire is ANTHROPIC else "m"
-    return ask(client, endpoint(server.url, wire, json_schema=by), request, stream=stream, model=model)
+    return ask(client, endpoint(server.url, wire, capabilities=by), request, stream=stream, model=model)
 
 
 @PLAIN_AND_STREAMED
@@ -133,7 +133,7 @@ def openai_calls(*names: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
 
 @PLAIN_AND_STREAMED
 def test_deepseeks_tool_is_read_as_text_too(stream: bool, client: Client, server: Server) -> None:
-    answer, deltas = heard(client, server, OPENAI, openai_calls("place"), ASKED, stream=stream, by=SchemaBy.TOOL)
+    answer, deltas = heard(client, server, OPENAI, openai_calls("place"), ASKED, stream=stream, by=BY_TOOL)
     assert (json.loads(answer.text), answer.finish, answer.tool_calls) == ({"city": "Köln"}, Finish.STOP, ())
     assert "".join(delta.text for delta in deltas) == (answer.text if stream else "")
 
@@ -141,7 +141,7 @@ def test_deepseeks_tool_is_read_as_text_too(stream: bool, client: Client, server
 def test_tool_that_came_whole_though_a_stream_was_asked_for_is_one_text(client: Client, server: Server) -> None:
     body = json.dumps(openai_calls("place")[0]).encode()
     server.answer = lambda _: whole(200, {"content-type": "application/json"}, body)
-    answer, deltas = ask(client, endpoint(server.url, json_schema=SchemaBy.TOOL), ASKED, stream=True)
+    answer, deltas = ask(client, endpoint(server.url, capabilities=BY_TOOL), ASKED, stream=True)
     assert [delta.text for delta in deltas] == [answer.text] == ['{"city":"Köln"}']
 
 

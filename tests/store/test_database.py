@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError, DataError, DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.orm import sessionmaker
 
 from app.errors import DependencyUnavailable
-from app.store import database
+from app.store import database, keys
 from app.store.database import Sessions
 from app.store.models import SCHEMA, Base
 
@@ -39,6 +43,26 @@ def test_the_code_needs_the_newest_migration_and_takes_a_newer_one(database_url:
 
 def test_migrating_twice_changes_nothing(database_url: str) -> None:
     assert database.migrate(database_url) == database.migrate(database_url)
+
+
+def test_a_key_of_an_older_release_keeps_the_default(empty_database_url: str) -> None:
+    engine = database.create(empty_database_url)
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parents[2] / "migrations"))
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0008")
+        connection.execute(
+            text(
+                "INSERT INTO api_keys (id, name, hash, scopes, created_by, changed)"
+                " VALUES ('k', 'app', 'h', '[\"chat\"]', 'anna', 1)"
+            )
+        )
+        connection.commit()
+    database.migrate(empty_database_url)
+    with database.transaction(sessionmaker(engine)) as session:
+        assert [(key.id, key.parameters) for key in keys.active(session)] == [("k", None)]
+    engine.dispose()
 
 
 def test_a_database_that_is_away_is_said_to_be(tmp_path: object) -> None:

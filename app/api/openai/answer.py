@@ -21,7 +21,7 @@ from app.errors import (
 )
 from app.gateway.calls import Reply
 from app.gateway.gateway import ReplyStream
-from app.providers.base import BEAT, Delta, Finish, ToolCall, Usage
+from app.providers.base import BEAT, Answer, Choice, Delta, Finish, ToolCall, Usage
 
 FINISH = {Finish.STOP: "stop", Finish.LENGTH: "length", Finish.TOOL: "tool_calls", Finish.FILTER: "content_filter"}
 #: json.dumps makes a new encoder at every call, where it is asked for anything
@@ -46,29 +46,41 @@ TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_
 MESSAGE_LIMIT = 2000
 
 
-def completion(reply: Reply, created: int) -> dict[str, Any]:
-    """chat.completion; `tooloo` is ours."""
+def completion(reply: Reply, created: int, *, functions: bool = False) -> dict[str, Any]:
+    """chat.completion; `tooloo` is ours. `functions`: calls of tools in their older form."""
     answer = reply.answer
-    nothing = None if answer.tool_calls or answer.refusal else ""
-    message: dict[str, Any] = {
-        "role": "assistant",
-        "content": answer.text or nothing,
-        "refusal": answer.refusal or None,
-    }
-    if answer.reasoning:
-        message["reasoning_content"] = answer.reasoning
-    if answer.tool_calls:
-        message["tool_calls"] = [_tool_call(call) for call in answer.tool_calls]
-    message |= answer.extra
     return {
         "id": _completion_id(reply.request_id),
         "object": "chat.completion",
         "created": created,
         "model": str(reply.target),
-        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": FINISH[answer.finish]}],
+        "choices": [_choice(choice, functions) for choice in answer.choices],
         "usage": usage(answer.usage),
         "tooloo": facts(reply),
     }
+
+
+def _choice(choice: Choice, functions: bool) -> dict[str, Any]:
+    nothing = None if choice.tool_calls or choice.refusal else ""
+    message: dict[str, Any] = {
+        "role": "assistant",
+        "content": choice.text or nothing,
+        "refusal": choice.refusal or None,
+    }
+    if choice.reasoning:
+        message["reasoning_content"] = choice.reasoning
+    if choice.tool_calls and functions:
+        called = choice.tool_calls[0]
+        message["function_call"] = {"name": called.name, "arguments": called.arguments}
+    elif choice.tool_calls:
+        message["tool_calls"] = [_tool_call(call) for call in choice.tool_calls]
+    message |= choice.extra
+    reason = _reason(choice.finish, functions)
+    return {"index": choice.index, "message": message, "logprobs": choice.logprobs, "finish_reason": reason}
+
+
+def _reason(finish: Finish, functions: bool) -> str:
+    return "function_call" if functions and finish is Finish.TOOL else FINISH[finish]
 
 
 def _completion_id(request_id: str) -> str:
@@ -110,18 +122,20 @@ def headers(target: object, attempts: int, request_id: str) -> dict[str, str]:
     return {"x-tooloo-target": str(target), "x-tooloo-attempts": str(attempts), "x-tooloo-request-id": request_id}
 
 
-def events(stream: ReplyStream, created: int, *, include_usage: bool) -> Iterator[bytes]:
+def events(stream: ReplyStream, created: int, *, include_usage: bool, functions: bool = False) -> Iterator[bytes]:
     """The stream as server-sent events, chunk by chunk, as it is read.
 
     A failure on the way is an error event, and the end: no finish_reason, no [DONE]. While nothing comes, comments.
     """
     target: object = None
     head = ""
+    #: those of several answers of which something has been given
+    begun: set[int] = set()
     tail = ',"usage":null}\n\n' if include_usage else "}\n\n"
 
-    def chunk(delta: str, finish: str | None = None) -> bytes:
+    def chunk(delta: str, finish: str | None = None, *, index: int = 0, logprobs: str = "null") -> bytes:
         reason = "null" if finish is None else f'"{finish}"'
-        choice = f'{{"index":0,"delta":{delta},"logprobs":null,"finish_reason":{reason}}}'
+        choice = f'{{"index":{index},"delta":{delta},"logprobs":{logprobs},"finish_reason":{reason}}}'
         return f'data: {head},"choices":[{choice}]{tail}'.encode()
 
     try:
@@ -130,23 +144,21 @@ def events(stream: ReplyStream, created: int, *, include_usage: bool) -> Iterato
                 yield HEARTBEAT
                 continue
             if stream.target is not target:
-                begins = target is None
                 target = stream.target
                 head = _head(stream, created)
-                if begins:
-                    yield chunk(ROLE)
-            yield chunk(_delta(delta))
+            for said, logprobs in _said(delta, begun, functions):
+                yield chunk(said, index=delta.choice, logprobs=logprobs)
     except TooLooError as failure:
         yield error_event(failure)
         return
     assert stream.reply is not None
     if target is None:  # an answer of no word
         head = _head(stream, created)
-        yield chunk(ROLE)
-    yield chunk("{}", FINISH[stream.reply.answer.finish])
+    for last, index, finish in _ends(stream.reply.answer, begun, functions):
+        yield chunk(last, finish, index=index)
     if include_usage:
-        last = {"choices": [], "usage": usage(stream.reply.answer.usage), "tooloo": facts(stream.reply)}
-        yield f"data: {head},{compact(last)[1:]}\n\n".encode()
+        used = {"choices": [], "usage": usage(stream.reply.answer.usage), "tooloo": facts(stream.reply)}
+        yield f"data: {head},{compact(used)[1:]}\n\n".encode()
     yield DONE
 
 
@@ -162,16 +174,35 @@ def _head(stream: ReplyStream, created: int) -> str:
     )[:-1]
 
 
-def _delta(delta: Delta) -> str:
+def _ends(answer: Answer, begun: set[int], functions: bool) -> Iterator[tuple[str, int, str | None]]:
+    """Delta, index and finish of the last chunks of each answer."""
+    for choice in answer.choices:
+        if choice.index not in begun:  # one of no word
+            yield ROLE, choice.index, None
+        yield "{}", choice.index, _reason(choice.finish, functions)
+
+
+def _said(delta: Delta, begun: set[int], functions: bool) -> Iterator[tuple[str, str]]:
+    """Deltas in JSON, each with its log probabilities: an answer begins with its role."""
+    if delta.choice not in begun:
+        begun.add(delta.choice)
+        yield ROLE, "null"
+    yield _delta(delta, functions), compact(delta.logprobs) if delta.logprobs else "null"
+
+
+def _delta(delta: Delta, functions: bool) -> str:
     """JSON."""
     if (
         delta.tool_index is None and not delta.reasoning and not delta.refusal and delta.extra is None
     ):  # nearly all are; a text by itself is encoded much faster
         return f'{{"content":{compact(delta.text)}}}'
-    return compact(_unusual(delta))
+    return compact(_unusual(delta, functions))
 
 
-def _unusual(delta: Delta) -> dict[str, Any]:
+def _unusual(delta: Delta, functions: bool) -> dict[str, Any]:
+    if functions and delta.tool_index is not None:
+        named = {} if delta.tool_id is None else {"name": delta.tool_name}
+        return {"function_call": {**named, "arguments": delta.tool_arguments}}
     if delta.tool_index is not None:
         function: dict[str, Any] = {"arguments": delta.tool_arguments}
         call: dict[str, Any] = {"index": delta.tool_index, "function": function}

@@ -1,30 +1,20 @@
-"""Fields of a request that we have no word for: passed on, left out and named, or refused, as the caller wants it."""
+"""Fields of a request that not every target has: passed on, left out and named, or refused, as the caller wants it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
+from app.domain.keys import Treatment
 from app.errors import InvalidRequest
 
 HEADER = "X-Tooloo-Parameters"
 
-
-class Treatment(StrEnum):
-    STRICT = "strict"  # a 400 that names the field
-    DROP = "drop"  # left out, and named in x-tooloo-dropped-parameters
-    FORWARD = "pass"  # to every target that speaks OpenAI's format; left out and named elsewhere
-
-
-#: what an answer of ours has no place for: never passed on, since it would be paid for and lost
-UNANSWERABLE = frozenset({"n", "logprobs", "top_logprobs"})
-#: to leave these out would change what is asked: where they cannot be passed on they are refused
-ESSENTIAL: Mapping[str, str] = {
-    "functions": "the older form of tools: send `tools`, or name a provider of OpenAI's format as `model`",
-    "function_call": "the older form of tool_choice: send `tool_choice`, or name a provider as `model`",
-}
+#: fields that we have a word for, and that go to who has them by the capability matrix
+OPTIONAL = frozenset({"n", "logprobs", "top_logprobs", "service_tier", "verbosity", "allowed_tools"})
+#: … of which a target that has not got them does no harm: who names a server of OpenAI's format has its word for it
+HARMLESS = frozenset({"service_tier", "verbosity"})
 #: refused in any case
 IMPOSSIBLE: Mapping[str, str] = {
     "modalities": 'only text is answered here: send ["text"], or leave it out',
@@ -39,15 +29,29 @@ class Extras:
     omitted: tuple[str, ...] = ()
 
 
-def treatment(header: str | None, *, named: bool, required: bool) -> Treatment:
-    """`named`: the request names its provider. `required`: it goes to no target that would leave something out."""
+def treatment(header: str | None, own: Treatment | None, *, named: bool, required: bool) -> Treatment:
+    """The header's, else the key's `own`, else the default.
+
+    `named`: the request names its provider. `required`: it goes to no target that would leave something out.
+    """
+    return said(header) or own or (Treatment.FORWARD if named or required else Treatment.DROP)
+
+
+def said(header: str | None) -> Treatment | None:
     if header is None:
-        return Treatment.FORWARD if named or required else Treatment.DROP
+        return None
     try:
         return Treatment(header.strip().lower())
     except ValueError:
         known = ", ".join(Treatment)
         raise InvalidRequest(f"{HEADER} must be one of {known}: got {header[:40]!r}", field=HEADER) from None
+
+
+def everywhere(how: Treatment, *, chosen: bool, required: bool) -> frozenset[str]:
+    """Those of OPTIONAL that go to every server of OpenAI's format. `chosen`: the caller, or the key, says pass."""
+    if how is not Treatment.FORWARD or required:
+        return frozenset()
+    return OPTIONAL if chosen else HARMLESS
 
 
 def treated(unknown: Mapping[str, Any], how: Treatment) -> Extras:
@@ -61,7 +65,4 @@ def treated(unknown: Mapping[str, Any], how: Treatment) -> Extras:
             raise InvalidRequest(
                 f"unknown field {name!r}: it may change what you mean, and {HEADER} is strict", field=name
             )
-        if name in ESSENTIAL and how is Treatment.DROP:
-            raise InvalidRequest(f"{name} is not supported with this value: {ESSENTIAL[name]}", field=name)
-    passed = {name: value for name, value in unknown.items() if how is Treatment.FORWARD and name not in UNANSWERABLE}
-    return Extras(passed, tuple(name for name in unknown if name not in passed))
+    return Extras(dict(unknown)) if how is Treatment.FORWARD else Extras(omitted=tuple(unknown))

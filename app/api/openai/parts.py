@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, NoReturn
 
 from app.errors import InvalidRequest
-from app.providers.conversation import Audio, Block, File, Image, Mark, Refusal, Text
+from app.providers.conversation import PLACE, Audio, Block, File, Image, Mark, Refusal, Text, placed
 from app.providers.wire import media
 
 #: what may stand in whose message; a tool's result may hold images, where OpenAI has text only
@@ -30,12 +30,15 @@ def read(given: object, role: str, where: str) -> tuple[tuple[Block, ...], list[
         _refuse(where, "must be a text or a list of parts")
     blocks: list[Block] = []
     thoughts: list[dict[str, Any]] = []
+    said = 0
     for place, part in enumerate(given or ()):
         kind = _kind(part, role, f"{where}.{place}")
         if kind in _THOUGHTS:
-            thoughts.append(part)
+            thoughts.append(part if PLACE in part else placed(part, said, 0))
         else:
-            blocks.append(_READ[kind](part, f"{where}.{place}"))
+            block = _READ[kind](part, f"{where}.{place}")
+            said += len(block.text) if isinstance(block, Text | Refusal) else 0
+            blocks.append(block)
     return tuple(blocks), thoughts
 
 

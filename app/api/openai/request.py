@@ -9,16 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
+from app.api.auth import caller
 from app.api.current import asked_by, client
-from app.api.names import Name
-from app.api.openai import conversation, extras, schemas, wrong
+from app.api.openai import conversation, extras, functions, schemas, wrong
+from app.api.openai.fields import FIELDS, Allowed, ChatCompletionRequest, ResponseFormat, Tool
 from app.api.openai.models import Choice
 from app.api.sessions import session
 from app.api.streaming import wants_whole
+from app.domain.keys import Treatment
 from app.domain.routing import task_type
 from app.errors import InvalidRequest
 from app.gateway.calls import Call
@@ -33,7 +35,6 @@ IGNORED = frozenset(
 #: fields whose value asks for nothing: they are taken as if they were absent
 NEUTRAL: Mapping[str, tuple[object, ...]] = {
     "n": (1,),
-    "function_call": ("none",),
     "logprobs": (False,),
     "top_logprobs": (0,),
     "logit_bias": ({},),
@@ -43,93 +44,8 @@ NEUTRAL: Mapping[str, tuple[object, ...]] = {
     "functions": ([],),
 }
 
-#: characters of the longest `PROVIDER/MODEL`
-MODEL_LIMIT = 300
-
-Number = Annotated[float, Field(allow_inf_nan=False)]
-Text = Annotated[str, Field(min_length=1)]
-
-
-class Part(BaseModel):
-    """Of anything; what fields it wants besides `type` is known where it is used."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
-
-
-class _StreamOptions(Part):
-    include_usage: bool | None = None
-
-
-class _Schema(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
-    schema_: Annotated[dict[str, Any], Field(alias="schema")]
-    description: str | None = None
-    strict: bool | None = None
-
-
-class _ResponseFormat(Part):
-    type: Literal["text", "json_object", "json_schema"]
-    json_schema: _Schema | None = None
-
-
-class _Tool(BaseModel):
-    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
-    type: Literal["function"]
-    function: dict[str, Any]
-
-
-class _ChosenFunction(Part):
-    name: Text
-
-
-class _ToolChoice(Part):
-    type: Literal["function"]
-    function: _ChosenFunction
-
-
-class _AllowedTools(Part):
-    mode: Literal["auto", "required"]
-    tools: Annotated[list[_ToolChoice], Field(min_length=1)]
-
-
-class _Allowed(Part):
-    type: Literal["allowed_tools"]
-    allowed_tools: _AllowedTools
-
-
-class ChatCompletionRequest(BaseModel):
-    """What is honoured. `segment` is ours: whose weights to rank by."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    model: Annotated[str, Field(min_length=1, max_length=MODEL_LIMIT)]
-    messages: Annotated[list[Any], Field(min_length=1, max_length=10_000)]
-    stream: bool | None = None
-    stream_options: _StreamOptions | None = None
-    max_tokens: Annotated[int, Field(ge=1)] | None = None
-    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
-    temperature: Annotated[Number, Field(ge=0, le=2)] | None = None
-    top_p: Annotated[Number, Field(ge=0, le=1)] | None = None
-    frequency_penalty: Annotated[Number, Field(ge=-2, le=2)] | None = None
-    presence_penalty: Annotated[Number, Field(ge=-2, le=2)] | None = None
-    stop: str | Annotated[list[str], Field(max_length=4)] | None = None
-    seed: int | None = None
-    response_format: _ResponseFormat | None = None
-    tools: Annotated[list[_Tool], Field(max_length=128)] | None = None
-    tool_choice: Literal["none", "auto", "required"] | _ToolChoice | _Allowed | None = None
-    parallel_tool_calls: bool | None = None
-    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
-    segment: Name | None = None
-    #: ours: only to a target that has all that is asked
-    require_parameters: bool | None = None
-
-
 #: what is no parameter of a model's
 _NO_PARAMETERS = frozenset({"model", "messages", "stream", "stream_options", "segment", "require_parameters"})
-#: what we have a word for
-FIELDS = frozenset(ChatCompletionRequest.model_fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +55,8 @@ class Asked:
     call: Call
     stream: bool
     include_usage: bool
+    #: the caller knows calls of tools in their older form
+    functions: bool = False
 
 
 def read(document: Mapping[str, Any], choose: Choice, treatment: str | None = None) -> Asked:
@@ -147,13 +65,19 @@ def read(document: Mapping[str, Any], choose: Choice, treatment: str | None = No
     `treatment`: of fields that we do not know, as the request's header has it.
     """
     said = {name: value for name, value in document.items() if not _is_neutral(name, value)}
+    older = functions.are_in(said) and "tools" not in said
+    said = functions.as_tools(said) if functions.are_in(said) else said
     wanted = _validated({name: value for name, value in said.items() if name in FIELDS})
     chosen = choose(wanted.model)
     required = bool(wanted.require_parameters)
-    how = extras.treatment(treatment, named=chosen.provider is not None, required=required)
+    own = caller().parameters
+    how = extras.treatment(treatment, own, named=chosen.provider is not None, required=required)
     beside = extras.treated({name: value for name, value in said.items() if name not in FIELDS}, how)
     segment, key = asked_by(wanted.segment)
     messages = conversation.read(wanted.messages)
+    parameters = _parameters(wanted) | ({"functions": True} if older and wanted.tools else {})
+    if how is Treatment.STRICT and not extras.OPTIONAL.isdisjoint(parameters):
+        required = True
     call = Call(
         messages=messages,
         task_type=chosen.task_type or task_type.detect(messages),
@@ -163,7 +87,8 @@ def read(document: Mapping[str, Any], choose: Choice, treatment: str | None = No
         provider=chosen.provider,
         model=chosen.model,
         whole=wants_whole(),
-        parameters=_parameters(wanted),
+        parameters=parameters,
+        passed=extras.everywhere(how, chosen=bool(treatment or own), required=required),
         extra=beside.passed,
         omitted=beside.omitted,
         require_parameters=required,
@@ -172,7 +97,7 @@ def read(document: Mapping[str, Any], choose: Choice, treatment: str | None = No
         client=client(),
     )
     options = wanted.stream_options
-    return Asked(call, bool(wanted.stream), bool(options and options.include_usage))
+    return Asked(call, bool(wanted.stream), bool(options and options.include_usage), older)
 
 
 def _is_neutral(name: str, value: object) -> bool:
@@ -209,15 +134,21 @@ def _parameters(wanted: ChatCompletionRequest) -> dict[str, Any]:
         "json_mode": True if wanted.response_format and wanted.response_format.type == "json_object" else None,
         "json_schema": _json_schema(wanted.response_format),
         "reasoning_effort": wanted.reasoning_effort,
-        "tools": _tools(_offered(wanted)) or None,
+        "tools": _tools(wanted.tools or ()) or None,
         "tool_choice": _tool_choice(wanted),
         # without tools there are no calls to be parallel
         "parallel_tool_calls": wanted.parallel_tool_calls if wanted.tools else None,
+        "allowed_tools": _allowed(wanted) or None,
+        "n": wanted.n,
+        "logprobs": wanted.logprobs,
+        "top_logprobs": _top_logprobs(wanted),
+        "service_tier": wanted.service_tier,
+        "verbosity": wanted.verbosity,
     }
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _json_schema(wanted: _ResponseFormat | None) -> JsonSchema | None:
+def _json_schema(wanted: ResponseFormat | None) -> JsonSchema | None:
     if wanted is None:
         return None
     given = wanted.json_schema
@@ -230,7 +161,7 @@ def _json_schema(wanted: _ResponseFormat | None) -> JsonSchema | None:
     return JsonSchema(given.name, given.schema_, given.description, given.strict)
 
 
-def _tools(given: Iterable[_Tool]) -> tuple[Mapping[str, Any], ...]:
+def _tools(given: Iterable[Tool]) -> tuple[Mapping[str, Any], ...]:
     tools = tuple(tool.model_dump() for tool in given)
     schemas.check_tools(tools)
     return tools
@@ -240,23 +171,29 @@ def _stop(stop: str | Iterable[str] | None) -> tuple[str, ...]:
     return (stop,) if isinstance(stop, str) else tuple(stop or ())
 
 
-def _offered(wanted: ChatCompletionRequest) -> list[_Tool]:
-    """The tools, or those of them that may be called: no other format has a word for that."""
-    choice, tools = wanted.tool_choice, wanted.tools or []
-    if not isinstance(choice, _Allowed):
-        return tools
-    allowed = {each.function.name for each in choice.allowed_tools.tools}
-    if missing := allowed - {tool.function.get("name") for tool in tools}:
+def _top_logprobs(wanted: ChatCompletionRequest) -> int | None:
+    if wanted.top_logprobs is not None and not wanted.logprobs:
+        raise InvalidRequest("top_logprobs needs logprobs: true", field="top_logprobs")
+    return wanted.top_logprobs
+
+
+def _allowed(wanted: ChatCompletionRequest) -> tuple[str, ...]:
+    """Names of the tools that may be called, where not all may."""
+    choice = wanted.tool_choice
+    if not isinstance(choice, Allowed):
+        return ()
+    allowed = tuple(each.function.name for each in choice.allowed_tools.tools)
+    if missing := set(allowed) - {tool.function.get("name") for tool in wanted.tools or ()}:
         text = f"allowed_tools names {min(missing)!r}, which is not among the tools"
         raise InvalidRequest(text, field="tool_choice.allowed_tools.tools")
-    return [tool for tool in tools if tool.function.get("name") in allowed]
+    return allowed
 
 
 def _tool_choice(wanted: ChatCompletionRequest) -> str | None:
     choice = wanted.tool_choice
     if choice is None:
         return None
-    if isinstance(choice, _Allowed):
+    if isinstance(choice, Allowed):
         return choice.allowed_tools.mode
     name = choice if isinstance(choice, str) else choice.function.name
     offered = {tool.function.get("name") for tool in wanted.tools or ()}

@@ -40,7 +40,7 @@ def chat_completions() -> Response:
     created = int(time.time())
     if asked.stream:
         stream = ours.stream(asked.call)
-        chunks = answer.events(stream, created, include_usage=asked.include_usage)
+        chunks = answer.events(stream, created, include_usage=asked.include_usage, functions=asked.functions)
         facts = {"x-tooloo-request-id": stream.request_id}
         if stream.target is not None:  # else nobody has begun yet, and the line is to be kept alive
             facts = answer.headers(stream.target, len(stream.attempts) + 1, stream.request_id)
@@ -53,7 +53,7 @@ def chat_completions() -> Response:
         facts["x-tooloo-cost-usd"] = f"{reply.cost_usd:.10f}"
     if reply.answer.dropped:
         facts["x-tooloo-dropped-parameters"] = ",".join(reply.answer.dropped)
-    return _json(answer.completion(reply, created), 200, facts)
+    return _json(answer.completion(reply, created, functions=asked.functions), 200, facts)
 
 
 @openai.get("/models")

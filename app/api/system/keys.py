@@ -12,7 +12,7 @@ from app.api.auth import caller
 from app.api.current import gateway
 from app.api.envelope import Body, body, ok
 from app.api.names import Name
-from app.domain.keys import Scope
+from app.domain.keys import Scope, Treatment
 from app.errors import NotFound
 from app.live import live_config
 from app.store import database
@@ -25,6 +25,8 @@ class KeyBody(Body):
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=3)]
     segment: Name | None = None
     rate_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    #: of fields that we have no word for, where the request does not say
+    parameters: Treatment | None = None
 
 
 keys = Blueprint("keys", __name__, url_prefix="/api/v1/system/keys")
@@ -42,6 +44,7 @@ def create() -> Response:
         frozenset(wanted.scopes),
         segment=wanted.segment,
         rate_per_minute=wanted.rate_per_minute,
+        parameters=wanted.parameters,
         created_by=caller().name,
     )
     services.keys.refresh(services.redis)
@@ -72,6 +75,7 @@ def _json(row: ApiKey) -> dict[str, Any]:
         "scopes": row.scopes,
         "segment": row.segment,
         "ratePerMinute": row.rate_per_minute,
+        "parameters": row.parameters,
         "createdBy": row.created_by,
         "createdAt": live_config.to_ms(row.created_at),
         "revokedAt": None if row.revoked_at is None else live_config.to_ms(row.revoked_at),

@@ -44,8 +44,26 @@ class Capabilities:
     #: tokens; 0: not known
     max_output: int = 0
     context: int = 0
-    #: may the conversation end with the beginning of the answer?
-    prefill: bool = True
+    #: several answers to one request, and the log probabilities of their tokens
+    n: bool = False
+    logprobs: bool = False
+    #: tools in the older form of OpenAI's, as it came; others get them as tools
+    functions: bool = False
+    service_tier: bool = False
+    verbosity: bool = False
+    #: may be told which of the tools it may call; others get no more than those
+    allowed_tools: bool = False
+    #: a last turn of the assistant's: "no": it is refused; "taken": nobody knows what comes of it; "continued": the
+    #: answer goes on from its end, as the vendor documents or a block says
+    prefill: Literal["no", "taken", "continued"] = "taken"
+    #: such a turn is marked as the answer's beginning: `prefix: true`
+    prefill_mark: Literal["none", "prefix"] = "none"
+    #: the path of the base URL that takes it, where that is another one
+    prefill_path: str = ""
+    #: an earlier tool call needs the signature that came with it, or the documented stand-in
+    signed_calls: bool = False
+    #: a call can be held to the tool's schema
+    strict_tools: bool = True
 
 
 _CHECKED = TypeAdapter(Capabilities)
@@ -56,4 +74,7 @@ def checked(values: Mapping[str, Any]) -> Capabilities:
     names = {each.name for each in fields(Capabilities)}
     if unknown := set(values) - names:
         raise ValueError(f"unknown capability {', '.join(sorted(unknown))}; known are: {', '.join(sorted(names))}")
-    return _CHECKED.validate_python(dict(values))
+    known = dict(values)
+    if isinstance(prefill := known.get("prefill"), bool):  # as it was said before
+        known["prefill"] = "taken" if prefill else "no"
+    return _CHECKED.validate_python(known)

@@ -57,14 +57,21 @@ class OpenAIWire:
     def plain(self, call: Call, content: Content, stamp: Stamp) -> bytes:
         message: dict[str, Any] = {"role": "assistant", "content": content.text}
         if content.tool_name:
-            message |= {"content": None, "tool_calls": [self._tool_call(call, content, stamp, content.text)]}
+            message |= {"content": None, **self._called(call, content, stamp, content.text)}
         if self.kind is Kind.OPENAI:
             message["refusal"] = None
         elif content.thoughts:
             message["reasoning_content"] = "".join(content.thoughts)
-        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": _FINISH[content.finish]}
+        told = _logprobs(call, [content.text])
+        choice = {"index": 0, "message": message, "logprobs": told, "finish_reason": _finish(call, content)}
         head = self._head(call, stamp, "chat.completion")
-        return to_json({**head, "choices": [choice], "usage": self._usage(content)})
+        return to_json(
+            {
+                **head,
+                "choices": [choice | {"index": index} for index in range(_answers(call))],
+                "usage": self._usage(content),
+            }
+        )
 
     def stream(self, call: Call, content: Content, stamp: Stamp) -> list[Event]:
         head = self._head(call, stamp, "chat.completion.chunk")
@@ -72,13 +79,17 @@ class OpenAIWire:
         blank = {"usage": None} if call.include_usage or always else {}
 
         def event(delta: dict[str, Any], finish: str | None = None, **more: Any) -> bytes:
-            choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
-            return b"data: " + to_json({**head, "choices": [choice], **blank, **more}) + b"\n\n"
+            told = _logprobs(call, [delta["content"]] if delta.get("content") else [])
+            choice = {"index": 0, "delta": delta, "logprobs": told, "finish_reason": finish}
+            several = ([choice | {"index": index}] for index in range(_answers(call)))
+            return b"".join(
+                b"data: " + to_json({**head, "choices": each, **blank, **more}) + b"\n\n" for each in several
+            )
 
         last = {"usage": self._usage(content)} if always else {}
         first, *more = [event(delta) for delta in self._deltas(call, content, stamp)]
         events = [(0.0, first), *spread(more)]
-        events.append((1.0, event({"content": ""} if always else {}, _FINISH[content.finish], **last)))
+        events.append((1.0, event({"content": ""} if always else {}, _finish(call, content), **last)))
         if call.include_usage and not always:
             usage = {**head, "choices": [], "usage": self._usage(content)}
             events.append((1.0, b"data: " + to_json(usage) + b"\n\n"))
@@ -90,10 +101,18 @@ class OpenAIWire:
         begin: dict[str, Any] = {"role": "assistant", "content": ""}
         if content.tool_name is None:
             return [begin, *thoughts, *({"content": chunk} for chunk in content.chunks)]
-        asked = {"tool_calls": [self._tool_call(call, content, stamp, "", index=0)]}
+        asked = self._called(call, content, stamp, "", index=0)
         first = [begin, *thoughts, asked] if thoughts else [{**begin, "content": None, **asked}]
-        more = [{"tool_calls": [{"index": 0, "function": {"arguments": chunk}}]} for chunk in content.chunks]
+        pieces = [{"arguments": chunk} for chunk in content.chunks]
+        if call.parameters.get("functions"):
+            return [*first, *({"function_call": piece} for piece in pieces)]
+        more = [{"tool_calls": [{"index": 0, "function": piece}]} for piece in pieces]
         return [*first, *more]
+
+    def _called(self, call: Call, content: Content, stamp: Stamp, arguments: str, **more: Any) -> dict[str, Any]:
+        if call.parameters.get("functions"):  # the older form
+            return {"function_call": {"name": content.tool_name, "arguments": arguments}}
+        return {"tool_calls": [self._tool_call(call, content, stamp, arguments, **more)]}
 
     def _tool_call(self, call: Call, content: Content, stamp: Stamp, arguments: str, **more: Any) -> dict[str, Any]:
         if self.kind is Kind.GEMINI_OPENAI and _SIGNS.search(call.model):
@@ -139,6 +158,24 @@ class OpenAIWire:
 
     def reject(self, refused: Refused, model: str) -> Rejection:
         return openai_errors.rejection(self.kind, refused, model)
+
+
+def _finish(call: Call, content: Content) -> str:
+    older = content.finish is Finish.TOOL and call.parameters.get("functions")
+    return "function_call" if older else _FINISH[content.finish]
+
+
+def _answers(call: Call) -> int:
+    """All say the same."""
+    wanted = call.parameters.get("n")
+    return wanted if isinstance(wanted, int) and 1 < wanted <= 128 else 1
+
+
+def _logprobs(call: Call, tokens: Sequence[str]) -> dict[str, Any] | None:
+    if not call.parameters.get("logprobs") or not tokens:
+        return None
+    told = [{"token": token, "logprob": -0.1, "bytes": list(token.encode()), "top_logprobs": []} for token in tokens]
+    return {"content": told, "refusal": None}
 
 
 _FINISH = {

@@ -60,6 +60,8 @@ class _Body(_Open):
     stop: str | list[str] | None = None
     tools: list[_Tool] | None = None
     tool_choice: Literal["none", "auto", "required"] | _Tool | None = None
+    functions: list[_Function] | None = None
+    function_call: Literal["none", "auto"] | _Function | None = None
     response_format: dict[str, Any] | None = None
 
 
@@ -80,7 +82,7 @@ def read(raw: bytes) -> Call:
         must_call=_must_call(body),
         may_call=offered(
             _tools(body),
-            free=body.tool_choice in (None, "auto"),
+            free=body.tool_choice in (None, "auto") and body.function_call in (None, "auto"),
             answered=body.messages[-1].role in ("tool", "function"),
         ),
         json_schema=_json_schema(body.response_format),
@@ -88,7 +90,8 @@ def read(raw: bytes) -> Call:
 
 
 def _tools(body: _Body) -> dict[str, Tool]:
-    return {tool.function.name: Tool(tool.function.name, tool.function.parameters) for tool in body.tools or ()}
+    functions = [*(tool.function for tool in body.tools or ()), *(body.functions or ())]
+    return {function.name: Tool(function.name, function.parameters) for function in functions}
 
 
 def _must_call(body: _Body) -> Tool | None:
@@ -100,6 +103,8 @@ def _must_call(body: _Body) -> Tool | None:
                 Mistake.INVALID_VALUE, f"Tool choice '{name}' not found in 'tools' parameter", field="tool_choice"
             )
         return tools[name]
+    if isinstance(body.function_call, _Function):
+        return tools.get(body.function_call.name)
     if body.tool_choice == "required":
         if not tools:
             raise Refused(

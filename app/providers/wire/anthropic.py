@@ -36,11 +36,12 @@ FINISH = finishes.ANTHROPIC
 def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) -> Outgoing:
     schema = request.json_schema
     can = capabilities.of(endpoint.provider, model, WireFormat.ANTHROPIC)
+    request = content.offered(can, request)
     by_tool = schema if schema is not None and anthropic_settings.by_tool(can, request) else None
     if by_tool is not None:
         request = content.as_tool(request, by_tool)
     names = Names(ANTHROPIC_NAMES)
-    told, unspoken = anthropic_history.told(model, request, names)
+    told, unspoken = anthropic_history.told(can, request, names)
     limit, capped = content.fitted(can, request)
     document: dict[str, Any] = {"model": model, "max_tokens": limit or can.max_output} | told
     # one of white space only is refused
@@ -57,7 +58,7 @@ def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) ->
         url=f"{endpoint.provider.base_url}/v1/messages",
         headers={"content-type": "application/json", **auth(endpoint)},
         body=content.body(document),
-        dropped=(*dropped, *capped, *unspoken, *content.unheld(by_tool)),
+        dropped=(*dropped, *capped, *unspoken, *content.unheld(by_tool), *content.optional(request)),
         answer_tool=None if by_tool is None else by_tool.name,
         names=names.back(),
     )
@@ -191,7 +192,7 @@ def _block_start(index: int, block: _Block, draft: Draft) -> Iterator[Delta]:
         draft.thoughts[index] = ([], [])
         yield from _thought(index, block.thinking, block.signature, draft)
     if block.type == "redacted_thinking" and block.data:
-        yield draft.keep("thinking_blocks", [{"type": "redacted_thinking", "data": block.data}])
+        yield draft.keep_thought({"type": "redacted_thinking", "data": block.data})
     if block.type == "tool_use" and block.name:
         # streamed, the input begins empty and follows in pieces
         written = json.dumps(block.input, ensure_ascii=False) if block.input else ""
@@ -220,7 +221,7 @@ def _block_stop(index: int, draft: Draft) -> Iterator[Delta]:
     texts, signatures = draft.thoughts.pop(index, ((), ()))
     if signature := "".join(signatures):
         text = surrogates.whole("".join(texts))
-        yield draft.keep("thinking_blocks", [{"type": "thinking", "thinking": text, "signature": signature}])
+        yield draft.keep_thought({"type": "thinking", "thinking": text, "signature": signature})
 
 
 def _stop(reason: str | None, draft: Draft) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
+from app.domain.targets.capabilities import Capabilities
 from app.errors import BadRequest, Unsupported
 from app.providers.base import ChatRequest, Message
-from app.providers.conversation import Audio, Block, File, Image, Mark, Refusal, Text
+from app.providers.conversation import PLACE, Audio, Block, File, Image, Mark, Refusal, Text, place_of
 from app.providers.wire import history, media, tools
 from app.providers.wire.spelling import ANTHROPIC_IDS, Names
 
@@ -21,28 +23,24 @@ IMAGES = ("image/jpeg", "image/png", "image/gif", "image/webp")
 _THOUGHTS = ("thinking", "redacted_thinking")
 #: cache marks it takes in one request
 MARKS = 4
-#: the first models that end no answer which the request began
-NO_PREFILL = (4, 6)
-#: the first that can be held to a tool's schema
-STRICT_TOOLS = (4, 5)
-_VERSION = re.compile(r"claude-(?:[a-z]+-)?(\d+)(?:-(\d{1,2}))?(?!\d)")
 
 
-def told(model: str, request: ChatRequest, names: Names) -> tuple[dict[str, Any], list[str]]:
+def told(can: Capabilities, request: ChatRequest, names: Names) -> tuple[dict[str, Any], list[str]]:
     """`messages`, `system` and `tools`; and what of them it cannot be told.
 
     Raises BadRequest or Unsupported for what it cannot be told and must not be left out.
     """
     dropped = [*history.left_out(request, KEPT), *_unsigned(request)]
-    definitions, lacking = _tools(model, request, names)
+    definitions, lacking = _tools(can, request, names)
     messages = history.arranged(request, ANTHROPIC_IDS, names)
     system = [_marked({"type": "text", "text": text.text}, text.cache) for text in history.system_texts(messages)]
     turns = history.turns(messages, "assistant", "content", _blocks, _text)
     history.refuse_nothing(not turns and not system)
     if not turns:  # instructions alone are the user's words
         turns, system = [{"role": "user", "content": system}], []
-    _begin_with_thoughts(turns)
-    _end_with_the_user(model, turns)
+    if not any(PLACE in each for message in messages for each in message.extra.get("thinking_blocks") or ()):
+        _begin_with_thoughts(turns)
+    _end_with_the_user(can, turns)
     document: dict[str, Any] = {"messages": turns}
     if system:
         document["system"] = system if _are_marked(system) else "\n\n".join(text["text"] for text in system)
@@ -52,21 +50,21 @@ def told(model: str, request: ChatRequest, names: Names) -> tuple[dict[str, Any]
 
 
 def _begin_with_thoughts(turns: list[dict[str, Any]]) -> None:
-    """Where several turns of the assistant's have become one."""
+    """Where several turns of the assistant's have become one, and the first has none; else Claude's order stays."""
     for turn in turns:
         kinds = [block["type"] in _THOUGHTS for block in turn["content"]]
-        if any(kinds[1:]):
+        if any(kinds) and not kinds[0]:
             turn["content"].sort(key=lambda block: block["type"] not in _THOUGHTS)
 
 
-def _end_with_the_user(model: str, turns: list[dict[str, Any]]) -> None:
+def _end_with_the_user(can: Capabilities, turns: list[dict[str, Any]]) -> None:
     """A last word of the assistant's is begun by us and ended by Claude; the newer ones refuse that."""
     if turns[-1]["role"] != "assistant":
         return
     last = turns[-1]["content"][-1]
     if last["type"] == "text":
         last["text"] = last["text"].rstrip()
-    if _version(model) >= NO_PREFILL:
+    if can.prefill == "no":
         turns.append({"role": "user", "content": [_text(history.CONTINUE)]})
 
 
@@ -74,14 +72,52 @@ def _blocks(message: Message) -> list[dict[str, Any]]:
     blocks = history.blocks(message)
     if message.role == "tool":
         return [_result(message, blocks)]
-    written = [_block(block) for block in blocks]
     if message.role != "assistant":
-        return written
+        return [_block(block) for block in blocks]
     calls = [
         {"type": "tool_use", "id": call.id, "name": call.name, "input": history.arguments(call)}
         for call in message.tool_calls
     ]
-    return [*_thoughts(message.extra.get("thinking_blocks") or ()), *written, *calls]
+    given = message.extra.get("thinking_blocks") or ()
+    if not any(PLACE in thought for thought in given):  # nearly all are so
+        return [*_thoughts(given), *(_block(block) for block in blocks), *calls]
+    return _interleaved(message, given, calls)
+
+
+def _interleaved(
+    message: Message, thoughts: Sequence[Mapping[str, Any]], calls: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Each thought at its place among text and calls; in front where the turn is no longer the one that Claude gave."""
+    places = [place_of(each) for each in thoughts]
+    text = history.text_of(message)
+    ordered = all(a[0] <= b[0] and a[1] <= b[1] for a, b in pairwise(places))
+    if not ordered or places[-1][0] > len(text) or places[-1][1] > len(calls) or not history.is_text(message):
+        places = [(0, 0)] * len(places)
+    rest: Sequence[Block] = (Text(message.content),) if isinstance(message.content, str) else message.content
+    written: list[dict[str, Any]] = []
+    said = called = 0
+    for thought, (characters, number) in zip(thoughts, places, strict=True):
+        part, rest = _cut(rest, characters - said)
+        written += [*_all(message, part), *calls[called:number], *_thoughts([thought])]
+        said, called = characters, number
+    return [*written, *_all(message, rest), *calls[called:]]
+
+
+def _cut(blocks: Sequence[Block], characters: int) -> tuple[list[Block], list[Block]]:
+    """As many characters of text, and what stands behind them."""
+    before: list[Block] = []
+    for place, block in enumerate(blocks):
+        text = block.text if isinstance(block, Text | Refusal) else ""
+        if characters < len(text) and isinstance(block, Text | Refusal):
+            head, tail = replace(block, text=text[:characters], cache=None), replace(block, text=text[characters:])
+            return [*before, head], [tail, *blocks[place + 1 :]]
+        before.append(block)
+        characters -= len(text)
+    return before, []
+
+
+def _all(message: Message, blocks: Sequence[Block]) -> list[dict[str, Any]]:
+    return [_block(block) for block in history.blocks(replace(message, content=tuple(blocks)))]
 
 
 def _result(message: Message, blocks: list[Block]) -> dict[str, Any]:
@@ -159,25 +195,19 @@ def _decoded(data: str) -> str:
         raise BadRequest("a file of text must be base64 of UTF-8") from None
 
 
-def _tools(model: str, request: ChatRequest, names: Names) -> tuple[list[dict[str, Any]], list[str]]:
+def _tools(can: Capabilities, request: ChatRequest, names: Names) -> tuple[list[dict[str, Any]], list[str]]:
     dropped: set[str] = set()
     written = []
     for tool in tools.tools(request):
         schema, lost = tools.folded(tool.parameters)
         definition = tools.described(tool, names.sent(tool.name)) | {"input_schema": schema}
-        if tool.strict and _version(model) >= STRICT_TOOLS:
+        if tool.strict and can.strict_tools:
             definition["strict"] = True
         elif tool.strict:
             dropped.add("tools.strict")
         dropped.update(lost)
         written.append(_marked(definition, tool.cache))
     return written, sorted(dropped)
-
-
-def _version(model: str) -> tuple[int, int]:
-    """A name without one is taken for the oldest."""
-    found = _VERSION.search(model)
-    return (0, 0) if found is None else (int(found[1]), int(found[2] or 0))
 
 
 def _marked(block: dict[str, Any], mark: Mark | None) -> dict[str, Any]:

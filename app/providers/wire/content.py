@@ -42,6 +42,36 @@ def fitted(can: Capabilities, request: ChatRequest) -> tuple[int | None, tuple[s
     return can.max_output, ("max_tokens",)
 
 
+def offered(can: Capabilities, request: ChatRequest) -> ChatRequest:
+    """The request with those tools alone that may be called, for a target that cannot be told which those are."""
+    if not request.allowed_tools or can.allowed_tools or "allowed_tools" in request.passed:
+        return request
+    tools = tuple(tool for tool in request.tools if tool["function"].get("name") in request.allowed_tools)
+    return replace(request, tools=tools, allowed_tools=())
+
+
+#: what not every server of OpenAI's format has → the capability
+OPTIONAL: Mapping[str, str] = {
+    "n": "n",
+    "logprobs": "logprobs",
+    "top_logprobs": "logprobs",
+    "service_tier": "service_tier",
+    "verbosity": "verbosity",
+}
+
+
+def optional(request: ChatRequest) -> dict[str, Any]:
+    """What is asked for of OPTIONAL."""
+    asked = {
+        "n": request.n if request.n > 1 else None,
+        "logprobs": request.logprobs or None,
+        "top_logprobs": request.top_logprobs,
+        "service_tier": request.service_tier,
+        "verbosity": request.verbosity,
+    }
+    return {name: value for name, value in asked.items() if value is not None}
+
+
 def as_tool(request: ChatRequest, wanted: JsonSchema) -> ChatRequest:
     """The same question with the schema as its one tool, which has to be called: its arguments are the answer.
 

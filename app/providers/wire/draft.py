@@ -8,48 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic_core import from_json
-
 from app.errors import ContentFiltered, LimitSpent, ProviderError, UnusableAnswer
-from app.providers.base import ChatRequest, Delta, Finish, ToolCall, Usage
+from app.providers.base import ChatRequest, Choice, Delta, Finish, ToolCall, Usage
+from app.providers.conversation import placed
 from app.providers.wire import history, surrogates
+from app.providers.wire.tool_pieces import Tool, Waiting
 
 #: characters that make a token, where the provider counts none: the mean of English text
 CHARACTERS_PER_TOKEN = 4
-
-
-@dataclass(slots=True)
-class Tool:
-    id: str
-    name: str
-    #: on the wire
-    index: int
-    arguments: list[str] = field(default_factory=list)
-    #: all it went by: some servers make a new one for each piece
-    ids: set[str] = field(default_factory=set)
-    #: see ToolCall.extra
-    extra: Mapping[str, Any] | None = None
-
-    def is_whole(self) -> bool:
-        """Are the arguments so far JSON, so that nothing can follow?"""
-        last = self.arguments[-1].rstrip()
-        if last and not last.endswith(("}", "]", '"', "l")):  # the join of many pieces costs, and there are many
-            return False
-        try:
-            from_json("".join(self.arguments))
-        except ValueError:
-            return False
-        return True
-
-
-@dataclass(slots=True)
-class Waiting:
-    """What has come of a tool call that has not begun: without a name nobody can be told of it."""
-
-    id: str = ""
-    name: str = ""
-    arguments: str = ""
-    extra: Mapping[str, Any] | None = None
 
 
 @dataclass(slots=True)
@@ -91,6 +57,56 @@ class Draft:
     #: index on the wire → pieces of a thought of Claude's, and of its signature
     thoughts: dict[int, tuple[list[str], list[str]]] = field(default_factory=dict)
 
+    #: answers that were asked for, and the drafts of those behind the first, by their index
+    n: int = 1
+    others: dict[int, Draft] = field(default_factory=dict)
+    #: log probabilities were asked for
+    tells_logprobs: bool = False
+    #: by what they are of, `content` or `refusal`
+    logprobs: dict[str, Any] = field(default_factory=dict)
+
+    def of(self, place: int) -> Draft:
+        """The draft of the answer with this index."""
+        if place == 0:
+            return self
+        if place not in self.others:
+            self.others[place] = Draft(
+                may_be_empty=self.may_be_empty,
+                asks_for_json=self.asks_for_json,
+                limit=self.limit,
+                answer_tool=self.answer_tool,
+                one_call=self.one_call,
+                names=self.names,
+                tells_logprobs=self.tells_logprobs,
+            )
+        return self.others[place]
+
+    def is_complete(self) -> bool:
+        """May a stream end here? Not in the middle of one of several answers."""
+        return self.done or (self.complete and all(other.complete for other in self.others.values()))
+
+    def probable(self, deltas: list[Delta], logprobs: Mapping[str, Any]) -> list[Delta]:
+        """The deltas of one event, the last of them with the log probabilities that came with them."""
+        for name, tokens in logprobs.items():
+            if isinstance(tokens, list):
+                self.logprobs[name] = [*(self.logprobs.get(name) or ()), *tokens]
+            else:
+                self.logprobs.setdefault(name, tokens)
+        *before, last = deltas or [Delta()]
+        return [*before, last._replace(logprobs=logprobs)]
+
+    def choice(self, index: int) -> Choice:
+        return Choice(
+            index,
+            self.answer_text(),
+            self.finish_class(),
+            "".join(self.reasoning),
+            self.tool_calls(),
+            "".join(self.refusal),
+            self.extra,
+            self.logprobs or None,
+        )
+
     def say(self, text: str) -> Delta:
         text = self._joined("text", text)
         self.text.append(text)
@@ -105,6 +121,12 @@ class Draft:
         refusal = self._joined("refusal", refusal)
         self.refusal.append(refusal)
         return Delta(refusal=refusal)
+
+    def keep_thought(self, thought: dict[str, Any]) -> Delta:
+        """A thought of Claude's, with its place among text and calls."""
+        is_seen = self.answer_tool is None
+        characters, calls = (sum(map(len, self.text)), len(self.tools)) if is_seen else (0, 0)
+        return self.keep("thinking_blocks", [placed(thought, characters, calls)])
 
     def keep(self, name: str, value: list[Any] | dict[str, Any]) -> Delta:
         """What the provider wants back with this turn, under this field; in a list, what comes next of it.
@@ -161,6 +183,8 @@ class Draft:
         for number, tool in enumerate(self.tools):
             if not "".join(tool.arguments).strip() and (more := self.more(number, "{}")):
                 yield more
+        for place, other in self.others.items():
+            yield from (delta._replace(choice=place) for delta in other.end())
 
     def _joined(self, place: str | int, piece: str) -> str:
         """The piece, behind the half that the one before it ended with, without the half that it ends with itself."""
@@ -183,6 +207,7 @@ class Draft:
             answers = delta.tool_index is not None and delta.tool_index == self._answer_place()
             text = delta.tool_arguments if answers else ""
             seen = Delta(text=text, reasoning=delta.reasoning, refusal=delta.refusal, extra=delta.extra)
+            seen = seen._replace(choice=delta.choice)
             return seen if seen.words or seen.reasoning or seen.extra else None
         return None if self.one_call and delta.tool_index else delta
 
@@ -197,13 +222,16 @@ class Draft:
 
     def check(self) -> None:
         """Raise ContentFiltered or UnusableAnswer where a complete draft holds nothing a caller can use."""
-        if self.broken is not None:
-            raise UnusableAnswer(f"the provider broke off: {self.broken}", provider_code=self.broken)
+        every = (self, *self.others.values())
+        if (broken := next((each.broken for each in every if each.broken is not None), None)) is not None:
+            raise UnusableAnswer(f"the provider broke off: {broken}", provider_code=broken)
+        if not any(each._says_something() for each in every):
+            raise self._empty()
+
+    def _says_something(self) -> bool:
         if self.tool_calls() or self.answer_text().strip() or self.refusal:
-            return
-        if self.may_be_empty and self.finish is Finish.STOP and not self.asks_for_json:
-            return
-        raise self._empty()
+            return True
+        return self.may_be_empty and self.finish is Finish.STOP and not self.asks_for_json
 
     def _empty(self) -> ProviderError:
         if self.finish is Finish.FILTER:
@@ -239,11 +267,15 @@ class Draft:
         """As reported, else estimated from characters and marked so."""
         if self.usage is not None:
             return self.usage
-        reasoning = _tokens(self.reasoning)
-        arguments = (part for tool in self.tools for part in tool.arguments)
-        completion = _tokens(self.text) + _tokens(self.refusal) + _tokens(arguments) + reasoning
+        every = (self, *self.others.values())
+        reasoning = sum(_tokens(each.reasoning) for each in every)
+        completion = reasoning + sum(each._said_tokens() for each in every)
         prompt = _tokens(_written(request))
         return Usage(prompt=prompt, completion=completion, reasoning=reasoning, estimated=True)
+
+    def _said_tokens(self) -> int:
+        arguments = (part for tool in self.tools for part in tool.arguments)
+        return _tokens(self.text) + _tokens(self.refusal) + _tokens(arguments)
 
 
 def _tokens(parts: Iterable[str]) -> int:

@@ -40,9 +40,10 @@ NO_REASON = "FINISH_REASON_UNSPECIFIED"
 
 
 def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) -> Outgoing:
-    names = Names(GEMINI_NAMES)
-    document, unspoken = gemini_history.told(model, request, names)
-    settings, dropped = gemini_settings.settings(capabilities.of(endpoint.provider, model, WireFormat.GEMINI), request)
+    can, names = capabilities.of(endpoint.provider, model, WireFormat.GEMINI), Names(GEMINI_NAMES)
+    request = content.offered(can, request)
+    document, unspoken = gemini_history.told(can, request, names)
+    settings, dropped = gemini_settings.settings(can, request)
     if settings:
         document["generationConfig"] = settings
     method = "streamGenerateContent?alt=sse" if stream else "generateContent"
@@ -51,7 +52,7 @@ def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) ->
         url=f"{endpoint.provider.base_url}/v1beta/models/{name}:{method}",
         headers={"content-type": "application/json", **auth(endpoint)},
         body=content.body(document),
-        dropped=(*dropped, *unspoken),
+        dropped=(*dropped, *unspoken, *content.optional(request)),
         names=names.back(),
     )
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from app.domain.targets.capabilities import Capabilities
 from app.errors import Unsupported
 from app.providers.base import ChatRequest, Message
 from app.providers.conversation import Audio, Block, File, Image, Refusal, Text, google_signature
-from app.providers.wire import gemini_settings, history, media, tools
+from app.providers.wire import history, media, tools
 from app.providers.wire.spelling import GEMINI_IDS, Names
 
 #: fields of a turn that come from Gemini
 KEPT = frozenset({"extra_content"})
 
 
-def told(model: str, request: ChatRequest, names: Names) -> tuple[dict[str, Any], list[str]]:
+def told(can: Capabilities, request: ChatRequest, names: Names) -> tuple[dict[str, Any], list[str]]:
     """`contents`, `systemInstruction`, `tools` and `toolConfig`; and what of them it cannot be told.
 
     Raises BadRequest or Unsupported for what it cannot be told and must not be left out.
@@ -24,7 +25,7 @@ def told(model: str, request: ChatRequest, names: Names) -> tuple[dict[str, Any]
     definitions, lacking = _tools(request, names)
     messages = history.arranged(request, GEMINI_IDS, names)
     system = "\n\n".join(text.text for text in history.system_texts(messages))
-    turns = history.turns(messages, "model", "parts", partial(_parts, model), _text)
+    turns = history.turns(messages, "model", "parts", partial(_parts, can), _text)
     history.refuse_nothing(not turns and not system)
     if not turns:  # instructions alone are the user's words
         return {"contents": [{"role": "user", "parts": [_text(system)]}], **definitions}, [*dropped, *lacking]
@@ -34,7 +35,7 @@ def told(model: str, request: ChatRequest, names: Names) -> tuple[dict[str, Any]
     return document | definitions, [*dropped, *lacking]
 
 
-def _parts(model: str, message: Message) -> list[dict[str, Any]]:
+def _parts(can: Capabilities, message: Message) -> list[dict[str, Any]]:
     if message.role == "tool":
         return _result(message)
     parts = [_part(block) for block in history.blocks(message)]
@@ -48,7 +49,7 @@ def _parts(model: str, message: Message) -> list[dict[str, Any]]:
         part: dict[str, Any] = {"functionCall": function}
         if given := google_signature(call.extra):
             part["thoughtSignature"] = given
-        elif position == 0 and gemini_settings.SIGNED.search(model):  # of parallel calls only the first is signed
+        elif position == 0 and can.signed_calls:  # of parallel calls only the first is signed
             part["thoughtSignature"] = history.NO_SIGNATURE
         parts.append(part)
     return parts

@@ -5,7 +5,6 @@ https://ai.google.dev/gemini-api/docs/thinking · https://ai.google.dev/gemini-a
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from app.domain.targets.capabilities import Capabilities
@@ -13,8 +12,6 @@ from app.errors import Unsupported
 from app.providers.base import ChatRequest
 from app.providers.wire import content
 
-#: from version 3 on an earlier tool call needs the signature the model gave it, or a word in its place
-SIGNED = re.compile(r"gemini-([3-9]|\d\d)")
 #: tokens, as Google's own translation of reasoning_effort has them; 0, which is not to think, Pro refuses
 _BUDGETS = {"none": 0, "minimal": 1024, "low": 1024, "medium": 8192, "high": 24576}
 

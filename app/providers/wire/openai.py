@@ -6,58 +6,30 @@ https://platform.openai.com/docs/api-reference/chat · https://api-docs.deepseek
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter
 
 from app.domain.catalog import WireFormat
-from app.errors import (
-    BadKey,
-    BadRequest,
-    ContentFiltered,
-    ContextTooLong,
-    ModelUnknown,
-    OutOfCredit,
-    Overloaded,
-    ProviderError,
-    Unsupported,
-    UnusableAnswer,
-)
+from app.domain.targets.capabilities import Capabilities
+from app.errors import Unsupported
 from app.providers import capabilities
 from app.providers.base import ChatRequest, Delta, Endpoint, Usage
 from app.providers.http.sse import Event
-from app.providers.wire import content, finishes, openai_history, openai_settings
+from app.providers.wire import content, finishes, openai_functions, openai_history, openai_settings
 from app.providers.wire.content import Outgoing
 from app.providers.wire.draft import Draft
 from app.providers.wire.lenient import Count, Maybe, Reply, error_inside, reply
 from app.providers.wire.openai_calls import call_piece
+from app.providers.wire.openai_errors import error_class as error_class
 from app.providers.wire.openai_servers import server_of
-from app.providers.wire.problem import TOO_LONG_TEXT, Meanings, Problem, by_status
 from app.providers.wire.spelling import OPENAI_NAMES, Names
 
 FINISH = finishes.OPENAI
 #: the answer is not whole: DeepSeek out of machines, Mistral and OpenRouter at an error, vLLM and SGLang when stopped
 BROKEN = {"insufficient_system_resource", "error", "abort", "network_error"}
-
-#: what the provider's own name for an error means, whatever the HTTP status
-NAMED: Meanings = {
-    OutOfCredit: ("insufficient_quota", "insufficient_balance", "billing_hard_limit_reached", "billing_not_active"),
-    ModelUnknown: ("model_not_found", "invalid_model", "model_decommissioned"),  # OpenAI, Mistral, Groq
-    BadKey: ("invalid_api_key", "account_deactivated"),
-    ContextTooLong: ("context_length_exceeded",),
-    ContentFiltered: ("content_filter", "content_policy_violation", "invalid_prompt", "moderation_blocked"),
-    Overloaded: ("engine_overloaded", "engine_overloaded_error"),
-    UnusableAnswer: ("tool_use_failed", "json_validate_failed", "output_parse_failed"),  # Groq: the model failed
-}
-#: … and what has no name of its own
-SAID: Meanings = {
-    ContentFiltered: ("content exists risk",),  # DeepSeek
-    ModelUnknown: ("model not exist", "is not a valid model id"),  # DeepSeek and OpenRouter, with status 400
-}
-#: `param` of an error about the text of a message
-MESSAGE_TEXT = re.compile(r"messages(\[\d+\]|\.\d+)?\.content((\[\d+\]|\.\d+)(\.text)?)?")
 
 
 def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) -> Outgoing:
@@ -70,22 +42,34 @@ def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) ->
         if not can.forced_tool:
             raise Unsupported("this model takes no forced tool, which is the way to a json_schema here")
         request = content.as_tool(request, by_tool)
+    request = content.offered(can, request)
     server, names = server_of(endpoint.provider, model), Names(OPENAI_NAMES)
-    settings, dropped = openai_settings.settings(can, request, tell_one_call=by_tool is None)
+    older = request.functions and can.functions and openai_functions.can_be(request)
+    settings, dropped = openai_settings.settings(can, request, tell_one_call=by_tool is None and not older)
     told, unspoken = openai_history.told(server, request, names)
-    document: dict[str, Any] = {"model": model, "messages": openai_history.messages(server, request, names)}
+    document: dict[str, Any] = {"model": model, "messages": openai_history.messages(can, server, request, names)}
     document |= settings | told
+    if older:
+        document = openai_functions.older(document)
     document |= {name: value for name, value in request.extra.items() if name not in document}
     if stream:
         document |= {"stream": True, "stream_options": {"include_usage": True}}
     return Outgoing(
-        url=f"{endpoint.provider.base_url}/chat/completions",
+        url=f"{_base_url(endpoint, can, request)}/chat/completions",
         headers={"content-type": "application/json", **auth(endpoint)},
         body=content.body(document),
         dropped=(*dropped, *unspoken, *content.unheld(by_tool)),
         answer_tool=None if by_tool is None else by_tool.name,
         names=names.back(),
     )
+
+
+def _base_url(endpoint: Endpoint, can: Capabilities, request: ChatRequest) -> str:
+    """Another one takes the beginning of an answer, at some."""
+    base_url = endpoint.provider.base_url
+    if not can.prefill_path or request.messages[-1].role != "assistant":
+        return base_url
+    return urlsplit(base_url)._replace(path=can.prefill_path).geturl()
 
 
 def auth(endpoint: Endpoint) -> dict[str, str]:
@@ -144,6 +128,7 @@ class _Choice(Reply):
     message: Maybe[_Said] = None
     delta: Maybe[_Said] = None
     finish_reason: Maybe[str] = None
+    logprobs: Maybe[dict[str, Any]] = None
     error: Any = None  # OpenRouter
     usage: Maybe[_Usage] = None  # Moonshot, in the last piece of a stream
 
@@ -182,19 +167,28 @@ def _read(data: bytes, draft: Draft, *, streamed: bool) -> Iterator[Delta]:
     draft.id = body.id or draft.id
     if body.usage is not None:
         draft.usage = _usage(body.usage) or draft.usage
-    for choice in body.choices or ():
-        if choice.index:  # only the first of several answers
+    for position, choice in enumerate(body.choices or ()):
+        place = position if choice.index is None else choice.index
+        if not 0 <= place < draft.n:  # of answers that nobody asked for
             continue
         if choice.error:
             raise error_inside(json.dumps({"error": choice.error}).encode(), error_class)
-        # Perplexity sends both in a stream: the piece, and the message as far as it has come
-        said = choice.delta or choice.message if streamed else choice.message or choice.delta
-        if said is not None:
-            yield from _said(said, draft, streamed=streamed)
         if choice.usage is not None:
             draft.usage = _usage(choice.usage) or draft.usage
-        if choice.finish_reason:
-            _finish(choice.finish_reason, draft)
+        read = _choice(choice, draft.of(place), streamed=streamed)
+        yield from read if place == 0 else (delta._replace(choice=place) for delta in read)
+
+
+def _choice(choice: _Choice, draft: Draft, *, streamed: bool) -> Iterator[Delta]:
+    # Perplexity sends both in a stream: the piece, and the message as far as it has come
+    said = choice.delta or choice.message if streamed else choice.message or choice.delta
+    deltas = _said(said, draft, streamed=streamed) if said is not None else iter(())
+    if choice.logprobs and draft.tells_logprobs:
+        yield from draft.probable(list(deltas), choice.logprobs)
+    else:
+        yield from deltas
+    if choice.finish_reason:
+        _finish(choice.finish_reason, draft)
 
 
 def _said(said: _Said, draft: Draft, *, streamed: bool) -> Iterator[Delta]:
@@ -286,15 +280,3 @@ def _usage(usage: _Usage) -> Usage | None:
     if reasoning and usage.total_tokens == prompt + completion + reasoning:
         completion += reasoning  # xAI counts reasoning apart
     return Usage(prompt, completion, reasoning, cached, cache_written=parts.cache_write_tokens or 0)
-
-
-def error_class(status: int, problem: Problem) -> type[ProviderError]:
-    if kind := problem.meaning(NAMED, SAID):
-        return kind
-    if problem.named(TOO_LONG_TEXT):
-        return ContextTooLong if MESSAGE_TEXT.fullmatch(problem.param or "") else BadRequest
-    if status == 403 and problem.says("flagged"):  # OpenRouter's moderation
-        return ContentFiltered
-    if status == 429 and problem.says("currently overloaded"):
-        return Overloaded
-    return by_status(status, problem)

@@ -7,7 +7,8 @@ from enum import Enum, auto
 from typing import Any
 
 from app.providers.base import Delta
-from app.providers.wire.draft import Draft, Tool, Waiting
+from app.providers.wire.draft import Draft
+from app.providers.wire.tool_pieces import Tool, Waiting
 
 
 class _Fate(Enum):

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from app.domain.targets.capabilities import Capabilities
 from app.errors import BadRequest, Unsupported
 from app.providers.base import ChatRequest, Message, ToolCall
 from app.providers.conversation import Audio, Block, File, Image, Refusal, Text, google_signature
@@ -20,15 +21,15 @@ _SHOWN = "(of the result of {name}, {id})"
 _UNTHOUGHT = " "
 
 
-def messages(server: Server, request: ChatRequest, names: Names) -> list[dict[str, Any]]:
+def messages(can: Capabilities, server: Server, request: ChatRequest, names: Names) -> list[dict[str, Any]]:
     """Raises BadRequest or Unsupported for what the server cannot be told."""
     turns = [turn for turn in history.arranged(request, server.ids, names) if not history.is_idle(turn)]
     history.refuse_nothing(not turns)
     thinks = server.wants_reasoning and (bool(request.tools) or any(turn.tool_calls for turn in turns))
-    written = list(_written(server, turns, thinks))
+    written = list(_written(can, server, turns, thinks))
     if server.answers_users:
         written = list(_in_order(written))
-    if server.answers_users and written[-1]["role"] == "assistant":
+    if can.prefill_mark == "prefix" and written[-1]["role"] == "assistant":
         written[-1]["prefix"] = True
     elif server.answers_users and written[-1]["role"] == "system":
         written[-1]["role"] = "user"
@@ -47,30 +48,30 @@ def _in_order(written: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         before = turn["role"]
 
 
-def _written(server: Server, turns: Iterable[Message], thinks: bool) -> Iterator[dict[str, Any]]:
+def _written(can: Capabilities, server: Server, turns: Iterable[Message], thinks: bool) -> Iterator[dict[str, Any]]:
     held: list[dict[str, Any]] = []
     for turn in turns:
         if held and turn.role != "tool":
             yield {"role": "user", "content": held}
             held = []
         if turn.role == "tool":
-            yield _result(server, turn, held)
+            yield _result(can, server, turn, held)
         else:
-            yield _turn(server, turn, thinks)
+            yield _turn(can, server, turn, thinks)
     if held:
         yield {"role": "user", "content": held}
 
 
-def _turn(server: Server, turn: Message, thinks: bool) -> dict[str, Any]:
+def _turn(can: Capabilities, server: Server, turn: Message, thinks: bool) -> dict[str, Any]:
     # the name developer is OpenAI's own; others refuse it
     role = "system" if turn.role == "developer" and not server.is_openai else turn.role
-    written: dict[str, Any] = {"role": role, "content": _content(server, turn)}
+    written: dict[str, Any] = {"role": role, "content": _content(can, server, turn)}
     if turn.name and server.names:
         written["name"] = turn.name
     if turn.role == "assistant":
         _add_refusal(server, turn, written)
         _add_thoughts(server, turn, thinks, written)
-        _add_calls(server, turn, written)
+        _add_calls(can, server, turn, written)
     return written
 
 
@@ -92,15 +93,15 @@ def _add_thoughts(server: Server, turn: Message, thinks: bool, written: dict[str
     written |= {name: value for name, value in turn.extra.items() if name in server.keeps}
 
 
-def _add_calls(server: Server, turn: Message, written: dict[str, Any]) -> None:
+def _add_calls(can: Capabilities, server: Server, turn: Message, written: dict[str, Any]) -> None:
     if not turn.tool_calls:
         return
     # beside calls an empty list or text is refused, or loses the turn (Ollama)
     written["content"] = written["content"] or None
-    written["tool_calls"] = [_call(server, call, place == 0) for place, call in enumerate(turn.tool_calls)]
+    written["tool_calls"] = [_call(can, server, call, place == 0) for place, call in enumerate(turn.tool_calls)]
 
 
-def _call(server: Server, call: ToolCall, is_first: bool) -> dict[str, Any]:
+def _call(can: Capabilities, server: Server, call: ToolCall, is_first: bool) -> dict[str, Any]:
     written: dict[str, Any] = {
         "id": call.id,
         "type": "function",
@@ -108,7 +109,7 @@ def _call(server: Server, call: ToolCall, is_first: bool) -> dict[str, Any]:
     }
     if call.extra and "extra_content" in server.keeps:
         written["extra_content"] = call.extra
-    if server.signed and is_first and not google_signature(call.extra):
+    if can.signed_calls and not server.is_openai and is_first and not google_signature(call.extra):
         written["extra_content"] = {**(call.extra or {}), "google": {"thought_signature": history.NO_SIGNATURE}}
     return written
 
@@ -122,16 +123,16 @@ def _arguments(server: Server, call: ToolCall) -> str:
     return json.dumps(history.arguments(call))
 
 
-def _result(server: Server, turn: Message, held: list[dict[str, Any]]) -> dict[str, Any]:
+def _result(can: Capabilities, server: Server, turn: Message, held: list[dict[str, Any]]) -> dict[str, Any]:
     said = history.text_of(turn)
     if not history.is_text(turn):
-        shown = [_part(server, block) for block in history.blocks(turn) if not isinstance(block, Text)]
+        shown = [_part(can, server, block) for block in history.blocks(turn) if not isinstance(block, Text)]
         held += [{"type": "text", "text": _SHOWN.format(name=turn.name, id=turn.tool_call_id)}, *shown]
         said = said if said.strip() else _SHOWN_BELOW
     return {"role": "tool", "content": said, "tool_call_id": turn.tool_call_id}
 
 
-def _content(server: Server, turn: Message) -> str | list[dict[str, Any]]:
+def _content(can: Capabilities, server: Server, turn: Message) -> str | list[dict[str, Any]]:
     """Nothing but text is one text: Groq and others take no list of parts there."""
     if isinstance(turn.content, str):
         return turn.content
@@ -139,27 +140,28 @@ def _content(server: Server, turn: Message) -> str | list[dict[str, Any]]:
         return history.text_of(turn)
     if turn.role != "user" and not history.is_text(turn):
         raise BadRequest(f"a {turn.role} message takes text only")
-    return [_part(server, block) for block in history.blocks(turn)] or ""
+    return [_part(can, server, block) for block in history.blocks(turn)] or ""
 
 
-def _part(server: Server, block: Block) -> dict[str, Any]:
-    written = _bare(server, block)
+def _part(can: Capabilities, server: Server, block: Block) -> dict[str, Any]:
+    written = _bare(can, block)
     return written | {"cache_control": block.cache} if block.cache and "cache_control" in server.keeps else written
 
 
-def _bare(server: Server, block: Block) -> dict[str, Any]:
+def _bare(can: Capabilities, block: Block) -> dict[str, Any]:
     match block:
         case Text() | Refusal():
             return {"type": "text", "text": block.text}
-        case Image() if server.images:
+        case Image() if can.vision:
             detail = {"detail": block.detail} if block.detail else {}
             return {"type": "image_url", "image_url": {"url": media.proper_url(block.url, "an image"), **detail}}
-        case File() if server.images:
+        case File() if can.files:
             named = {"file_id": block.id, "file_data": block.url, "filename": block.name}
             return {"type": "file", "file": {name: value for name, value in named.items() if value}}
-        case Audio() if server.images:
+        case Audio() if can.audio:
             return {"type": "input_audio", "input_audio": {"data": block.data, "format": block.format}}
-    raise Unsupported("this model takes text only")
+    what = {Image: "images", File: "files", Audio: "audio"}[type(block)]
+    raise Unsupported(f"this model takes no {what}")
 
 
 def told(server: Server, request: ChatRequest, names: Names) -> tuple[dict[str, Any], list[str]]:
@@ -177,11 +179,15 @@ def told(server: Server, request: ChatRequest, names: Names) -> tuple[dict[str, 
         written.append(_without_marks(server, {**given, "function": function}, dropped))
     document: dict[str, Any] = {"tools": written} if written else {}
     if written and request.tool_choice is not None:
-        document["tool_choice"] = _tool_choice(request.tool_choice, names)
+        document["tool_choice"] = _tool_choice(request, names)
     return document, sorted(dropped)
 
 
-def _tool_choice(choice: str, names: Names) -> object:
+def _tool_choice(request: ChatRequest, names: Names) -> object:
+    choice = str(request.tool_choice)
+    if request.allowed_tools:
+        allowed = [{"type": "function", "function": {"name": names.sent(name)}} for name in request.allowed_tools]
+        return {"type": "allowed_tools", "allowed_tools": {"mode": choice, "tools": allowed}}
     if choice in ("auto", "none", "required"):
         return choice
     return {"type": "function", "function": {"name": names.sent(choice)}}

@@ -28,9 +28,6 @@ class Server:
     keeps: frozenset[str] = frozenset({"reasoning_details"})
     #: it takes `name` in a turn
     names: bool = True
-    images: bool = True
-    #: it wants Gemini 3's signatures
-    signed: bool = False
     #: it wants the last word from the user or a tool, or marked as the beginning of the answer
     answers_users: bool = False
     #: it refuses a tool's schema with alternatives at its root
@@ -44,7 +41,7 @@ _OPENAI = replace(_PLAIN, is_openai=True)
 _VENDORS: dict[str, Server] = {
     "openai": _OPENAI,
     "azure": _OPENAI,
-    "deepseek": Server(keeps=frozenset(), images=False, folds=True),
+    "deepseek": Server(keeps=frozenset(), folds=True),
     "mistral": replace(_PLAIN, names=False),
     # "property 'reasoning_content' is unsupported"
     "groq": replace(_PLAIN, reasoning="reasoning", names=False),
@@ -73,9 +70,6 @@ _MISTRAL = re.compile(
 _THINKING = re.compile(r"(^|/)(deepseek-(reasoner|v[4-9])|kimi-k2(\.\d)?-thinking|kimi-k2\.[5-9])", re.I)
 #: Google's own names: an OpenRouter has `google/` before it, and its own way to keep what they think
 _GEMINI = re.compile(r"^(models/)?gemini-", re.I)
-_GEMINI_SIGNED = re.compile(r"^(models/)?gemini-([3-9]|\d\d)", re.I)
-#: models of DeepSeek's that see
-_SEES = re.compile(r"vl|vision|ocr", re.I)
 
 
 def server_of(provider: Provider, model: str) -> Server:
@@ -90,10 +84,7 @@ def _server(name: str, base_url: str, model: str) -> Server:
     if _THINKING.search(model) and server.reasoning:
         server = replace(server, wants_reasoning=True)
     if _GEMINI.match(model) and not server.is_openai:
-        kept = server.keeps | {"extra_content"}
-        server = replace(server, keeps=kept, signed=_GEMINI_SIGNED.match(model) is not None)
-    if not server.images and _SEES.search(model):
-        server = replace(server, images=True)
+        server = replace(server, keeps=server.keeps | {"extra_content"})
     return server
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from app.domain.targets.capabilities import Capabilities
 from app.providers.base import ChatRequest
-from app.providers.wire.content import fitted
+from app.providers.wire import content
 
 SAMPLING = ("temperature", "top_p", "frequency_penalty", "presence_penalty", "stop", "seed")
 
@@ -33,10 +33,13 @@ def settings(can: Capabilities, request: ChatRequest, *, tell_one_call: bool) ->
     dropped = tuple(name for name in refused if given.pop(name, None) is not None or name == "json_mode")
     if request.tools and can.effort_beside_tools == "none":  # it thinks unless it is told not to
         given["reasoning_effort"] = "none"
-    limit, capped = fitted(can, request)
+    limit, capped = content.fitted(can, request)
     if limit is not None:
         given[can.limit] = limit
-    return given, (*dropped, *capped)
+    asked = content.optional(request)
+    lacking = [name for name in asked if not (getattr(can, content.OPTIONAL[name]) or name in request.passed)]
+    given |= {name: value for name, value in asked.items() if name not in lacking}
+    return given, (*dropped, *capped, *lacking)
 
 
 def _takes_effort(can: Capabilities, request: ChatRequest) -> bool:

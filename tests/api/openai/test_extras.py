@@ -56,19 +56,120 @@ def test_strict_refuses_by_name(client: OpenAI, header: str, why: str) -> None:
         )
 
 
-def test_what_no_answer_has_a_place_for_is_named_and_not_paid_for(client: OpenAI, api: Served) -> None:
-    raw = client.chat.completions.with_raw_response.create(model="deepseek", messages=ASK, n=2, logprobs=True)
+@pytest.mark.parametrize(
+    ("model", "lacking"),
+    [
+        ("openai", set()),
+        ("deepseek", {"n"}),
+        ("anthropic", {"n", "logprobs", "top_logprobs"}),
+        ("gemini", {"n", "logprobs", "top_logprobs"}),
+    ],
+)
+def test_several_answers_and_log_probabilities_come_from_who_has_them(
+    client: OpenAI, api: Served, model: str, lacking: set[str]
+) -> None:
+    raw = client.chat.completions.with_raw_response.create(
+        model=model, messages=ASK, n=2, logprobs=True, top_logprobs=1
+    )
 
-    assert set(dropped(raw)) == {"n", "logprobs"}
-    assert not {"n", "logprobs"} & set(api.lab.last()["parameters"])
+    assert set(dropped(raw)) == lacking
+    assert {"n", "logprobs", "top_logprobs"} - set(api.lab.last()["parameters"]) == lacking
+    choices = raw.parse().choices
+    assert [choice.index for choice in choices] == ([0] if "n" in lacking else [0, 1])
+    for choice in choices:
+        tokens = (choice.logprobs and choice.logprobs.content) or []
+        assert "".join(each.token for each in tokens) == ("" if "logprobs" in lacking else choice.message.content)
 
 
-def test_the_older_form_of_tools_goes_to_who_is_named_and_is_never_dropped(client: OpenAI, api: Served) -> None:
+def test_they_are_streamed_too(client: OpenAI) -> None:
+    said: dict[int, list[str]] = {0: [], 1: []}
+    likely: dict[int, list[str]] = {0: [], 1: []}
+    ends: list[tuple[int, str]] = []
+    with client.chat.completions.create(model="openai", messages=ASK, n=2, logprobs=True, stream=True) as stream:
+        for chunk in stream:
+            for choice in chunk.choices:
+                said[choice.index].append(choice.delta.content or "")
+                likely[choice.index] += [each.token for each in (choice.logprobs and choice.logprobs.content) or []]
+                if choice.finish_reason:
+                    ends.append((choice.index, choice.finish_reason))
+    assert "".join(said[0]) == "".join(said[1]) != ""
+    assert "".join(likely[0]) == "".join(likely[1]) == "".join(said[0])
+    assert sorted(ends) == [(0, "stop"), (1, "stop")]
+
+
+def test_who_says_pass_gets_it_sent_to_every_server_of_the_format(client: OpenAI, api: Served) -> None:
+    raw = client.chat.completions.with_raw_response.create(
+        model="deepseek", messages=ASK, n=2, extra_headers={"X-Tooloo-Parameters": "pass"}
+    )
+    assert (dropped(raw), len(raw.parse().choices)) == ([], 2)
+
+
+def test_strict_goes_only_to_who_has_it(client: OpenAI) -> None:
+    strict = {"X-Tooloo-Parameters": "strict"}
+    raw = client.chat.completions.with_raw_response.create(model="auto", messages=ASK, n=2, extra_headers=strict)
+    assert raw.headers["x-tooloo-target"].startswith("openai/")
+    with pytest.raises(openai.BadRequestError, match="has no n"):
+        client.chat.completions.create(model="deepseek", messages=ASK, n=2, extra_headers=strict)
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"n": 0}, "n"),
+        ({"n": "2"}, "n"),
+        ({"logprobs": 5}, "logprobs"),
+        ({"top_logprobs": 3}, "top_logprobs"),
+        ({"logprobs": True, "top_logprobs": 99}, "top_logprobs"),
+        ({"function_call": {"name": "f"}}, "function_call"),
+        ({"functions": [{"name": "f"}], "tools": [tool("f")]}, "functions"),
+    ],
+)
+def test_a_value_that_cannot_be_is_named(client: OpenAI, body: dict[str, Any], field: str) -> None:
+    with pytest.raises(openai.BadRequestError) as failure:
+        client.chat.completions.create(model="auto", messages=ASK, extra_body=body)
+    assert failure.value.param == field
+
+
+@pytest.mark.parametrize("model", ["openai", "deepseek", "anthropic", "gemini"])
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_older_form_of_tools_is_understood_by_all(client: OpenAI, api: Served, model: str, stream: bool) -> None:
+    function = {"name": "f", "parameters": {"type": "object", "properties": {}}}
+    earlier: list[Any] = [
+        {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": "{}"}},
+        {"role": "function", "name": "f", "content": "done"},
+        *ASK,
+    ]
+    api.lab.set(model, tool_rate=1)
+    try:
+        answer: Any = client.chat.completions.create(
+            model=model, messages=ASK + earlier, functions=[function], function_call={"name": "f"}, stream=stream
+        )
+        chunks = list(answer) if stream else []
+    finally:
+        api.lab.set(model, tool_rate=0)
+    if stream:
+        deltas = [choice.delta.function_call for chunk in chunks for choice in chunk.choices]
+        name = "".join((delta and delta.name) or "" for delta in deltas)
+        finish = [choice.finish_reason for chunk in chunks for choice in chunk.choices][-1]
+        assert not any(choice.delta.tool_calls for chunk in chunks for choice in chunk.choices)
+    else:
+        message = answer.choices[0].message
+        name, finish = message.function_call.name, answer.choices[0].finish_reason
+        assert message.tool_calls is None
+    assert (name, finish) == ("f", "function_call")
+
+
+def test_the_older_form_goes_as_it_is_to_who_has_it(client: OpenAI, api: Served) -> None:
     client.chat.completions.create(model="openai", messages=ASK, functions=[{"name": "f"}])
     assert api.lab.last()["parameters"]["functions"] == [{"name": "f"}]
+    assert not {"tools", "parallel_tool_calls"} & set(api.lab.last()["parameters"])
 
-    with pytest.raises(openai.BadRequestError, match="send `tools`"):
-        client.chat.completions.create(model="auto", messages=ASK, functions=[{"name": "f"}])
+
+def test_a_result_of_a_function_that_nobody_called_is_refused(client: OpenAI) -> None:
+    turns: list[Any] = [{"role": "function", "name": "f", "content": "done"}]
+    with pytest.raises(openai.BadRequestError) as failure:
+        client.chat.completions.create(model="auto", messages=ASK + turns)
+    assert failure.value.param == "messages.1.name"
 
 
 @pytest.mark.parametrize("model", ["deepseek", "gemini", "anthropic", "openai"])
@@ -91,8 +192,10 @@ def test_required_parameters_go_only_to_who_has_all(client: OpenAI, api: Served)
     raw = client.chat.completions.with_raw_response.create(**ask, frequency_penalty=0.5)
     assert dropped(raw) == []
 
-    with pytest.raises(openai.BadRequestError, match="this model has no n"):
-        client.chat.completions.create(**ask, n=2)
+    raw = client.chat.completions.with_raw_response.create(**ask, n=2)
+    assert raw.headers["x-tooloo-target"].startswith("openai/")
+    with pytest.raises(openai.BadRequestError, match="this model has no verbosity"):
+        client.chat.completions.create(**ask, verbosity="low")
 
 
 @pytest.mark.parametrize(

@@ -246,3 +246,37 @@ def test_a_flushed_redis_gets_the_keys_back(client: FlaskClient, system: System)
     fresh = keys.live(services.sessions)
     fresh.refresh(services.redis)
     assert fresh.value.by_id == {key.id: key}
+
+
+@pytest.mark.parametrize(
+    ("own", "header", "status", "sent"),
+    [
+        ("strict", None, 400, None),
+        ("strict", "drop", 200, False),  # the request's own word goes first
+        ("drop", "strict", 400, None),
+        ("drop", None, 200, False),
+        ("pass", None, 200, True),
+        (None, None, 200, False),  # the default under auto
+    ],
+)
+def test_a_key_says_what_becomes_of_unknown_fields(
+    client: FlaskClient, system: System, own: str | None, header: str | None, status: int, sent: bool | None
+) -> None:
+    key = made(client, "chat", **({} if own is None else {"parameters": own}))
+    assert key["parameters"] == own
+    headers = bearer(key["key"]) | ({} if header is None else {"X-Tooloo-Parameters": header})
+    body = {"model": "auto", "messages": [{"role": "user", "content": "Hello"}], "top_k": 5}
+    answer = client.post("/v1/chat/completions", json=body, headers=headers)
+
+    assert answer.status_code == status, answer.text
+    if sent is not None:
+        asked = system.client.calls[-1][1]
+        assert (dict(asked.extra), asked.omitted) == (({"top_k": 5}, ()) if sent else ({}, ("top_k",)))
+    listed = {each["id"]: each for each in client.get(KEYS).get_json()["data"]["keys"]}
+    assert listed[key["id"]]["parameters"] == own
+
+
+def test_a_word_that_is_none_is_refused_by_its_field(client: FlaskClient) -> None:
+    answer = client.post(KEYS, json={"name": "a", "scopes": ["chat"], "parameters": "loose"})
+    assert answer.status_code == 400
+    assert answer.get_json()["error"]["field"] == "parameters"
