@@ -58,26 +58,32 @@ def json_response(document: object, status: int = 200, headers: Mapping[str, str
     )
 
 
-def body(kind: type[Body] | None = None) -> Any:
-    """The JSON body as a dict, or as `kind`; raises InvalidRequest naming the field."""
+def document() -> dict[str, Any]:
+    """The JSON body, whatever its texts hold; raises InvalidRequest naming the field."""
     try:
         data = inflate.body() or b"{}"
-        document = json.loads(data, parse_constant=_no_json)
+        read = json.loads(data, parse_constant=_no_json)
     except ValueError as error:
         raise InvalidRequest(f"the body is not JSON: {error}") from None
     except RecursionError:
         raise _too_deep(nesting.way_in(request.get_data())) from None
-    if not isinstance(document, dict):
-        raise InvalidRequest(f"the body must be a JSON object: got {type(document).__name__}")
+    if not isinstance(read, dict):
+        raise InvalidRequest(f"the body must be a JSON object: got {type(read).__name__}")
     # a body with few brackets cannot be deep: nearly all
-    if data.count(b"{") + data.count(b"[") > nesting.DEEPEST and (way := nesting.beyond(document)) is not None:
+    if data.count(b"{") + data.count(b"[") > nesting.DEEPEST and (way := nesting.beyond(read)) is not None:
         raise _too_deep(way[:FIELD_STEPS])
-    if not all(map(_storable, _texts(document))):
+    return read
+
+
+def body(kind: type[Body] | None = None) -> Any:
+    """The JSON body as a dict, or as `kind`; raises InvalidRequest naming the field."""
+    given = document()
+    if not is_storable(given):
         raise InvalidRequest("the body holds a NUL character or half a surrogate pair: no text has either")
     if kind is None:
-        return document
+        return given
     try:
-        return kind.model_validate(document, by_alias=True, by_name=False)
+        return kind.model_validate(given, by_alias=True, by_name=False)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         field = ".".join(str(part) for part in first["loc"])
@@ -98,9 +104,14 @@ def _no_json(name: str) -> None:
     raise ValueError(f"it has no {name}")
 
 
-def _texts(document: object) -> Iterator[str]:
+def is_storable(given: object) -> bool:
+    """Can UTF-8 and PostgreSQL hold every text in it?"""
+    return all(map(_storable, _texts(given)))
+
+
+def _texts(given: object) -> Iterator[str]:
     """Every text in a JSON document, keys too."""
-    waiting = [document]
+    waiting = [given]
     while waiting:
         match waiting.pop():
             case str() as text:

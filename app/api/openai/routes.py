@@ -12,8 +12,8 @@ from flask import Blueprint, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from app.api.current import gateway
-from app.api.envelope import body, request_id
-from app.api.openai import answer
+from app.api.envelope import document, request_id
+from app.api.openai import answer, texts
 from app.api.openai import models as openai_models
 from app.api.openai import request as openai_request
 from app.api.openai.extras import HEADER
@@ -30,7 +30,8 @@ openai = Blueprint("openai", __name__, url_prefix="/v1")
 @openai.post("/chat/completions")
 def chat_completions() -> Response:
     """A chat completion from the best provider, or the one that `model` names; streamed or whole."""
-    asked = openai_request.read(body(), partial(openai_models.choose, gateway().services), request.headers.get(HEADER))
+    choose = partial(openai_models.choose, gateway().services)
+    asked = openai_request.read(texts.readable(document()), choose, request.headers.get(HEADER))
     g.tooloo_request_id = asked.call.request_id
     if not request.headers.get("X-Request-Id"):
         g.request_id = asked.call.request_id
