@@ -69,6 +69,7 @@ class ToolCall:
     arguments: str
     #: extra_content of the call: what its provider wants back with it, such as Gemini's signature
     extra: Mapping[str, Any] | None = None
+    cache: Mark | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,8 @@ class Message:
     #: what its provider wants back with it, by the field the caller has it in: thinking_blocks (Claude),
     #: reasoning_details (OpenRouter), extra_content (Gemini)
     extra: Mapping[str, Any] = field(default_factory=dict)
+    #: names of fields in it that nobody here has a word for: they go to nobody
+    unknown: tuple[str, ...] = ()
 
 
 def google_signature(extra: Mapping[str, Any] | None) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, NoReturn
 
@@ -18,6 +18,16 @@ TAKES: Mapping[str, tuple[str, ...]] = {
     "assistant": ("text", "refusal", "thinking", "redacted_thinking"),
     "tool": ("text", "image_url", "file"),
 }
+#: fields of a part, and of what stands in it
+_FIELDS: Mapping[str, frozenset[str]] = {
+    "text": frozenset({"text"}),
+    "refusal": frozenset({"refusal"}),
+    "image_url": frozenset({"image_url", "url", "detail"}),
+    "file": frozenset({"file", "file_data", "file_id", "filename"}),
+    "input_audio": frozenset({"input_audio", "data", "format"}),
+}
+#: … and of every part
+_COMMON = frozenset({"type", "cache_control"})
 #: thoughts of Claude's
 _THOUGHTS = ("thinking", "redacted_thinking")
 
@@ -50,10 +60,28 @@ def _kind(part: object, role: str, where: str) -> str:
     return str(kind)
 
 
+def unknown(given: object) -> Iterator[str]:
+    """Fields of the parts that nobody here has a word for, and that say something. The parts have been read."""
+    for part in given if isinstance(given, list) else ():
+        kind = part["type"]
+        if kind in _THOUGHTS:
+            continue
+        inside = part.get(kind)
+        for each in (part, inside if isinstance(inside, dict) else {}):
+            yield from (f"content.{name}" for name in saying(each) if name not in _COMMON | _FIELDS[kind])
+
+
+def saying(given: Mapping[str, Any]) -> Iterator[str]:
+    """Names of fields that say something: null, and an empty list, do not."""
+    return (name for name, value in given.items() if value is not None and value != [] and value != {})
+
+
 def marked(blocks: tuple[Block, ...], mark: Mark | None) -> tuple[Block, ...]:
-    """A mark of the whole message is that of its last block."""
-    if mark is None or not blocks:
+    """A mark of the whole message is that of its last block, be it one that says nothing."""
+    if mark is None:
         return blocks
+    if not blocks:
+        return (Text("", mark),)
     return (*blocks[:-1], replace(blocks[-1], cache=blocks[-1].cache or mark))
 
 

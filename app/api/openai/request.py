@@ -150,7 +150,7 @@ def read(document: Mapping[str, Any], choose: Choice, treatment: str | None = No
     how = extras.treatment(treatment, named=chosen.provider is not None, required=required)
     beside = extras.treated({name: value for name, value in said.items() if name not in FIELDS}, how)
     segment, key = asked_by(wanted.segment)
-    messages = conversation.read(wanted.messages)
+    messages = conversation.read(wanted.messages, strict=how is extras.Treatment.STRICT)
     call = Call(
         messages=messages,
         task_type=chosen.task_type or task_type.detect(messages),

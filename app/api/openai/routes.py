@@ -43,7 +43,7 @@ def chat_completions() -> Response:
         if stream.target is not None:  # else nobody has begun yet, and the line is to be kept alive
             facts = answer.headers(stream.target, len(stream.attempts) + 1, stream.request_id)
         if stream.target is not None and stream.dropped:
-            facts["x-tooloo-dropped-parameters"] = ",".join(stream.dropped)
+            facts["x-tooloo-dropped-parameters"] = answer.dropped(stream.dropped)
         return event_stream(stream, chunks, facts)
     reply = gateway().chat(asked.call)
     response = _json(answer.completion(reply, created), 200)
@@ -51,7 +51,7 @@ def chat_completions() -> Response:
     if reply.cost_usd is not None:
         response.headers["x-tooloo-cost-usd"] = f"{reply.cost_usd:.10f}"
     if reply.answer.dropped:
-        response.headers["x-tooloo-dropped-parameters"] = ",".join(reply.answer.dropped)
+        response.headers["x-tooloo-dropped-parameters"] = answer.dropped(reply.answer.dropped)
     return response
 
 

@@ -78,7 +78,7 @@ def _blocks(message: Message) -> list[dict[str, Any]]:
     if message.role != "assistant":
         return written
     calls = [
-        {"type": "tool_use", "id": call.id, "name": call.name, "input": history.arguments(call)}
+        _marked({"type": "tool_use", "id": call.id, "name": call.name, "input": history.arguments(call)}, call.cache)
         for call in message.tool_calls
     ]
     return [*_thoughts(message.extra.get("thinking_blocks") or ()), *written, *calls]
@@ -169,7 +169,7 @@ def _tools(model: str, request: ChatRequest, names: Names) -> tuple[list[dict[st
             definition["strict"] = True
         elif tool.strict:
             dropped.add("tools.strict")
-        dropped.update(lost)
+        dropped.update(lost, (f"tools.{name}" for name in tool.unknown))
         written.append(_marked(definition, tool.cache))
     return written, sorted(dropped)
 

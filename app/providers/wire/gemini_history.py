@@ -99,6 +99,7 @@ def _tools(request: ChatRequest, names: Names) -> tuple[dict[str, Any], list[str
         if tool.parameters:
             function["parametersJsonSchema"], lost = tools.folded(tool.parameters)
             dropped.update(lost)
+        dropped.update(f"tools.{name}" for name in tool.unknown)
         dropped.update({"tools.strict"} if tool.strict else ())
         dropped.update({"cache_control"} if tool.cache else ())
         declared.append(function)

@@ -205,12 +205,15 @@ def left_out(request: ChatRequest, kept: frozenset[str], *, unowned: bool = Fals
     """
     found: set[str] = set()
     for message in request.messages:
+        found.update(message.unknown)
         if message.name and message.role != "tool":
             found.add("name")
         if message.role == "assistant":
             found.update(message.extra)
             if any(call.extra for call in message.tool_calls):
                 found.add("extra_content")
+            if any(call.cache for call in message.tool_calls):
+                found.add("cache_control")
             if message.reasoning and not may_have(message, kept, unowned=unowned):
                 found.add("reasoning_content")
         if not isinstance(message.content, str):

@@ -74,6 +74,8 @@ def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) ->
     settings, dropped = openai_settings.settings(can, request, tell_one_call=by_tool is None)
     told, unspoken = openai_history.told(server, request, names)
     document: dict[str, Any] = {"model": model, "messages": openai_history.messages(server, request, names)}
+    if "seed" in settings:
+        settings[server.seed] = settings.pop("seed")
     document |= settings | told
     document |= {name: value for name, value in request.extra.items() if name not in document}
     if stream:
