@@ -14,7 +14,10 @@ from app.providers.conversation import Block, Mark, Refusal
 ROLES = ("system", "developer", "user", "assistant", "tool")
 #: fields of a message, and of a call in it, that we have a word for
 _FIELDS = frozenset(
-    ["role", "content", "name", "tool_calls", "tool_call_id", "refusal", "reasoning_content", "reasoning", "thinking_blocks", "reasoning_details", "extra_content", "cache_control"]
+    {
+        *("role", "content", "name", "tool_calls", "tool_call_id", "refusal", "reasoning_content", "reasoning"),
+        *("thinking_blocks", "reasoning_details", "extra_content", "cache_control"),
+    }
 )
 #: all there is in nearly every one
 _PLAIN = frozenset({"role", "content", "tool_call_id"})

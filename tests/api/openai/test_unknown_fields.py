@@ -1,4 +1,4 @@
-"""Fields that nobody here has a word for, inside messages and tools: never lost in silence, never sent to who refuses."""
+"""Fields inside messages and tools that nobody here has a word for: never lost in silence, nor sent to who refuses."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def front(running: Recording) -> Recording:
 
 
 def call(call_id: str = "c", **more: Any) -> dict[str, Any]:
-    return {"id": call_id, "type": "function", "function": {"name": "f", "arguments": "{}"}, **more}
+    return {"id": call_id, "type": "function", "function": {"name": "f", "arguments": "{}"}} | more
 
 
 def calling(*calls: dict[str, Any], content: Any = None, **more: Any) -> dict[str, Any]:
@@ -51,17 +51,30 @@ def result(call_id: str = "c", content: Any = "ok", **more: Any) -> dict[str, An
     return {"role": "tool", "tool_call_id": call_id, "content": content, **more}
 
 
+def said(**more: Any) -> dict[str, Any]:
+    return {"role": "assistant", "content": "a", **more}
+
+
+def function(**more: Any) -> dict[str, Any]:
+    return {"name": "f", "arguments": "{}", **more}
+
+
+def user(**part: Any) -> dict[str, Any]:
+    return {"role": "user", "content": [part]}
+
+
+OURS = "provider_specific_fields"
 UNKNOWN: list[tuple[list[Any], str]] = [
     ([{**U, "id": "msg_1", "createdAt": "now"}], "createdAt,id"),
-    ([{"role": "user", "content": [{"type": "text", "text": "hi", "annotations": [1]}]}], "content.annotations"),
-    ([{"role": "user", "content": [{"type": "image_url", "image_url": {"url": PNG, "format": "x"}}]}], "content.format"),
+    ([user(type="text", text="hi", annotations=[1])], "content.annotations"),
+    ([user(type="image_url", image_url={"url": PNG, "format": "x"})], "content.format"),
     ([U, calling(call(x=1)), result()], "tool_calls.x"),
-    ([U, calling({**call(), "function": {"name": "f", "arguments": "{}", "x": 1}}), result()], "tool_calls.function.x"),
+    ([U, calling(call(function=function(x=1))), result()], "tool_calls.function.x"),
     ([U, calling(call()), result(is_error=True, artifact={"a": 1})], "artifact,is_error"),
-    ([U, {"role": "assistant", "content": "a", "audio": {"id": "audio_1"}}, U], "audio"),
-    ([U, {"role": "assistant", "content": "a", "provider_specific_fields": {"citations": [1]}}, U], "provider_specific_fields"),
-    ([U, {"role": "assistant", "content": "a", "reasoning_text": "r", "reasoning_opaque": "o"}, U], "reasoning_opaque,reasoning_text"),
-]  # fmt: skip
+    ([U, said(audio={"id": "audio_1"}), U], "audio"),
+    ([U, said(provider_specific_fields={"citations": [1]}), U], OURS),
+    ([U, said(reasoning_text="r", reasoning_opaque="o"), U], "reasoning_opaque,reasoning_text"),
+]
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -134,13 +147,14 @@ def test_any_name_fits_into_the_header(front: Recording) -> None:
     assert response.headers[DROPPED].endswith(",...") or "a%0D%0Ab:%20c" in response.headers[DROPPED]
 
 
+THOUGHT = {"type": "thinking", "thinking": "t", "signature": SIGNED}
 LITELLM: list[tuple[list[Any], Any]] = [
     ([U, calling(call(provider_specific_fields={"thought_signature": SIGNED})), result()], GEMINI),
-    ([U, calling({**call(), "function": {"name": "f", "arguments": "{}", "provider_specific_fields": {"thought_signature": SIGNED}}}), result()], GEMINI),
-    ([U, {"role": "assistant", "content": "a", "provider_specific_fields": {"thought_signatures": [SIGNED]}}, U], GEMINI),
-    ([U, {"role": "assistant", "content": "a", "provider_specific_fields": {"thinking_blocks": [{"type": "thinking", "thinking": "t", "signature": SIGNED}]}}, U], CLAUDE),
-    ([U, {"role": "assistant", "content": "a", "provider_specific_fields": {"reasoning_content": SIGNED}}, U], COMPAT),
-]  # fmt: skip
+    ([U, calling(call(function=function(provider_specific_fields={"thought_signature": SIGNED}))), result()], GEMINI),
+    ([U, said(provider_specific_fields={"thought_signatures": [SIGNED]}), U], GEMINI),
+    ([U, said(provider_specific_fields={"thinking_blocks": [THOUGHT]}), U], CLAUDE),
+    ([U, said(provider_specific_fields={"reasoning_content": SIGNED}), U], COMPAT),
+]
 
 
 @pytest.mark.parametrize(("messages", "model"), LITELLM)
