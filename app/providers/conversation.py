@@ -29,6 +29,8 @@ class Image:
     #: how closely it is looked at, for those who can choose: auto, low, high
     detail: str | None = None
     cache: Mark | None = None
+    #: where it stands in the request, for an error
+    place: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ class File:
     id: str = ""
     name: str = ""
     cache: Mark | None = None
+    #: where it stands in the request, for an error
+    place: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,8 @@ class Audio:
     #: wav, mp3
     format: str
     cache: Mark | None = None
+    #: where it stands in the request, for an error
+    place: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -63,3 +63,11 @@ def treated(unknown: Mapping[str, Any], how: Treatment) -> Extras:
             raise InvalidRequest(f"{name} is not supported with this value: {ESSENTIAL[name]}", field=name)
     passed = {name: value for name, value in unknown.items() if how is Treatment.FORWARD and name not in UNANSWERABLE}
     return Extras(passed, tuple(name for name in unknown if name not in passed))
+
+
+def unsaid(names: Iterable[str], how: Treatment) -> tuple[str, ...]:
+    """Of fields that are taken: what in them goes to nobody. Raises InvalidRequest where the caller is strict."""
+    found = tuple(names)
+    if found and how is Treatment.STRICT:
+        raise InvalidRequest(f"{found[0]} is not known here, or has no effect, and {HEADER} is strict", field=found[0])
+    return found

@@ -110,12 +110,12 @@ def _image(part: Mapping[str, Any], where: str) -> Block:
     """A bare text for its URL is understood too."""
     given = part.get("image_url")
     url = given.get("url") if isinstance(given, dict) else given
-    if not isinstance(url, str) or not _is_url(url):
+    if not isinstance(url, str) or not media.is_url(url):
         _refuse(f"{where}.image_url.url", "must be a URL, or data:TYPE;base64,DATA")
     detail = given.get("detail") if isinstance(given, dict) else None
     if detail not in (None, "auto", "low", "high"):
         _refuse(f"{where}.image_url.detail", "must be auto, low or high")
-    return Image(url, None if detail == "auto" else detail, mark_of(part, where))
+    return Image(url, None if detail == "auto" else detail, mark_of(part, where), f"{where}.image_url")
 
 
 def _file(part: Mapping[str, Any], where: str) -> Block:
@@ -123,12 +123,12 @@ def _file(part: Mapping[str, Any], where: str) -> Block:
     if not isinstance(given, dict):
         _refuse(f"{where}.file", "must be an object with file_data or file_id")
     data, kept, name = (given.get(key) or "" for key in ("file_data", "file_id", "filename"))
-    texts = [isinstance(value, str) for value in (data, kept, name)]
-    if not all(texts) or not (_is_url(data) if data else kept):
-        _refuse(f"{where}.file.file_data", "must be data:TYPE;base64,DATA, or file_id the id of a file")
-    if data.startswith("JVBERi"):  # the base64 of a PDF, without its type
+    if isinstance(data, str) and data.startswith("JVBERi"):  # the base64 of a PDF, without its type
         data = f"data:application/pdf;base64,{data}"
-    return File(data, kept, name, mark_of(part, where))
+    texts = [isinstance(value, str) for value in (data, kept, name)]
+    if not all(texts) or not (media.is_url(data) if data else kept):
+        _refuse(f"{where}.file.file_data", "must be data:TYPE;base64,DATA, or file_id the id of a file")
+    return File(data, kept, name, mark_of(part, where), f"{where}.file")
 
 
 def _audio(part: Mapping[str, Any], where: str) -> Block:
@@ -136,11 +136,10 @@ def _audio(part: Mapping[str, Any], where: str) -> Block:
     if not isinstance(given, dict):
         _refuse(f"{where}.input_audio", "must be an object with data and format")
     inside = f"{where}.input_audio"
-    return Audio(_words(given, "data", inside), _words(given, "format", inside), mark_of(part, where))
-
-
-def _is_url(url: str) -> bool:
-    return media.type_of(url) is not None if media.is_inline(url) else bool(url)
+    data = _words(given, "data", inside)
+    if media.is_inline(data):  # with its type, which stands in `format`
+        data = data.partition(",")[2]
+    return Audio(data, _words(given, "format", inside), mark_of(part, where), inside)
 
 
 def _refuse(field: str, why: str) -> NoReturn:

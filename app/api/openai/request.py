@@ -7,11 +7,11 @@ docs/gateway.md has the table.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from app.api.current import asked_by, client
 from app.api.names import Name
@@ -42,11 +42,23 @@ NEUTRAL: Mapping[str, tuple[object, ...]] = {
     "functions": ([],),
 }
 
+#: more than anybody takes; how many a model takes is its own
+TOOLS = 1024
 #: characters of the longest `PROVIDER/MODEL`
 MODEL_LIMIT = 300
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Text = Annotated[str, Field(min_length=1)]
+
+
+def _whole(value: object) -> object:
+    """JSON has one kind of number: 100.0 is a whole one."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+#: as large as any vendor reads one
+Whole = Annotated[int, BeforeValidator(_whole), Field(ge=-(2**63), lt=2**63)]
+Tokens = Annotated[Whole, Field(ge=1)]
 
 
 class Part(BaseModel):
@@ -59,8 +71,8 @@ class _StreamOptions(Part):
     include_usage: bool | None = None
 
 
-class _Schema(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+class _Schema(Part):
+    model_config = ConfigDict(extra="allow")
 
     name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
     schema_: Annotated[dict[str, Any], Field(alias="schema")]
@@ -69,6 +81,8 @@ class _Schema(BaseModel):
 
 
 class _ResponseFormat(Part):
+    model_config = ConfigDict(extra="allow")
+
     type: Literal["text", "json_object", "json_schema"]
     json_schema: _Schema | None = None
 
@@ -107,16 +121,16 @@ class ChatCompletionRequest(BaseModel):
     messages: Annotated[list[Any], Field(min_length=1, max_length=10_000)]
     stream: bool | None = None
     stream_options: _StreamOptions | None = None
-    max_tokens: Annotated[int, Field(ge=1)] | None = None
-    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_tokens: Tokens | None = None
+    max_completion_tokens: Tokens | None = None
     temperature: Annotated[Number, Field(ge=0, le=2)] | None = None
     top_p: Annotated[Number, Field(ge=0, le=1)] | None = None
     frequency_penalty: Annotated[Number, Field(ge=-2, le=2)] | None = None
     presence_penalty: Annotated[Number, Field(ge=-2, le=2)] | None = None
     stop: str | Annotated[list[str], Field(max_length=4)] | None = None
-    seed: int | None = None
+    seed: Whole | None = None
     response_format: _ResponseFormat | None = None
-    tools: Annotated[list[_Tool], Field(max_length=128)] | None = None
+    tools: Annotated[list[_Tool], Field(max_length=TOOLS)] | None = None
     tool_choice: Literal["none", "auto", "required"] | _ToolChoice | _Allowed | None = None
     parallel_tool_calls: bool | None = None
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
@@ -149,6 +163,7 @@ def read(document: Mapping[str, Any], choose: Choice, treatment: str | None = No
     required = bool(wanted.require_parameters)
     how = extras.treatment(treatment, named=chosen.provider is not None, required=required)
     beside = extras.treated({name: value for name, value in said.items() if name not in FIELDS}, how)
+    unsaid = extras.unsaid(_without_a_word(wanted), how)
     segment, key = asked_by(wanted.segment)
     messages = conversation.read(wanted.messages, strict=how is extras.Treatment.STRICT)
     call = Call(
@@ -162,13 +177,28 @@ def read(document: Mapping[str, Any], choose: Choice, treatment: str | None = No
         whole=wants_whole(),
         parameters=_parameters(wanted),
         extra=beside.passed,
-        omitted=beside.omitted,
+        omitted=(*beside.omitted, *unsaid),
         require_parameters=required,
         verbatim=True,
         client=client(),
     )
     options = wanted.stream_options
     return Asked(call, bool(wanted.stream), bool(options and options.include_usage))
+
+
+def _without_a_word(wanted: ChatCompletionRequest) -> Iterator[str]:
+    """What cannot be told to anybody of fields that are taken."""
+    one, other = wanted.max_tokens, wanted.max_completion_tokens
+    if one is not None and other is not None and one != other:
+        yield "max_tokens"
+    if wanted.response_format is not None:
+        yield from (f"response_format.{name}" for name in _beside(wanted.response_format))
+        if wanted.response_format.json_schema is not None:
+            yield from (f"response_format.json_schema.{name}" for name in _beside(wanted.response_format.json_schema))
+
+
+def _beside(given: BaseModel) -> Iterator[str]:
+    return (name for name, value in (given.model_extra or {}).items() if value is not None)
 
 
 def _is_neutral(name: str, value: object) -> bool:

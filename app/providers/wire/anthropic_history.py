@@ -15,7 +15,7 @@ from app.providers.wire import history, media, tools
 from app.providers.wire.spelling import ANTHROPIC_IDS, Names
 
 #: fields of a turn that come from Claude, or that Claude understands
-KEPT = frozenset({"thinking_blocks", "cache_control"})
+KEPT = frozenset({"thinking_blocks", "cache_control", "file.filename"})
 #: the only images it reads
 IMAGES = ("image/jpeg", "image/png", "image/gif", "image/webp")
 _THOUGHTS = ("thinking", "redacted_thinking")
@@ -123,7 +123,7 @@ def _bare(block: Block) -> dict[str, Any]:
         case File():
             return {"type": "document", "source": _document(block)} | ({"title": block.name} if block.name else {})
         case Audio():
-            raise Unsupported("this model takes no audio")
+            raise Unsupported("this model takes no audio", field=block.place or None)
 
 
 def _text(text: str) -> dict[str, Any]:
@@ -135,13 +135,14 @@ def _image(image: Image) -> dict[str, Any]:
     if found is None:
         return {"type": "url", "url": image.url}
     if found.media_type not in IMAGES:
-        raise Unsupported(f"this model takes no images of type {found.media_type}: only {', '.join(IMAGES)}")
+        text = f"this model takes no images of type {found.media_type}: only {', '.join(IMAGES)}"
+        raise Unsupported(text, field=image.place or None)
     return {"type": "base64", "media_type": found.media_type, "data": found.data}
 
 
 def _document(file: File) -> dict[str, Any]:
     if not file.url:
-        raise Unsupported("this model takes a file by its data or URL, not by an id")
+        raise Unsupported("this model takes a file by its data or URL, not by an id", field=file.place or None)
     found = media.inline(file.url, "a file")
     if found is None:
         return {"type": "url", "url": file.url}
@@ -149,7 +150,8 @@ def _document(file: File) -> dict[str, Any]:
         return {"type": "base64", "media_type": found.media_type, "data": found.data}
     if found.media_type.startswith("text/"):
         return {"type": "text", "media_type": "text/plain", "data": _decoded(found.data)}
-    raise Unsupported(f"this model takes no files of type {found.media_type}: only PDF and text")
+    text = f"this model takes no files of type {found.media_type}: only PDF and text"
+    raise Unsupported(text, field=file.place or None)
 
 
 def _decoded(data: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from app import nesting
 from app.errors import BadRequest
 from app.providers.base import ChatRequest, Message, ToolCall
-from app.providers.conversation import SYSTEM, Block, Image, Refusal, Text, google_signature
+from app.providers.conversation import SYSTEM, Block, File, Image, Refusal, Text, google_signature
 from app.providers.wire.spelling import Alphabet, Names
 
 #: stands for the result of a call that got none, which every provider refuses
@@ -227,6 +227,8 @@ def _of_blocks(blocks: Iterable[Block]) -> Iterator[str]:
             yield "cache_control"
         if isinstance(block, Image) and block.detail:
             yield "image_url.detail"
+        if isinstance(block, File) and block.name:
+            yield "file.filename"
 
 
 def may_have(message: Message, kept: frozenset[str], *, unowned: bool) -> bool:

@@ -145,12 +145,12 @@ def _bare(server: Server, block: Block) -> dict[str, Any]:
             return {"type": "file", "file": {name: value for name, value in named.items() if value}}
         case Audio() if server.images:
             return {"type": "input_audio", "input_audio": {"data": block.data, "format": block.format}}
-    raise Unsupported("this model takes text only")
+    raise Unsupported("this model takes text only", field=block.place or None)
 
 
 def told(server: Server, request: ChatRequest, names: Names) -> tuple[dict[str, Any], list[str]]:
     """The tools as they came but for what the server refuses; and what of tools and turns it cannot be told."""
-    kept = server.keeps | {"image_url.detail"} | ({"name"} if server.names else set())
+    kept = server.keeps | {"image_url.detail", "file.filename"} | ({"name"} if server.names else set())
     dropped = set(history.left_out(request, kept, unowned=server.reasoning is not None))
     written = []
     for given, tool in zip(request.tools, tools.tools(request), strict=True):
