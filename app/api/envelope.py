@@ -58,26 +58,32 @@ def json_response(document: object, status: int = 200, headers: Mapping[str, str
     )
 
 
-def body(kind: type[Body] | None = None) -> Any:
-    """The JSON body as a dict, or as `kind`; raises InvalidRequest naming the field."""
+def document() -> tuple[dict[str, Any], bool]:
+    """The JSON body, and whether is_storable may refuse its texts; raises InvalidRequest naming the field."""
     try:
         data = inflate.body() or b"{}"
-        document = _JSON.decode(data.decode(json.detect_encoding(data), "surrogatepass"))
+        read = _JSON.decode(data.decode(json.detect_encoding(data), "surrogatepass"))
     except ValueError as error:
         raise InvalidRequest(f"the body is not JSON: {error}") from None
     except RecursionError:
         raise _too_deep(nesting.way_in(inflate.received())) from None
-    if not isinstance(document, dict):
-        raise InvalidRequest(f"the body must be a JSON object: got {type(document).__name__}")
+    if not isinstance(read, dict):
+        raise InvalidRequest(f"the body must be a JSON object: got {type(read).__name__}")
     # a body with few brackets cannot be deep: nearly all
-    if data.count(b"{") + data.count(b"[") > nesting.DEEPEST and (way := nesting.beyond(document)) is not None:
+    if data.count(b"{") + data.count(b"[") > nesting.DEEPEST and (way := nesting.beyond(read)) is not None:
         raise _too_deep(way[:FIELD_STEPS])
-    if _may_hold_odd_texts(data) and not all(map(_storable, _texts(document))):
+    return read, _may_hold_odd_texts(data)
+
+
+def body(kind: type[Body] | None = None) -> Any:
+    """The JSON body as a dict, or as `kind`; raises InvalidRequest naming the field."""
+    given, odd = document()
+    if odd and not is_storable(given):
         raise InvalidRequest("the body holds a NUL character or half a surrogate pair: no text has either")
     if kind is None:
-        return document
+        return given
     try:
-        return kind.model_validate(document, by_alias=True, by_name=False)
+        return kind.model_validate(given, by_alias=True, by_name=False)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         field = ".".join(str(part) for part in first["loc"])
@@ -107,9 +113,14 @@ def _may_hold_odd_texts(data: bytes) -> bool:
     return b"\\u" in data or b"\xed" in data or b"\x00" in data
 
 
-def _texts(document: object) -> Iterator[str]:
+def is_storable(given: object) -> bool:
+    """Can UTF-8 and PostgreSQL hold every text in it?"""
+    return all(map(_storable, _texts(given)))
+
+
+def _texts(given: object) -> Iterator[str]:
     """Every text in a JSON document, keys too."""
-    waiting = [document]
+    waiting = [given]
     while waiting:
         match waiting.pop():
             case str() as text:

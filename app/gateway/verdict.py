@@ -48,6 +48,8 @@ def would_drop(endpoint: Endpoint, model: str, call: Call) -> Unsupported | None
         names = left_out(request, FORMATS[wire].build(endpoint, model, request, False), wire)
     except BadRequest as refusal:
         return Unsupported(str(refusal))
+    nobodys = {name for message in call.messages for name in message.unknown}
+    names = tuple(name for name in names if name not in nobodys)
     return Unsupported(f"this model has no {', '.join(names)}, and require_parameters is set") if names else None
 
 

@@ -29,6 +29,8 @@ class Image:
     #: how closely it is looked at, for those who can choose: auto, low, high
     detail: str | None = None
     cache: Mark | None = None
+    #: where it stands in the request, for an error
+    place: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ class File:
     id: str = ""
     name: str = ""
     cache: Mark | None = None
+    #: where it stands in the request, for an error
+    place: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,8 @@ class Audio:
     #: wav, mp3
     format: str
     cache: Mark | None = None
+    #: where it stands in the request, for an error
+    place: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,7 @@ class ToolCall:
     arguments: str
     #: extra_content of the call: what its provider wants back with it, such as Gemini's signature
     extra: Mapping[str, Any] | None = None
+    cache: Mark | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +94,8 @@ class Message:
     #: what its provider wants back with it, by the field the caller has it in: thinking_blocks (Claude),
     #: reasoning_details (OpenRouter), extra_content (Gemini)
     extra: Mapping[str, Any] = field(default_factory=dict)
+    #: names of fields in it that nobody here has a word for: they go to nobody
+    unknown: tuple[str, ...] = ()
 
 
 #: in a thought of Claude's that stood behind other blocks of its turn: how much came before it, in characters of text

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
+from urllib.parse import quote
 
 from app.errors import (
     AllAttemptsFailed,
@@ -44,6 +45,9 @@ KNOWN_CAUSES: dict[type[ProviderError], tuple[int, str]] = {
 CODES: dict[type[TooLooError], str] = {Unauthorized: "invalid_api_key"}
 TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 MESSAGE_LIMIT = 2000
+#: characters of one header of ours; many a client and proxy takes 8 kB for all of them
+HEADER_LIMIT = 2000
+_SAFE = "".join(chr(each) for each in range(0x21, 0x7F) if chr(each) not in ",%")
 
 
 def completion(reply: Reply, created: int, *, functions: bool = False) -> dict[str, Any]:
@@ -116,6 +120,12 @@ def facts(reply: Reply) -> dict[str, Any]:
         "tokens_estimated": reply.answer.usage.estimated,
         "dropped_parameters": list(reply.answer.dropped),
     }
+
+
+def dropped(names: Iterable[str]) -> str:
+    """For a header: a caller's field may have any name. The body has them as they are, and all."""
+    written = ",".join(quote(name, safe=_SAFE) for name in names)
+    return written if len(written) <= HEADER_LIMIT else f"{written[:HEADER_LIMIT].rpartition(',')[0]},..."
 
 
 def headers(target: object, attempts: int, request_id: str) -> dict[str, str]:

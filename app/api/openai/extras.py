@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,3 +66,11 @@ def treated(unknown: Mapping[str, Any], how: Treatment) -> Extras:
                 f"unknown field {name!r}: it may change what you mean, and {HEADER} is strict", field=name
             )
     return Extras(dict(unknown)) if how is Treatment.FORWARD else Extras(omitted=tuple(unknown))
+
+
+def unsaid(names: Iterable[str], how: Treatment) -> tuple[str, ...]:
+    """Of fields that are taken: what in them goes to nobody. Raises InvalidRequest where the caller is strict."""
+    found = tuple(names)
+    if found and how is Treatment.STRICT:
+        raise InvalidRequest(f"{found[0]} is not known here, or has no effect, and {HEADER} is strict", field=found[0])
+    return found

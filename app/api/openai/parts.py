@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, NoReturn
 
@@ -18,6 +18,16 @@ TAKES: Mapping[str, tuple[str, ...]] = {
     "assistant": ("text", "refusal", "thinking", "redacted_thinking"),
     "tool": ("text", "image_url", "file"),
 }
+#: fields of a part, and of what stands in it
+_FIELDS: Mapping[str, frozenset[str]] = {
+    "text": frozenset({"text"}),
+    "refusal": frozenset({"refusal"}),
+    "image_url": frozenset({"image_url", "url", "detail"}),
+    "file": frozenset({"file", "file_data", "file_id", "filename"}),
+    "input_audio": frozenset({"input_audio", "data", "format"}),
+}
+#: … and of every part
+_COMMON = frozenset({"type", "cache_control"})
 #: thoughts of Claude's
 _THOUGHTS = ("thinking", "redacted_thinking")
 
@@ -53,10 +63,28 @@ def _kind(part: object, role: str, where: str) -> str:
     return str(kind)
 
 
+def unknown(given: object) -> Iterator[str]:
+    """Fields of the parts that nobody here has a word for, and that say something. The parts have been read."""
+    for part in given if isinstance(given, list) else ():
+        kind = part["type"]
+        if kind in _THOUGHTS:
+            continue
+        inside = part.get(kind)
+        for each in (part, inside if isinstance(inside, dict) else {}):
+            yield from (f"content.{name}" for name in saying(each) if name not in _COMMON | _FIELDS[kind])
+
+
+def saying(given: Mapping[str, Any]) -> Iterator[str]:
+    """Names of fields that say something: null, and an empty list, do not."""
+    return (name for name, value in given.items() if value is not None and value != [] and value != {})
+
+
 def marked(blocks: tuple[Block, ...], mark: Mark | None) -> tuple[Block, ...]:
-    """A mark of the whole message is that of its last block."""
-    if mark is None or not blocks:
+    """A mark of the whole message is that of its last block, be it one that says nothing."""
+    if mark is None:
         return blocks
+    if not blocks:
+        return (Text("", mark),)
     return (*blocks[:-1], replace(blocks[-1], cache=blocks[-1].cache or mark))
 
 
@@ -85,12 +113,12 @@ def _image(part: Mapping[str, Any], where: str) -> Block:
     """A bare text for its URL is understood too."""
     given = part.get("image_url")
     url = given.get("url") if isinstance(given, dict) else given
-    if not isinstance(url, str) or not _is_url(url):
+    if not isinstance(url, str) or not media.is_url(url):
         _refuse(f"{where}.image_url.url", "must be a URL, or data:TYPE;base64,DATA")
     detail = given.get("detail") if isinstance(given, dict) else None
     if detail not in (None, "auto", "low", "high"):
         _refuse(f"{where}.image_url.detail", "must be auto, low or high")
-    return Image(url, None if detail == "auto" else detail, mark_of(part, where))
+    return Image(url, None if detail == "auto" else detail, mark_of(part, where), f"{where}.image_url")
 
 
 def _file(part: Mapping[str, Any], where: str) -> Block:
@@ -98,12 +126,12 @@ def _file(part: Mapping[str, Any], where: str) -> Block:
     if not isinstance(given, dict):
         _refuse(f"{where}.file", "must be an object with file_data or file_id")
     data, kept, name = (given.get(key) or "" for key in ("file_data", "file_id", "filename"))
-    texts = [isinstance(value, str) for value in (data, kept, name)]
-    if not all(texts) or not (_is_url(data) if data else kept):
-        _refuse(f"{where}.file.file_data", "must be data:TYPE;base64,DATA, or file_id the id of a file")
-    if data.startswith("JVBERi"):  # the base64 of a PDF, without its type
+    if isinstance(data, str) and data.startswith("JVBERi"):  # the base64 of a PDF, without its type
         data = f"data:application/pdf;base64,{data}"
-    return File(data, kept, name, mark_of(part, where))
+    texts = [isinstance(value, str) for value in (data, kept, name)]
+    if not all(texts) or not (media.is_url(data) if data else kept):
+        _refuse(f"{where}.file.file_data", "must be data:TYPE;base64,DATA, or file_id the id of a file")
+    return File(data, kept, name, mark_of(part, where), f"{where}.file")
 
 
 def _audio(part: Mapping[str, Any], where: str) -> Block:
@@ -111,11 +139,10 @@ def _audio(part: Mapping[str, Any], where: str) -> Block:
     if not isinstance(given, dict):
         _refuse(f"{where}.input_audio", "must be an object with data and format")
     inside = f"{where}.input_audio"
-    return Audio(_words(given, "data", inside), _words(given, "format", inside), mark_of(part, where))
-
-
-def _is_url(url: str) -> bool:
-    return media.type_of(url) is not None if media.is_inline(url) else bool(url)
+    data = _words(given, "data", inside)
+    if media.is_inline(data):  # with its type, which stands in `format`
+        data = data.partition(",")[2]
+    return Audio(data, _words(given, "format", inside), mark_of(part, where), inside)
 
 
 def _refuse(field: str, why: str) -> NoReturn:

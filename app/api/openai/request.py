@@ -7,11 +7,11 @@ docs/gateway.md has the table.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from app.api.auth import caller
 from app.api.current import asked_by, client
@@ -73,8 +73,9 @@ def read(document: Mapping[str, Any], choose: Choice, treatment: str | None = No
     own = caller().parameters
     how = extras.treatment(treatment, own, named=chosen.provider is not None, required=required)
     beside = extras.treated({name: value for name, value in said.items() if name not in FIELDS}, how)
+    unsaid = extras.unsaid(_without_a_word(wanted), how)
     segment, key = asked_by(wanted.segment)
-    messages = conversation.read(wanted.messages)
+    messages = conversation.read(wanted.messages, strict=how is Treatment.STRICT)
     parameters = _parameters(wanted) | ({"functions": True} if older and wanted.tools else {})
     if how is Treatment.STRICT and not extras.OPTIONAL.isdisjoint(parameters):
         required = True
@@ -90,7 +91,7 @@ def read(document: Mapping[str, Any], choose: Choice, treatment: str | None = No
         parameters=parameters,
         passed=extras.everywhere(how, chosen=bool(treatment or own), required=required),
         extra=beside.passed,
-        omitted=beside.omitted,
+        omitted=(*beside.omitted, *unsaid),
         require_parameters=required,
         verbatim=True,
         session=session(document.get("prompt_cache_key")),
@@ -98,6 +99,21 @@ def read(document: Mapping[str, Any], choose: Choice, treatment: str | None = No
     )
     options = wanted.stream_options
     return Asked(call, bool(wanted.stream), bool(options and options.include_usage), older)
+
+
+def _without_a_word(wanted: ChatCompletionRequest) -> Iterator[str]:
+    """What cannot be told to anybody of fields that are taken."""
+    one, other = wanted.max_tokens, wanted.max_completion_tokens
+    if one is not None and other is not None and one != other:
+        yield "max_tokens"
+    if wanted.response_format is not None:
+        yield from (f"response_format.{name}" for name in _beside(wanted.response_format))
+        if wanted.response_format.json_schema is not None:
+            yield from (f"response_format.json_schema.{name}" for name in _beside(wanted.response_format.json_schema))
+
+
+def _beside(given: BaseModel) -> Iterator[str]:
+    return (name for name, value in (given.model_extra or {}).items() if value is not None)
 
 
 def _is_neutral(name: str, value: object) -> bool:

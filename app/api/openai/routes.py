@@ -13,9 +13,9 @@ from flask import Blueprint, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from app.api.current import gateway
-from app.api.envelope import body, request_id
+from app.api.envelope import document, request_id
 from app.api.lean import Finished
-from app.api.openai import answer
+from app.api.openai import answer, texts
 from app.api.openai import models as openai_models
 from app.api.openai import request as openai_request
 from app.api.openai.extras import HEADER
@@ -33,7 +33,8 @@ openai = Blueprint("openai", __name__, url_prefix="/v1")
 def chat_completions() -> Response:
     """A chat completion from the best provider, or the one that `model` names; streamed or whole."""
     ours = gateway()
-    asked = openai_request.read(body(), partial(openai_models.choose, ours.services), request.headers.get(HEADER))
+    choose = partial(openai_models.choose, ours.services)
+    asked = openai_request.read(texts.readable(*document()), choose, request.headers.get(HEADER))
     g.tooloo_request_id = asked.call.request_id
     if not request.headers.get("X-Request-Id"):
         g.request_id = asked.call.request_id
@@ -45,14 +46,14 @@ def chat_completions() -> Response:
         if stream.target is not None:  # else nobody has begun yet, and the line is to be kept alive
             facts = answer.headers(stream.target, len(stream.attempts) + 1, stream.request_id)
         if stream.target is not None and stream.dropped:
-            facts["x-tooloo-dropped-parameters"] = ",".join(stream.dropped)
+            facts["x-tooloo-dropped-parameters"] = answer.dropped(stream.dropped)
         return event_stream(stream, chunks, facts)
     reply = ours.chat(asked.call)
     facts = answer.headers(reply.target, len(reply.attempts), reply.request_id)
     if reply.cost_usd is not None:
         facts["x-tooloo-cost-usd"] = f"{reply.cost_usd:.10f}"
     if reply.answer.dropped:
-        facts["x-tooloo-dropped-parameters"] = ",".join(reply.answer.dropped)
+        facts["x-tooloo-dropped-parameters"] = answer.dropped(reply.answer.dropped)
     return _json(answer.completion(reply, created, functions=asked.functions), 200, facts)
 
 

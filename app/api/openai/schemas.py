@@ -80,6 +80,8 @@ def check_tools(tools: Iterable[Mapping[str, object]]) -> None:
         function = tool.get("function")
         if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
             raise _wrong(field, 'an object with a name: {"name": …, "parameters": …}')
+        if not function["name"]:
+            raise _wrong(f"{field}.name", "a name, and not empty")
         if not isinstance(function.get("description"), str | None):
             raise _wrong(f"{field}.description", "a text")
         if function.get("parameters") is not None:

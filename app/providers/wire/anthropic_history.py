@@ -17,7 +17,7 @@ from app.providers.wire import history, media, tools
 from app.providers.wire.spelling import ANTHROPIC_IDS, Names
 
 #: fields of a turn that come from Claude, or that Claude understands
-KEPT = frozenset({"thinking_blocks", "cache_control"})
+KEPT = frozenset({"thinking_blocks", "cache_control", "file.filename"})
 #: the only images it reads
 IMAGES = ("image/jpeg", "image/png", "image/gif", "image/webp")
 _THOUGHTS = ("thinking", "redacted_thinking")
@@ -75,7 +75,7 @@ def _blocks(message: Message) -> list[dict[str, Any]]:
     if message.role != "assistant":
         return [_block(block) for block in blocks]
     calls = [
-        {"type": "tool_use", "id": call.id, "name": call.name, "input": history.arguments(call)}
+        _marked({"type": "tool_use", "id": call.id, "name": call.name, "input": history.arguments(call)}, call.cache)
         for call in message.tool_calls
     ]
     given = message.extra.get("thinking_blocks") or ()
@@ -159,7 +159,7 @@ def _bare(block: Block) -> dict[str, Any]:
         case File():
             return {"type": "document", "source": _document(block)} | ({"title": block.name} if block.name else {})
         case Audio():
-            raise Unsupported("this model takes no audio")
+            raise Unsupported("this model takes no audio", field=block.place or None)
 
 
 def _text(text: str) -> dict[str, Any]:
@@ -171,13 +171,14 @@ def _image(image: Image) -> dict[str, Any]:
     if found is None:
         return {"type": "url", "url": image.url}
     if found.media_type not in IMAGES:
-        raise Unsupported(f"this model takes no images of type {found.media_type}: only {', '.join(IMAGES)}")
+        text = f"this model takes no images of type {found.media_type}: only {', '.join(IMAGES)}"
+        raise Unsupported(text, field=image.place or None)
     return {"type": "base64", "media_type": found.media_type, "data": found.data}
 
 
 def _document(file: File) -> dict[str, Any]:
     if not file.url:
-        raise Unsupported("this model takes a file by its data or URL, not by an id")
+        raise Unsupported("this model takes a file by its data or URL, not by an id", field=file.place or None)
     found = media.inline(file.url, "a file")
     if found is None:
         return {"type": "url", "url": file.url}
@@ -185,7 +186,8 @@ def _document(file: File) -> dict[str, Any]:
         return {"type": "base64", "media_type": found.media_type, "data": found.data}
     if found.media_type.startswith("text/"):
         return {"type": "text", "media_type": "text/plain", "data": _decoded(found.data)}
-    raise Unsupported(f"this model takes no files of type {found.media_type}: only PDF and text")
+    text = f"this model takes no files of type {found.media_type}: only PDF and text"
+    raise Unsupported(text, field=file.place or None)
 
 
 def _decoded(data: str) -> str:
@@ -205,7 +207,7 @@ def _tools(can: Capabilities, request: ChatRequest, names: Names) -> tuple[list[
             definition["strict"] = True
         elif tool.strict:
             dropped.add("tools.strict")
-        dropped.update(lost)
+        dropped.update(lost, (f"tools.{name}" for name in tool.unknown))
         written.append(_marked(definition, tool.cache))
     return written, sorted(dropped)
 

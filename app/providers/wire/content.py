@@ -10,6 +10,7 @@ from typing import Any
 from app.domain.targets.capabilities import Capabilities
 from app.errors import Unsupported
 from app.providers.base import ChatRequest, JsonSchema
+from app.providers.wire import surrogates
 from app.providers.wire.answers_object import is_of_objects
 
 
@@ -30,8 +31,8 @@ class Outgoing:
 
 
 def body(document: Mapping[str, Any]) -> bytes:
-    """JSON in ASCII: text with a lone surrogate, which UTF-8 has no bytes for, must not break the call."""
-    return json.dumps(document).encode("ascii")
+    """JSON in ASCII, U+FFFD in place of lone surrogates, which vendors refuse to read."""
+    return surrogates.mended(json.dumps(document).encode("ascii"))
 
 
 def fitted(can: Capabilities, request: ChatRequest) -> tuple[int | None, tuple[str, ...]]:

@@ -14,6 +14,8 @@ from app.providers.wire.spelling import GEMINI_IDS, Names
 
 #: fields of a turn that come from Gemini
 KEPT = frozenset({"extra_content"})
+#: the only images it reads: https://ai.google.dev/gemini-api/docs/image-understanding
+IMAGES = ("image/png", "image/jpeg", "image/webp", "image/heic", "image/heif")
 
 
 def told(can: Capabilities, request: ChatRequest, names: Names) -> tuple[dict[str, Any], list[str]]:
@@ -60,10 +62,15 @@ def _part(block: Block) -> dict[str, Any]:
         case Text() | Refusal():
             return _text(block.text)
         case Image():
+            found = media.inline(block.url, "an image")
+            if found is not None and found.media_type not in IMAGES:
+                text = f"this model takes no images of type {found.media_type}: only {', '.join(IMAGES)}"
+                raise Unsupported(text, field=block.place or None)
             return _media(block.url, "an image")
         case File():
             if not block.url:
-                raise Unsupported("this model takes a file by its data or URL, not by an id")
+                text = "this model takes a file by its data or URL, not by an id"
+                raise Unsupported(text, field=block.place or None)
             return _media(block.url, "a file")
         case Audio():
             return {"inlineData": {"mimeType": f"audio/{block.format}", "data": block.data}}
@@ -100,6 +107,7 @@ def _tools(request: ChatRequest, names: Names) -> tuple[dict[str, Any], list[str
         if tool.parameters:
             function["parametersJsonSchema"], lost = tools.folded(tool.parameters)
             dropped.update(lost)
+        dropped.update(f"tools.{name}" for name in tool.unknown)
         dropped.update({"tools.strict"} if tool.strict else ())
         dropped.update({"cache_control"} if tool.cache else ())
         declared.append(function)

@@ -28,6 +28,9 @@ def settings(can: Capabilities, request: ChatRequest) -> tuple[dict[str, Any], t
     }
     sent = {name: value for name, value in wanted.items() if value is not None}
     dropped: list[str] = list(capped)
+    if request.seed is not None and not -(2**31) <= request.seed < 2**31:  # its type there is int32
+        del sent["seed"]
+        dropped.append("seed")
     for add in (_penalties, _json, _thinking):
         more, lacking = add(can, request)
         sent |= more

@@ -11,7 +11,7 @@ from typing import Any
 from app import nesting
 from app.errors import BadRequest
 from app.providers.base import ChatRequest, Message, ToolCall
-from app.providers.conversation import SYSTEM, Block, Image, Refusal, Text, google_signature
+from app.providers.conversation import SYSTEM, Block, File, Image, Refusal, Text, google_signature
 from app.providers.wire.spelling import Alphabet, Names
 
 #: stands for the result of a call that got none, which every provider refuses
@@ -214,12 +214,15 @@ def left_out(request: ChatRequest, kept: frozenset[str], *, unowned: bool = Fals
     """
     found: set[str] = set()
     for message in request.messages:
+        found.update(message.unknown)
         if message.name and message.role != "tool":
             found.add("name")
         if message.role == "assistant":
             found.update(message.extra)
             if any(call.extra for call in message.tool_calls):
                 found.add("extra_content")
+            if any(call.cache for call in message.tool_calls):
+                found.add("cache_control")
             if message.reasoning and not may_have(message, kept, unowned=unowned):
                 found.add("reasoning_content")
         if not isinstance(message.content, str):
@@ -233,6 +236,8 @@ def _of_blocks(blocks: Iterable[Block]) -> Iterator[str]:
             yield "cache_control"
         if isinstance(block, Image) and block.detail:
             yield "image_url.detail"
+        if isinstance(block, File) and block.name:
+            yield "file.filename"
 
 
 def may_have(message: Message, kept: frozenset[str], *, unowned: bool) -> bool:

@@ -48,6 +48,8 @@ def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) ->
     settings, dropped = openai_settings.settings(can, request, tell_one_call=by_tool is None and not older)
     told, unspoken = openai_history.told(server, request, names)
     document: dict[str, Any] = {"model": model, "messages": openai_history.messages(can, server, request, names)}
+    if "seed" in settings:
+        settings[server.seed] = settings.pop("seed")
     document |= settings | told
     if older:
         document = openai_functions.older(document)

@@ -161,26 +161,36 @@ def _bare(can: Capabilities, block: Block) -> dict[str, Any]:
         case Audio() if can.audio:
             return {"type": "input_audio", "input_audio": {"data": block.data, "format": block.format}}
     what = {Image: "images", File: "files", Audio: "audio"}[type(block)]
-    raise Unsupported(f"this model takes no {what}")
+    raise Unsupported(f"this model takes no {what}", field=block.place or None)
 
 
 def told(server: Server, request: ChatRequest, names: Names) -> tuple[dict[str, Any], list[str]]:
     """The tools as they came but for what the server refuses; and what of tools and turns it cannot be told."""
     if not request.tools and all(map(history.is_bare, request.messages)):
         return {}, []
-    kept = server.keeps | {"image_url.detail"} | ({"name"} if server.names else set())
+    kept = server.keeps | {"image_url.detail", "file.filename"} | ({"name"} if server.names else set())
     dropped = set(history.left_out(request, kept, unowned=server.reasoning is not None))
     written = []
     for given, tool in zip(request.tools, tools.tools(request), strict=True):
-        function = {**given["function"], "name": names.sent(tool.name)}
+        function = _told(server, given["function"], tools.FUNCTION) | {"name": names.sent(tool.name)}
         if "parameters" in function:
             function["parameters"], lost = _parameters(server, tool.parameters)
             dropped.update(lost)
-        written.append(_without_marks(server, {**given, "function": function}, dropped))
+        dropped.update(f"tools.{name}" for name in tool.unknown if server.is_strict)
+        written.append(_without_marks(server, _told(server, given, tools.TOOL) | {"function": function}, dropped))
+    if any(call.cache for turn in request.messages for call in turn.tool_calls):  # no place for it in this format
+        dropped.add("cache_control")
     document: dict[str, Any] = {"tools": written} if written else {}
     if written and request.tool_choice is not None:
         document["tool_choice"] = _tool_choice(request, names)
     return document, sorted(dropped)
+
+
+def _told(server: Server, given: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]:
+    """Of a tool or its function, what says something and the server does not refuse."""
+    return {
+        name: value for name, value in given.items() if value is not None and (name in known or not server.is_strict)
+    }
 
 
 def _tool_choice(request: ChatRequest, names: Names) -> object:

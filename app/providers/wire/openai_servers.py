@@ -32,9 +32,13 @@ class Server:
     answers_users: bool = False
     #: it refuses a tool's schema with alternatives at its root
     folds: bool = False
+    #: it refuses fields that it does not know
+    is_strict: bool = False
+    #: what it calls the seed
+    seed: str = "seed"
 
 
-_PLAIN = Server(reasoning=None, keeps=frozenset(), folds=True)
+_PLAIN = Server(reasoning=None, keeps=frozenset(), folds=True, is_strict=True)
 _OPENAI = replace(_PLAIN, is_openai=True)
 
 #: a vendor's name, as its provider's name and in its host → what its servers take
@@ -42,7 +46,7 @@ _VENDORS: dict[str, Server] = {
     "openai": _OPENAI,
     "azure": _OPENAI,
     "deepseek": Server(keeps=frozenset(), folds=True),
-    "mistral": replace(_PLAIN, names=False),
+    "mistral": replace(_PLAIN, names=False, seed="random_seed"),
     # "property 'reasoning_content' is unsupported"
     "groq": replace(_PLAIN, reasoning="reasoning", names=False),
     "openrouter": Server(reasoning="reasoning", keeps=frozenset({"reasoning_details", "cache_control"})),

@@ -33,6 +33,13 @@ def _mark(found: re.Match[bytes]) -> bytes:
     return found[0]
 
 
+def mended(data: bytes) -> bytes:
+    """JSON in ASCII with U+FFFD in place of each lone half."""
+    if b"\\ud" not in data:  # nearly all
+        return data
+    return _ESCAPE.sub(lambda found: rb"\ufffd" if found[1] else found[0], data)
+
+
 def unmarked(value: Any) -> Any:
     """What was read from `marked` JSON, its halves in their places again; models are changed where they stand."""
     if isinstance(value, str):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,9 @@ from app.providers.wire.answers_object import named
 _DEPTH = 50
 #: alternatives and parts of a schema
 _COMBINED = ("allOf", "anyOf", "oneOf")
+#: what OpenAI's format has in a tool, and in its function; and Anthropic's mark, which is known in both
+TOOL = frozenset({"type", "function", "cache_control"})
+FUNCTION = frozenset({"name", "description", "parameters", "strict", "cache_control"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,8 @@ class Tool:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     strict: bool | None = None
     cache: Mark | None = None
+    #: names of fields that OpenAI's format does not have
+    unknown: tuple[str, ...] = ()
 
 
 def tools(request: ChatRequest) -> list[Tool]:
@@ -42,8 +47,13 @@ def tools(request: ChatRequest) -> list[Tool]:
             _parameters(function, place),
             function.get("strict"),
             given.get("cache_control") or function.get("cache_control"),
+            tuple(_unknown(given, TOOL)) + tuple(_unknown(function, FUNCTION)),
         )
     return list(found.values())
+
+
+def _unknown(given: Mapping[str, Any], known: frozenset[str]) -> Iterator[str]:
+    return (name for name, value in given.items() if name not in known and value is not None)
 
 
 def _parameters(function: Mapping[str, Any], place: int) -> Mapping[str, Any]:
