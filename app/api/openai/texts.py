@@ -16,8 +16,8 @@ ANYTHING = "messages"
 def readable(document: Mapping[str, Any], odd: bool) -> Mapping[str, Any]:
     """The body, with U+FFFD for each lone half of a surrogate pair. `odd`: there may be some (app.api.envelope knows).
 
-    Programs that cut a text by UTF-16 units send them, and vendors refuse them. Raises InvalidRequest for a NUL anywhere
-    but in the messages.
+    Programs that cut a text by UTF-16 units send them, and vendors refuse them. Raises InvalidRequest for a NUL
+    anywhere but in the messages.
     """
     if not odd or is_storable(document):
         return document
