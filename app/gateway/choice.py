@@ -126,6 +126,7 @@ def attempt_at(request: Request, target: Target, send: Send[R], *, prefill: str 
         defaults=frozenset(defaults.keys() - request.call.parameters.keys()),
         extra=request.call.extra,
         omitted=request.call.omitted,
+        cache_marks=request.config.features.automatic_cache_marks,
         passed=request.call.passed,
         **{**defaults, **request.call.parameters},
     )

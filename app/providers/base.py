@@ -80,6 +80,8 @@ class ChatRequest:
     functions: bool = False
     #: fields above that go to every server of OpenAI's format, whatever is known of it
     passed: frozenset[str] = frozenset()
+    #: the prompt may be marked for the provider's cache, where the caller has marked nothing (Claude)
+    cache_marks: bool = False
     #: fields above that the caller did not send: our defaults, which give way to what the caller did send
     defaults: frozenset[str] = frozenset()
     #: fields that only OpenAI's format has, as they go on the wire

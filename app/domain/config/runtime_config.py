@@ -89,6 +89,8 @@ class Features(Document):
     continuous_learning: bool = False
     #: do the model parameters of this document go to /v1 too? Off: there is sent what the caller sent
     v1_model_defaults: Annotated[bool, Field(alias="v1ModelDefaults")] = False
+    #: is a prompt marked for Claude's cache, where the caller has marked nothing?
+    automatic_cache_marks: bool = False
 
 
 class Pins(Document):

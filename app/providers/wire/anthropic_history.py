@@ -41,6 +41,8 @@ def told(can: Capabilities, request: ChatRequest, names: Names) -> tuple[dict[st
     if not any(PLACE in each for message in messages for each in message.extra.get("thinking_blocks") or ()):
         _begin_with_thoughts(turns)
     _end_with_the_user(can, turns)
+    if request.cache_marks:
+        _mark(definitions, system, turns)
     document: dict[str, Any] = {"messages": turns}
     if system:
         document["system"] = system if _are_marked(system) else "\n\n".join(text["text"] for text in system)
@@ -218,6 +220,17 @@ def _marked(block: dict[str, Any], mark: Mark | None) -> dict[str, Any]:
 
 def _are_marked(blocks: Iterable[Mapping[str, Any]]) -> bool:
     return any("cache_control" in block for block in blocks)
+
+
+def _mark(definitions: list[dict[str, Any]], system: list[dict[str, Any]], turns: list[dict[str, Any]]) -> None:
+    """Where the caller has marked nothing: what stays the same at every turn, and what has been said so far."""
+    said = [block for turn in turns for block in turn["content"]]
+    if _are_marked([*definitions, *system, *said]):
+        return
+    standing = (system or definitions)[-1:]
+    so_far = [block for block in said if block["type"] not in _THOUGHTS][-1:]
+    for block in (*standing, *so_far):
+        block["cache_control"] = {"type": "ephemeral"}
 
 
 def _spare_marks(

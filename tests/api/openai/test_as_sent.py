@@ -70,3 +70,25 @@ def test_a_path_that_is_meant_is_served(client: OpenAI, api: Served, path: str) 
 def test_a_form_to_a_route_that_is_not_there_is_a_404(api: Served, path: str) -> None:
     answered = requests.post(f"{api.url}{path}", files={"file": b"x"}, timeout=10)
     assert (answered.status_code, answered.json()["error"]["code"]) == (404, "not_found")
+
+
+def test_claude_is_sent_cache_marks_where_they_are_switched_on(client: OpenAI, api: Served) -> None:
+    """The lab's Claude caches what is marked: the second turn reads what the first one wrote."""
+    history: list[Any] = [{"role": "system", "content": "Be brief. " * 2000}, *ASK]
+
+    def cached() -> tuple[int, float]:
+        answer = client.chat.completions.create(model="anthropic", messages=history)
+        assert answer.usage is not None
+        assert answer.usage.prompt_tokens_details is not None
+        facts: Any = answer.model_extra
+        return answer.usage.prompt_tokens_details.cached_tokens or 0, facts["tooloo"]["cache_saved_usd"]
+
+    assert [cached() for _ in range(2)] == [(0, None), (0, None)]
+    api.configure(features={"automaticCacheMarks": True})
+    wrote, read = cached(), cached()
+    api.configure(features={"automaticCacheMarks": False})
+
+    assert wrote[0] == 0
+    assert wrote[1] < 0, "writing costs more than it saves at first"
+    assert read[0] > 4000
+    assert read[1] > 0
