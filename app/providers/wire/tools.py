@@ -15,6 +15,10 @@ from app.providers.wire.answers_object import named
 _DEPTH = 50
 #: alternatives and parts of a schema
 _COMBINED = ("allOf", "anyOf", "oneOf")
+#: words whose value holds schemas: by name, in a list, or one
+_BY_NAME = ("properties", "$defs", "definitions", "patternProperties")
+_LISTED = (*_COMBINED, "prefixItems")
+_SINGLE = ("items", "additionalProperties", "not", "if", "then", "else")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,26 @@ def folded(schema: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[str, ...
     plain["type"] = "object"
     plain.setdefault("properties", {})
     return plain, tuple(f"tools.parameters.{word}" for word in ("anyOf", "oneOf") if word in schema)
+
+
+def itemized(schema: Any, depth: int = 0) -> Any:
+    """Each array says of what, `{}` where it did not: of anything, as before."""
+    if not isinstance(schema, Mapping) or depth == _DEPTH:
+        return schema
+    written = {word: _inside(word, value, depth + 1) for word, value in schema.items()}
+    kinds = schema.get("type")
+    if "array" in (kinds if isinstance(kinds, list) else [kinds]):
+        written.setdefault("items", {})
+    return written
+
+
+def _inside(word: str, value: Any, depth: int) -> Any:
+    """The schemas in a word's value."""
+    if word in _BY_NAME and isinstance(value, Mapping):
+        return {name: itemized(each, depth) for name, each in value.items()}
+    if word in _LISTED and isinstance(value, list):
+        return [itemized(each, depth) for each in value]
+    return itemized(value, depth) if word in _SINGLE else value
 
 
 class _Folding:
