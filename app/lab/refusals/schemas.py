@@ -22,6 +22,7 @@ def _nested(schema: Any, path: Path = ()) -> Iterator[tuple[Path, Mapping[str, A
     if not isinstance(schema, Mapping):
         return
     yield path, schema
+    inside: list[tuple[Path, Any]]
     for word, value in schema.items():
         if word in _NAMED and isinstance(value, Mapping):
             inside = [((word, str(name)), each) for name, each in value.items()]
