@@ -59,7 +59,7 @@ def recorded_paths(api: Api, *, stream: bool) -> set[str]:
 TOOL_CALLS: dict[str, dict[str, Any]] = {
     **{
         name: {
-            "tools": [{"type": "function", "function": {"name": "now", "parameters": {}}}],
+            "tools": [{"type": "function", "function": {"name": "now"}}],
             "tool_choice": "required",
         }
         for name in ("openai", "deepseek")

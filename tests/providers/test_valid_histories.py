@@ -77,6 +77,8 @@ SCHEMAS = st.sampled_from(
         {"$defs": {"x": {"allOf": [{"$ref": "#/$defs/x"}]}}, "$ref": "#/$defs/x"},
         {"allOf": [{"properties": {"a": {}}, "required": ["a"]}, {"anyOf": [{"properties": {"b": {}}}]}]},
         {"type": ["object", "null"], "properties": {}},
+        {"type": "object", "properties": {"a": {"type": "array"}, "b": {"anyOf": [{"type": ["array", "null"]}]}}},
+        {"type": "object", "properties": {}, "not": {"required": ["a"]}},
     ]
 )
 

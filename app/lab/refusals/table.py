@@ -17,6 +17,7 @@ from app.lab.refusals import (
     gemini_settings,
     gemini_turns,
     openai_models,
+    schemas,
 )
 from app.lab.refusals.rule import Body, Kind, Rule
 
@@ -30,6 +31,7 @@ _TABLES = (
     anthropic_settings,
     gemini_turns,
     gemini_settings,
+    schemas,
 )
 RULES: Mapping[str, Rule] = {rule.id: rule for rule in chain.from_iterable(table.RULES for table in _TABLES)}
 #: in a profile: every rule

@@ -19,6 +19,8 @@ _SHOWN_BELOW = "(see the next message)"
 _SHOWN = "(of the result of {name}, {id})"
 #: stands for what was thought elsewhere: DeepSeek refuses none, and an empty one
 _UNTHOUGHT = " "
+#: at the root of a tool's schema, beside alternatives: OpenAI refuses them
+_ROOT = ("enum", "not")
 
 
 def messages(can: Capabilities, server: Server, request: ChatRequest, names: Names) -> list[dict[str, Any]]:
@@ -204,9 +206,15 @@ def _tool_choice(request: ChatRequest, names: Names) -> object:
 
 
 def _parameters(server: Server, given: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+    lost: tuple[str, ...] = ()
     if server.folds:
-        return tools.folded(given)
-    return (given if given.get("type") == "object" else {"properties": {}, **given, "type": "object"}), ()
+        given, lost = tools.folded(given)
+    elif given.get("type") != "object":
+        given = {"properties": {}, **given, "type": "object"}
+    if server.is_openai and (refused := [word for word in _ROOT if word in given]):
+        given = {word: value for word, value in given.items() if word not in refused}
+        lost = (*lost, *(f"tools.parameters.{word}" for word in refused))
+    return (tools.itemized(given) if server.itemizes else given), lost
 
 
 def _without_marks(server: Server, tool: dict[str, Any], dropped: set[str]) -> dict[str, Any]:

@@ -36,10 +36,12 @@ class Server:
     is_strict: bool = False
     #: what it calls the seed
     seed: str = "seed"
+    #: it refuses an array in a tool's schema that does not say of what
+    itemizes: bool = False
 
 
 _PLAIN = Server(reasoning=None, keeps=frozenset(), folds=True, is_strict=True)
-_OPENAI = replace(_PLAIN, is_openai=True)
+_OPENAI = replace(_PLAIN, is_openai=True, itemizes=True)
 
 #: a vendor's name, as its provider's name and in its host → what its servers take
 _VENDORS: dict[str, Server] = {
@@ -50,8 +52,8 @@ _VENDORS: dict[str, Server] = {
     # "property 'reasoning_content' is unsupported"
     "groq": replace(_PLAIN, reasoning="reasoning", names=False),
     "openrouter": Server(reasoning="reasoning", keeps=frozenset({"reasoning_details", "cache_control"})),
-    "google": replace(_PLAIN, names=False),
-    "gemini": replace(_PLAIN, names=False),
+    "google": replace(_PLAIN, names=False, itemizes=True),
+    "gemini": replace(_PLAIN, names=False, itemizes=True),
     # Alibaba's: explicit caching by Anthropic's marks
     "dashscope": Server(keeps=frozenset({"cache_control"})),
 }

@@ -18,6 +18,10 @@ _COMBINED = ("allOf", "anyOf", "oneOf")
 #: what OpenAI's format has in a tool, and in its function; and Anthropic's mark, which is known in both
 TOOL = frozenset({"type", "function", "cache_control"})
 FUNCTION = frozenset({"name", "description", "parameters", "strict", "cache_control"})
+#: words whose value holds schemas: by name, in a list, or one
+_BY_NAME = ("properties", "$defs", "definitions", "patternProperties")
+_LISTED = (*_COMBINED, "prefixItems")
+_SINGLE = ("items", "additionalProperties", "not", "if", "then", "else")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,26 @@ def folded(schema: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[str, ...
     plain["type"] = "object"
     plain.setdefault("properties", {})
     return plain, tuple(f"tools.parameters.{word}" for word in ("anyOf", "oneOf") if word in schema)
+
+
+def itemized(schema: Any, depth: int = 0) -> Any:
+    """Each array says of what, `{}` where it did not: of anything, as before."""
+    if not isinstance(schema, Mapping) or depth == _DEPTH:
+        return schema
+    written = {word: _inside(word, value, depth + 1) for word, value in schema.items()}
+    kinds = schema.get("type")
+    if "array" in (kinds if isinstance(kinds, list) else [kinds]):
+        written.setdefault("items", {})
+    return written
+
+
+def _inside(word: str, value: Any, depth: int) -> Any:
+    """The schemas in a word's value."""
+    if word in _BY_NAME and isinstance(value, Mapping):
+        return {name: itemized(each, depth) for name, each in value.items()}
+    if word in _LISTED and isinstance(value, list):
+        return [itemized(each, depth) for each in value]
+    return itemized(value, depth) if word in _SINGLE else value
 
 
 class _Folding:

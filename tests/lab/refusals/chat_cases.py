@@ -35,6 +35,7 @@ def answers(content: Any, **more: Any) -> dict[str, Any]:
     return {"role": "assistant", "content": content, **more}
 
 
+CACHED = {"type": "object", "properties": {"cache_control": {}}}
 LOOP = said(USER, asks(call()), result())
 TURNS = [
     Case("chat-empty-content", "compatible", said(USER, answers([]), USER), said(USER, answers([TEXT]), USER)),
@@ -98,7 +99,7 @@ FIELDS = [
         "openai",
         said({"role": "user", "content": [{**TEXT, "cache_control": {"type": "ephemeral"}}]}),
         # a parameter of a tool may be called so
-        {"tools": [{"type": "function", "function": {"name": "f", "parameters": {"cache_control": {}}}}]},
+        {"tools": [{"type": "function", "function": {"name": "f", "parameters": CACHED}}]},
     ),
     Case("openai-cache-control", "openai", {"tools": [tool(cache_control={"type": "ephemeral"})]}, {"tools": [tool()]}),
     Case(
@@ -180,6 +181,26 @@ OPENAI = [
     ),
     Case("openai-unverified", "openai", {"stream": True}, {"stream": False}, "gpt-5-mini"),
 ]
+ARRAY = {"type": "object", "properties": {"a": {"type": "array"}}}
+ITEMS = {"type": "object", "properties": {"a": {"type": "array", "items": {}}}}
+
+
+def schema(**words: Any) -> dict[str, Any]:
+    return {"tools": [{"type": "function", "function": {"name": "f", "parameters": words}}]}
+
+
+SCHEMAS = [
+    Case("openai-schema-root", "openai", schema(type="object", anyOf=[]), schema(type="object")),
+    Case("openai-schema-root", "openai", schema(properties={}), schema(type="object", properties={})),
+    Case("openai-array-items", "openai", schema(**ARRAY), schema(**ITEMS)),
+    Case(
+        "openai-array-items",
+        "openai",
+        schema(type="object", properties={"a": {"type": ["string", "array"]}}),
+        schema(type="object", properties={"type": {"type": "string", "const": "array"}}),
+    ),
+    Case("gemini-array-items", "gemini-openai", schema(**ARRAY), schema(**ITEMS)),
+]
 NINE = [USER, asks(call("aB3xK9mP2")), result("aB3xK9mP2")]
 SYSTEM = {"role": "system", "content": "Be brief."}
 THOUGHT = {"reasoning_content": "I need the date."}
@@ -258,5 +279,5 @@ VENDORS = [
         "gemini-3-pro-preview",
     ),
 ]
-CASES = [*TURNS, *FIELDS, *OPENAI, *VENDORS]
+CASES = [*TURNS, *FIELDS, *OPENAI, *VENDORS, *SCHEMAS]
 BODY = {"messages": [USER]}

@@ -121,6 +121,25 @@ SETTINGS = [
         offered(type="object", properties={"a": {"type": "string", "enum": ["1", "2"]}}),
     ),
     Case(
+        "gemini-array-items",
+        "gemini",
+        offered(type="object", properties={"a": {"type": "array", "items": {"type": "array"}}}),
+        offered(type="object", properties={"a": {"type": "array", "items": {"type": "string"}}}),
+    ),
+    Case(
+        "gemini-enum-type",
+        "gemini",
+        offered(type="object", properties={"a": {"enum": ["1", "2"]}}),
+        offered(type="object", properties={"a": {"type": "STRING", "enum": ["1", "2"]}}),
+    ),
+    Case("gemini-empty-object", "gemini", offered(type="object", properties={}), offered(**SCHEMA)),
+    Case(
+        "gemini-string-format",
+        "gemini",
+        offered(type="object", properties={"a": {"type": "string", "format": "uri"}}),
+        offered(type="object", properties={"a": {"type": "string", "format": "date-time"}}),
+    ),
+    Case(
         "gemini-json-beside-tools",
         "gemini",
         {**offered(), "generationConfig": {"responseMimeType": "application/json"}},
