@@ -175,7 +175,8 @@ def test_who_waits_for_a_first_token_is_given_signs_of_life(
 def test_a_client_that_goes_away_before_the_first_token_stops_both_calls(
     database_url: str, redis_url: str, tmp_path: Path
 ) -> None:
-    with upstreams(database_url, redis_url, tmp_path, hedge_share=1.0, heartbeat_ms=20) as up:
+    limits = {"heartbeat_ms": 20, "first_token_ms": 60_000}  # so that none of ours ends the calls
+    with upstreams(database_url, redis_url, tmp_path, hedge_share=1.0, **limits) as up:
         up.known(stream=True)
         for name in ("one", "two"):
             up.queues(name, stream=True)

@@ -30,6 +30,7 @@ from werkzeug.serving import make_server
 from app import bootstrap
 from app.api import create_app
 from app.bootstrap import Running
+from app.gateway.breakers import KEY
 from app.providers.client import Client, Pool
 from tests.providers.server import Hangup, Received, Server, chunked, whole
 from tests.support.front import _Handler
@@ -365,8 +366,11 @@ def test_s15_a_provider_that_is_back_is_used_again(two: Pair) -> None:
     two.primary.behaviours = [well]
     breakers = two.running.gateway.breakers
     target = two.running.gateway.services.targets[0]
-    breakers.value = {target: replace(breakers.value[target], open_until=breakers.value[target].opened_at)}
-    breakers.generation += 1
+    breakers.stop()
+    half_open = replace(breakers.value[target], open_until=breakers.value[target].opened_at)
+    redis = two.running.gateway.services.redis
+    redis.hset(KEY, str(target), json.dumps(half_open.to_json()))
+    breakers.refresh(redis)
     assert [two.ask().model for _ in range(2)] == ["primary/m", "primary/m"]
 
 

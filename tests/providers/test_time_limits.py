@@ -47,6 +47,15 @@ def test_a_ping_is_life(client: Client, server: Server) -> None:
     assert stream.answer.timing.total_ms > LIMIT_MS
 
 
+def test_a_ping_is_life_also_where_who_waits_is_told_so(client: Client, server: Server) -> None:
+    """Several beats lie between two pings: the silence that they tell of is over with the ping."""
+    answers(server, [SAID], server.trickle(PING, every_s=0.1, times=15), END)
+    stream = opened(client, server, first_token_ms=10_000, idle_ms=4 * LIMIT_MS, beat_ms=20)
+    seen = list(stream)
+    assert [delta.text for delta in seen if delta is not BEAT] == ["Hi"]
+    assert seen.count(BEAT) > 1
+
+
 def test_a_stream_that_flowed_is_not_to_blame_for_the_end_of_our_patience(client: Client, server: Server) -> None:
     answers(server, [SAID], server.trickle(SAID))
     with pytest.raises(Timeout) as caught:
