@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import closing
 from time import perf_counter
+from typing import Any
 
 import pytest
 
@@ -82,6 +83,31 @@ def test_the_kernel_whose_limits_end_late_is_never_left_alone_with_the_end_of_a_
         assert perf_counter() >= connection.deadline_s
     assert len(connection.asked) == 1
     assert connection.asked[0] <= 0.75 * (NEAR_S + 0.2)
+
+
+class Counting(socket.socket):
+    """Counts how often it is told anything."""
+
+    told = 0
+
+    def setsockopt(self, *args: Any) -> None:
+        self.told += 1
+        super().setsockopt(*args)
+
+
+def test_the_kernel_is_told_a_limit_once_while_that_one_fits() -> None:
+    mine, peer = socket.socketpair()
+    counting = Counting(fileno=mine.detach())
+    with peer, closing(Connection(Origin(False, "here", 1), counting)) as connection:
+        for _ in range(5):
+            connection.deadline_s = perf_counter() + 60
+            connection.send(b"x")
+            peer.send(b"x")
+            assert connection.receive() == b"x"
+        assert counting.told == 2
+        connection.deadline_s = perf_counter() + 20
+        connection.send(b"x")
+        assert counting.told == 3
 
 
 def test_who_waits_hears_that_it_goes_on(client: Client, server: Server) -> None:
