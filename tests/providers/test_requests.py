@@ -352,8 +352,8 @@ def test_empty_text_is_left_out_where_it_would_be_refused() -> None:
 
 
 @pytest.mark.parametrize("wire", WireFormat)
-def test_half_a_surrogate_pair_in_the_prompt_does_not_break_the_call(wire: WireFormat) -> None:
-    assert repr("\ud83d") in str(told(wire, Message("user", "\ud83d")))
+def test_half_a_surrogate_pair_in_the_prompt_is_sent_as_what_vendors_read(wire: WireFormat) -> None:
+    assert repr("\ufffd") in str(told(wire, Message("user", "\ud83d")))
 
 
 def test_stream_is_asked_for_with_its_usage() -> None:
