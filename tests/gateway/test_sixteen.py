@@ -434,6 +434,20 @@ def test_a_target_that_is_known_to_continue_does(database_url: str, redis_url: s
         assert two.secondary.asked[0]["messages"][-1] == {"role": "assistant", "content": " ".join(WORDS[:40])}
 
 
+def test_the_beginning_is_marked_and_goes_to_the_path_that_takes_it(
+    database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    can = 'capabilities = { prefill = "continued", prefill_mark = "prefix", prefill_path = "/beta" }'
+    with pair(database_url, redis_url, tmp_path, can) as two:
+        two.primary.behaviours = [cut(40)]
+        two.secondary.behaviours = [lambda _: chunked([*words(40), FINISH, BILL, DONE])]
+        seen = two.ask()
+        assert (seen.text, seen.is_whole) == (TEXT, True)
+        asked = next(each for each in two.secondary.server.received if each.method == "POST")
+        assert asked.path == "/beta/chat/completions"
+        assert asked.json["messages"][-1]["prefix"] is True
+
+
 @pytest.mark.parametrize("asked", [{"n": 2}, {"logprobs": True}])
 def test_several_answers_and_log_probabilities_are_not_continued(
     database_url: str, redis_url: str, tmp_path: Path, asked: dict[str, Any]

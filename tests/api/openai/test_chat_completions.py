@@ -181,8 +181,8 @@ def test_an_unknown_model_is_openais_404(client: OpenAI) -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("functions", [{"name": "f"}]),
-        ("function_call", "auto"),
+        ("functions", ["f"]),
+        ("function_call", {"name": "f"}),
         ("parallel_tool_calls", "no"),
         ("modalities", ["text", "audio"]),
         ("reasoning_effort", "extreme"),
