@@ -16,6 +16,7 @@ TooLooError
 ├── NoTarget                  503: no provider is enabled and has a key
 ├── OverBudget                409: the round would cost more than config/policy.toml allows
 ├── AllAttemptsFailed         502: every target on the route failed
+├── ClientLeft                499: nobody waits for the answer any more
 └── ProviderError             one call to a provider failed (below)
     ├── BadKey                the provider refuses our key
     ├── OutOfCredit           no balance or quota left; a different thing from a rate limit
@@ -189,6 +190,13 @@ class AllAttemptsFailed(TooLooError):
         """When the first of the targets may be asked again, where each of them said when; None else."""
         delays = [cause.retry_after_s for cause in self.causes if cause.retry_after_s is not None]
         return min(delays) if delays and len(delays) == len(self.causes) else None
+
+
+class ClientLeft(TooLooError):
+    """The client has left."""
+
+    code = "client_gone"
+    status = 499
 
 
 class ProviderError(TooLooError):

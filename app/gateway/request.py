@@ -20,6 +20,7 @@ from app.errors import (
     AllAttemptsFailed,
     BadRequest,
     BeganDifferently,
+    ClientLeft,
     ContentFiltered,
     LimitSpent,
     ProviderError,
@@ -118,7 +119,7 @@ class Request:
         if self.left:
             timing = error.timing or Timing(connect_ms=0.0, first_token_ms=None, total_ms=attempt.elapsed_ms())
             self.abandoned(attempt, 0, timing)
-            raise error
+            raise ClientLeft from error
         attempt.fail(error)
         error.calls = len(self._end(error.code, attempt))
         raise error
@@ -227,8 +228,11 @@ class Request:
             self._goes_on(each)
         self.abandoned(last, 0, timing)
 
-    def exhausted(self) -> AllAttemptsFailed | Timeout | BadRequest | LimitSpent:
+    def exhausted(self) -> AllAttemptsFailed | Timeout | BadRequest | LimitSpent | ClientLeft:
         """The end of a request that every target failed or refused: the error to raise."""
+        if self.left:
+            self._end(CLIENT_GONE)
+            return ClientLeft()
         results = self.results()
         # what a target cannot do matters to the caller where no other was called
         causes = tuple(each.error for each in results or self.passed_over if each.error is not None)
@@ -244,7 +248,7 @@ class Request:
             error = AllAttemptsFailed(f"every provider on the route failed: {tried}", causes=causes)
         else:
             error = Timeout("the request's deadline passed before a provider could be called")
-        error.calls = len(self._end(CLIENT_GONE if self.left else error.code))
+        error.calls = len(self._end(error.code))
         return error
 
     def _count(self, attempt: Attempt[Any]) -> Row | None:

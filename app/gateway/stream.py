@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import Self
 
 from app.domain.catalog import Target
-from app.errors import ProviderError, TooLooError
+from app.errors import ClientLeft, ProviderError, TooLooError
 from app.gateway import choice, rescue
 from app.gateway.attempt import Attempt, begin, open_stream
 from app.gateway.calls import AttemptResult, Begun, Reply
@@ -158,7 +158,7 @@ class ReplyStream:
         request, given = self._request, "".join(self._given)
         if request.left:
             self._abandon(broken)
-            raise failure
+            raise ClientLeft from failure
         if self._over or not self._text_only or not rescue.is_possible(request, failure):
             request.cut(broken, failure, self._characters)
             raise failure
@@ -174,7 +174,7 @@ class ReplyStream:
                     self._begun.upstream.close()
                 if request.left:
                     self._abandon(attempt)
-                    raise
+                    raise ClientLeft from error
                 request.did_not_help(attempt, error, self._silent)
             else:
                 self._prefilled = given if prefilled else ""

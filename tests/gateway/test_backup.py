@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from app.errors import ConnectionLost
+from app.errors import ClientLeft
 from app.evidence import ingest
 from app.gateway.calls import Call
 from app.providers.base import Message
@@ -166,7 +166,7 @@ def test_a_call_whose_client_has_left_is_stopped_and_counts_for_nobody(two: Pair
     asked = started(two.running.gateway.chat, call)
     wait_until(lambda: two.primary.asked, 10, what="it is asked")
     client.leave()
-    with pytest.raises(ConnectionLost):
+    with pytest.raises(ClientLeft):
         asked.result(timeout=20)
 
     request, (outcome,) = logged(two, 1)

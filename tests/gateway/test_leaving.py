@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import TooLooError
+from app.errors import ClientLeft
 from app.gateway.calls import Call
 from app.providers.base import Message
 from tests.gateway.test_backup import Client, logged
@@ -37,7 +37,7 @@ def reading(two: Pair) -> Iterator[tuple[Client, Future[None]]]:
     with ThreadPoolExecutor(1) as threads:
         asked = threads.submit(read)
         yield client, asked
-        with pytest.raises(TooLooError):
+        with pytest.raises(ClientLeft):
             asked.result(timeout=8)
 
 
