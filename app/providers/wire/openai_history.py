@@ -151,19 +151,19 @@ def _part(can: Capabilities, server: Server, block: Block) -> dict[str, Any]:
 
 
 def _bare(can: Capabilities, block: Block) -> dict[str, Any]:
+    sees = can.vision or can.files or can.audio  # what of it is for the model itself to refuse, where it is named
     match block:
         case Text() | Refusal():
             return {"type": "text", "text": block.text}
-        case Image() if can.vision:
+        case Image() if sees:
             detail = {"detail": block.detail} if block.detail else {}
             return {"type": "image_url", "image_url": {"url": media.proper_url(block.url, "an image"), **detail}}
-        case File() if can.files:
+        case File() if sees:
             named = {"file_id": block.id, "file_data": block.url, "filename": block.name}
             return {"type": "file", "file": {name: value for name, value in named.items() if value}}
-        case Audio() if can.audio:
+        case Audio() if sees:
             return {"type": "input_audio", "input_audio": {"data": block.data, "format": block.format}}
-    what = {Image: "images", File: "files", Audio: "audio"}[type(block)]
-    raise Unsupported(f"this model takes no {what}", field=block.place or None)
+    raise Unsupported("this model takes text only", field=block.place or None)
 
 
 def told(server: Server, request: ChatRequest, names: Names) -> tuple[dict[str, Any], list[str]]:
