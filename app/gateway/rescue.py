@@ -42,8 +42,8 @@ def attempts(
 ) -> Iterator[tuple[Attempt[Begun], bool]]:
     """Attempts at going on with an answer that broke off behind `given`, each with whether it is told that.
 
-    First those of the same model, whose beginnings may agree; the target itself last, and never after its silence. None
-    is begun after `until_s` of perf_counter().
+    First those of the same model, whose beginnings often agree (another one's are left at the first letter that differs);
+    the target itself last, and never after its silence. None is begun after `until_s` of perf_counter().
     """
     for attempt in islice(_attempts(request, broken, given), MOST):
         yield attempt
@@ -53,16 +53,13 @@ def attempts(
 
 def _attempts(request: Request, broken: Attempt[Begun], given: str) -> Iterator[tuple[Attempt[Begun], bool]]:
     for target in sorted(request.route.order, key=lambda each: not _is_same_model(each, broken.target)):
-        continues = bool(given.strip()) and _continues(request, target)
-        agrees = _is_same_model(target, broken.target)
-        if not (continues or agrees) or not choice.may_call(request, target) or choice.passes_over(request, target):
+        if not choice.may_call(request, target) or choice.passes_over(request, target):
             continue
         if not request.breakers.admits(target, live_config.utc_now()):
             continue
-        if continues:
+        if given.strip() and _continues(request, target):
             yield choice.attempt_at(request, target, begin, prefill=given.rstrip()), True
-        if agrees:
-            yield choice.attempt_at(request, target, begin), False
+        yield choice.attempt_at(request, target, begin), False
     asked = [each for each in request.attempts if each.target == broken.target]
     if len(asked) == 1 and broken.status != Timeout.code and request.time_left_ms() > 0:
         yield choice.attempt_at(request, broken.target, begin), False

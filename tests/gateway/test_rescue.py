@@ -30,15 +30,15 @@ def read(stream: ReplyStream) -> str:
     return "".join(delta.text for delta in stream)
 
 
-def test_only_the_same_model_elsewhere_is_asked(database_url: str, redis_url: str, tmp_path: Path) -> None:
+def test_the_same_model_elsewhere_is_asked_first(database_url: str, redis_url: str, tmp_path: Path) -> None:
     with upstreams(database_url, redis_url, tmp_path, models=2, max_attempts=10) as up:
         for server in up.servers.values():
             server.answer = breaks_off
         stream = up.running.gateway.stream(Call(QUESTION))
         with pytest.raises(StreamCut):
             read(stream)
-        # no `n` of anybody, and `one` once more
-        assert asked(up) == [("one", "m"), ("one", "m"), ("two", "m"), ("three", "m")]
+        # three calls: `m` of the others, then the first `n`
+        assert asked(up) == [("one", "m"), ("one", "n"), ("two", "m"), ("three", "m")]
 
 
 def test_the_same_model_is_known_by_whatever_name_a_host_gives_it(

@@ -105,6 +105,7 @@ def test_every_parameter_has_a_row_and_every_row_a_parameter() -> None:
         "extra",
         "omitted",
         "passed",
+        "cache_marks",
     }
 
 

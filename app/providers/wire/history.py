@@ -97,7 +97,7 @@ def is_bare(message: Message) -> bool:
     """Is it a text, and nothing else that a target could not be told?"""
     if not isinstance(message.content, str) or message.name:
         return False
-    return not (message.tool_calls or message.reasoning or message.extra)
+    return not (message.tool_calls or message.reasoning or message.extra or message.unknown)
 
 
 def blocks(message: Message) -> list[Block]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from operator import attrgetter
 from typing import Any
 
@@ -11,7 +12,13 @@ from app.providers.wire import content
 
 SAMPLING = ("temperature", "top_p", "frequency_penalty", "presence_penalty", "stop", "seed")
 
-_SETTINGS = attrgetter(*SAMPLING, "max_tokens", "json_mode", "json_schema", "reasoning_effort", "tools")
+#: all of a request that is neither conversation nor said about its own fields
+_SETTINGS = attrgetter(
+    *(
+        {each.name for each in fields(ChatRequest)}
+        - {"messages", "extra", "omitted", "defaults", "passed", "cache_marks"}
+    )
+)
 #: … of a request without any, as most are
 _NO_SETTINGS = _SETTINGS(ChatRequest(messages=()))
 

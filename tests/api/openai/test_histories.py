@@ -394,8 +394,8 @@ def test_a_tools_schema_is_one_object_for_claude(front: Recording, schema: Any, 
     written = front.sent(CLAUDE, [U], tools=[tool])["tools"][0]["input_schema"]
     assert written == {"type": "object", "properties": {}} | folded
     for model in ("openai/gpt-4.1-mini", "deepseek/deepseek-chat", COMPAT):
-        told = front.sent(model, [U], tools=[tool])["tools"][0]["function"]["parameters"]
-        assert told["type"] == "object"
+        told = front.sent(model, [U], tools=[tool])["tools"][0]["function"].get("parameters")
+        assert told is None if schema is None else told["type"] == "object"
     assert refusals.gemini(front.sent(GEMINI, [U], tools=[tool])) == []
 
 
@@ -481,7 +481,7 @@ def test_a_tools_name_is_spelled_on_the_way_and_back(front: Recording, model: st
         ([{"role": "wizard", "content": "hi"}], "messages.0.role"),
         (["hi"], "messages.0"),
         ([U, calling({"id": "c1", "function": {"arguments": "{}"}})], "messages.1.tool_calls.0.function.name"),
-        ([U, calling({"function": {"name": "f"}})], "messages.1.tool_calls.0.id"),
+        ([U, calling({"id": 7, "function": {"name": "f"}})], "messages.1.tool_calls.0.id"),
         ([U, calling(call("c1")), {"role": "tool", "content": "ok"}], "messages.2.tool_call_id"),
         ([{"role": "user", "content": "hi", "cache_control": "yes"}], "messages.0.cache_control"),
     ],
