@@ -50,8 +50,8 @@ def treatment(header: str | None, *, named: bool, required: bool) -> Treatment:
         raise InvalidRequest(f"{HEADER} must be one of {known}: got {header[:40]!r}", field=HEADER) from None
 
 
-def treated(unknown: Mapping[str, Any], how: Treatment) -> Extras:
-    """Raises InvalidRequest that names the field."""
+def treated(unknown: Mapping[str, Any], how: Treatment, never: frozenset[str] = UNANSWERABLE) -> Extras:
+    """Raises InvalidRequest that names the field. `never`: names of what is not passed on in any case."""
     for name in unknown:
         if name in IMPOSSIBLE:
             raise InvalidRequest(f"{name} is not supported with this value: {IMPOSSIBLE[name]}", field=name)
@@ -61,5 +61,5 @@ def treated(unknown: Mapping[str, Any], how: Treatment) -> Extras:
             )
         if name in ESSENTIAL and how is Treatment.DROP:
             raise InvalidRequest(f"{name} is not supported with this value: {ESSENTIAL[name]}", field=name)
-    passed = {name: value for name, value in unknown.items() if how is Treatment.FORWARD and name not in UNANSWERABLE}
+    passed = {name: value for name, value in unknown.items() if how is Treatment.FORWARD and name not in never}
     return Extras(passed, tuple(name for name in unknown if name not in passed))

@@ -17,6 +17,7 @@ from app.api.openai import answer
 from app.api.openai import models as openai_models
 from app.api.openai import request as openai_request
 from app.api.openai.extras import HEADER
+from app.api.responses.routes import responses
 from app.api.streaming import event_stream
 from app.errors import AllAttemptsFailed, NotFound, PayloadTooLarge, ProviderError, TooLooError, TooManyRequests
 
@@ -25,6 +26,7 @@ log = structlog.get_logger()
 _text = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 openai = Blueprint("openai", __name__, url_prefix="/v1")
+openai.register_blueprint(responses)
 
 
 @openai.post("/chat/completions")
@@ -38,19 +40,10 @@ def chat_completions() -> Response:
     if asked.stream:
         stream = gateway().stream(asked.call)
         chunks = answer.events(stream, created, include_usage=asked.include_usage)
-        facts = {"x-tooloo-request-id": stream.request_id}
-        if stream.target is not None:  # else nobody has begun yet, and the line is to be kept alive
-            facts = answer.headers(stream.target, len(stream.attempts) + 1, stream.request_id)
-        if stream.target is not None and stream.dropped:
-            facts["x-tooloo-dropped-parameters"] = ",".join(stream.dropped)
-        return event_stream(stream, chunks, facts)
+        return event_stream(stream, chunks, answer.headers_of_stream(stream))
     reply = gateway().chat(asked.call)
     response = _json(answer.completion(reply, created), 200)
-    response.headers.update(answer.headers(reply.target, len(reply.attempts), reply.request_id))
-    if reply.cost_usd is not None:
-        response.headers["x-tooloo-cost-usd"] = f"{reply.cost_usd:.10f}"
-    if reply.answer.dropped:
-        response.headers["x-tooloo-dropped-parameters"] = ",".join(reply.answer.dropped)
+    response.headers.update(answer.headers_of_reply(reply))
     return response
 
 
@@ -74,7 +67,7 @@ def model(name: str) -> Response:
 @openai.route("/<path:rest>", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
 def nothing(rest: str) -> Response:
     """What this gateway does not serve, said in the shape that OpenAI's clients read."""
-    raise NotFound(f"there is no {request.method} /v1/{rest} here; there are chat/completions and models")
+    raise NotFound(f"there is no {request.method} /v1/{rest} here; there are chat/completions, responses and models")
 
 
 @openai.errorhandler(TooLooError)
