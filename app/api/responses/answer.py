@@ -31,7 +31,7 @@ class Draft:
         self.keeps = keeps
         self._created = created
         shows = asked.shows_thoughts
-        self.output = Output(self.name, asked.tools.custom, keeps=keeps or shows, shows=shows)
+        self.output = Output(self.name, asked.tools.known, keeps=keeps or shows, shows=shows)
         self._same = _repeated(asked)
 
     def begun(self, target: object) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from app.api.responses import custom, thoughts
 from app.api.responses.parts import maybe, read, refuse, text
+from app.api.responses.tools import told_name
 from app.api.responses.turns import Turns, plain
 from app.providers.base import Message, ToolCall
 
@@ -100,6 +101,7 @@ class _Reader:
         call_id = _call_id(item, where)
         if not name:
             refuse(f"{where}.name", "must not be empty")
+        name = told_name(name, item.get("namespace"))
         self._waiting[call_id] = self._waiting.get(call_id, 0) + 1
         self._names[call_id] = name
         self.turns.call(ToolCall(call_id, name, arguments))

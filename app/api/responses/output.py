@@ -6,19 +6,20 @@ the answer, since pieces of several may come in turn.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from app.api.responses.growing import Call, Event, Item, Message, Reasoning, Tell
 from app.api.responses.thoughts import Thoughts, merged, packed
+from app.api.responses.tools import Known
 from app.providers.base import Answer, Delta
 
 
 class Output:
-    def __init__(self, name: str, custom_tools: frozenset[str], *, keeps: bool, shows: bool) -> None:
+    def __init__(self, name: str, tools: Mapping[str, Known], *, keeps: bool, shows: bool) -> None:
         """`name`: what the ids of items are made of. `keeps`: thoughts are wanted; `shows`: by the caller too."""
         self._name = name
-        self._custom = custom_tools
+        self._tools = tools
         self._keeps, self._shows = keeps, shows
         #: as they are kept, with their thoughts
         self.items: list[Item] = []
@@ -86,11 +87,12 @@ class Output:
             name, call_id = delta.tool_name or "", delta.tool_id or ""
             if delta.tool_extra:
                 self._carry(Thoughts(calls={call_id: delta.tool_extra}))
-            is_custom = name in self._custom
-            item: Item = {"type": "custom_tool_call" if is_custom else "function_call"}
-            item |= {"call_id": call_id, "name": name, "status": "in_progress"}
-            item["input" if is_custom else "arguments"] = ""
-            call = self._calls[index] = Call(item, self._begun("ctc" if is_custom else "fc", item))
+            tool = self._tools.get(name) or Known(name)
+            item: Item = {"type": "custom_tool_call" if tool.is_custom else "function_call"}
+            item |= {"call_id": call_id, "name": tool.name, "status": "in_progress"}
+            item |= {"namespace": tool.namespace} if tool.namespace else {}
+            item["input" if tool.is_custom else "arguments"] = ""
+            call = self._calls[index] = Call(item, self._begun("ctc" if tool.is_custom else "fc", item))
         elif delta.tool_extra:  # it came later than its call began
             call_id = call.item["call_id"]
             self._carry(Thoughts(calls={call_id: delta.tool_extra}))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from app.api.openai import schemas
+from app.api.openai.extras import Treatment
 from app.api.responses import custom
 from app.api.responses.parts import maybe, refuse, text
 
@@ -16,16 +17,16 @@ BUILT_IN: Mapping[str, str] = {
     "file_search": "take it out of tools, or give a function that searches",
     "code_interpreter": "take it out of tools, or give a function that runs code",
     "computer": "take it out of tools, or give functions that click and type",
-    "computer_use": "take it out of tools, or give functions that click and type",
     "image_generation": "take it out of tools, or give a function that makes images",
     "mcp": "let your client call the server, and give its tools as functions",
-    "local_shell": "give a function that runs commands: Codex does for models that it does not know",
+    "local_shell": "give a function that runs commands",
     "shell": "give a function that runs commands",
     "apply_patch": "give a function, or a tool of type custom, that applies patches",
-    "namespace": "give its functions by themselves",
     "tool_search": "give all tools at once",
     "programmatic_tool_calling": "take it out of tools",
 }
+#: an offer that a model may well do without, and that Codex makes unless it is told not to: left out and named
+_SPARED = "web_search"
 #: fields of a tool that change nothing where tools are called one by one by their client
 _IGNORED = {"allowed_callers", "async", "defer_loading", "output_schema"}
 _FUNCTION = {"type", "name", "description", "parameters", "strict", "cache_control"}
@@ -34,50 +35,119 @@ _MODES = ("none", "auto", "required")
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """A tool as the caller knows it."""
+
+    name: str
+    namespace: str | None = None
+    is_custom: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Tools:
     #: those that may be called, OpenAI-style functions
     offered: tuple[Mapping[str, Any], ...] = ()
     #: see ChatRequest.tool_choice
     choice: str | None = None
-    #: names of those of type custom
-    custom: frozenset[str] = frozenset()
+    #: all of them, by the name they are offered under
+    known: Mapping[str, Known] = field(default_factory=dict)
     #: names of what cannot be told to anybody
     omitted: tuple[str, ...] = ()
 
 
-def read(given: Sequence[object], choice: object) -> Tools:
-    """Raises InvalidRequest that names the field."""
-    omitted: set[str] = set()
-    written: dict[str, Mapping[str, Any]] = {}
-    custom_names: set[str] = set()
-    left = schemas.LARGEST
+def told_name(name: str, namespace: object) -> str:
+    """No format but OpenAI's has namespaces."""
+    return f"{namespace}__{name}" if isinstance(namespace, str) and namespace else name
+
+
+def read(given: Sequence[object], choice: object, treatment: Treatment | None = None) -> Tools:
+    """Raises InvalidRequest that names it. `treatment`: of tools that only OpenAI runs, where the caller said one."""
+    reader = _Reader(treatment)
     for place, tool in enumerate(given):
-        where = f"tools.{place}"
+        reader.tool(tool, f"tools.{place}")
+    names, chosen = _chosen(choice, reader.known)
+    offered = tuple(tool for name, tool in reader.written.items() if names is None or name in names)
+    return Tools(offered, chosen, reader.known, tuple(sorted(reader.omitted)))
+
+
+class _Reader:
+    def __init__(self, treatment: Treatment | None) -> None:
+        self._treatment = treatment
+        self._left = schemas.LARGEST
+        self.written: dict[str, Mapping[str, Any]] = {}
+        self.known: dict[str, Known] = {}
+        self.omitted: set[str] = set()
+
+    def tool(self, tool: object, where: str, namespace: str | None = None) -> None:
         if not isinstance(tool, dict):
             refuse(where, "must be an object with a type")
-        kind = _kind(tool, where)
-        name = _name(tool, where)
-        if name in written:
-            refuse(f"{where}.name", f"there are two tools {name!r}: give each its own name")
-        if kind == "custom":
-            custom_names.add(name)
-            written[name] = _custom(tool, name, where, omitted)
+        kind = tool.get("type")
+        if kind == "namespace" and namespace is None:
+            self._namespace(tool, where)
+        elif kind not in ("function", "custom"):
+            self._built_in(str(kind), where)
         else:
-            written[name], left = _function(tool, name, where, left, omitted)
-    names, chosen = _chosen(choice, {name: name in custom_names for name in written})
-    offered = tuple(tool for name, tool in written.items() if names is None or name in names)
-    return Tools(offered, chosen, frozenset(custom_names), tuple(sorted(omitted)))
+            name = _name(tool, where)
+            told = told_name(name, namespace)
+            if told in self.known:
+                refuse(f"{where}.name", f"there are two tools {name!r}: give each its own name")
+            self.known[told] = Known(name, namespace, kind == "custom")
+            read_ = self._function if kind == "function" else self._custom
+            self.written[told] = read_(tool, told, where)
 
+    def _namespace(self, tool: Mapping[str, Any], where: str) -> None:
+        name, inner = _name(tool, where), tool.get("tools")
+        if not isinstance(inner, list):
+            refuse(f"{where}.tools", "must be a list of tools")
+        if tool.get("description"):
+            self.omitted.add("tools.namespace.description")
+        for place, each in enumerate(inner):
+            self.tool(each, f"{where}.tools.{place}", name)
 
-def _kind(tool: Mapping[str, Any], where: str) -> str:
-    kind = tool.get("type")
-    if kind not in ("function", "custom"):
+    def _built_in(self, kind: str, where: str) -> None:
         # dated ones too: web_search_preview_2025_03_11, computer_use_preview
-        known = next((name for name in sorted(BUILT_IN, key=len, reverse=True) if str(kind).startswith(name)), None)
+        known = next((name for name in BUILT_IN if kind.startswith(name)), None)
         if known is None:
-            refuse(f"{where}.type", f"{kind!r} is no type of tool here: function and custom are")
-        refuse(f"{where}.type", f"{kind} is a tool of OpenAI's own, which is not run here: {BUILT_IN[known]}")
-    return str(kind)
+            refuse(f"{where}.type", f"{kind!r} is no type of tool here: function, custom and namespace are")
+        is_spared = known == _SPARED and self._treatment is not Treatment.STRICT
+        if not is_spared and self._treatment is not Treatment.DROP:
+            refuse(
+                f"{where}.type",
+                f"{kind} is a tool of OpenAI's own, which is not run here: {BUILT_IN[known]},"
+                f" or send X-Tooloo-Parameters: drop, which leaves it out",
+            )
+        self.omitted.add(f"tools.{kind}")
+
+    def _function(self, tool: Mapping[str, Any], name: str, where: str) -> Mapping[str, Any]:
+        self.omitted.update(f"tools.{each}" for each in tool.keys() - _FUNCTION - _IGNORED)
+        function: dict[str, Any] = {"name": name}
+        if description := maybe(tool, "description", where):
+            function["description"] = description
+        parameters, strict = tool.get("parameters"), tool.get("strict")
+        if parameters is not None:
+            self._left = schemas.check(parameters, f"{where}.parameters", self._left)
+            function["parameters"] = parameters
+        if not isinstance(strict, bool | None):
+            refuse(f"{where}.strict", "must be true or false")
+        if strict is not None:
+            function["strict"] = strict
+        marked = {"cache_control": tool["cache_control"]} if isinstance(tool.get("cache_control"), dict) else {}
+        return {"type": "function", "function": function, **marked}
+
+    def _custom(self, tool: Mapping[str, Any], name: str, where: str) -> Mapping[str, Any]:
+        self.omitted.update(f"tools.{each}" for each in tool.keys() - _CUSTOM - _IGNORED)
+        given = tool.get("format")
+        if given is not None and not isinstance(given, dict):
+            refuse(f"{where}.format", "must be an object with a type")
+        kind = "text" if given is None else given.get("type")
+        if kind not in ("text", "grammar"):
+            refuse(f"{where}.format.type", f"{kind!r} is no format: text and grammar are")
+        grammar = given if kind == "grammar" else None
+        if grammar is not None:
+            for each in ("syntax", "definition"):
+                text(grammar, each, f"{where}.format")
+            self.omitted.add("tools.format")  # told, and held to by nobody
+        return custom.function(name, maybe(tool, "description", where) or None, grammar)
 
 
 def _name(tool: Mapping[str, Any], where: str) -> str:
@@ -87,43 +157,8 @@ def _name(tool: Mapping[str, Any], where: str) -> str:
     return name
 
 
-def _function(
-    tool: Mapping[str, Any], name: str, where: str, left: int, omitted: set[str]
-) -> tuple[Mapping[str, Any], int]:
-    omitted.update(f"tools.{field}" for field in tool.keys() - _FUNCTION - _IGNORED)
-    function: dict[str, Any] = {"name": name}
-    if description := maybe(tool, "description", where):
-        function["description"] = description
-    parameters, strict = tool.get("parameters"), tool.get("strict")
-    if parameters is not None:
-        left = schemas.check(parameters, f"{where}.parameters", left)
-        function["parameters"] = parameters
-    if not isinstance(strict, bool | None):
-        refuse(f"{where}.strict", "must be true or false")
-    if strict is not None:
-        function["strict"] = strict
-    marked = {"cache_control": tool["cache_control"]} if isinstance(tool.get("cache_control"), dict) else {}
-    return {"type": "function", "function": function, **marked}, left
-
-
-def _custom(tool: Mapping[str, Any], name: str, where: str, omitted: set[str]) -> Mapping[str, Any]:
-    omitted.update(f"tools.{field}" for field in tool.keys() - _CUSTOM - _IGNORED)
-    given = tool.get("format")
-    if given is not None and not isinstance(given, dict):
-        refuse(f"{where}.format", "must be an object with a type")
-    kind = "text" if given is None else given.get("type")
-    if kind not in ("text", "grammar"):
-        refuse(f"{where}.format.type", f"{kind!r} is no format: text and grammar are")
-    grammar = given if kind == "grammar" else None
-    if grammar is not None:
-        for field in ("syntax", "definition"):
-            text(grammar, field, f"{where}.format")
-        omitted.add("tools.format")  # told, and held to by nobody
-    return custom.function(name, maybe(tool, "description", where) or None, grammar)
-
-
-def _chosen(choice: object, names: Mapping[str, bool]) -> tuple[set[str] | None, str | None]:
-    """Which tools may be called (None: all), and how. `names`: of the tools, and whether they are of type custom."""
+def _chosen(choice: object, names: Mapping[str, Known]) -> tuple[set[str] | None, str | None]:
+    """Which tools may be called (None: all), and how; by the names they are offered under."""
     if choice is None or isinstance(choice, str):
         if choice not in (None, *_MODES):
             refuse("tool_choice", f"{choice!r} is no choice: {', '.join(_MODES)} are, or an object that names a tool")
@@ -137,7 +172,7 @@ def _chosen(choice: object, names: Mapping[str, bool]) -> tuple[set[str] | None,
     return None, _named(choice, names, "tool_choice")
 
 
-def _allowed(choice: Mapping[str, Any], names: Mapping[str, bool]) -> tuple[set[str], str]:
+def _allowed(choice: Mapping[str, Any], names: Mapping[str, Known]) -> tuple[set[str], str]:
     mode, tools = choice.get("mode"), choice.get("tools")
     if mode not in ("auto", "required"):
         refuse("tool_choice.mode", "must be auto or required")
@@ -146,14 +181,15 @@ def _allowed(choice: Mapping[str, Any], names: Mapping[str, bool]) -> tuple[set[
     return {_named(tool, names, f"tool_choice.tools.{place}") for place, tool in enumerate(tools)}, str(mode)
 
 
-def _named(choice: object, names: Mapping[str, bool], where: str) -> str:
+def _named(choice: object, names: Mapping[str, Known], where: str) -> str:
     kind = choice.get("type") if isinstance(choice, dict) else None
     if not isinstance(choice, dict) or kind not in ("function", "custom"):
         refuse(f"{where}.type", f"{kind!r} cannot be chosen: function and custom can")
     name = text(choice, "name", where)
-    if names.get(name) is not (kind == "custom"):
+    told = told_name(name, choice.get("namespace"))
+    if told not in names or names[told].is_custom is not (kind == "custom"):
         refuse(f"{where}.name", f"{name!r} is not among the tools of type {kind}")
-    return name
+    return told
 
 
 def listed(given: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -195,6 +195,7 @@ def test_only_allowed_tools_are_offered(api: Served) -> None:
 
 
 TEXT, USER = {"type": "input_text", "text": "x"}, {"role": "user", "content": "x"}
+NAMESPACE: Any = {"type": "namespace", "name": "crm", "description": "Customers", "tools": [WEATHER]}
 NOBODY = {"type": "function", "name": "nobody"}
 
 
@@ -227,8 +228,9 @@ NOBODY = {"type": "function", "name": "nobody"}
         ("input.1.call_id", [USER, {"type": "function_call_output", "call_id": "a", "output": ""}]),
         ("input.0.name", [{"type": "function_call", "call_id": "a", "arguments": "{}"}]),
         ("input.0.summary.0.text", [{"type": "reasoning", "summary": [{"type": "summary_text"}]}]),
-        ("tools.0.type", [{"type": "web_search"}]),
-        ("tools.0.type", [{"type": "web_search_preview_2025_03_11"}]),
+        ("tools.0.tools.0.type", [{"type": "namespace", "name": "n", "description": "", "tools": [{"type": "mcp"}]}]),
+        ("tools.0.tools", [{"type": "namespace", "name": "n", "description": ""}]),
+        ("tools.1.name", [NAMESPACE, WEATHER | {"name": "crm__get_weather"}]),
         ("tools.0.type", [{"type": "file_search", "vector_store_ids": ["v"]}]),
         ("tools.0.type", [{"type": "code_interpreter", "container": {"type": "auto"}}]),
         ("tools.0.type", [{"type": "computer_use_preview"}]),
@@ -264,6 +266,49 @@ def test_a_chat_completions_body_is_told_what_is_missing(api: Served) -> None:
     response = requests.post(f"{api.url}/v1/responses", json=asked, timeout=5)
 
     assert (response.status_code, response.json()["error"]["param"]) == (400, "input")
+
+
+@pytest.mark.parametrize("kind", ["web_search", "web_search_preview_2025_03_11"])
+def test_a_search_is_an_offer_that_is_left_out_and_named(api: Served, kind: str) -> None:
+    """Codex makes it unless it is told not to."""
+    ask: Any = {"tools": [WEATHER, {"type": kind}], "tool_choice": "auto"}
+
+    response = post(api, **ask)
+
+    assert response.status_code == 200, response.text
+    assert f"tools.{kind}" in response.headers["x-tooloo-dropped-parameters"].split(",")
+    refused = post(api, headers={"X-Tooloo-Parameters": "strict"}, **ask)
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "tools.1.type")
+
+
+def test_drop_leaves_out_every_built_in_tool(api: Served) -> None:
+    tools = [{"type": kind} for kind in ("mcp", "code_interpreter", "local_shell")]
+
+    assert post(api, tools=tools).status_code == 400
+    response = post(api, headers={"X-Tooloo-Parameters": "drop"}, tools=tools, tool_choice="auto")
+
+    assert response.status_code == 200, response.text
+    assert response.json()["tooloo"]["dropped_parameters"] == [
+        "tools.code_interpreter",
+        "tools.local_shell",
+        "tools.mcp",
+    ]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("model", PROVIDERS)
+def test_tools_of_a_namespace_are_called_by_their_names(api: Served, model: str, stream: bool) -> None:
+    chosen = {"type": "function", "namespace": "crm", "name": "get_weather"}
+    ask: Any = {"model": model, "tools": [WEATHER, NAMESPACE], "tool_choice": chosen}
+    first = streamed(api, **ask)[-1]["response"] if stream else post(api, **ask).json()
+
+    call = response_types.response(first)["output"][-1]
+    assert (call["type"], call["namespace"], call["name"]) == ("function_call", "crm", "get_weather")
+
+    output = {"type": "function_call_output", "call_id": call["call_id"], "output": "ok"}
+    user = {"role": "user", "content": "What is a mutex?"}
+    second = post(api, **ask | {"input": [user, *first["output"], output], "tool_choice": "auto"})
+    assert second.status_code == 200, second.text
 
 
 def test_strict_refuses_what_is_not_known(api: Served) -> None:
