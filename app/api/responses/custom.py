@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from app.providers.wire import surrogates
+from app.providers.wire import history, surrogates
 
 ARGUMENT = "input"
 _BEGIN = re.compile(r'\s*\{\s*"input"\s*:\s*"')
@@ -94,3 +94,8 @@ def _argument(raw: str) -> str:
         return "" if document == {} else raw
     value = document.get(ARGUMENT, next(iter(document.values())) if len(document) == 1 else None)
     return value if isinstance(value, str) else raw
+
+
+def json_object(arguments: str) -> dict[str, Any]:
+    """Of a call that has no text; {} for what is none."""
+    return history.json_object(arguments) or {}

@@ -105,31 +105,34 @@ def _summary(text: str) -> dict[str, Any]:
 
 
 class Call:
-    """Of a function, or of a custom tool, whose arguments are read back into its text."""
+    """Of a function; of a custom tool, whose arguments are read back into its text; or a search for tools."""
 
     def __init__(self, item: Item, tell: Tell) -> None:
         self.item = item
         self.place = tell.place
         self._tell = tell
         self._arguments: list[str] = []
-        self._input = custom.Input() if item["type"] == "custom_tool_call" else None
+        self._input = custom.Input()
 
     def more(self, arguments: str) -> None:
         self._arguments.append(arguments)
-        if self._input is None:
+        if self.item["type"] == "function_call":
             self._tell("response.function_call_arguments.delta", delta=arguments)
-        else:
+        elif self.item["type"] == "custom_tool_call":
             self._more_input(self._input.more(arguments))
 
     def close(self) -> None:
         self.item["status"] = "completed"
-        if self._input is None:
-            written = self.item["arguments"] = "".join(self._arguments)
+        written = "".join(self._arguments)
+        if self.item["type"] == "function_call":
+            self.item["arguments"] = written
             self._tell("response.function_call_arguments.done", name=self.item["name"], arguments=written)
-            return
-        self._more_input(self._input.rest())
-        self.item["input"] = self._input.text
-        self._tell("response.custom_tool_call_input.done", input=self._input.text)
+        elif self.item["type"] == "custom_tool_call":
+            self._more_input(self._input.rest())
+            self.item["input"] = self._input.text
+            self._tell("response.custom_tool_call_input.done", input=self._input.text)
+        else:  # no event tells of the arguments of a search
+            self.item["arguments"] = custom.json_object(written)
 
     def _more_input(self, text: str) -> None:
         if text:

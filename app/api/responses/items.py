@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from app.api.responses import custom, thoughts
 from app.api.responses.parts import maybe, read, refuse, text
-from app.api.responses.tools import told_name
+from app.api.responses.tools import SEARCH, Located, told_name
 from app.api.responses.turns import Turns, plain
 from app.providers.base import Message, ToolCall
 
@@ -38,6 +38,16 @@ def messages(given: Sequence[object], before: int = 0) -> Conversation:
     for place, item in enumerate(given):
         reader.item(item, f"input.{place - before}" if place >= before else "previous_response_id")
     return Conversation(reader.turns.all(), tuple(sorted(reader.omitted)))
+
+
+def tools_in(given: Sequence[object], before: int = 0) -> Iterator[Located]:
+    """Tools that were given, or found, in the course of the conversation."""
+    for place, item in enumerate(given):
+        if isinstance(item, dict) and item.get("type") in ("additional_tools", "tool_search_output"):
+            where = f"input.{place - before}.tools"
+            if not isinstance(tools := item.get("tools"), list):
+                refuse(where, "must be a list of tools")
+            yield from ((f"{where}.{each}", tool) for each, tool in enumerate(tools))
 
 
 def kind_of(item: Item) -> object:
@@ -97,6 +107,19 @@ class _Reader:
             refuse(f"{where}.action", "must be an object with the command")
         self._call(item, where, _SHELL, json.dumps(action, ensure_ascii=False))
 
+    def search_call(self, item: Item, where: str) -> None:
+        arguments = item.get("arguments")
+        written = arguments if isinstance(arguments, str) else json.dumps(arguments or {}, ensure_ascii=False)
+        self._call(item, where, SEARCH, written)
+
+    def search_output(self, item: Item, where: str) -> None:
+        """The model is told what was found, and `tools_in` has it offered."""
+        names = [str(tool.get("name")) for tool in item.get("tools") or () if isinstance(tool, dict)]
+        self.output({**item, "output": json.dumps({"tools": names}, ensure_ascii=False)}, where)
+
+    def given_tools(self, item: Item, where: str) -> None:
+        """`tools_in` has them offered."""
+
     def _call(self, item: Item, where: str, name: str, arguments: str) -> None:
         call_id = _call_id(item, where)
         if not name:
@@ -145,6 +168,9 @@ _READ: Mapping[str, Callable[[_Reader, Item, str], None]] = {
     "function_call_output": _Reader.output,
     "custom_tool_call": _Reader.custom_call,
     "custom_tool_call_output": _Reader.output,
+    "tool_search_call": _Reader.search_call,
+    "tool_search_output": _Reader.search_output,
+    "additional_tools": _Reader.given_tools,
     "local_shell_call": _Reader.shell_call,
     "local_shell_call_output": _Reader.output,
 }

@@ -11,8 +11,11 @@ from typing import Any
 
 from app.api.responses.growing import Call, Event, Item, Message, Reasoning, Tell
 from app.api.responses.thoughts import Thoughts, merged, packed
-from app.api.responses.tools import Known
+from app.api.responses.tools import SEARCH, Known
 from app.providers.base import Answer, Delta
+
+#: kind of a tool → type of its calls
+_CALLS = {"function": "function_call", "custom": "custom_tool_call", SEARCH: "tool_search_call"}
 
 
 class Output:
@@ -88,16 +91,21 @@ class Output:
             if delta.tool_extra:
                 self._carry(Thoughts(calls={call_id: delta.tool_extra}))
             tool = self._tools.get(name) or Known(name)
-            item: Item = {"type": "custom_tool_call" if tool.is_custom else "function_call"}
-            item |= {"call_id": call_id, "name": tool.name, "status": "in_progress"}
-            item |= {"namespace": tool.namespace} if tool.namespace else {}
-            item["input" if tool.is_custom else "arguments"] = ""
-            call = self._calls[index] = Call(item, self._begun("ctc" if tool.is_custom else "fc", item))
+            call = self._calls[index] = self._begun_call(tool, call_id)
         elif delta.tool_extra:  # it came later than its call began
             call_id = call.item["call_id"]
             self._carry(Thoughts(calls={call_id: delta.tool_extra}))
         if delta.tool_arguments:
             call.more(delta.tool_arguments)
+
+    def _begun_call(self, tool: Known, call_id: str) -> Call:
+        item: Item = {"type": _CALLS[tool.kind], "call_id": call_id, "status": "in_progress"}
+        if tool.kind == SEARCH:
+            item |= {"execution": "client", "arguments": {}}
+            return Call(item, self._begun("tsc", item))
+        item |= {"name": tool.name} | ({"namespace": tool.namespace} if tool.namespace else {})
+        item["input" if tool.kind == "custom" else "arguments"] = ""
+        return Call(item, self._begun("ctc" if tool.kind == "custom" else "fc", item))
 
     def _close(self) -> None:
         """What is open has ended."""

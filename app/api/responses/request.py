@@ -176,10 +176,15 @@ def read(document: Mapping[str, Any], choose: Choice, past: Past, treatment: str
     unknown = {name: value for name, value in said.items() if name not in FIELDS}
     beside = extras.treated(unknown | _beside(wanted), how, NEVER)
     segment, key = asked_by(wanted.segment)
-    offered = tools.read(wanted.tools or (), wanted.tool_choice, how if treatment else None)
     own = past.referred(_items(wanted.input))
     earlier = past.before(wanted.previous_response_id) if wanted.previous_response_id else []
-    conversation = items.messages([*earlier, *own], len(earlier))
+    said_items = [*earlier, *own]
+    conversation = items.messages(said_items, len(earlier))
+    located = [
+        *((f"tools.{n}", tool) for n, tool in enumerate(wanted.tools or ())),
+        *items.tools_in(said_items, len(earlier)),
+    ]
+    offered = tools.read(located, wanted.tool_choice, how if treatment else None)
     messages = (*_instructions(wanted), *conversation.messages)
     call = Call(
         messages=messages,

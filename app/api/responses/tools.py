@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,14 +22,16 @@ BUILT_IN: Mapping[str, str] = {
     "local_shell": "give a function that runs commands",
     "shell": "give a function that runs commands",
     "apply_patch": "give a function, or a tool of type custom, that applies patches",
-    "tool_search": "give all tools at once",
+    "tool_search": 'give all tools at once, or search for them yourself: "execution": "client"',
     "programmatic_tool_calling": "take it out of tools",
 }
+#: a search for tools that the client makes is a function like any other; what it finds may be called from then on
+SEARCH = "tool_search"
 #: an offer that a model may well do without, and that Codex makes unless it is told not to: left out and named
 _SPARED = "web_search"
 #: fields of a tool that change nothing where tools are called one by one by their client
 _IGNORED = {"allowed_callers", "async", "defer_loading", "output_schema"}
-_FUNCTION = {"type", "name", "description", "parameters", "strict", "cache_control"}
+_FUNCTION = {"execution", "type", "name", "description", "parameters", "strict", "cache_control"}
 _CUSTOM = {"type", "name", "description", "format"}
 _MODES = ("none", "auto", "required")
 
@@ -40,7 +42,8 @@ class Known:
 
     name: str
     namespace: str | None = None
-    is_custom: bool = False
+    #: function, custom, or tool_search
+    kind: str = "function"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +58,20 @@ class Tools:
     omitted: tuple[str, ...] = ()
 
 
+#: a tool of a request, and where it stands
+Located = tuple[str, object]
+
+
 def told_name(name: str, namespace: object) -> str:
     """No format but OpenAI's has namespaces."""
     return f"{namespace}__{name}" if isinstance(namespace, str) and namespace else name
 
 
-def read(given: Sequence[object], choice: object, treatment: Treatment | None = None) -> Tools:
+def read(given: Iterable[Located], choice: object, treatment: Treatment | None = None) -> Tools:
     """Raises InvalidRequest that names it. `treatment`: of tools that only OpenAI runs, where the caller said one."""
     reader = _Reader(treatment)
-    for place, tool in enumerate(given):
-        reader.tool(tool, f"tools.{place}")
+    for where, tool in given:
+        reader.tool(tool, where)
     names, chosen = _chosen(choice, reader.known)
     offered = tuple(tool for name, tool in reader.written.items() if names is None or name in names)
     return Tools(offered, chosen, reader.known, tuple(sorted(reader.omitted)))
@@ -84,16 +91,22 @@ class _Reader:
         kind = tool.get("type")
         if kind == "namespace" and namespace is None:
             self._namespace(tool, where)
+        elif kind == SEARCH and tool.get("execution") == "client":
+            self._called(SEARCH, None, SEARCH, self._function(tool, SEARCH, where), where)
         elif kind not in ("function", "custom"):
             self._built_in(str(kind), where)
         else:
             name = _name(tool, where)
             told = told_name(name, namespace)
-            if told in self.known:
-                refuse(f"{where}.name", f"there are two tools {name!r}: give each its own name")
-            self.known[told] = Known(name, namespace, kind == "custom")
             read_ = self._function if kind == "function" else self._custom
-            self.written[told] = read_(tool, told, where)
+            self._called(name, namespace, kind, read_(tool, told, where), where)
+
+    def _called(self, name: str, namespace: str | None, kind: str, written: Mapping[str, Any], where: str) -> None:
+        """A tool that its client runs. One that was found, or given later, once more is the same one."""
+        told, known = told_name(name, namespace), Known(name, namespace, kind)
+        if told in self.known and not (self.known[told] == known and where.startswith("input.")):
+            refuse(f"{where}.name", f"there are two tools {name!r}: give each its own name")
+        self.known[told], self.written[told] = known, written
 
     def _namespace(self, tool: Mapping[str, Any], where: str) -> None:
         name, inner = _name(tool, where), tool.get("tools")
@@ -187,7 +200,7 @@ def _named(choice: object, names: Mapping[str, Known], where: str) -> str:
         refuse(f"{where}.type", f"{kind!r} cannot be chosen: function and custom can")
     name = text(choice, "name", where)
     told = told_name(name, choice.get("namespace"))
-    if told not in names or names[told].is_custom is not (kind == "custom"):
+    if told not in names or names[told].kind != kind:
         refuse(f"{where}.name", f"{name!r} is not among the tools of type {kind}")
     return told
 
