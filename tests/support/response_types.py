@@ -97,4 +97,5 @@ def _told(mine: list[Any]) -> Any:
         else:
             assert kind.endswith(".done"), kind
     ended = mine[-1]["item"]
-    return item | {name: ended[name] for name in ("status", "encrypted_content") if name in ended}
+    untold = {"status", "encrypted_content"} | ({"arguments"} if ended["type"] == "tool_search_call" else set())
+    return item | {name: value for name, value in ended.items() if name in untold}
