@@ -70,7 +70,8 @@ ASKED: Mapping[str, tuple[Any, ...]] = {
     "user": ("u",),
 }
 #: more are not explored in a row
-TRIES = 20
+TRIES = 40
+USUAL = "openai/gpt-4.1-mini"
 #: what one question cannot show
 KNOWN = {
     "model": "[who answers](#which-model-answers)",
@@ -122,7 +123,7 @@ def _asked(front: Recording, more: Mapping[str, Any], model: str = "auto:code") 
         server.received.clear()
         body = {"model": model, "input": "Tell it in JSON.", "store": False, **more}
         response = requests.post(f"{front.url}/v1/responses", json=body, timeout=30)
-        if server.received or response.status_code != 200:
+        if response.status_code != 200 or response.json()["model"] == USUAL:
             break
     return response.status_code, server.received[0].json if server.received else None, response.json()
 

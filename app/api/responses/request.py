@@ -44,11 +44,8 @@ IMPOSSIBLE: Mapping[str, str] = {
 }
 #: what no target has a place for, and no chat completion a field
 NEVER = extras.UNANSWERABLE | {
-    "truncation",
-    "reasoning.summary",
-    "reasoning.context",
-    "reasoning.mode",
-    "include.logprobs",
+    *("access_programs", "image", "truncation", "include.logprobs"),
+    *("reasoning.summary", "reasoning.context", "reasoning.mode"),
 }
 
 ENCRYPTED, LOGPROBS = "reasoning.encrypted_content", "message.output_text.logprobs"
