@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
+from urllib.parse import quote
 
 from app.errors import (
     AllAttemptsFailed,
@@ -44,6 +45,9 @@ KNOWN_CAUSES: dict[type[ProviderError], tuple[int, str]] = {
 CODES: dict[type[TooLooError], str] = {Unauthorized: "invalid_api_key"}
 TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 MESSAGE_LIMIT = 2000
+_DROPPED = "x-tooloo-dropped-parameters"
+#: characters of a name that stand for themselves, beside letters and digits; and of a header
+_PLAIN, _HEADER_LIMIT = "._-$[]", 4000
 
 
 def completion(reply: Reply, created: int) -> dict[str, Any]:
@@ -114,7 +118,7 @@ def headers_of_reply(reply: Reply) -> dict[str, str]:
     if reply.cost_usd is not None:
         facts["x-tooloo-cost-usd"] = f"{reply.cost_usd:.10f}"
     if reply.answer.dropped:
-        facts["x-tooloo-dropped-parameters"] = ",".join(reply.answer.dropped)
+        facts[_DROPPED] = _listed(reply.answer.dropped)
     return facts
 
 
@@ -124,8 +128,13 @@ def headers_of_stream(stream: ReplyStream) -> dict[str, str]:
         return {"x-tooloo-request-id": stream.request_id}
     facts = headers(stream.target, len(stream.attempts) + 1, stream.request_id)
     if stream.dropped:
-        facts["x-tooloo-dropped-parameters"] = ",".join(stream.dropped)
+        facts[_DROPPED] = _listed(stream.dropped)
     return facts
+
+
+def _listed(names: Iterable[str]) -> str:
+    """A caller may name a field as they like, and a header holds neither a line feed nor much; the answer has all."""
+    return ",".join(quote(name, safe=_PLAIN) for name in names)[:_HEADER_LIMIT]
 
 
 def events(stream: ReplyStream, created: int, *, include_usage: bool) -> Iterator[bytes]:

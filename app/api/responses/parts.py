@@ -78,7 +78,7 @@ def _file(part: Mapping[str, Any], where: str) -> Block:
     data, kept, url = (maybe(part, name, where) for name in ("file_data", "file_id", "file_url"))
     if data.startswith("JVBERi"):  # the base64 of a PDF, without its type
         data = f"data:application/pdf;base64,{data}"
-    if not (_is_url(data) if data else url or kept):
+    if not (media.is_inline(data) and _is_url(data) if data else url or kept):
         refuse(f"{where}.file_data", "must be data:TYPE;base64,DATA; else send file_url, or file_id of a file")
     return File(data or url, "" if data or url else kept, maybe(part, "filename", where), mark_of(part, where))
 

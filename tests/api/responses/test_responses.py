@@ -224,6 +224,7 @@ NOBODY = {"type": "function", "name": "nobody"}
         ("input.0.content.1.type", [{"role": "user", "content": [TEXT, {"type": "text"}]}]),
         ("input.0.content.0.image_url", [{"role": "user", "content": [{"type": "input_image"}]}]),
         ("input.0.content.0.file_id", [{"role": "user", "content": [{"type": "input_image", "file_id": "f"}]}]),
+        ("input.0.content.0.file_data", [{"role": "user", "content": [{"type": "input_file", "file_data": "x"}]}]),
         ("input.0.type", [{"type": "web_search_call", "id": "ws_1"}]),
         ("input.1.call_id", [USER, {"type": "function_call_output", "call_id": "a", "output": ""}]),
         ("input.0.name", [{"type": "function_call", "call_id": "a", "arguments": "{}"}]),
