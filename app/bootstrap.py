@@ -24,6 +24,7 @@ from app.domain.policy import RoundPolicy
 from app.errors import ConfigError, DependencyUnavailable
 from app.evidence import scorecard
 from app.evidence.recorder import Recorder
+from app.evidence.responses import Responses
 from app.gateway.breakers import Breakers
 from app.gateway.gateway import Gateway
 from app.gateway.hedging import Hedging
@@ -191,10 +192,12 @@ class Running:
     watch: Watch
     limits: Limits
     recovery: Recovery
+    responses: Responses
 
     def stop(self) -> None:
         self.recovery.stop()
         self.watch.stop()
+        self.responses.stop()
         self.limits.stop()
         self.gateway.backups.stop()
         if self.gateway.hedging is not None:
@@ -240,4 +243,4 @@ def start(services: Services, *, seed: int | None = None) -> Running:
     quick = connect(services.settings.require_redis_url(), timeout_s=WAIT_S)
     conversations = Sessions(quick, services.policy.affinity)
     gateway = Gateway(services, recorder, breakers, random.Random(seed), metrics, hedging, lessons, conversations)
-    return Running(gateway, subscription, snapshot, watch, rates, recovery)
+    return Running(gateway, subscription, snapshot, watch, rates, recovery, Responses(services))

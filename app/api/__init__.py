@@ -24,7 +24,7 @@ def create_app(running: Running) -> Flask:
     app.wsgi_app = serve  # type: ignore[assignment,method-assign]  # Flask's way
     app.before_request(front.answer_refused)
     auth.protect(app, Guard(services.settings, services.keys, running.limits))
-    current.attach(app, running.gateway, running.watch)
+    current.attach(app, running.gateway, running.watch, running.responses)
     for blueprint in (
         web.web,
         health.health,

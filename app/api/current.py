@@ -1,4 +1,4 @@
-"""The gateway, and the watch over its dependencies, behind the request that is being served."""
+"""The gateway, what it keeps, and the watch over its dependencies, behind the request that is being served."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from flask import Flask, current_app, request
 from app.api.auth import caller
 from app.api.front import CLIENT
 from app.api.names import name
+from app.evidence.responses import Responses
 from app.gateway.calls import Client
 from app.gateway.gateway import Gateway
 from app.operations.health import Watch
 
-_GATEWAY, _WATCH = "tooloo.gateway", "tooloo.watch"
+_GATEWAY, _WATCH, _RESPONSES = "tooloo.gateway", "tooloo.watch", "tooloo.responses"
 
 
-def attach(app: Flask, gateway: Gateway, watch: Watch) -> None:
-    app.extensions.update({_GATEWAY: gateway, _WATCH: watch})
+def attach(app: Flask, gateway: Gateway, watch: Watch, responses: Responses) -> None:
+    app.extensions.update({_GATEWAY: gateway, _WATCH: watch, _RESPONSES: responses})
 
 
 def gateway() -> Gateway:
@@ -49,3 +50,7 @@ def client() -> Client | None:
 
 def watch() -> Watch:
     return cast(Watch, current_app.extensions[_WATCH])
+
+
+def responses() -> Responses:
+    return cast(Responses, current_app.extensions[_RESPONSES])

@@ -14,6 +14,7 @@ from werkzeug.routing import Rule
 from app.api.chat import ChatBody
 from app.api.envelope import json_response
 from app.api.openai.fields import ChatCompletionRequest
+from app.api.responses.request import ResponsesRequest
 from app.api.system.measurements import BenchmarkBody
 from app.api.web import static_file
 
@@ -21,6 +22,7 @@ from app.api.web import static_file
 BODIES: Mapping[str, type[BaseModel]] = {
     "chat.answer": ChatBody,
     "openai.chat_completions": ChatCompletionRequest,
+    "openai.responses.create": ResponsesRequest,
     "system.start_benchmark": BenchmarkBody,
 }
 #: query parameters by endpoint
@@ -28,10 +30,16 @@ QUERIES: Mapping[str, Mapping[str, str]] = {
     "system.benchmark_results": {"limit": "how many rounds, 1 to 100"},
     "system.insights": {"limit": "of how many rounds, 1 to 100"},
     "system.scorecard": {"segment": "whose weights to rank by"},
+    "openai.responses.retrieve": {"include": "reasoning.encrypted_content: what the provider wants back"},
+    "openai.responses.input_items": {
+        "limit": "1 to 100; 20 where it is not said",
+        "order": "desc, the newest first, or asc",
+        "after": "id of the item before the first one wanted",
+    },
     "requests.usage": {"days": "1 to 366", "by": "day, key, segment, provider, model: separated by commas"},
 }
 #: endpoints that stream where the request asks for it
-STREAMS = {"chat.answer", "openai.chat_completions"}
+STREAMS = {"chat.answer", "openai.chat_completions", "openai.responses.create"}
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 #: the page of the dashboard and its parts, and the catch-all: no part of the API
 UNLISTED = {"openai.nothing"}

@@ -172,6 +172,7 @@ class GatewayPolicy:
     log_share: float = 1.0
     log_per_s: int = 50
     log_days: int = 14
+    store_responses: bool = True
     hedge_share: float = 0.0
     hedge_least: int = 20
     in_flight: int = 272

@@ -42,8 +42,8 @@ def attempts(
 ) -> Iterator[tuple[Attempt[Begun], bool]]:
     """Attempts at going on with an answer that broke off behind `given`, each with whether it is told that.
 
-    First those of the same model, whose beginnings often agree (another one's are left at the first letter that differs);
-    the target itself last, and never after its silence. None is begun after `until_s` of perf_counter().
+    First those of the same model, whose beginnings often agree; another one is left at the first letter that differs.
+    The target itself comes last, and never after its silence. None is begun after `until_s` of perf_counter().
     """
     for attempt in islice(_attempts(request, broken, given), MOST):
         yield attempt

@@ -1,4 +1,4 @@
-"""Forgets rounds, probes and live outcomes that are older than config/policy.toml keeps them."""
+"""Forgets rounds, probes, live outcomes and kept responses that are older than config/policy.toml keeps them."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ MOST_BATCHES = 200
 
 def retain(services: Services) -> tuple[int, int]:
     """Delete in short transactions; how many rounds and outcomes are gone. Many processes may do it at once."""
+    kept = timedelta(days=services.policy.gateway.log_days)
+    if responses := _in_batches(services, retention.delete_responses, kept, services.policy.retention.batch):
+        log.info("old responses deleted", responses=responses)
     policy = services.policy.retention
     gone = (
         _in_batches(services, retention.delete_rounds, timedelta(days=policy.rounds_days), policy.batch // 50 + 1),

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 #: revision of migrations/ that this code was written for; their names sort by age
-SCHEMA = "0010"
+SCHEMA = "0011"
 
 
 class RoundStatus(StrEnum):
@@ -282,6 +282,23 @@ class LoggedRequest(Base):
     attempts: Mapped[list[Any]]
     #: router.explanation_json
     explanation: Mapped[dict[str, Any]]
+
+
+class KeptResponse(Base):
+    """An answer of /v1/responses with what was asked, word for word, for as long as the log has the request."""
+
+    __tablename__ = "responses"
+    __table_args__ = (Index("ix_responses_at", "at", postgresql_using="brin"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    #: the key that asked: nobody else's sees it
+    owner: Mapped[str]
+    at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    #: the response it goes on from; that one may be gone
+    previous_id: Mapped[str | None]
+    #: JSON in ASCII, since a model may say what JSONB does not take: items of this request alone, and the Response
+    input: Mapped[str]
+    response: Mapped[str]
 
 
 class Usage(Base):

@@ -7,7 +7,7 @@ from datetime import timedelta
 from sqlalchemy import delete, func, select, tuple_
 from sqlalchemy.orm import Session
 
-from app.store.models import LiveOutcome, Round, RoundStatus
+from app.store.models import KeptResponse, LiveOutcome, Round, RoundStatus
 
 _CLOSED = (RoundStatus.DONE, RoundStatus.PARTIAL, RoundStatus.FAILED, RoundStatus.SKIPPED)
 
@@ -34,4 +34,16 @@ def delete_outcomes(session: Session, older: timedelta, limit: int) -> int:
         .with_for_update(skip_locked=True)
     )
     gone = delete(LiveOutcome).where(tuple_(*key).in_(old)).returning(LiveOutcome.request_id)
+    return len(session.scalars(gone).all())
+
+
+def delete_responses(session: Session, older: timedelta, limit: int) -> int:
+    old = (
+        select(KeptResponse.id)
+        .where(KeptResponse.at < func.now() - older)
+        .order_by(KeptResponse.at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    gone = delete(KeptResponse).where(KeptResponse.id.in_(old)).returning(KeptResponse.id)
     return len(session.scalars(gone).all())

@@ -132,6 +132,25 @@ def headers(target: object, attempts: int, request_id: str) -> dict[str, str]:
     return {"x-tooloo-target": str(target), "x-tooloo-attempts": str(attempts), "x-tooloo-request-id": request_id}
 
 
+def headers_of_reply(reply: Reply) -> dict[str, str]:
+    facts = headers(reply.target, len(reply.attempts), reply.request_id)
+    if reply.cost_usd is not None:
+        facts["x-tooloo-cost-usd"] = f"{reply.cost_usd:.10f}"
+    if reply.answer.dropped:
+        facts["x-tooloo-dropped-parameters"] = dropped(reply.answer.dropped)
+    return facts
+
+
+def headers_of_stream(stream: ReplyStream) -> dict[str, str]:
+    """As far as they are known when it begins."""
+    if stream.target is None:  # nobody has begun yet, and the line is to be kept alive
+        return {"x-tooloo-request-id": stream.request_id}
+    facts = headers(stream.target, len(stream.attempts) + 1, stream.request_id)
+    if stream.dropped:
+        facts["x-tooloo-dropped-parameters"] = dropped(stream.dropped)
+    return facts
+
+
 def events(stream: ReplyStream, created: int, *, include_usage: bool, functions: bool = False) -> Iterator[bytes]:
     """The stream as server-sent events, chunk by chunk, as it is read.
 

@@ -54,8 +54,8 @@ def everywhere(how: Treatment, *, chosen: bool, required: bool) -> frozenset[str
     return OPTIONAL if chosen else HARMLESS
 
 
-def treated(unknown: Mapping[str, Any], how: Treatment) -> Extras:
-    """Raises InvalidRequest that names the field."""
+def treated(unknown: Mapping[str, Any], how: Treatment, never: frozenset[str] = frozenset()) -> Extras:
+    """Raises InvalidRequest that names the field. `never`: names of what is not passed on in any case."""
     if not unknown:  # nearly always
         return Extras()
     for name in unknown:
@@ -65,7 +65,8 @@ def treated(unknown: Mapping[str, Any], how: Treatment) -> Extras:
             raise InvalidRequest(
                 f"unknown field {name!r}: it may change what you mean, and {HEADER} is strict", field=name
             )
-    return Extras(dict(unknown)) if how is Treatment.FORWARD else Extras(omitted=tuple(unknown))
+    passed = {name: value for name, value in unknown.items() if how is Treatment.FORWARD and name not in never}
+    return Extras(passed, tuple(name for name in unknown if name not in passed))
 
 
 def unsaid(names: Iterable[str], how: Treatment) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from app.api.openai import answer, texts
 from app.api.openai import models as openai_models
 from app.api.openai import request as openai_request
 from app.api.openai.extras import HEADER
+from app.api.responses.routes import responses
 from app.api.streaming import event_stream
 from app.errors import AllAttemptsFailed, NotFound, PayloadTooLarge, ProviderError, TooLooError, TooManyRequests
 
@@ -27,6 +28,7 @@ log = structlog.get_logger()
 _text = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 openai = Blueprint("openai", __name__, url_prefix="/v1")
+openai.register_blueprint(responses)
 
 
 @openai.post("/chat/completions")
@@ -42,19 +44,10 @@ def chat_completions() -> Response:
     if asked.stream:
         stream = ours.stream(asked.call)
         chunks = answer.events(stream, created, include_usage=asked.include_usage, functions=asked.functions)
-        facts = {"x-tooloo-request-id": stream.request_id}
-        if stream.target is not None:  # else nobody has begun yet, and the line is to be kept alive
-            facts = answer.headers(stream.target, len(stream.attempts) + 1, stream.request_id)
-        if stream.target is not None and stream.dropped:
-            facts["x-tooloo-dropped-parameters"] = answer.dropped(stream.dropped)
-        return event_stream(stream, chunks, facts)
+        return event_stream(stream, chunks, answer.headers_of_stream(stream))
     reply = ours.chat(asked.call)
-    facts = answer.headers(reply.target, len(reply.attempts), reply.request_id)
-    if reply.cost_usd is not None:
-        facts["x-tooloo-cost-usd"] = f"{reply.cost_usd:.10f}"
-    if reply.answer.dropped:
-        facts["x-tooloo-dropped-parameters"] = answer.dropped(reply.answer.dropped)
-    return _json(answer.completion(reply, created, functions=asked.functions), 200, facts)
+    whole = answer.completion(reply, created, functions=asked.functions)
+    return _json(whole, 200, answer.headers_of_reply(reply))
 
 
 @openai.get("/models")
@@ -77,7 +70,7 @@ def model(name: str) -> Response:
 @openai.route("/<path:rest>", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
 def nothing(rest: str) -> Response:
     """What this gateway does not serve, said in the shape that OpenAI's clients read."""
-    raise NotFound(f"there is no {request.method} /v1/{rest} here; there are chat/completions and models")
+    raise NotFound(f"there is no {request.method} /v1/{rest} here; there are chat/completions, responses and models")
 
 
 @openai.errorhandler(TooLooError)

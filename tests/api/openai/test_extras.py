@@ -48,6 +48,16 @@ def test_a_field_is_passed_on_or_left_out_and_named(
     assert ({"verbosity", "top_k"} == set(dropped(raw))) is named
 
 
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(("name", "told"), [("a\nb", "a%0Ab"), ("€", "%E2%82%AC"), ("x" * 9000, "x" * 4000)])
+def test_a_field_of_any_name_is_named(client: OpenAI, name: str, told: str, stream: bool) -> None:
+    raw = client.chat.completions.with_raw_response.create(
+        model="auto", messages=ASK, stream=stream, extra_body={name: 1}
+    )
+
+    assert dropped(raw) == [told]
+
+
 @pytest.mark.parametrize(("header", "why"), [("strict", "unknown field 'top_k'"), ("loose", "strict, drop, pass")])
 def test_strict_refuses_by_name(client: OpenAI, header: str, why: str) -> None:
     with pytest.raises(openai.BadRequestError, match=why):
