@@ -15,7 +15,7 @@ from app.gateway.attempt import Attempt, begin, open_stream
 from app.gateway.calls import AttemptResult, Begun, Reply
 from app.gateway.hedging import Hedging
 from app.gateway.request import Request
-from app.providers.base import BEAT, Delta, Timing
+from app.providers.base import BEAT, Delta, Timing, Usage
 
 
 class ReplyStream:
@@ -66,6 +66,11 @@ class ReplyStream:
     def dropped(self) -> tuple[str, ...]:
         """Parameters that the target has not, and that were not sent."""
         return () if self._begun is None else self._begun.upstream.dropped
+
+    @property
+    def usage(self) -> Usage | None:
+        """So far, of who answers; what is not told yet is estimated."""
+        return None if self._begun is None else self._begun.upstream.usage
 
     def begin(self) -> None:
         """Wait for the first token, or for the time of a sign of life."""
@@ -131,7 +136,7 @@ class ReplyStream:
             for delta in self._begun.deltas:
                 if delta.text:
                     given.append(delta.text)
-                elif delta.tool_index is not None or delta.refusal:
+                elif delta.tool_index is not None or delta.refusal or delta.native is not None:
                     self._text_only = False
                 yield delta
             answer = self._begun.upstream.answer

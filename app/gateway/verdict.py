@@ -40,7 +40,9 @@ def lack(
 
 def would_drop(endpoint: Endpoint, model: str, call: Call) -> Unsupported | None:
     """Why not to ask where the request demands that nothing of it is left out."""
-    request = ChatRequest(messages=call.messages, extra=call.extra, omitted=call.omitted, **call.parameters)
+    request = ChatRequest(
+        messages=call.messages, extra=call.extra, dialect=call.dialect, omitted=call.omitted, **call.parameters
+    )
     wire = endpoint.provider.format
     try:
         names = left_out(request, FORMATS[wire].build(endpoint, model, request, False), wire)

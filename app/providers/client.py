@@ -12,7 +12,7 @@ from time import perf_counter
 from typing import Self
 
 from app.errors import ProviderError
-from app.providers.base import BEAT, Answer, ChatRequest, Delta, Endpoint
+from app.providers.base import BEAT, Answer, ChatRequest, Delta, Endpoint, Usage
 from app.providers.exchange import Exchange
 from app.providers.http import framing
 from app.providers.http.clock import Call, CancelToken
@@ -125,6 +125,11 @@ class AnswerStream:
     def dropped(self) -> tuple[str, ...]:
         """Parameters of the request that were not sent."""
         return self._exchange.dropped
+
+    @property
+    def usage(self) -> Usage:
+        """So far; what the provider has not told yet is estimated."""
+        return self._exchange.usage
 
     @property
     def answer(self) -> Answer:

@@ -87,6 +87,10 @@ class Message:
     #: what its provider wants back with it, by the field the caller has it in: thinking_blocks (Claude),
     #: reasoning_details (OpenRouter), extra_content (Gemini)
     extra: Mapping[str, Any] = field(default_factory=dict)
+    #: the blocks of the turn as the caller wrote them, in the words of its dialect; None: it has none
+    native: tuple[Mapping[str, Any], ...] | None = None
+    #: in a tool message: the tool failed
+    is_error: bool = False
 
 
 def google_signature(extra: Mapping[str, Any] | None) -> str | None:

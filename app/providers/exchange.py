@@ -9,8 +9,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from app.domain.catalog import WireFormat
-from app.errors import ProviderError, StreamCut, UnusableAnswer
-from app.providers.base import BEAT, Answer, ChatRequest, Delta, Endpoint
+from app.errors import ProviderError, StreamCut, Unsupported, UnusableAnswer
+from app.providers.base import BEAT, Answer, ChatRequest, Delta, Dialect, Endpoint, Usage
 from app.providers.http import framing
 from app.providers.http.clock import Call
 from app.providers.http.connections import Pool
@@ -60,6 +60,8 @@ class Exchange:
             may_be_empty=last_role == "tool" and endpoint.provider.format is WireFormat.OPENAI,
             asks_for_json=asks_for_json,
             limit=request.max_tokens,
+            same_dialect=request.dialect.format is endpoint.provider.format,
+            stops=request.stop,
         )
         self.dropped: tuple[str, ...] = ()
         self._headers: Mapping[str, str] = {}
@@ -67,6 +69,8 @@ class Exchange:
 
     def send(self, pool: Pool) -> None:
         """Send the request; nothing of the response is read."""
+        if (why := not_in_words_of(self._endpoint.provider.format, self._request.dialect)) is not None:
+            raise why
         outgoing = added(self._endpoint, self._wire.build(self._endpoint, self._model, self._request, self._stream))
         self.dropped = left_out(self._request, outgoing, self._endpoint.provider.format)
         self._draft.answer_tool, self._draft.names = outgoing.answer_tool, outgoing.names
@@ -227,7 +231,15 @@ class Exchange:
             asked_model=self._model,
             refusal="".join(draft.refusal),
             extra=draft.extra,
+            stop_word=draft.stop_word,
+            stop_sequence=draft.stop_sequence,
+            native=draft.native_content(),
         )
+
+    @property
+    def usage(self) -> Usage:
+        """As far as it is known: of what the provider has not told yet, estimated."""
+        return self._draft.usage_of(self._request)
 
     def blame(self, error: ProviderError) -> None:
         """Give the error its timing, and take the key out of it: some providers repeat it."""
@@ -244,8 +256,16 @@ class Exchange:
 
 def left_out(request: ChatRequest, outgoing: Outgoing, wire: WireFormat) -> tuple[str, ...]:
     """Names of all that the caller sent and the provider does not get."""
-    elsewhere = () if wire is WireFormat.OPENAI else tuple(request.extra)
+    dialect = request.dialect
+    elsewhere = () if wire is dialect.format else (*request.extra, *dialect.beside)
     return (*request.omitted, *elsewhere, *(name for name in outgoing.dropped if name not in request.defaults))
+
+
+def not_in_words_of(wire: WireFormat, dialect: Dialect) -> Unsupported | None:
+    """Why a target of this format is not asked: what must not be left out, it cannot be told."""
+    if not dialect.essential or wire is dialect.format:
+        return None
+    return Unsupported(f"only a provider of the format {dialect.format} takes {', '.join(dialect.essential)}")
 
 
 def without_key(text: str, key: str) -> str:

@@ -90,6 +90,17 @@ class Draft:
     extra: dict[str, Any] = field(default_factory=dict)
     #: index on the wire → pieces of a thought of Claude's, and of its signature
     thoughts: dict[int, tuple[list[str], list[str]]] = field(default_factory=dict)
+    #: does the caller speak the provider's format? Then it gets what has no word in any other
+    same_dialect: bool = False
+    #: whole blocks as they stood on the wire, where the caller gets them so
+    native: list[Mapping[str, Any]] = field(default_factory=list)
+    #: has it said anything that has no word in any other format, and is given out?
+    says_natively: bool = False
+    #: stop sequences of the request, and the one that was met
+    stops: tuple[str, ...] = ()
+    stop_sequence: str | None = None
+    #: why the provider stopped, in its own word
+    stop_word: str = ""
 
     def say(self, text: str) -> Delta:
         text = self._joined("text", text)
@@ -172,6 +183,24 @@ class Draft:
             self.halves[place] = half
         return surrogates.whole(piece)
 
+    def stopped_at(self, sequence: str | None) -> None:
+        """As the provider tells it; what is none of the request's was none of its stop sequences."""
+        if sequence in self.stops:
+            self.stop_sequence = sequence
+
+    def native_content(self) -> tuple[Mapping[str, Any], ...] | None:
+        """The content as the caller gets it in the provider's own words; None where it was not kept, or is hidden."""
+        if not self.native or self.answer_tool is not None:
+            return None
+        calls = iter(self.tool_calls())
+        given: list[Mapping[str, Any]] = []
+        for block in self.native:
+            if block.get("type") != "tool_use":
+                given.append(block)
+            elif (call := next(calls, None)) is not None:
+                given.append({**block, "id": call.id, "name": call.name})
+        return tuple(given)
+
     @property
     def hides(self) -> bool:
         """Is there anything that a reader may not get as it was read?"""
@@ -200,6 +229,8 @@ class Draft:
         if self.broken is not None:
             raise UnusableAnswer(f"the provider broke off: {self.broken}", provider_code=self.broken)
         if self.tool_calls() or self.answer_text().strip() or self.refusal:
+            return
+        if self.says_natively and self.answer_tool is None:
             return
         if self.may_be_empty and self.finish is Finish.STOP and not self.asks_for_json:
             return

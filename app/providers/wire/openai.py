@@ -75,7 +75,8 @@ def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) ->
     told, unspoken = openai_history.told(server, request, names)
     document: dict[str, Any] = {"model": model, "messages": openai_history.messages(server, request, names)}
     document |= settings | told
-    document |= {name: value for name, value in request.extra.items() if name not in document}
+    if request.dialect.format is WireFormat.OPENAI:
+        document |= {name: value for name, value in request.extra.items() if name not in document}
     if stream:
         document |= {"stream": True, "stream_options": {"include_usage": True}}
     return Outgoing(
@@ -144,6 +145,7 @@ class _Choice(Reply):
     message: Maybe[_Said] = None
     delta: Maybe[_Said] = None
     finish_reason: Maybe[str] = None
+    stop_reason: Maybe[str] = None  # vLLM: the text that it stopped at
     error: Any = None  # OpenRouter
     usage: Maybe[_Usage] = None  # Moonshot, in the last piece of a stream
 
@@ -194,6 +196,7 @@ def _read(data: bytes, draft: Draft, *, streamed: bool) -> Iterator[Delta]:
         if choice.usage is not None:
             draft.usage = _usage(choice.usage) or draft.usage
         if choice.finish_reason:
+            draft.stopped_at(choice.stop_reason)
             _finish(choice.finish_reason, draft)
 
 
