@@ -8,6 +8,7 @@ from typing import Any
 from flask import Flask, Response
 
 from app.api import auth, chat, current, edge, envelope, feedback, front, health, openapi, prometheus, requests, web
+from app.api.anthropic import routes as anthropic_routes
 from app.api.auth import Guard
 from app.api.openai import routes
 from app.api.system import keys, measurements, round_events, runtime_config
@@ -44,6 +45,8 @@ def create_app(running: Running) -> Flask:
         chat.chat,
         feedback.feedback,
         routes.openai,
+        anthropic_routes.anthropic,
+        anthropic_routes.listing,
         requests.requests,
         prometheus.metrics,
         openapi.openapi,

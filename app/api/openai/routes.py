@@ -74,7 +74,7 @@ def model(name: str) -> Response:
 @openai.route("/<path:rest>", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
 def nothing(rest: str) -> Response:
     """What this gateway does not serve, said in the shape that OpenAI's clients read."""
-    raise NotFound(f"there is no {request.method} /v1/{rest} here; there are chat/completions and models")
+    raise NotFound(f"there is no {request.method} /v1/{rest} here; there are chat/completions, messages and models")
 
 
 @openai.errorhandler(TooLooError)
