@@ -21,6 +21,10 @@ WEATHER: Any = {
 }
 
 
+def turn(*blocks: Any, role: str = "user") -> list[Any]:
+    return [{"role": role, "content": list(blocks)}]
+
+
 def post(api: Served, headers: dict[str, str] | None = None, **body: Any) -> requests.Response:
     asked = {"model": "auto", "max_tokens": 100, "messages": ASK, **body}
     return requests.post(f"{api.url}/v1/messages", json=asked, headers=headers or {}, timeout=30)
@@ -138,11 +142,11 @@ def test_an_unknown_model_is_a_404(client: Anthropic) -> None:
         ("messages", []),
         ("messages.0.role", [{"role": "robot", "content": "hi"}]),
         ("messages.0.content", [{"role": "user"}]),
-        ("messages.0.content.0.type", [{"role": "user", "content": [{"text": "hi"}]}]),
-        ("messages.0.content.0.type", [{"role": "user", "content": [{"type": "tool_use", "id": "a"}]}]),
-        ("messages.0.content.0.tool_use_id", [{"role": "user", "content": [{"type": "tool_result", "tool_use_id": "a"}]}]),
-        ("messages.0.content.0.source.type", [{"role": "user", "content": [{"type": "image", "source": {"type": "x"}}]}]),
-        ("messages.0.content.0.input", [{"role": "assistant", "content": [{"type": "tool_use", "id": "a", "name": "b"}]}]),
+        ("messages.0.content.0.type", turn({"text": "hi"})),
+        ("messages.0.content.0.type", turn({"type": "tool_use", "id": "a"})),
+        ("messages.0.content.0.tool_use_id", turn({"type": "tool_result", "tool_use_id": "a"})),
+        ("messages.0.content.0.source.type", turn({"type": "image", "source": {"type": "x"}})),
+        ("messages.0.content.0.input", turn({"type": "tool_use", "id": "a", "name": "b"}, role="assistant")),
         ("temperature", 1.5),
         ("stop_sequences", "END"),
         ("tools.0.input_schema", [{"name": "f"}]),
