@@ -83,8 +83,13 @@ def chunks(*deltas: Any, finish: str = "stop") -> list[bytes]:
 
 
 def read(response: requests.Response) -> Iterator[tuple[str, Any]]:
+    assert response.headers["content-type"].startswith("text/event-stream")
+    return events_of(response.text)
+
+
+def events_of(body: str) -> Iterator[tuple[str, Any]]:
     """Name and data of each event; the names agree."""
-    for block in response.text.strip().split("\n\n"):
+    for block in body.strip().split("\n\n"):
         name, data = block.split("\n", 1)
         event = json.loads(data.removeprefix("data: "))
         assert event["type"] == name.removeprefix("event: ")
