@@ -58,6 +58,9 @@ def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) ->
         dropped = ("stop", *dropped)
     document |= settings | _tool_choice(request, names)
     document |= {name: value for name, value in anthropic_native.fields(request).items() if name not in document}
+    if anthropic_native.lost_thought(document):
+        del document["thinking"]
+        dropped = ("thinking", *dropped)
     if stream:
         document["stream"] = True
     return Outgoing(

@@ -57,6 +57,18 @@ def tools(request: ChatRequest, names: Names) -> tuple[list[dict[str, Any]], lis
     return [{**tool, "name": names.sent(tool["name"])} if "name" in tool else dict(tool) for tool in given], []
 
 
+def lost_thought(document: Mapping[str, Any]) -> bool:
+    """Would Claude refuse to think, since the turn whose tools have just run begins with no thought of its own?
+
+    Another target gave it, or one that did not think.
+    """
+    turns = document["messages"]
+    if (document.get("thinking") or {}).get("type") != "enabled" or len(turns) < 2:
+        return False
+    answers = any(block.get("type") == "tool_result" for block in turns[-1]["content"])
+    return answers and turns[-2]["content"][0].get("type") not in ("thinking", "redacted_thinking")
+
+
 def has_blocks(request: ChatRequest, messages: Iterable[Message]) -> bool:
     """Did the system prompt come in blocks?"""
     return speaks(request) and any(message.role in SYSTEM and message.native is not None for message in messages)
