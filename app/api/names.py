@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -20,6 +21,11 @@ def _printable(text: str) -> str:
 
 #: of a segment, a request or a key, in a body
 Name = Annotated[str, Field(min_length=1, max_length=NAME_LIMIT), AfterValidator(_printable)]
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names as a header takes them: a field of a caller's may be called anything."""
+    return ",".join(each.encode("unicode_escape").decode() for each in names)
 
 
 def name(text: str, field: str) -> str:

@@ -16,8 +16,8 @@ from app.gateway.verdict import lack, would_drop
 from app.live import live_config
 from app.providers import capabilities
 from app.providers.base import ChatRequest, Message
-from app.providers.exchange import not_in_words_of
 from app.providers.http.clock import CancelToken
+from app.providers.wire.content import not_in_words_of
 
 #: times `backup_ms` that a model which thinks may be silent
 THINKING_TIMES = 3

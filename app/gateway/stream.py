@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
 from time import perf_counter
-from typing import Self
+from typing import Any, Self
 
 from app.domain.catalog import Target
 from app.errors import ProviderError, TooLooError
@@ -71,6 +71,11 @@ class ReplyStream:
     def usage(self) -> Usage | None:
         """So far, of who answers; what is not told yet is estimated."""
         return None if self._begun is None else self._begun.upstream.usage
+
+    @property
+    def native_facts(self) -> Mapping[str, Any]:
+        """So far, of who answers: see Answer."""
+        return {} if self._begun is None else self._begun.upstream.native_facts
 
     def begin(self) -> None:
         """Wait for the first token, or for the time of a sign of life."""

@@ -137,6 +137,8 @@ class Answer:
     stop_sequence: str | None = None
     #: the content as it stood on the wire, for a caller of the same dialect; None: not kept
     native: tuple[Mapping[str, Any], ...] | None = None
+    #: … and what beside the content has no word here, its `usage` too
+    native_facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def words(self) -> str:

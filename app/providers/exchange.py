@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Any
 
 from app.domain.catalog import WireFormat
-from app.errors import ProviderError, StreamCut, Unsupported, UnusableAnswer
-from app.providers.base import BEAT, Answer, ChatRequest, Delta, Dialect, Endpoint, Usage
+from app.errors import ProviderError, StreamCut, UnusableAnswer
+from app.providers.base import BEAT, Answer, ChatRequest, Delta, Endpoint, Usage
 from app.providers.http import framing
 from app.providers.http.clock import Call
 from app.providers.http.connections import Pool
@@ -18,7 +19,7 @@ from app.providers.http.framing import Response
 from app.providers.http.sse import Event, EventParser
 from app.providers.own import added
 from app.providers.wire import problem, surrogates
-from app.providers.wire.content import Outgoing
+from app.providers.wire.content import Outgoing, not_in_words_of
 from app.providers.wire.draft import Draft
 from app.providers.wire.formats import FORMATS, Wire
 
@@ -234,12 +235,18 @@ class Exchange:
             stop_word=draft.stop_word,
             stop_sequence=draft.stop_sequence,
             native=draft.native_content(),
+            native_facts=draft.native_facts,
         )
 
     @property
     def usage(self) -> Usage:
         """As far as it is known: of what the provider has not told yet, estimated."""
         return self._draft.usage_of(self._request)
+
+    @property
+    def native_facts(self) -> Mapping[str, Any]:
+        """So far."""
+        return self._draft.native_facts
 
     def blame(self, error: ProviderError) -> None:
         """Give the error its timing, and take the key out of it: some providers repeat it."""
@@ -259,13 +266,6 @@ def left_out(request: ChatRequest, outgoing: Outgoing, wire: WireFormat) -> tupl
     dialect = request.dialect
     elsewhere = () if wire is dialect.format else (*request.extra, *dialect.beside)
     return (*request.omitted, *elsewhere, *(name for name in outgoing.dropped if name not in request.defaults))
-
-
-def not_in_words_of(wire: WireFormat, dialect: Dialect) -> Unsupported | None:
-    """Why a target of this format is not asked: what must not be left out, it cannot be told."""
-    if not dialect.essential or wire is dialect.format:
-        return None
-    return Unsupported(f"only a provider of the format {dialect.format} takes {', '.join(dialect.essential)}")
 
 
 def without_key(text: str, key: str) -> str:

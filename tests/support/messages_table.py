@@ -19,7 +19,8 @@ from app.api.openai.models import Chosen
 from app.domain.catalog import Provider, WireFormat
 from app.errors import BadRequest
 from app.providers.base import ChatRequest, Endpoint
-from app.providers.exchange import left_out, not_in_words_of
+from app.providers.exchange import left_out
+from app.providers.wire.content import not_in_words_of
 from app.providers.wire.formats import FORMATS
 
 PAGE = Path(__file__).parents[2] / "docs" / "gateway.md"

@@ -84,7 +84,8 @@ def message(reply: Reply, *, thinks: bool, names: Mapping[str, str]) -> dict[str
         "model": str(reply.target),
         "content": list(answer.native) if answer.native is not None else list(_content(answer, thinks=thinks)),
         **stopped(answer),
-        "usage": usage(answer.usage),
+        **beside(answer.native_facts),
+        "usage": usage(answer.usage) | usage_beside(answer.native_facts),
         "tooloo": facts(reply) | {"dropped_parameters": named(answer.dropped, names)},
     }
 
@@ -138,6 +139,16 @@ def usage(used: Usage) -> dict[str, Any]:
         "output_tokens": used.completion,
     }
     return told | ({"output_tokens_details": {"thinking_tokens": used.reasoning}} if used.reasoning else {})
+
+
+def beside(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What only Claude says of its answer, such as the container it ran code in."""
+    return {name: value for name, value in facts.items() if name != "usage"}
+
+
+def usage_beside(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """… and of its usage."""
+    return dict(facts.get("usage") or {})
 
 
 def named(dropped: Iterable[str], names: Mapping[str, str]) -> list[str]:

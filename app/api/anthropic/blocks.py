@@ -100,8 +100,7 @@ def _data_url(source: Given, where: str) -> str:
 
 def _document(block: Given, where: str, notes: Notes) -> Iterator[Block]:
     source, mark, inside = _source(block, where), mark_of(block, where), f"{where}.source"
-    if (block.get("citations") or {}).get("enabled"):
-        notes.beside["messages.citations"] = None
+    _note_citations(block, where, notes)
     title = _optional(block, "title", where)
     match source["type"]:
         case "base64":
@@ -123,6 +122,14 @@ def _document(block: Given, where: str, notes: Notes) -> Iterator[Block]:
             refuse(f"{inside}.type", f"{other!r} is not known: send base64, text, content, url or file")
 
 
+def _note_citations(block: Given, where: str, notes: Notes) -> None:
+    wanted = block.get("citations")
+    if not isinstance(wanted, dict | None):
+        refuse(f"{where}.citations", 'must be an object such as {"enabled": true}')
+    if wanted and wanted.get("enabled"):
+        notes.beside["messages.citations"] = None
+
+
 def _headed(title: str, block: Given, where: str) -> Iterator[Text]:
     """What stands before a document, where it has no field for it."""
     head = "\n".join(part for part in (title, _optional(block, "context", where)) if part)
@@ -135,8 +142,7 @@ def _optional(block: Given, name: str, where: str) -> str:
 
 
 def _search_result(block: Given, where: str, notes: Notes) -> Iterator[Block]:
-    if (block.get("citations") or {}).get("enabled"):
-        notes.beside["messages.citations"] = None
+    _note_citations(block, where, notes)
     yield Text(f"{words(block, 'title', where)}\n{words(block, 'source', where)}{BEHIND}")
     for place, each in enumerate(listed(block.get("content"), f"{where}.content")):
         yield from text(each, f"{where}.content.{place}", notes)

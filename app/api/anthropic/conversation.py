@@ -92,12 +92,14 @@ def _result(block: Given, where: str, notes: Notes, waiting: dict[str, int]) -> 
             " send the assistant's turn with that call, and one result for it",
         )
     waiting[call_id] -= 1
-    content = block.get("content")
+    content, failed = block.get("content"), block.get("is_error")
+    if not isinstance(failed, bool | None):
+        refuse(f"{where}.is_error", "must be true or false")
     listed = blocks.listed("" if content is None else content, f"{where}.content")
     inside = [each for n, one in enumerate(listed) for each in blocks.read(one, f"{where}.content.{n}", notes)]
     if (mark := blocks.mark_of(block, where)) and inside:
         inside[-1] = replace(inside[-1], cache=mark)
-    return Message("tool", tuple(inside), tool_call_id=call_id, is_error=bool(block.get("is_error")), native=(block,))
+    return Message("tool", tuple(inside), tool_call_id=call_id, is_error=bool(failed), native=(block,))
 
 
 @dataclass(slots=True)

@@ -17,6 +17,8 @@ from app.errors import TooLooError
 from app.gateway.gateway import ReplyStream
 from app.providers.base import BEAT, Delta
 
+#: what of a message stands in the `delta` of its last event but one, beside why it stopped
+OF_DELTA = ("container", "stop_details")
 PING = b'event: ping\ndata: {"type":"ping"}\n\n'
 
 
@@ -68,7 +70,7 @@ def _start(stream: ReplyStream) -> bytes:
         "content": [],
         "stop_reason": None,
         "stop_sequence": None,
-        "usage": answer.usage(used) | {"output_tokens": 0},
+        "usage": answer.usage(used) | answer.usage_beside(stream.native_facts) | {"output_tokens": 0},
     }
     return _event("message_start", message=message)
 
@@ -78,7 +80,10 @@ def _end(stream: ReplyStream, names: Mapping[str, str]) -> Iterator[bytes]:
     assert reply is not None
     said = reply.answer
     known = facts(reply) | {"dropped_parameters": answer.named(said.dropped, names)}
-    yield _event("message_delta", delta=answer.stopped(said), usage=answer.usage(said.usage), tooloo=known)
+    more = answer.beside(said.native_facts)
+    delta = answer.stopped(said) | {name: more.pop(name) for name in OF_DELTA if name in more}
+    used = answer.usage(said.usage) | answer.usage_beside(said.native_facts)
+    yield _event("message_delta", delta=delta, usage=used, **more, tooloo=known)
     yield _event("message_stop")
 
 

@@ -164,7 +164,7 @@ def _dialect(wanted: MessagesRequest, notes: Notes, headers: Mapping[str, str]) 
     config = {name: value for name, value in (wanted.output_config or {}).items() if name != "format"}
     written = {
         "tools": wanted.tools,
-        "tool_choice": wanted.tool_choice,
+        "tool_choice": wanted.tool_choice if wanted.tools else None,
         "thinking": wanted.thinking,
         "output_config": config or None,
     }

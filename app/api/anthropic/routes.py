@@ -16,6 +16,7 @@ from app.api.anthropic.events import events
 from app.api.anthropic.request import Asked, CountRequest, MessagesRequest
 from app.api.current import gateway
 from app.api.envelope import body, request_id
+from app.api.names import listed
 from app.api.openai import answer as openai_answer
 from app.api.openai.models import choose
 from app.api.streaming import event_stream
@@ -48,7 +49,7 @@ def messages() -> Response:
     if reply.cost_usd is not None:
         response.headers["x-tooloo-cost-usd"] = f"{reply.cost_usd:.10f}"
     if reply.answer.dropped:
-        response.headers["x-tooloo-dropped-parameters"] = ",".join(answer.named(reply.answer.dropped, names))
+        response.headers["x-tooloo-dropped-parameters"] = listed(answer.named(reply.answer.dropped, names))
     return response
 
 
@@ -71,7 +72,7 @@ def _streamed(asked: Asked, names: dict[str, str]) -> Response:
     if stream.target is not None:  # else nobody has begun yet, and the line is to be kept alive
         facts = openai_answer.headers(stream.target, len(stream.attempts) + 1, stream.request_id)
         if stream.dropped:
-            facts["x-tooloo-dropped-parameters"] = ",".join(answer.named(stream.dropped, names))
+            facts["x-tooloo-dropped-parameters"] = listed(answer.named(stream.dropped, names))
     return event_stream(stream, written, facts)
 
 

@@ -52,8 +52,9 @@ def effort_field(output_config: Mapping[str, Any] | None) -> str:
 
 def schema(output_config: Mapping[str, Any] | None, output_format: Mapping[str, Any] | None) -> JsonSchema | None:
     """What the answer has to be. `output_format` is an earlier name of output_config.format."""
-    where = "output_config.format" if (output_config or {}).get("format") is not None else "output_format"
-    given = (output_config or {}).get("format") or output_format
+    where, given = "output_config.format", (output_config or {}).get("format")
+    if given is None:
+        where, given = "output_format", output_format
     if given is None:
         return None
     if not isinstance(given, dict) or given.get("type") != "json_schema":

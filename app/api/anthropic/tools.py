@@ -21,8 +21,10 @@ def read(given: Sequence[object], notes: Notes) -> tuple[Mapping[str, Any], ...]
         if not isinstance(tool, dict):
             refuse(where, "must be an object with name and input_schema")
         kind = tool.get("type") or "custom"
+        if not isinstance(kind, str):
+            refuse(f"{where}.type", "must be a text: custom, or the name of a tool of Claude's")
         if kind != "custom":
-            notes.only_claude(where, str(kind))
+            notes.only_claude(where, kind)
             continue
         if not words(tool, "name", where):
             refuse(f"{where}.name", "must not be empty")

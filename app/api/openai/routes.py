@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 
 from app.api.current import gateway
 from app.api.envelope import body, request_id
+from app.api.names import listed
 from app.api.openai import answer
 from app.api.openai import models as openai_models
 from app.api.openai import request as openai_request
@@ -42,7 +43,7 @@ def chat_completions() -> Response:
         if stream.target is not None:  # else nobody has begun yet, and the line is to be kept alive
             facts = answer.headers(stream.target, len(stream.attempts) + 1, stream.request_id)
         if stream.target is not None and stream.dropped:
-            facts["x-tooloo-dropped-parameters"] = ",".join(stream.dropped)
+            facts["x-tooloo-dropped-parameters"] = listed(stream.dropped)
         return event_stream(stream, chunks, facts)
     reply = gateway().chat(asked.call)
     response = _json(answer.completion(reply, created), 200)
@@ -50,7 +51,7 @@ def chat_completions() -> Response:
     if reply.cost_usd is not None:
         response.headers["x-tooloo-cost-usd"] = f"{reply.cost_usd:.10f}"
     if reply.answer.dropped:
-        response.headers["x-tooloo-dropped-parameters"] = ",".join(reply.answer.dropped)
+        response.headers["x-tooloo-dropped-parameters"] = listed(reply.answer.dropped)
     return response
 
 

@@ -178,6 +178,8 @@ def read_event(event: Event, draft: Draft) -> Iterable[Delta]:
         raise error_inside(event.data, error_class)
     if told.usage is not None:
         draft.usage = _usage(told.usage, draft.usage)
+    if draft.same_dialect and told.type in ("message_start", "message_delta"):
+        anthropic_native.keep_facts(event.data, draft)
     if told.type == "message_start" and told.message is not None:
         _message_start(told.message, draft)
     elif told.type == "message_delta" and told.delta is not None:
@@ -196,7 +198,7 @@ def _of_block(told: _StreamEvent, data: bytes, draft: Draft) -> Iterable[Delta]:
             return anthropic_native.block(data, draft)
         return _block_start(index, told.content_block, draft)
     if told.type == "content_block_delta" and told.delta is not None:
-        if draft.same_dialect and not _has_word(index, told.delta, draft):
+        if draft.same_dialect and not anthropic_native.has_word(told.delta.type, index, draft):
             return anthropic_native.piece(data)
         return _block_delta(index, told.delta, draft)
     return _block_stop(index, draft) if told.type == "content_block_stop" else ()
@@ -230,13 +232,6 @@ def _block_delta(index: int, piece: _Piece, draft: Draft) -> Iterator[Delta]:
         yield from _thought(index, piece.thinking, piece.signature, draft)
     if piece.partial_json and (more := draft.call_more(index, piece.partial_json)):
         yield more
-
-
-def _has_word(index: int, piece: _Piece, draft: Draft) -> bool:
-    """Is it a piece of something that all formats have?"""
-    if piece.type == "input_json_delta":
-        return index in draft.places
-    return piece.type in (None, "text_delta", "thinking_delta", "signature_delta")
 
 
 def _thought(index: int, text: str | None, signature: str | None, draft: Draft) -> Iterator[Delta]:

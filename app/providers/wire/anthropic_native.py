@@ -19,6 +19,11 @@ from app.providers.wire.spelling import Names
 
 #: blocks that all formats have a word for
 COMMON = frozenset({"text", "thinking", "redacted_thinking", "tool_use"})
+#: what of a message, and of its usage, all formats have a word for
+_SAID = frozenset({"id", "type", "role", "model", "content", "stop_reason", "stop_sequence", "usage"})
+_COUNTED = frozenset(
+    {"input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens_details"}
+)
 
 
 def speaks(request: ChatRequest) -> bool:
@@ -111,10 +116,31 @@ def inside(block: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def keep(data: bytes, draft: Draft) -> None:
-    """A whole answer's content, which has been read and is sound."""
-    given = _object(data).get("content")
+    """A whole answer's content, which has been read and is sound, and what stands beside it."""
+    body = _object(data)
+    _keep_facts(body, draft)
+    given = body.get("content")
     draft.native = [block for block in given if isinstance(block, dict)] if isinstance(given, list) else []
     draft.says_natively = any(block.get("type") not in COMMON for block in draft.native)
+
+
+def keep_facts(data: bytes, draft: Draft) -> None:
+    """… of the event with which a stream begins, or the one that says why it stopped."""
+    told = _object(data)
+    _keep_facts(told.get("message"), draft)
+    _keep_facts(told.get("delta"), draft)
+    _keep_facts({name: value for name, value in told.items() if name not in ("message", "delta")}, draft)
+
+
+def _keep_facts(said: object, draft: Draft) -> None:
+    if not isinstance(said, dict):
+        return
+    more = {name: value for name, value in said.items() if name not in _SAID}
+    usage = said.get("usage")
+    if isinstance(usage, dict):
+        told = {name: value for name, value in usage.items() if name not in _COUNTED}
+        more["usage"] = draft.native_facts.get("usage", {}) | told
+    draft.native_facts |= more
 
 
 def block(data: bytes, draft: Draft) -> Iterator[Delta]:
@@ -123,6 +149,13 @@ def block(data: bytes, draft: Draft) -> Iterator[Delta]:
     if isinstance(begun, dict):
         draft.says_natively = True
         yield Delta(native={"content_block": begun})
+
+
+def has_word(kind: str | None, index: int, draft: Draft) -> bool:
+    """Is a piece of this kind one of something that all formats have?"""
+    if kind == "input_json_delta":
+        return index in draft.places
+    return kind in (None, "text_delta", "thinking_delta", "signature_delta")
 
 
 def piece(data: bytes) -> Iterator[Delta]:

@@ -94,6 +94,8 @@ class Draft:
     same_dialect: bool = False
     #: whole blocks as they stood on the wire, where the caller gets them so
     native: list[Mapping[str, Any]] = field(default_factory=list)
+    #: what else stood there that has no word in any other format
+    native_facts: dict[str, Any] = field(default_factory=dict)
     #: has it said anything that has no word in any other format, and is given out?
     says_natively: bool = False
     #: stop sequences of the request, and the one that was met

@@ -133,6 +133,36 @@ def test_a_claude_stream_passes_event_by_event(front: Recording) -> None:
     assert [kind for kind, _ in events[-2:]] == ["message_delta", "message_stop"]
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_claude_says_beside_its_answer_comes_too(front: Recording, client: Anthropic, stream: bool) -> None:
+    container = {"id": "container_1", "expires_at": "2026-01-01T00:00:00Z", "skills": None}
+    usage = {"server_tool_use": {"web_search_requests": 2}, "cache_creation": {"ephemeral_1h_input_tokens": 7}}
+    asked: dict[str, Any] = {"model": CLAUDE, "max_tokens": 50, "messages": [U]}
+    if stream:
+        begun = {"type": "message_start", "message": document([]) | {"usage": USAGE | {"service_tier": "standard"}}}
+        ends = {
+            "type": "message_delta",
+            "delta": {"stop_reason": "end_turn", "stop_sequence": None, "container": container},
+            "usage": USAGE | usage,
+            "context_management": {"applied_edits": []},
+        }
+        front.stream("anthropic", wire([begun, *list(_events([text("so")], {}))[2:-2], ends, {"type": "message_stop"}]))
+        with client.messages.stream(**asked) as events:
+            last = [event for event in events if event.type == "message_delta"][-1].to_dict()
+            message = events.get_final_message().to_dict()
+        assert last["context_management"] == {"applied_edits": []}
+    else:
+        more = {"container": container, "context_management": {"applied_edits": []}}
+        answer = document([text("so")], stop_reason="end_turn") | more
+        front.answer("anthropic", answer | {"usage": USAGE | usage | {"service_tier": "standard"}})
+        message = client.messages.create(**asked).to_dict()
+        assert message["context_management"] == {"applied_edits": []}
+
+    assert message["container"]["id"] == "container_1"  # type: ignore[index]  # of JSON
+    assert message["usage"]["server_tool_use"]["web_search_requests"] == 2  # type: ignore[index]  # of JSON
+    assert message["usage"]["service_tier"] == "standard"  # type: ignore[index]  # of JSON
+
+
 @pytest.mark.parametrize("reason", ["pause_turn", "max_tokens", "model_context_window_exceeded", "refusal", "end_turn"])
 @pytest.mark.parametrize("stream", [False, True])
 def test_claudes_reasons_to_stop_come_as_it_said_them(front: Recording, reason: str, stream: bool) -> None:

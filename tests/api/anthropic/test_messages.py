@@ -19,6 +19,7 @@ WEATHER: Any = {
     "description": "The weather of a city",
     "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
 }
+DOCUMENT: Any = {"type": "document", "source": {"type": "url", "url": "https://h/x.pdf"}}
 
 
 def turn(*blocks: Any, role: str = "user") -> list[Any]:
@@ -147,15 +148,18 @@ def test_an_unknown_model_is_a_404(client: Anthropic) -> None:
         ("messages.0.content.0.tool_use_id", turn({"type": "tool_result", "tool_use_id": "a"})),
         ("messages.0.content.0.source.type", turn({"type": "image", "source": {"type": "x"}})),
         ("messages.0.content.0.input", turn({"type": "tool_use", "id": "a", "name": "b"}, role="assistant")),
+        ("messages.0.content.0.citations", turn({**DOCUMENT, "citations": 1})),
         ("temperature", 1.5),
         ("stop_sequences", "END"),
         ("tools.0.input_schema", [{"name": "f"}]),
+        ("tools.0.type", [{"type": 5, "name": "f"}]),
         ("tools.0.name", [{"input_schema": {"type": "object"}}]),
         ("tool_choice.type", {"type": "some"}),
         ("tool_choice", {"type": "any"}),
         ("thinking.budget_tokens", {"type": "enabled"}),
         ("output_config.effort", {"effort": "extreme"}),
         ("output_config.format.type", {"format": {"type": "xml"}}),
+        ("output_config.format.type", {"format": {}}),
         ("system", 5),
         ("system.0.type", [{"type": "image"}]),
         ("cache_control", "yes"),
@@ -169,6 +173,14 @@ def test_what_is_wrong_is_refused_by_name(api: Served, model: str, field: str, v
     error = response.json()
     assert (error["type"], error["error"]["type"]) == ("error", "invalid_request_error")
     assert error["error"]["message"].startswith(f"{field}")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_field_of_any_name_is_named(api: Served, stream: bool) -> None:
+    response = post(api, stream=stream, **{"a\nb": 1, "ключ": 2})
+
+    assert response.status_code == 200
+    assert response.headers["x-tooloo-dropped-parameters"] == r"a\nb,\u043a\u043b\u044e\u0447"
 
 
 @pytest.mark.parametrize("path", ["batches", "nothing/at/all"])

@@ -48,6 +48,15 @@ def test_a_field_is_passed_on_or_left_out_and_named(
     assert ({"verbosity", "top_k"} == set(dropped(raw))) is named
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_field_of_any_name_is_named(client: OpenAI, stream: bool) -> None:
+    raw = client.chat.completions.with_raw_response.create(
+        model="auto", messages=ASK, stream=stream, extra_body={"a\nb": 1, "ключ": 2}
+    )
+
+    assert dropped(raw) == [r"a\nb", r"\u043a\u043b\u044e\u0447"]
+
+
 @pytest.mark.parametrize(("header", "why"), [("strict", "unknown field 'top_k'"), ("loose", "strict, drop, pass")])
 def test_strict_refuses_by_name(client: OpenAI, header: str, why: str) -> None:
     with pytest.raises(openai.BadRequestError, match=why):
