@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from app.gateway.needs import needs
+from app.providers.conversation import Message, Text
 from tests.api.anthropic.front import (
     CLAUDE,
     COMPAT,
@@ -38,6 +40,7 @@ PDF = {
     "citations": {"enabled": True},
 }
 SEARCH: Any = {"type": "web_search_20250305", "name": "web_search", "max_uses": 2}
+SERVER_CALL = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "x"}}
 THOUGHT = {"type": "thinking", "thinking": "one", "signature": "c2lnbmVk"}
 HIDDEN = {"type": "redacted_thinking", "data": "aGlkZGVu"}
 AGAIN = {"type": "thinking", "thinking": "two", "signature": "c2lnbmVkIHR3aWNl"}
@@ -202,10 +205,16 @@ def test_what_claudes_tools_found_is_named_and_its_words_are_told(front: Recordi
 
 
 def test_a_turn_that_claude_paused_goes_on(front: Recording) -> None:
-    paused = said({"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "x"}})
+    paused = said(SERVER_CALL)
     body = sent(front, "anthropic/claude-opus-4-6", [U, paused], tools=[SEARCH])
     assert body["messages"] == [told(text("hi")), paused]
     assert ask(front, "auto", [U, paused], tools=[SEARCH]).status_code == 200
+
+
+@pytest.mark.parametrize(("last", "begins"), [(text("so"), True), (THOUGHT, True), (SERVER_CALL, False)])
+def test_a_paused_turn_is_no_beginning_of_an_answer(last: Any, begins: bool) -> None:
+    paused = Message("assistant", (Text("so"),), native=(text("so"), last))
+    assert ("prefill" in needs([Message("user", "hi"), paused], {}, stream=False)) is begins
 
 
 def test_a_failed_tool_is_told_where_there_is_a_word_for_it(front: Recording) -> None:
