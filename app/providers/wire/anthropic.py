@@ -196,7 +196,10 @@ def _of_block(told: _StreamEvent, data: bytes, draft: Draft) -> Iterable[Delta]:
     if told.type == "content_block_start" and told.content_block is not None:
         if draft.same_dialect and told.content_block.type not in anthropic_native.COMMON:
             return anthropic_native.block(data, draft)
-        return _block_start(index, told.content_block, draft)
+        return (
+            *anthropic_native.parted(told.content_block.type, draft),
+            *_block_start(index, told.content_block, draft),
+        )
     if told.type == "content_block_delta" and told.delta is not None:
         if draft.same_dialect and not anthropic_native.has_word(told.delta.type, index, draft):
             return anthropic_native.piece(data)

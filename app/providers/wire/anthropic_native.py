@@ -147,8 +147,15 @@ def block(data: bytes, draft: Draft) -> Iterator[Delta]:
     """The event with which a block begins that no other format has."""
     begun = _object(data).get("content_block")
     if isinstance(begun, dict):
-        draft.says_natively = True
+        draft.says_natively, draft.last_block = True, str(begun.get("type"))
         yield Delta(native={"content_block": begun})
+
+
+def parted(kind: str | None, draft: Draft) -> Iterator[Delta]:
+    """Where a text begins behind a text: in one they could not be cited apart."""
+    if draft.same_dialect and kind == "text" == draft.last_block:
+        yield Delta(native={"content_block": {"type": "text", "text": ""}})
+    draft.last_block = kind or ""
 
 
 def has_word(kind: str | None, index: int, draft: Draft) -> bool:

@@ -98,6 +98,8 @@ class Draft:
     native_facts: dict[str, Any] = field(default_factory=dict)
     #: has it said anything that has no word in any other format, and is given out?
     says_natively: bool = False
+    #: type of the block that began last, where the caller gets them so
+    last_block: str = ""
     #: stop sequences of the request, and the one that was met
     stops: tuple[str, ...] = ()
     stop_sequence: str | None = None

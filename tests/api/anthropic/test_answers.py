@@ -134,6 +134,21 @@ def test_a_claude_stream_passes_event_by_event(front: Recording) -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True])
+def test_texts_that_claude_cites_apart_stay_apart(front: Recording, client: Anthropic, stream: bool) -> None:
+    texts = [text("As they say, "), text("it is so", citations=[CITATION]), text(".")]
+    asked: dict[str, Any] = {"model": CLAUDE, "max_tokens": 50, "messages": [U]}
+    if stream:
+        front.stream("anthropic", streamed(texts, stop_reason="end_turn"))
+        with client.messages.stream(**asked) as events:
+            message = events.get_final_message()
+    else:
+        front.answer("anthropic", document(texts, stop_reason="end_turn"))
+        message = client.messages.create(**asked)
+
+    assert content_of(message) == texts
+
+
+@pytest.mark.parametrize("stream", [False, True])
 def test_what_claude_says_beside_its_answer_comes_too(front: Recording, client: Anthropic, stream: bool) -> None:
     container = {"id": "container_1", "expires_at": "2026-01-01T00:00:00Z", "skills": None}
     usage = {"server_tool_use": {"web_search_requests": 2}, "cache_creation": {"ephemeral_1h_input_tokens": 7}}
