@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Flask, Response
 
 from app.api import auth, chat, current, edge, envelope, feedback, front, health, openapi, prometheus, requests, web
+from app.api.anthropic import routes as anthropic_routes
 from app.api.auth import Guard
 from app.api.lean import LeanFlask
 from app.api.openai import routes
@@ -35,6 +36,8 @@ def create_app(running: Running) -> Flask:
         chat.chat,
         feedback.feedback,
         routes.openai,
+        anthropic_routes.anthropic,
+        anthropic_routes.listing,
         requests.requests,
         prometheus.metrics,
         openapi.openapi,

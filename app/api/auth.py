@@ -130,7 +130,9 @@ def _authenticated(guard: Guard, scope: Scope) -> Caller:
         return found
     if guard.needs_keys or keys.looks_like_one(presented):
         name = "an admin key" if scope is Scope.ADMIN else "an API key"
-        raise Unauthorized(f"this needs {name}: send it as `Authorization: Bearer KEY`", field="Authorization")
+        raise Unauthorized(
+            f"this needs {name}: send it as `Authorization: Bearer KEY` or `x-api-key: KEY`", field="Authorization"
+        )
     return ANYBODY
 
 
@@ -159,7 +161,7 @@ def _refuse_web_pages() -> None:
     if host not in LOOPBACK:
         raise Forbidden(f"this listens on loopback only: call it as 127.0.0.1, not {host}", field="Host")
     # where nothing is served a 404 tells more, and there is nothing to drive
-    served = request.endpoint not in (None, "openai.nothing")
+    served = request.endpoint not in (None, "openai.nothing", "anthropic.nothing")
     if served and request.method in {"POST", "PUT", "PATCH", "DELETE"} and request.mimetype != "application/json":
         raise Forbidden("send `Content-Type: application/json`", field="Content-Type")
 

@@ -28,18 +28,26 @@ TICKET = "tooloo.ticket"
 MEANT = {
     f"{prefix}/{route}{slash}": f"/v1/{route}"
     for prefix in ("", "/v1")
-    for route in ("chat/completions", "responses", "models")
+    for route in ("chat/completions", "responses", "models", "messages", "messages/count_tokens")
     for slash in ("", "/")
+} | {  # Anthropic's clients add the /v1 themselves
+    f"/v1/v1/{route}": f"/v1/{route}" for route in ("messages", "messages/count_tokens", "models")
 }
+#: what two protocols have, each in its own shape, and where the clients of the second find theirs
+_MODELS, _ANTHROPICS = "/v1/models", "/v1/anthropic/models"
 
 
 def renamed(serve: Wsgi) -> Wsgi:
-    """The same, for paths that are meant as others."""
+    """The same, for paths that are meant as others: also by who asks."""
 
     def inner(environ: Environ, start: Callable[..., Any]) -> Iterable[bytes]:
         meant = MEANT.get(environ.get("PATH_INFO", ""))
         if meant is not None:
             environ["PATH_INFO"] = meant
+        if "HTTP_ANTHROPIC_VERSION" in environ:
+            path = environ.get("PATH_INFO", "")
+            if path == _MODELS or path.startswith(f"{_MODELS}/"):
+                environ["PATH_INFO"] = _ANTHROPICS + path.removeprefix(_MODELS)
         return serve(environ, start)
 
     return inner

@@ -34,6 +34,7 @@ WATCHED_AFTER_S = 0.5
 READ = {
     *("authorization", "x-api-key", "x-request-id", "if-match", "last-event-id", "content-encoding"),
     *("x-tooloo-segment", "x-tooloo-parameters", "x-tooloo-whole-answers"),
+    *("anthropic-version", "anthropic-beta"),
 }
 #: what is the same in every WSGI environment
 _SAME: Environ = {

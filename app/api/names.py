@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated
+from urllib.parse import quote
 
 from pydantic import AfterValidator, Field
 
@@ -10,6 +12,9 @@ from app.errors import InvalidRequest
 
 #: characters of the longest name, wherever it is given: four of them fit into one entry of an index
 NAME_LIMIT = 100
+#: characters of one header of ours; many a client and proxy takes 8 kB for all of them
+HEADER_LIMIT = 2000
+_SAFE = "".join(chr(each) for each in range(0x21, 0x7F) if chr(each) not in ",%")
 
 
 def _printable(text: str) -> str:
@@ -20,6 +25,12 @@ def _printable(text: str) -> str:
 
 #: of a segment, a request or a key, in a body
 Name = Annotated[str, Field(min_length=1, max_length=NAME_LIMIT), AfterValidator(_printable)]
+
+
+def listed(names: Iterable[str]) -> str:
+    """For a header: a caller's field may have any name. The body has them as they are, and all."""
+    written = ",".join(quote(each, safe=_SAFE) for each in names)
+    return written if len(written) <= HEADER_LIMIT else f"{written[:HEADER_LIMIT].rpartition(',')[0]},..."
 
 
 def name(text: str, field: str) -> str:

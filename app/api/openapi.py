@@ -11,6 +11,7 @@ from flask import Blueprint, Flask, Response, current_app
 from pydantic import BaseModel
 from werkzeug.routing import Rule
 
+from app.api.anthropic.request import CountRequest, MessagesRequest
 from app.api.chat import ChatBody
 from app.api.envelope import json_response
 from app.api.openai.fields import ChatCompletionRequest
@@ -23,6 +24,8 @@ BODIES: Mapping[str, type[BaseModel]] = {
     "chat.answer": ChatBody,
     "openai.chat_completions": ChatCompletionRequest,
     "openai.responses.create": ResponsesRequest,
+    "anthropic.messages": MessagesRequest,
+    "anthropic.count_tokens": CountRequest,
     "system.start_benchmark": BenchmarkBody,
 }
 #: query parameters by endpoint
@@ -36,13 +39,18 @@ QUERIES: Mapping[str, Mapping[str, str]] = {
         "order": "desc, the newest first, or asc",
         "after": "id of the item before the first one wanted",
     },
+    "anthropic_models.model_list": {
+        "limit": "models in one page, 1 to 1000",
+        "after_id": "only those behind this one",
+        "before_id": "only those before this one",
+    },
     "requests.usage": {"days": "1 to 366", "by": "day, key, segment, provider, model: separated by commas"},
 }
 #: endpoints that stream where the request asks for it
-STREAMS = {"chat.answer", "openai.chat_completions", "openai.responses.create"}
+STREAMS = {"chat.answer", "openai.chat_completions", "openai.responses.create", "anthropic.messages"}
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 #: the page of the dashboard and its parts, and the catch-all: no part of the API
-UNLISTED = {"openai.nothing"}
+UNLISTED = {"openai.nothing", "anthropic.nothing"}
 
 openapi = Blueprint("openapi", __name__)
 
@@ -73,7 +81,8 @@ def describe(app: Flask) -> dict[str, Any]:
             "title": "TooLoo",
             "version": "1",
             "description": "Times are epoch milliseconds. Under /api/v1 answers are {success, data} and errors "
-            "{success, error: {code, message, field?, requestId}}; under /v1 both are OpenAI's.",
+            "{success, error: {code, message, field?, requestId}}; under /v1 both are OpenAI's, "
+            "under /v1/messages Anthropic's; GET /v1/models is Anthropic's where a request has anthropic-version.",
         },
         "paths": paths,
         "components": {

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from app.domain.catalog import Target, TaskType
 from app.errors import ProviderError
-from app.providers.base import Answer, Delta, Message
+from app.providers.base import Answer, Delta, Dialect, Message
 from app.providers.client import AnswerStream
 
 #: it asks the system for randomness once: to do so is a system call, for which a thread gives up the interpreter's lock
@@ -44,10 +44,12 @@ class Call:
     model: str | None = None
     #: model parameters of the request, over all configured ones; fields of ChatRequest
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    #: fields beside those, by the names of OpenAI's format, for targets that speak it
+    #: fields beside those, by the names of the dialect, for targets that speak it
     extra: Mapping[str, Any] = field(default_factory=dict)
     #: fields of `parameters` for every target that speaks it, whatever is known of it
     passed: frozenset[str] = frozenset()
+    #: how the caller speaks
+    dialect: Dialect = field(default_factory=Dialect)
     #: names of fields that were left out
     omitted: tuple[str, ...] = ()
     #: only to a target that has all that is asked

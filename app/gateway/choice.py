@@ -17,6 +17,7 @@ from app.live import live_config
 from app.providers import capabilities
 from app.providers.base import ChatRequest, Message
 from app.providers.http.clock import CancelToken
+from app.providers.wire.content import not_in_words_of
 
 #: times `backup_ms` that a model which thinks may be silent
 THINKING_TIMES = 3
@@ -53,6 +54,8 @@ def passes_over(request: Request, target: Target) -> bool:
 
 def _lack(request: Request, target: Target) -> Unsupported | None:
     endpoint = request.services.endpoints[target.provider]
+    if (why := not_in_words_of(endpoint.provider.format, request.call.dialect)) is not None:
+        return why
     can = capabilities.of(endpoint.provider, target.model)
     if (known := lack(can, request.needs, request.call.messages, request.call.parameters)) is not None:
         return known
@@ -125,6 +128,7 @@ def attempt_at(request: Request, target: Target, send: Send[R], *, prefill: str 
         messages=messages,
         defaults=frozenset(defaults.keys() - request.call.parameters.keys()),
         extra=request.call.extra,
+        dialect=request.call.dialect,
         omitted=request.call.omitted,
         cache_marks=request.config.features.automatic_cache_marks,
         passed=request.call.passed,

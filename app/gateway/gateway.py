@@ -65,7 +65,7 @@ class Gateway:
         Raises NoTarget, InvalidRequest, the most telling refusal where every target that could be asked refused the
         request, and AllAttemptsFailed (whose message says why, target by target) else.
         """
-        request = self._route(call, stream=False)
+        request = self.route(call, stream=False)
         request.watch_client()
         attempt = self._serve(request)
         return request.answered(attempt, attempt.result)
@@ -76,13 +76,13 @@ class Gateway:
         Where that takes long it returns without, so that the caller can be given a sign of life. Raises as `chat` does;
         reading raises the TooLooError that ended the stream.
         """
-        request = self._route(call, stream=True)
+        request = self.route(call, stream=True)
         request.watch_client()
         stream = ReplyStream(request, self.hedging)
         stream.begin()
         return stream
 
-    def _route(self, call: Call, *, stream: bool) -> Request:
+    def route(self, call: Call, *, stream: bool) -> Request:
         """Choose the route: the drawn one, or the one the request names."""
         services, config, now = self.services, self.services.config.value, live_config.utc_now()
         plan = self.plan(call.segment, now, call.task_type)

@@ -54,12 +54,18 @@ def needs(messages: Iterable[Message], parameters: Mapping[str, Any], *, stream:
         found.add("stream")
     last = None
     for message in messages:
-        last = message.role
+        last = message
         if not isinstance(message.content, str):
             found.update(BLOCKS[type(block)] for block in message.content if type(block) in BLOCKS)
-    if last == "assistant":
+    if last is not None and last.role == "assistant" and not _is_paused(last):
         found.add("prefill")
     return frozenset(found)
+
+
+def _is_paused(message: Message) -> bool:
+    """Does it end with a tool that ran at the provider's, which goes on from there?"""
+    last = message.native[-1] if message.native else {"type": "text"}
+    return last.get("type") not in ("text", "thinking", "redacted_thinking")
 
 
 def blamed(refusal: ProviderError, needs: frozenset[str]) -> str | None:

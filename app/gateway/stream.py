@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
 from time import perf_counter
-from typing import Self
+from typing import Any, Self
 
 from app.domain.catalog import Target
 from app.errors import ClientLeft, ProviderError, TooLooError
@@ -15,7 +15,7 @@ from app.gateway.attempt import Attempt, begin, open_stream
 from app.gateway.calls import AttemptResult, Begun, Reply
 from app.gateway.hedging import Hedging
 from app.gateway.request import Request
-from app.providers.base import BEAT, Delta, Timing
+from app.providers.base import BEAT, Delta, Timing, Usage
 
 
 class ReplyStream:
@@ -66,6 +66,16 @@ class ReplyStream:
     def dropped(self) -> tuple[str, ...]:
         """Parameters that the target has not, and that were not sent."""
         return () if self._begun is None else self._begun.upstream.dropped
+
+    @property
+    def usage(self) -> Usage | None:
+        """So far, of who answers; what is not told yet is estimated."""
+        return None if self._begun is None else self._begun.upstream.usage
+
+    @property
+    def native_facts(self) -> Mapping[str, Any]:
+        """So far, of who answers: see Answer."""
+        return {} if self._begun is None else self._begun.upstream.native_facts
 
     def begin(self) -> None:
         """Wait for the first token, or for the time of a sign of life."""
@@ -137,7 +147,7 @@ class ReplyStream:
             for delta in self._begun.deltas:
                 if delta.text:
                     given.append(delta.text)
-                elif delta.tool_index is not None or delta.refusal:
+                elif delta.tool_index is not None or delta.refusal or delta.native is not None:
                     self._text_only = False
                 yield delta
             answer = self._begun.upstream.answer

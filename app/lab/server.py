@@ -19,7 +19,7 @@ from app.lab.playback import Playback
 from app.lab.reply import End, Reply
 from app.lab.state import Lab, Service
 from app.lab.text import tokens
-from app.lab.wire.base import Operation
+from app.lab.wire.base import Operation, to_json
 
 #: bytes of a request; beyond: the provider's 413
 MAX_BODY = 32 * 1024 * 1024
@@ -112,6 +112,9 @@ async def _answer(lab: Lab, service: Service, request: web.Request, seen: Seen, 
         raise Refused(Mistake.UNKNOWN_MODEL)
     body = json.loads(raw)
     lab.hold_rules(service, call.model, body)
+    if place.operation is Operation.COUNT:
+        seen.prompt_tokens = len(tokens(call.conversation))
+        return Reply(200, "application/json", reply.plain(to_json({"input_tokens": seen.prompt_tokens}), 0.0))
     course, seen.prompt_id = lab.course(service, call.prompt, call.conversation, arrived_s)
     if course.answers:
         size = len(tokens(call.conversation))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from app.domain.catalog import Provider
+from app.domain.catalog import Provider, WireFormat
 from app.providers.conversation import Message as Message
 from app.providers.conversation import ToolCall as ToolCall
 from app.timing import Timing as Timing
@@ -43,6 +43,21 @@ class JsonSchema:
     description: str | None = None
     #: held to it letter by letter, within the part of JSON Schema that the provider has for that
     strict: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """The format in whose words the caller speaks, and what of the request no other format has a word for."""
+
+    format: WireFormat = WireFormat.OPENAI
+    #: of the caller's, for targets that speak it
+    headers: Mapping[str, str] = field(default_factory=dict)
+    #: fields as the caller wrote them, which ChatRequest says in the words that all formats have
+    written: Mapping[str, Any] = field(default_factory=dict)
+    #: what of the conversation and the tools is left out elsewhere, by name
+    beside: tuple[str, ...] = ()
+    #: what must not be left out, by name
+    essential: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +99,9 @@ class ChatRequest:
     cache_marks: bool = False
     #: fields above that the caller did not send: our defaults, which give way to what the caller did send
     defaults: frozenset[str] = frozenset()
-    #: fields that only OpenAI's format has, as they go on the wire
+    #: fields that only the caller's dialect has, as they go on the wire
     extra: Mapping[str, Any] = field(default_factory=dict)
+    dialect: Dialect = field(default_factory=Dialect)
     #: names of fields of the caller's that stand nowhere above
     omitted: tuple[str, ...] = ()
 
@@ -151,6 +167,13 @@ class Answer:
     logprobs: Mapping[str, Any] | None = None
     #: the further answers, where several were asked for
     others: tuple[Choice, ...] = ()
+    #: why it stopped, in the provider's own word, and the stop sequence that it met, where it tells
+    stop_word: str = ""
+    stop_sequence: str | None = None
+    #: the content as it stood on the wire, for a caller of the same dialect; None: not kept
+    native: tuple[Mapping[str, Any], ...] | None = None
+    #: … and what beside the content has no word here, its `usage` too
+    native_facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def choices(self) -> tuple[Choice, ...]:
@@ -183,6 +206,8 @@ class Delta(NamedTuple):
     #: of several answers this one
     choice: int = 0
     logprobs: Mapping[str, Any] | None = None
+    #: for a caller of the same dialect: what stands on the wire and has no word here
+    native: Mapping[str, Any] | None = None
 
     @property
     def words(self) -> str:
@@ -191,7 +216,7 @@ class Delta(NamedTuple):
     @property
     def is_visible(self) -> bool:
         """Is there anything in it that a reader sees of the answer? Blanks are not, nor is reasoning."""
-        return self.tool_index is not None or bool(self.text.strip() or self.refusal.strip())
+        return self.tool_index is not None or self.native is not None or bool(self.text.strip() or self.refusal.strip())
 
 
 #: a sign of life while nothing comes, for whoever has to keep somebody waiting

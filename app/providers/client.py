@@ -5,14 +5,14 @@ No retry hides in here: a call is one attempt, so that its latency and its failu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Self
+from typing import Any, Self
 
 from app.errors import ProviderError
-from app.providers.base import BEAT, Answer, ChatRequest, Delta, Endpoint
+from app.providers.base import BEAT, Answer, ChatRequest, Delta, Endpoint, Usage
 from app.providers.exchange import Exchange
 from app.providers.http import framing
 from app.providers.http.clock import Call, CancelToken
@@ -125,6 +125,16 @@ class AnswerStream:
     def dropped(self) -> tuple[str, ...]:
         """Parameters of the request that were not sent."""
         return self._exchange.dropped
+
+    @property
+    def usage(self) -> Usage:
+        """So far; what the provider has not told yet is estimated."""
+        return self._exchange.usage
+
+    @property
+    def native_facts(self) -> Mapping[str, Any]:
+        """So far: see Answer."""
+        return self._exchange.native_facts
 
     @property
     def answer(self) -> Answer:

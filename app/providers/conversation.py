@@ -97,6 +97,11 @@ class Message:
     #: names of fields in it that nobody here has a word for: they go to nobody
     unknown: tuple[str, ...] = ()
 
+    #: the blocks of the turn as the caller wrote them, in the words of its dialect; None: it has none
+    native: tuple[Mapping[str, Any], ...] | None = None
+    #: in a tool message: the tool failed
+    is_error: bool = False
+
 
 #: in a thought of Claude's that stood behind other blocks of its turn: how much came before it, in characters of text
 #: and in tool calls. Ours: clients send it back with the thought, and it is taken off before Claude gets that

@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Any
 
 from app.domain.catalog import WireFormat
 from app.errors import ConnectionLost, LocalFailure, ProviderError, StreamCut, Timeout, UnusableAnswer
-from app.providers.base import BEAT, Answer, ChatRequest, Delta, Endpoint
+from app.providers.base import BEAT, Answer, ChatRequest, Delta, Endpoint, Usage
 from app.providers.http import framing
 from app.providers.http.clock import Call
 from app.providers.http.connections import Pool
@@ -18,7 +19,7 @@ from app.providers.http.framing import Response
 from app.providers.http.sse import Event, EventParser, begins_a_stream, is_a_stream, without_keep_alives
 from app.providers.own import added
 from app.providers.wire import problem, surrogates
-from app.providers.wire.content import Outgoing
+from app.providers.wire.content import Outgoing, not_in_words_of
 from app.providers.wire.draft import Draft
 from app.providers.wire.formats import FORMATS, Wire
 
@@ -58,6 +59,8 @@ class Exchange:
             limit=request.max_tokens,
             n=request.n,
             tells_logprobs=request.logprobs,
+            same_dialect=request.dialect.format is endpoint.provider.format,
+            stops=request.stop,
         )
         self.dropped: tuple[str, ...] = ()
         self._headers: Mapping[str, str] = {}
@@ -68,6 +71,8 @@ class Exchange:
 
     def send(self, pool: Pool) -> None:
         """Send the request; nothing of the response is read."""
+        if (why := not_in_words_of(self._endpoint.provider.format, self._request.dialect)) is not None:
+            raise why
         outgoing = added(self._endpoint, self._wire.build(self._endpoint, self._model, self._request, self._stream))
         self.dropped = left_out(self._request, outgoing, self._endpoint.provider.format)
         self._draft.answer_tool, self._draft.names = outgoing.answer_tool, outgoing.names
@@ -256,7 +261,21 @@ class Exchange:
             extra=draft.extra,
             logprobs=draft.logprobs or None,
             others=tuple(other.choice(place) for place, other in sorted(draft.others.items())),
+            stop_word=draft.stop_word,
+            stop_sequence=draft.stop_sequence,
+            native=draft.native_content(),
+            native_facts=draft.native_facts,
         )
+
+    @property
+    def usage(self) -> Usage:
+        """As far as it is known: of what the provider has not told yet, estimated."""
+        return self._draft.usage_of(self._request)
+
+    @property
+    def native_facts(self) -> Mapping[str, Any]:
+        """So far."""
+        return self._draft.native_facts
 
     def blame(self, error: ProviderError) -> None:
         """Give the error its timing, and take the key out of it: some providers repeat it."""
@@ -283,7 +302,8 @@ def _all_of(draft: Draft) -> Iterator[Delta]:
 
 def left_out(request: ChatRequest, outgoing: Outgoing, wire: WireFormat) -> tuple[str, ...]:
     """Names of all that the caller sent and the provider does not get."""
-    elsewhere = () if wire is WireFormat.OPENAI else tuple(request.extra)
+    dialect = request.dialect
+    elsewhere = () if wire is dialect.format else (*request.extra, *dialect.beside)
     return (*request.omitted, *elsewhere, *(name for name in outgoing.dropped if name not in request.defaults))
 
 

@@ -90,3 +90,24 @@ def test_blocks_of_a_message_are_read_as_one_text(lab: RunningLab) -> None:
 def test_models_are_listed(lab: RunningLab) -> None:
     listed = requests.get(f"{lab.url}/anthropic/v1/models", headers=dict(ANTHROPIC.headers), timeout=5).json()
     assert [model["id"] for model in listed["data"]] == ["claude-haiku-4-5"]
+
+
+def count(lab: RunningLab, **body: object) -> requests.Response:
+    asked = {"model": "claude-haiku-4-5", "messages": [{"role": "user", "content": "What is a mutex?"}], **body}
+    headers = {"x-api-key": "any", "anthropic-version": "2023-06-01"}
+    return requests.post(f"{lab.url}/anthropic/v1/messages/count_tokens", json=asked, headers=headers, timeout=10)
+
+
+def test_tokens_are_counted_as_an_answer_would_count_them(lab: RunningLab) -> None:
+    asked = {"messages": [{"role": "user", "content": "What is a mutex?"}], "system": "Be brief."}
+    answered = ANTHROPIC.call(lab, **asked).json()
+    assert count(lab, **asked).json() == {"input_tokens": answered["usage"]["input_tokens"]}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("max_tokens", 5), ("stream", False), ("messages", []), ("tools", [{"name": "a b"}])]
+)
+def test_a_count_is_as_strict_as_an_answer(lab: RunningLab, field: str, value: object) -> None:
+    answer = count(lab, **{field: value})
+    assert (answer.status_code, answer.json()["error"]["type"]) == (400, "invalid_request_error")
+    assert field in answer.json()["error"]["message"]

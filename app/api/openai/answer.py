@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
-from urllib.parse import quote
 
+from app.api.names import listed
 from app.errors import (
     AllAttemptsFailed,
     BadRequest,
@@ -45,9 +45,6 @@ KNOWN_CAUSES: dict[type[ProviderError], tuple[int, str]] = {
 CODES: dict[type[TooLooError], str] = {Unauthorized: "invalid_api_key"}
 TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 MESSAGE_LIMIT = 2000
-#: characters of one header of ours; many a client and proxy takes 8 kB for all of them
-HEADER_LIMIT = 2000
-_SAFE = "".join(chr(each) for each in range(0x21, 0x7F) if chr(each) not in ",%")
 
 
 def completion(reply: Reply, created: int, *, functions: bool = False) -> dict[str, Any]:
@@ -122,12 +119,6 @@ def facts(reply: Reply) -> dict[str, Any]:
     }
 
 
-def dropped(names: Iterable[str]) -> str:
-    """For a header: a caller's field may have any name. The body has them as they are, and all."""
-    written = ",".join(quote(name, safe=_SAFE) for name in names)
-    return written if len(written) <= HEADER_LIMIT else f"{written[:HEADER_LIMIT].rpartition(',')[0]},..."
-
-
 def headers(target: object, attempts: int, request_id: str) -> dict[str, str]:
     return {"x-tooloo-target": str(target), "x-tooloo-attempts": str(attempts), "x-tooloo-request-id": request_id}
 
@@ -137,7 +128,7 @@ def headers_of_reply(reply: Reply) -> dict[str, str]:
     if reply.cost_usd is not None:
         facts["x-tooloo-cost-usd"] = f"{reply.cost_usd:.10f}"
     if reply.answer.dropped:
-        facts["x-tooloo-dropped-parameters"] = dropped(reply.answer.dropped)
+        facts["x-tooloo-dropped-parameters"] = listed(reply.answer.dropped)
     return facts
 
 
@@ -147,7 +138,7 @@ def headers_of_stream(stream: ReplyStream) -> dict[str, str]:
         return {"x-tooloo-request-id": stream.request_id}
     facts = headers(stream.target, len(stream.attempts) + 1, stream.request_id)
     if stream.dropped:
-        facts["x-tooloo-dropped-parameters"] = dropped(stream.dropped)
+        facts["x-tooloo-dropped-parameters"] = listed(stream.dropped)
     return facts
 
 

@@ -70,7 +70,8 @@ def model(name: str) -> Response:
 @openai.route("/<path:rest>", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
 def nothing(rest: str) -> Response:
     """What this gateway does not serve, said in the shape that OpenAI's clients read."""
-    raise NotFound(f"there is no {request.method} /v1/{rest} here; there are chat/completions, responses and models")
+    served = "chat/completions, responses, messages and models"
+    raise NotFound(f"there is no {request.method} /v1/{rest} here; there are {served}")
 
 
 @openai.errorhandler(TooLooError)

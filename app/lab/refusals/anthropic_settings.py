@@ -49,7 +49,7 @@ def _tool_name(body: Body) -> Iterator[Offence]:
 
 
 def _repeated_tool(body: Body) -> Iterator[Offence]:
-    names = [tool.get("name") for tool in body.get("tools") or ()]
+    names = [tool["name"] for tool in body.get("tools") or () if "name" in tool]
     if len(set(names)) < len(names):
         yield Offence("", "tools: Tool names must be unique.")
 
@@ -93,7 +93,7 @@ def _thinking(body: Body) -> Iterator[Offence]:
     if budget < 1024:
         least = "Input should be greater than or equal to 1024"
         yield Offence("thinking.enabled.budget_tokens", f"{{field}}: {least}")
-    if budget >= body["max_tokens"]:
+    if "max_tokens" in body and budget >= body["max_tokens"]:
         yield Offence("max_tokens", "`max_tokens` must be greater than `thinking.budget_tokens`.")
     if body.get("temperature") not in (None, 1):
         yield Offence("temperature", "`temperature` may only be set to 1 when thinking is enabled.")
@@ -102,7 +102,7 @@ def _thinking(body: Body) -> Iterator[Offence]:
 
 
 def _output_limit(body: Body) -> Iterator[Offence]:
-    model, asked = body["model"], body["max_tokens"]
+    model, asked = body["model"], body.get("max_tokens", 0)
     fitting = [name for name in _OUTPUT if model.startswith(name)]
     if fitting and asked > (most := _OUTPUT[max(fitting, key=len)]):
         which = f"which is the maximum allowed number of output tokens for {model}"

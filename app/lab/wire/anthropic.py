@@ -32,6 +32,8 @@ class AnthropicWire:
         match method, path:
             case "POST", "v1/messages":
                 return Place(Operation.CHAT)
+            case "POST", "v1/messages/count_tokens":
+                return Place(Operation.COUNT)
             case "GET", "v1/models":
                 return Place(Operation.MODELS)
         raise Refused(Mistake.UNKNOWN_PATH)
@@ -40,7 +42,8 @@ class AnthropicWire:
         return bool(headers.get("x-api-key", "").strip() or headers.get("Authorization", "").strip())
 
     def read(self, place: Place, headers: Mapping[str, str], raw: bytes) -> Call:
-        return anthropic_request.read(headers, raw)
+        counts = place.operation is Operation.COUNT
+        return anthropic_request.counted(headers, raw) if counts else anthropic_request.read(headers, raw)
 
     def plain(self, call: Call, content: Content, stamp: Stamp) -> bytes:
         blocks: list[dict[str, Any]] = [{"type": "text", "text": content.text}] if content.chunks else []

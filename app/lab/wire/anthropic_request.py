@@ -42,7 +42,7 @@ class _Message(BaseModel):
 class _Tool(BaseModel):
     model_config = ConfigDict(extra="allow")
 
-    name: str
+    name: str = ""  # a set of tools has none
     input_schema: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -67,48 +67,61 @@ class _OutputConfig(BaseModel):
     format: _Format | None = None
 
 
-class _Body(BaseModel):
-    """Anthropic refuses every key it does not know."""
+class _Prompt(BaseModel):
+    """What says how long the prompt is. Anthropic refuses every key it does not know."""
 
     model_config = ConfigDict(extra="forbid")
 
     model: Annotated[str, Field(min_length=1)]
     messages: Annotated[list[_Message], Field(min_length=1)]
-    max_tokens: Annotated[int, Field(ge=1)]
     system: str | list[_Block] | None = None
+    tools: list[_Tool] | None = None
+    tool_choice: _ToolChoice | None = None
+    thinking: Any = None
+    cache_control: Any = None
+    context_management: Any = None
+    mcp_servers: Any = None
+    output_config: _OutputConfig | None = None
+    speed: Any = None
+
+
+class _Body(_Prompt):
+    max_tokens: Annotated[int, Field(ge=1)]
     temperature: Annotated[float, Field(ge=0, le=1)] | None = None
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     top_k: Annotated[int, Field(ge=0)] | None = None
     stop_sequences: list[str] | None = None
     stream: bool = False
-    tools: list[_Tool] | None = None
-    tool_choice: _ToolChoice | None = None
     metadata: Any = None
-    thinking: Any = None
     service_tier: Any = None
     container: Any = None
-    cache_control: Any = None
-    context_management: Any = None
-    mcp_servers: Any = None
-    output_config: _OutputConfig | None = None
     output_format: Any = None
     inference_geo: Any = None
     diagnostics: Any = None
-    speed: Any = None
     user_profile_id: Any = None
     workspace_id: Any = None
 
 
-def read(headers: Mapping[str, str], raw: bytes) -> Call:
-    if not headers.get("anthropic-version"):
-        raise Refused(Mistake.INVALID_VALUE, "header is required", field="anthropic-version")
-    body = validated(_Body, raw)
-    _refuse_samplers(body, headers["anthropic-version"])
-    users = [message.text for message in body.messages if message.role == "user"]
+def counted(headers: Mapping[str, str], raw: bytes) -> Call:
+    """The prompt whose tokens are asked for."""
+    _refuse_no_version(headers)
+    body = validated(_Prompt, raw)
     return Call(
         model=body.model,
-        prompt=next((text for text in reversed(users) if text), ""),
-        conversation="\n".join([_text(body.system or ""), *(message.text for message in body.messages)]),
+        prompt=_prompt(body),
+        conversation=_conversation(body),
+        parameters=parameters(raw, without=("messages", "tools", "system")),
+    )
+
+
+def read(headers: Mapping[str, str], raw: bytes) -> Call:
+    _refuse_no_version(headers)
+    body = validated(_Body, raw)
+    _refuse_samplers(body, headers["anthropic-version"])
+    return Call(
+        model=body.model,
+        prompt=_prompt(body),
+        conversation=_conversation(body),
         parameters=parameters(raw, without=("messages", "tools", "system")),
         stream=body.stream,
         max_tokens=body.max_tokens,
@@ -122,6 +135,20 @@ def read(headers: Mapping[str, str], raw: bytes) -> Call:
         ),
         json_schema=body.output_config.format.json_schema if body.output_config and body.output_config.format else None,
     )
+
+
+def _refuse_no_version(headers: Mapping[str, str]) -> None:
+    if not headers.get("anthropic-version"):
+        raise Refused(Mistake.INVALID_VALUE, "header is required", field="anthropic-version")
+
+
+def _prompt(body: _Prompt) -> str:
+    users = [message.text for message in body.messages if message.role == "user"]
+    return next((text for text in reversed(users) if text), "")
+
+
+def _conversation(body: _Prompt) -> str:
+    return "\n".join([_text(body.system or ""), *(message.text for message in body.messages)])
 
 
 def _text(content: str | list[_Block]) -> str:

@@ -25,6 +25,7 @@ class Operation(StrEnum):
     """What a URL of a provider asks for."""
 
     CHAT = "chat"
+    COUNT = "count"  # of tokens, of a prompt that is not answered
     MODELS = "models"
 
 

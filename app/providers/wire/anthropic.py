@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -22,7 +23,7 @@ from app.errors import (
 from app.providers import capabilities
 from app.providers.base import ChatRequest, Delta, Endpoint, Usage
 from app.providers.http.sse import Event
-from app.providers.wire import anthropic_history, anthropic_settings, content, finishes, surrogates
+from app.providers.wire import anthropic_history, anthropic_native, anthropic_settings, content, finishes, surrogates
 from app.providers.wire.content import Outgoing
 from app.providers.wire.draft import Draft
 from app.providers.wire.lenient import Count, Maybe, Reply, error_inside, reply
@@ -30,6 +31,11 @@ from app.providers.wire.problem import Meanings, Problem, by_status
 from app.providers.wire.spelling import ANTHROPIC_NAMES, Names
 
 VERSION = "2023-06-01"
+#: fields that say what the prompt is; the others are refused where only that is counted
+COUNTED = frozenset(
+    {"model", "messages", "system", "tools", "tool_choice", "thinking", "cache_control", "output_config",
+     "context_management", "mcp_servers", "speed"}
+)  # fmt: skip
 FINISH = finishes.ANTHROPIC
 
 
@@ -39,7 +45,7 @@ def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) ->
     request = content.offered(can, request)
     by_tool = schema if schema is not None and anthropic_settings.by_tool(can, request) else None
     if by_tool is not None:
-        request = content.as_tool(request, by_tool)
+        request = anthropic_native.as_tool(request, by_tool)
     names = Names(ANTHROPIC_NAMES)
     told, unspoken = anthropic_history.told(can, request, names)
     limit, capped = content.fitted(can, request)
@@ -52,11 +58,15 @@ def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) ->
     if len(stops) < len(request.stop):
         dropped = ("stop", *dropped)
     document |= settings | _tool_choice(request, names)
+    document |= {name: value for name, value in anthropic_native.fields(request).items() if name not in document}
+    if anthropic_native.lost_thought(document):
+        del document["thinking"]
+        dropped = ("thinking", *dropped)
     if stream:
         document["stream"] = True
     return Outgoing(
         url=f"{endpoint.provider.base_url}/v1/messages",
-        headers={"content-type": "application/json", **auth(endpoint)},
+        headers={"content-type": "application/json", **auth(endpoint), **anthropic_native.headers(request)},
         body=content.body(document),
         dropped=(*dropped, *capped, *unspoken, *content.unheld(by_tool), *content.optional(request)),
         answer_tool=None if by_tool is None else by_tool.name,
@@ -70,6 +80,13 @@ def auth(endpoint: Endpoint) -> dict[str, str]:
 
 def models_url(endpoint: Endpoint) -> str:
     return f"{endpoint.provider.base_url}/v1/models?limit=1000"
+
+
+def count(endpoint: Endpoint, model: str, request: ChatRequest) -> Outgoing:
+    """The question how many tokens the request's prompt has."""
+    outgoing = build(endpoint, model, request, False)
+    document = {name: value for name, value in json.loads(outgoing.body).items() if name in COUNTED}
+    return replace(outgoing, url=f"{outgoing.url}/count_tokens", body=content.body(document))
 
 
 def _tool_choice(request: ChatRequest, names: Names) -> dict[str, Any]:
@@ -97,11 +114,13 @@ class _Block(Reply):
 class _Piece(Reply):
     """The `delta` of a content block or of the message."""
 
+    type: Maybe[str] = None
     text: Maybe[str] = None
     thinking: Maybe[str] = None
     signature: Maybe[str] = None
     partial_json: Maybe[str] = None
     stop_reason: Maybe[str] = None
+    stop_sequence: Maybe[str] = None
 
 
 class _OutputDetails(Reply):
@@ -127,6 +146,7 @@ class _Body(Reply):
     model: Maybe[str] = None
     content: Maybe[list[_Block]] = None
     stop_reason: Maybe[str] = None
+    stop_sequence: Maybe[str] = None
     usage: Maybe[_Usage] = None
     error: Any = None
 
@@ -153,7 +173,9 @@ def read_answer(data: bytes, draft: Draft) -> None:
     for index, block in enumerate(body.content or ()):
         for _ in (*_block_start(index, block, draft), *_block_stop(index, draft)):
             pass
-    _stop(body.stop_reason, draft)
+    if draft.same_dialect:
+        anthropic_native.keep(data, draft)
+    _stop(body, draft)
 
 
 def read_event(event: Event, draft: Draft) -> Iterable[Delta]:
@@ -162,20 +184,33 @@ def read_event(event: Event, draft: Draft) -> Iterable[Delta]:
         raise error_inside(event.data, error_class)
     if told.usage is not None:
         draft.usage = _usage(told.usage, draft.usage)
-    index = told.index or 0
+    if draft.same_dialect and told.type in ("message_start", "message_delta"):
+        anthropic_native.keep_facts(event.data, draft)
     if told.type == "message_start" and told.message is not None:
         _message_start(told.message, draft)
-    elif told.type == "content_block_start" and told.content_block is not None:
-        return _block_start(index, told.content_block, draft)
-    elif told.type == "content_block_delta" and told.delta is not None:
-        return _block_delta(index, told.delta, draft)
-    elif told.type == "content_block_stop":
-        return _block_stop(index, draft)
     elif told.type == "message_delta" and told.delta is not None:
-        _stop(told.delta.stop_reason, draft)
+        _stop(told.delta, draft)
     elif told.type == "message_stop":
         draft.done = draft.complete = True
+    else:
+        return _of_block(told, event.data, draft)
     return ()
+
+
+def _of_block(told: _StreamEvent, data: bytes, draft: Draft) -> Iterable[Delta]:
+    index = told.index or 0
+    if told.type == "content_block_start" and told.content_block is not None:
+        if draft.same_dialect and told.content_block.type not in anthropic_native.COMMON:
+            return anthropic_native.block(data, draft)
+        return (
+            *anthropic_native.parted(told.content_block.type, draft),
+            *_block_start(index, told.content_block, draft),
+        )
+    if told.type == "content_block_delta" and told.delta is not None:
+        if draft.same_dialect and not anthropic_native.has_word(told.delta.type, index, draft):
+            return anthropic_native.piece(data)
+        return _block_delta(index, told.delta, draft)
+    return _block_stop(index, draft) if told.type == "content_block_stop" else ()
 
 
 def _message_start(message: _Body, draft: Draft) -> None:
@@ -224,9 +259,11 @@ def _block_stop(index: int, draft: Draft) -> Iterator[Delta]:
         yield draft.keep_thought({"type": "thinking", "thinking": text, "signature": signature})
 
 
-def _stop(reason: str | None, draft: Draft) -> None:
+def _stop(said: _Body | _Piece, draft: Draft) -> None:
+    reason = said.stop_reason
+    draft.stopped_at(said.stop_sequence)
     if finish := finishes.finish_of(reason):
-        draft.finish = finish
+        draft.finish, draft.stop_word = finish, reason or ""
         draft.complete = True  # not all who copy the format send a message_stop
         # behind a tool's result it is Claude's usual way to say that there is nothing to add
         draft.may_be_empty = finishes.is_one(reason, ("end_turn",))

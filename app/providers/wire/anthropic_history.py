@@ -12,12 +12,12 @@ from typing import Any
 from app.domain.targets.capabilities import Capabilities
 from app.errors import BadRequest, Unsupported
 from app.providers.base import ChatRequest, Message
-from app.providers.conversation import PLACE, Audio, Block, File, Image, Mark, Refusal, Text, place_of
-from app.providers.wire import history, media, tools
+from app.providers.conversation import PLACE, SYSTEM, Audio, Block, File, Image, Mark, Refusal, Text, place_of
+from app.providers.wire import anthropic_native, history, media, tools
 from app.providers.wire.spelling import ANTHROPIC_IDS, Names
 
-#: fields of a turn that come from Claude, or that Claude understands
-KEPT = frozenset({"thinking_blocks", "cache_control", "file.filename"})
+#: what of a turn comes from Claude, or is understood by it
+KEPT = frozenset({"thinking_blocks", "cache_control", "file.filename", "is_error"})
 #: the only images it reads
 IMAGES = ("image/jpeg", "image/png", "image/gif", "image/webp")
 _THOUGHTS = ("thinking", "redacted_thinking")
@@ -31,24 +31,48 @@ def told(can: Capabilities, request: ChatRequest, names: Names) -> tuple[dict[st
     Raises BadRequest or Unsupported for what it cannot be told and must not be left out.
     """
     dropped = [*history.left_out(request, KEPT), *_unsigned(request)]
-    definitions, lacking = _tools(can, request, names)
+    definitions, lacking = anthropic_native.tools(request, names) or _tools(can, request, names)
     messages = history.arranged(request, ANTHROPIC_IDS, names)
-    system = [_marked({"type": "text", "text": text.text}, text.cache) for text in history.system_texts(messages)]
-    turns = history.turns(messages, "assistant", "content", _blocks, _text)
+    system = _system(request, messages)
+    write, idle = _blocks, history.is_idle
+    if anthropic_native.speaks(request):
+        write, idle = _as_written, anthropic_native.is_idle
+    turns = history.turns(messages, "assistant", "content", write, _text, idle)
     history.refuse_nothing(not turns and not system)
     if not turns:  # instructions alone are the user's words
         turns, system = [{"role": "user", "content": system}], []
-    if not any(PLACE in each for message in messages for each in message.extra.get("thinking_blocks") or ()):
+    placed = any(PLACE in each for message in messages for each in message.extra.get("thinking_blocks") or ())
+    if not placed and not anthropic_native.speaks(request):
         _begin_with_thoughts(turns)
     _end_with_the_user(can, turns)
     if request.cache_marks:
         _mark(definitions, system, turns)
     document: dict[str, Any] = {"messages": turns}
     if system:
-        document["system"] = system if _are_marked(system) else "\n\n".join(text["text"] for text in system)
+        plain = not _are_marked(system) and not anthropic_native.has_blocks(request, messages)
+        document["system"] = "\n\n".join(text["text"] for text in system) if plain else system
     if definitions:
         document["tools"] = definitions
-    return document, [*dropped, *lacking, *_spare_marks(definitions, system, turns)]
+    taken = MARKS - ("cache_control" in anthropic_native.fields(request))
+    return document, [*dropped, *lacking, *_spare_marks(definitions, system, turns, taken)]
+
+
+def _system(request: ChatRequest, messages: Iterable[Message]) -> list[dict[str, Any]]:
+    written = []
+    for message in messages:
+        if message.role not in SYSTEM:
+            continue
+        if anthropic_native.speaks(request) and message.native is not None:
+            written += anthropic_native.blocks(message)
+        else:
+            texts = history.system_texts([message])
+            written += [_marked({"type": "text", "text": text.text}, text.cache) for text in texts]
+    return written
+
+
+def _as_written(message: Message) -> list[dict[str, Any]]:
+    """For a caller who speaks Claude's dialect."""
+    return _blocks(message) if message.native is None else anthropic_native.blocks(message)
 
 
 def _begin_with_thoughts(turns: list[dict[str, Any]]) -> None:
@@ -64,6 +88,8 @@ def _end_with_the_user(can: Capabilities, turns: list[dict[str, Any]]) -> None:
     if turns[-1]["role"] != "assistant":
         return
     last = turns[-1]["content"][-1]
+    if last["type"] not in anthropic_native.COMMON:  # a turn that Claude paused, and goes on with
+        return
     if last["type"] == "text":
         last["text"] = last["text"].rstrip()
     if can.prefill == "no":
@@ -127,6 +153,8 @@ def _result(message: Message, blocks: list[Block]) -> dict[str, Any]:
     if blocks:
         written["content"] = [_bare(block) for block in blocks]
     given = message.content if isinstance(message.content, tuple) else ()
+    if message.is_error:
+        written["is_error"] = True
     return _marked(written, next((block.cache for block in reversed(given) if block.cache), None))
 
 
@@ -234,15 +262,16 @@ def _mark(definitions: list[dict[str, Any]], system: list[dict[str, Any]], turns
 
 
 def _spare_marks(
-    definitions: list[dict[str, Any]], system: list[dict[str, Any]], turns: list[dict[str, Any]]
+    definitions: list[dict[str, Any]], system: list[dict[str, Any]], turns: list[dict[str, Any]], taken: int
 ) -> list[str]:
     """Take away the first marks, where there are more than Claude takes: a later one holds what stands before it."""
     marked = [
         block
         for blocks in (definitions, system, *(turn["content"] for turn in turns))
-        for block in blocks
+        for each in blocks
+        for block in (each, *anthropic_native.inside(each))
         if "cache_control" in block
     ]
-    for block in marked[: max(0, len(marked) - MARKS)]:
+    for block in marked[: max(0, len(marked) - taken)]:
         del block["cache_control"]
-    return ["cache_control"] if len(marked) > MARKS else []
+    return ["cache_control"] if len(marked) > taken else []

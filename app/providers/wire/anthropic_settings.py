@@ -9,7 +9,7 @@ from typing import Any
 
 from app.domain.targets.capabilities import Capabilities
 from app.providers.base import ChatRequest
-from app.providers.wire import content
+from app.providers.wire import anthropic_native, content
 
 
 def by_tool(can: Capabilities, request: ChatRequest) -> bool:
@@ -17,13 +17,16 @@ def by_tool(can: Capabilities, request: ChatRequest) -> bool:
 
     The API's own way takes less of JSON Schema, but stands beside tools.
     """
-    return can.json_schema == "tool" and not (request.tools and can.json_schema_beside_tools == "native")
+    has_own_way = can.json_schema_beside_tools == "native"
+    return can.json_schema == "tool" and not (has_own_way and (request.tools or anthropic_native.speaks(request)))
 
 
 def settings(can: Capabilities, request: ChatRequest) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The settings, and the names of those the model has not."""
     sampling, dropped = _sampling(can, request)
     output, lacking = _output(can, request)
+    if "top_k" in anthropic_native.fields(request) and "temperature" not in can.parameters:
+        dropped = ("top_k", *dropped)
     return sampling | output, (*dropped, *lacking)
 
 
@@ -51,13 +54,15 @@ def _sampling(can: Capabilities, request: ChatRequest) -> tuple[dict[str, float]
 
 def _output(can: Capabilities, request: ChatRequest) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The schema where it is not told as a tool, the effort, and what of them is not sent."""
-    config: dict[str, Any] = {}
+    config = anthropic_native.output_config(request)
     dropped: tuple[str, ...] = ()
     if request.json_schema is not None:
         config["format"] = {"type": "json_schema", "schema": content.described_schema(request.json_schema)}
-    if request.reasoning_effort is not None:
-        if can.effort == "none" or request.reasoning_effort not in can.efforts:
+    # who speaks Claude's dialect says by `thinking` how much it shall think
+    effort = config.pop("effort", None) if anthropic_native.speaks(request) else request.reasoning_effort
+    if effort is not None:
+        if can.effort == "none" or effort not in can.efforts:
             dropped = ("reasoning_effort",)
         else:
-            config["effort"] = request.reasoning_effort
+            config["effort"] = effort
     return ({"output_config": config} if config else {}), dropped

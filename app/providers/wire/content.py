@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from app.domain.catalog import WireFormat
 from app.domain.targets.capabilities import Capabilities
 from app.errors import Unsupported
-from app.providers.base import ChatRequest, JsonSchema
+from app.providers.base import ChatRequest, Dialect, JsonSchema
 from app.providers.wire import surrogates
 from app.providers.wire.answers_object import is_of_objects
 
@@ -33,6 +34,13 @@ class Outgoing:
 def body(document: Mapping[str, Any]) -> bytes:
     """JSON in ASCII, U+FFFD in place of lone surrogates, which vendors refuse to read."""
     return surrogates.mended(json.dumps(document).encode("ascii"))
+
+
+def not_in_words_of(wire: WireFormat, dialect: Dialect) -> Unsupported | None:
+    """Why a target of this format is not asked: what must not be left out, it cannot be told."""
+    if not dialect.essential or wire is dialect.format:
+        return None
+    return Unsupported(f"only a provider of the format {dialect.format} takes {', '.join(dialect.essential)}")
 
 
 def fitted(can: Capabilities, request: ChatRequest) -> tuple[int | None, tuple[str, ...]]:

@@ -56,6 +56,21 @@ class Draft:
     extra: dict[str, Any] = field(default_factory=dict)
     #: index on the wire → pieces of a thought of Claude's, and of its signature
     thoughts: dict[int, tuple[list[str], list[str]]] = field(default_factory=dict)
+    #: does the caller speak the provider's format? Then it gets what has no word in any other
+    same_dialect: bool = False
+    #: whole blocks as they stood on the wire, where the caller gets them so
+    native: list[Mapping[str, Any]] = field(default_factory=list)
+    #: what else stood there that has no word in any other format
+    native_facts: dict[str, Any] = field(default_factory=dict)
+    #: has it said anything that has no word in any other format, and is given out?
+    says_natively: bool = False
+    #: type of the block that began last, where the caller gets them so
+    last_block: str = ""
+    #: stop sequences of the request, and the one that was met
+    stops: tuple[str, ...] = ()
+    stop_sequence: str | None = None
+    #: why the provider stopped, in its own word
+    stop_word: str = ""
 
     #: answers that were asked for, and the drafts of those behind the first, by their index
     n: int = 1
@@ -196,6 +211,24 @@ class Draft:
             self.halves[place] = half
         return surrogates.whole(piece)
 
+    def stopped_at(self, sequence: str | None) -> None:
+        """As the provider tells it; what is none of the request's was none of its stop sequences."""
+        if sequence in self.stops:
+            self.stop_sequence = sequence
+
+    def native_content(self) -> tuple[Mapping[str, Any], ...] | None:
+        """The content as the caller gets it in the provider's own words; None where it was not kept, or is hidden."""
+        if not self.native or self.answer_tool is not None:
+            return None
+        calls = iter(self.tool_calls())
+        given: list[Mapping[str, Any]] = []
+        for block in self.native:
+            if block.get("type") != "tool_use":
+                given.append(block)
+            elif (call := next(calls, None)) is not None:
+                given.append({**block, "id": call.id, "name": call.name})
+        return tuple(given)
+
     @property
     def hides(self) -> bool:
         """Is there anything that a reader may not get as it was read?"""
@@ -230,6 +263,8 @@ class Draft:
 
     def _says_something(self) -> bool:
         if self.tool_calls() or self.answer_text().strip() or self.refusal:
+            return True
+        if self.says_natively and self.answer_tool is None:
             return True
         return self.may_be_empty and self.finish is Finish.STOP and not self.asks_for_json
 

@@ -12,8 +12,8 @@ from app.providers.conversation import Audio, Block, File, Image, Refusal, Text,
 from app.providers.wire import history, media, tools
 from app.providers.wire.spelling import GEMINI_IDS, Names
 
-#: fields of a turn that come from Gemini
-KEPT = frozenset({"extra_content"})
+#: fields of a turn that come from Gemini, or that it has a word for
+KEPT = frozenset({"extra_content", "is_error"})
 #: the only images it reads: https://ai.google.dev/gemini-api/docs/image-understanding
 IMAGES = ("image/png", "image/jpeg", "image/webp", "image/heic", "image/heif")
 
@@ -91,7 +91,10 @@ def _result(message: Message) -> list[dict[str, Any]]:
     """A tool's result, and its images behind it. Gemini wants an object; anything else is wrapped in one."""
     text = history.text_of(message)
     value = history.json_object(text)
-    response = {"result": text} if value is None else value
+    if message.is_error:
+        response: dict[str, Any] = {"error": text if value is None else value}
+    else:
+        response = {"result": text} if value is None else value
     given = {"id": message.tool_call_id, "name": message.name, "response": response}
     shown = [_part(block) for block in history.blocks(message) if not isinstance(block, Text)]
     return [{"functionResponse": given}, *shown]

@@ -51,9 +51,8 @@ def arranged(request: ChatRequest, ids: Alphabet, names: Names) -> tuple[Message
         calls = tuple(_call(call, ids, taken, names) for call in message.tool_calls)
         written.append(message if calls == message.tool_calls else replace(message, tool_calls=calls))
         for number, call in enumerate(calls):
-            result = results.get((place, number))
-            content = NO_RESULT if result is None else result.content
-            written.append(Message("tool", content, tool_call_id=call.id, name=call.name))
+            result = results.get((place, number), Message("tool", NO_RESULT))
+            written.append(replace(result, tool_call_id=call.id, name=call.name))
     return tuple(written)
 
 
@@ -146,6 +145,7 @@ def turns(
     key: str,
     write: Callable[[Message], list[dict[str, Any]]],
     text: Callable[[str], dict[str, Any]],
+    idle: Callable[[Message], bool] = is_idle,
 ) -> list[dict[str, Any]]:
     """[{"role": …, key: blocks}], as Anthropic and Gemini want them.
 
@@ -154,7 +154,7 @@ def turns(
     """
     joined: list[dict[str, Any]] = []
     for message in messages:
-        if message.role in SYSTEM or is_idle(message):
+        if message.role in SYSTEM or idle(message):
             continue
         role = assistant if message.role == "assistant" else "user"
         if joined and joined[-1]["role"] == role:
@@ -217,6 +217,8 @@ def left_out(request: ChatRequest, kept: frozenset[str], *, unowned: bool = Fals
         found.update(message.unknown)
         if message.name and message.role != "tool":
             found.add("name")
+        if message.is_error:
+            found.add("is_error")
         if message.role == "assistant":
             found.update(message.extra)
             if any(call.extra for call in message.tool_calls):

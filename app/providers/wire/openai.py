@@ -53,7 +53,8 @@ def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) ->
     document |= settings | told
     if older:
         document = openai_functions.older(document)
-    document |= {name: value for name, value in request.extra.items() if name not in document}
+    if request.dialect.format is WireFormat.OPENAI:
+        document |= {name: value for name, value in request.extra.items() if name not in document}
     if stream:
         document |= {"stream": True, "stream_options": {"include_usage": True}}
     return Outgoing(
@@ -131,6 +132,7 @@ class _Choice(Reply):
     delta: Maybe[_Said] = None
     finish_reason: Maybe[str] = None
     logprobs: Maybe[dict[str, Any]] = None
+    stop_reason: Maybe[str] = None  # vLLM: the text that it stopped at
     error: Any = None  # OpenRouter
     usage: Maybe[_Usage] = None  # Moonshot, in the last piece of a stream
 
@@ -190,6 +192,7 @@ def _choice(choice: _Choice, draft: Draft, *, streamed: bool) -> Iterator[Delta]
     else:
         yield from deltas
     if choice.finish_reason:
+        draft.stopped_at(choice.stop_reason)
         _finish(choice.finish_reason, draft)
 
 

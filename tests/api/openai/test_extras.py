@@ -49,7 +49,7 @@ def test_a_field_is_passed_on_or_left_out_and_named(
 
 
 @pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize(("name", "told"), [("a\nb", "a%0Ab"), ("€", "%E2%82%AC"), ("x" * 9000, "x" * 4000)])
+@pytest.mark.parametrize(("name", "told"), [("a\nb", "a%0Ab"), ("€", "%E2%82%AC")])
 def test_a_field_of_any_name_is_named(client: OpenAI, name: str, told: str, stream: bool) -> None:
     raw = client.chat.completions.with_raw_response.create(
         model="auto", messages=ASK, stream=stream, extra_body={name: 1}

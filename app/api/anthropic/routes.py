@@ -1,0 +1,164 @@
+"""/v1/messages and what belongs to it: what Anthropic's clients call, Claude Code among them."""
+
+from __future__ import annotations
+
+import json
+import math
+from functools import partial
+
+import structlog
+from flask import Blueprint, Response, g, request
+from werkzeug.exceptions import HTTPException
+
+from app.api.anthropic import answer, models
+from app.api.anthropic import request as messages_request
+from app.api.anthropic.events import events
+from app.api.anthropic.request import Asked, CountRequest, MessagesRequest
+from app.api.current import gateway
+from app.api.envelope import document, request_id
+from app.api.names import listed
+from app.api.openai import answer as openai_answer
+from app.api.openai import texts
+from app.api.openai.models import choose
+from app.api.streaming import event_stream
+from app.domain.catalog import Target, WireFormat
+from app.errors import AllAttemptsFailed, NotFound, PayloadTooLarge, ProviderError, TooLooError, TooManyRequests
+from app.gateway import counting
+from app.services import Services
+
+log = structlog.get_logger()
+
+_text = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+#: says whether tokens were counted by the model's own provider
+COUNTED = "x-tooloo-token-count"
+
+anthropic = Blueprint("anthropic", __name__, url_prefix="/v1/messages")
+#: where the edge sends Anthropic's clients that ask for /v1/models
+listing = Blueprint("anthropic_models", __name__, url_prefix="/v1/anthropic/models")
+
+
+@anthropic.post("")
+def messages() -> Response:
+    """A message of the best provider, or the one that `model` names; streamed or whole."""
+    asked = _asked(MessagesRequest)
+    names = {"reasoning_effort": asked.effort_field}
+    if asked.stream:
+        return _streamed(asked, names)
+    reply = gateway().chat(asked.call)
+    response = _json(answer.message(reply, thinks=asked.thinks, names=names), 200)
+    response.headers.update(openai_answer.headers(reply.target, len(reply.attempts), reply.request_id))
+    if reply.cost_usd is not None:
+        response.headers["x-tooloo-cost-usd"] = f"{reply.cost_usd:.10f}"
+    if reply.answer.dropped:
+        response.headers["x-tooloo-dropped-parameters"] = listed(answer.named(reply.answer.dropped, names))
+    return response
+
+
+def _asked(kind: type[MessagesRequest]) -> Asked:
+    asked = messages_request.read(texts.readable(*document()), partial(choose, gateway().services), _headers(), kind)
+    g.tooloo_request_id = asked.call.request_id
+    if not request.headers.get("X-Request-Id"):
+        g.request_id = asked.call.request_id
+    return asked
+
+
+def _headers() -> dict[str, str]:
+    return {name: value for name in messages_request.HEADERS if (value := request.headers.get(name))}
+
+
+def _streamed(asked: Asked, names: dict[str, str]) -> Response:
+    stream = gateway().stream(asked.call)
+    written = events(stream, thinks=asked.thinks, signs=partial(_is_claudes, gateway().services), names=names)
+    facts = {"x-tooloo-request-id": stream.request_id}
+    if stream.target is not None:  # else nobody has begun yet, and the line is to be kept alive
+        facts = openai_answer.headers(stream.target, len(stream.attempts) + 1, stream.request_id)
+        if stream.dropped:
+            facts["x-tooloo-dropped-parameters"] = listed(answer.named(stream.dropped, names))
+    return event_stream(stream, written, facts)
+
+
+def _is_claudes(services: Services, target: Target) -> bool:
+    return services.endpoints[target.provider].provider.format is WireFormat.ANTHROPIC
+
+
+@anthropic.post("/count_tokens")
+def count_tokens() -> Response:
+    """Tokens of a prompt: Claude's own count where Claude is first on the route, else an estimate."""
+    count = counting.count(gateway(), _asked(CountRequest).call)
+    response = _json({"input_tokens": count.tokens}, 200)
+    response.headers[COUNTED] = "exact" if count.exact else "estimated"
+    response.headers["x-tooloo-target"] = str(count.target)
+    return response
+
+
+@listing.get("")
+def model_list() -> Response:
+    """The names that `model` may have now, in Anthropic's shape."""
+    return _json(models.listed(gateway().services, request.args), 200)
+
+
+@listing.get("/<path:name>")
+def model(name: str) -> Response:
+    """One of them, in Anthropic's shape."""
+    return _json(models.one(gateway().services, name), 200)
+
+
+@anthropic.route("/<path:rest>", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
+def nothing(rest: str) -> Response:
+    """What this gateway does not serve, said in the shape that Anthropic's clients read."""
+    raise NotFound(f"there is no {request.method} /v1/messages/{rest} here; there are messages and count_tokens")
+
+
+def _name() -> str:
+    """How the request is called in errors and in the log."""
+    return str(g.get("tooloo_request_id") or request_id())
+
+
+@anthropic.errorhandler(TooLooError)
+@listing.errorhandler(TooLooError)
+def _ours(error: TooLooError) -> Response:
+    status, document = answer.problem(error, _name())
+    if status >= 500:
+        log.warning("request failed", path=request.path, code=error.code, reason=str(error))
+    response = _json(document, status)
+    if (asked := g.get("tooloo_request_id")) is not None:
+        response.headers["x-tooloo-request-id"] = asked
+    if error.calls is not None:
+        response.headers["x-tooloo-attempts"] = str(error.calls)
+    wait_s = error.retry_after_s if isinstance(error, AllAttemptsFailed | ProviderError | TooManyRequests) else None
+    if wait_s is not None:
+        response.headers["Retry-After"] = str(math.ceil(wait_s))
+    elif error.status == 503:
+        response.headers["Retry-After"] = "5"
+    return response
+
+
+@anthropic.errorhandler(HTTPException)
+@listing.errorhandler(HTTPException)
+def _http(error: HTTPException) -> Response:
+    if error.code == 413:
+        return _ours(PayloadTooLarge("the body is too large"))
+    status = error.code or 500
+    return _json(answer.body(status, error.description or error.name, _name()), status)
+
+
+@anthropic.errorhandler(Exception)
+@listing.errorhandler(Exception)
+def _unforeseen(error: Exception) -> Response:
+    """As app.api.envelope does it, in the other shape."""
+    log.exception("unforeseen error", path=request.path, error=repr(error))
+    message = f"something went wrong here; the log has it under {_name()}"
+    return _json(answer.body(500, message, _name()), 500)
+
+
+@anthropic.after_request
+@listing.after_request
+def _named(response: Response) -> Response:
+    """As Anthropic's SDKs look for it."""
+    response.headers["request-id"] = _name()
+    return response
+
+
+def _json(document: object, status: int) -> Response:
+    text = _text(document).encode("utf-8", "replace")
+    return Response(text, status, mimetype="application/json")
