@@ -1,4 +1,4 @@
-"""The API over a socket, and the official SDK in front of it."""
+"""The API over a socket and the official SDK in front of it; the API in front of servers that keep what they get."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 from openai import OpenAI
 
 from tests.support.front import PROVIDERS, Served, served
+from tests.support.recording import Recording, recording
 
 
 @pytest.fixture(scope="module")
@@ -25,3 +26,15 @@ def client(api: Served) -> Iterator[OpenAI]:
     api.reset()
     with OpenAI(base_url=f"{api.url}/v1", api_key="not-needed", max_retries=0, timeout=30) as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recording]:
+    with recording(tmp_path_factory.mktemp("recorded")) as made:
+        yield made
+
+
+@pytest.fixture
+def front(running: Recording) -> Recording:
+    running.reset()
+    return running

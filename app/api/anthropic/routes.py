@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 from functools import partial
 
 import structlog
 from flask import Blueprint, Response, g, request
 from werkzeug.exceptions import HTTPException
 
+from app.api import failures
 from app.api.anthropic import answer, models
 from app.api.anthropic import request as messages_request
 from app.api.anthropic.events import events
@@ -22,7 +22,7 @@ from app.api.openai import texts
 from app.api.openai.models import choose
 from app.api.streaming import event_stream
 from app.domain.catalog import Target, WireFormat
-from app.errors import AllAttemptsFailed, NotFound, PayloadTooLarge, ProviderError, TooLooError, TooManyRequests
+from app.errors import NotFound, PayloadTooLarge, TooLooError
 from app.gateway import counting
 from app.services import Services
 
@@ -118,19 +118,8 @@ def _name() -> str:
 @listing.errorhandler(TooLooError)
 def _ours(error: TooLooError) -> Response:
     status, document = answer.problem(error, _name())
-    if status >= 500:
-        log.warning("request failed", path=request.path, code=error.code, reason=str(error))
-    response = _json(document, status)
-    if (asked := g.get("tooloo_request_id")) is not None:
-        response.headers["x-tooloo-request-id"] = asked
-    if error.calls is not None:
-        response.headers["x-tooloo-attempts"] = str(error.calls)
-    wait_s = error.retry_after_s if isinstance(error, AllAttemptsFailed | ProviderError | TooManyRequests) else None
-    if wait_s is not None:
-        response.headers["Retry-After"] = str(math.ceil(wait_s))
-    elif error.status == 503:
-        response.headers["Retry-After"] = "5"
-    return response
+    failures.logged(error, status)
+    return failures.told(_json(document, status), error)
 
 
 @anthropic.errorhandler(HTTPException)

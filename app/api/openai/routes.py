@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections.abc import Mapping
 from functools import partial
@@ -12,6 +11,7 @@ import structlog
 from flask import Blueprint, Response, g, request
 from werkzeug.exceptions import HTTPException
 
+from app.api import failures
 from app.api.current import gateway
 from app.api.envelope import document, request_id
 from app.api.lean import Finished
@@ -21,7 +21,7 @@ from app.api.openai import request as openai_request
 from app.api.openai.extras import HEADER
 from app.api.responses.routes import responses
 from app.api.streaming import event_stream
-from app.errors import AllAttemptsFailed, NotFound, PayloadTooLarge, ProviderError, TooLooError, TooManyRequests
+from app.errors import NotFound, PayloadTooLarge, TooLooError
 
 log = structlog.get_logger()
 
@@ -77,19 +77,8 @@ def nothing(rest: str) -> Response:
 @openai.errorhandler(TooLooError)
 def _ours(error: TooLooError) -> Response:
     status, document = answer.problem(error)
-    if status >= 500:
-        log.warning("request failed", path=request.path, code=error.code, reason=str(error))
-    response = _json(document, status)
-    if (asked := g.get("tooloo_request_id")) is not None:
-        response.headers["x-tooloo-request-id"] = asked
-    if error.calls is not None:
-        response.headers["x-tooloo-attempts"] = str(error.calls)
-    wait_s = error.retry_after_s if isinstance(error, AllAttemptsFailed | ProviderError | TooManyRequests) else None
-    if wait_s is not None:
-        response.headers["Retry-After"] = str(math.ceil(wait_s))
-    elif status == 503:
-        response.headers["Retry-After"] = "5"
-    return response
+    failures.logged(error, status)
+    return failures.told(_json(document, status), error)
 
 
 @openai.errorhandler(HTTPException)

@@ -10,7 +10,7 @@ import pytest
 from anthropic import Anthropic
 
 from tests.api.anthropic.front import CLAUDE, COMPAT, GEMINI, U, ask, chunks, read, result, sent, text, told, use, wire
-from tests.support.recording import Recording, recording
+from tests.support.recording import Recording
 
 CITATION = {
     "type": "web_search_result_location",
@@ -37,18 +37,6 @@ USAGE = {
 F: Any = {"name": "f", "input_schema": {"type": "object", "properties": {"a": {"type": "string"}}}}
 G: Any = {"name": "g", "input_schema": {"type": "object", "properties": {"a": {"type": "string"}}}}
 THINK: Any = {"thinking": {"type": "adaptive"}}
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recording]:
-    with recording(tmp_path_factory.mktemp("recorded")) as made:
-        yield made
-
-
-@pytest.fixture
-def front(running: Recording) -> Recording:
-    running.reset()
-    return running
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -29,7 +28,7 @@ from tests.api.anthropic.front import (
     told,
     use,
 )
-from tests.support.recording import Recording, recording
+from tests.support.recording import Recording
 
 IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PIXEL}}
 PDF = {
@@ -44,18 +43,6 @@ SERVER_CALL = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_searc
 THOUGHT = {"type": "thinking", "thinking": "one", "signature": "c2lnbmVk"}
 HIDDEN = {"type": "redacted_thinking", "data": "aGlkZGVu"}
 AGAIN = {"type": "thinking", "thinking": "two", "signature": "c2lnbmVkIHR3aWNl"}
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recording]:
-    with recording(tmp_path_factory.mktemp("recorded")) as made:
-        yield made
-
-
-@pytest.fixture
-def front(running: Recording) -> Recording:
-    running.reset()
-    return running
 
 
 def test_claude_gets_a_conversation_as_it_came(front: Recording) -> None:

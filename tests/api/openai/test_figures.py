@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import requests
 
-from tests.support.recording import Recording, recording
+from tests.support.recording import Recording
 
 OPENAI, CLAUDE, GEMINI = "openai/gpt-4.1-mini", "anthropic/claude-haiku-4-5", "gemini/gemini-2.5-flash"
 DROPPED = "x-tooloo-dropped-parameters"
 U: Any = {"role": "user", "content": "json, please"}
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recording]:
-    with recording(tmp_path_factory.mktemp("recorded")) as made:
-        yield made
-
-
-@pytest.fixture
-def front(running: Recording) -> Recording:
-    running.reset()
-    return running
 
 
 def tool(name: str) -> dict[str, Any]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.support import refusals
-from tests.support.recording import Recording, recording
+from tests.support.recording import Recording
 
 U: Any = {"role": "user", "content": "hi"}
 F: Any = {
@@ -19,18 +18,6 @@ F: Any = {
 PIXEL = "iVBORw0KGgo="
 CLAUDE, GEMINI, COMPAT = "anthropic/claude-haiku-4-5", "gemini/gemini-2.5-flash", "compat/m"
 MARK = {"type": "ephemeral"}
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recording]:
-    with recording(tmp_path_factory.mktemp("recorded")) as made:
-        yield made
-
-
-@pytest.fixture
-def front(running: Recording) -> Recording:
-    running.reset()
-    return running
 
 
 def call(call_id: str, name: str = "f", arguments: str = "{}", **more: Any) -> dict[str, Any]:

@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.support.recording import Recording, recording
+from tests.support.recording import Recording
 
 OPENAI, CLAUDE, GEMINI = "openai/gpt-4.1-mini", "anthropic/claude-haiku-4-5", "gemini/gemini-2.5-flash"
 PNG, JPEG, PDF = "iVBORw0KGgoAAA==", "/9j/4AAQSkZJRgAB", "JVBERi0xLjQK"
 DROPPED = "x-tooloo-dropped-parameters"
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recording]:
-    with recording(tmp_path_factory.mktemp("recorded")) as made:
-        yield made
-
-
-@pytest.fixture
-def front(running: Recording) -> Recording:
-    running.reset()
-    return running
 
 
 def asked(*parts: dict[str, Any]) -> list[Any]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import requests
 
-from tests.support.recording import Recording, recording
+from tests.support.recording import Recording
 
 OPENAI, CLAUDE, GEMINI, COMPAT = (
     "openai/gpt-4.1-mini",
@@ -25,18 +24,6 @@ SIGNED = base64.b64encode(b"signed").decode()
 U: Any = {"role": "user", "content": "hi"}
 F: Any = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
 PNG = "data:image/png;base64,iVBORw0KGgo="
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recording]:
-    with recording(tmp_path_factory.mktemp("recorded")) as made:
-        yield made
-
-
-@pytest.fixture
-def front(running: Recording) -> Recording:
-    running.reset()
-    return running
 
 
 def call(call_id: str = "c", **more: Any) -> dict[str, Any]:
