@@ -76,9 +76,9 @@ def nothing(rest: str) -> Response:
 
 @openai.errorhandler(TooLooError)
 def _ours(error: TooLooError) -> Response:
-    status, document = answer.problem(error)
+    status, shape = answer.problem(error)
     failures.logged(error, status)
-    return failures.told(_json(document, status), error)
+    return failures.told(_json(shape, status), error)
 
 
 @openai.errorhandler(HTTPException)
