@@ -13,6 +13,7 @@ from werkzeug.routing import Rule
 
 from app.api.chat import ChatBody
 from app.api.envelope import json_response
+from app.api.openai.embeddings import EmbeddingRequest
 from app.api.openai.fields import ChatCompletionRequest
 from app.api.system.measurements import BenchmarkBody
 from app.api.web import static_file
@@ -21,6 +22,7 @@ from app.api.web import static_file
 BODIES: Mapping[str, type[BaseModel]] = {
     "chat.answer": ChatBody,
     "openai.chat_completions": ChatCompletionRequest,
+    "openai.embeddings": EmbeddingRequest,
     "system.start_benchmark": BenchmarkBody,
 }
 #: query parameters by endpoint

@@ -37,11 +37,21 @@ class Metrics:
     def __init__(self) -> None:
         self._own = CollectorRegistry()
         self._requests = Counter(
-            "tooloo_requests", "Chat requests, by how they ended.", ("outcome", "stream"), registry=self._own
+            "tooloo_requests",
+            "Requests of chat and for embeddings, by how they ended.",
+            ("outcome", "stream"),
+            registry=self._own,
         )
         self._latency = Histogram(
             "tooloo_request_seconds",
             "Chat requests that were answered, from arrival to the last token.",
+            ("provider",),
+            buckets=LATENCIES_S,
+            registry=self._own,
+        )
+        self._embedding = Histogram(
+            "tooloo_embedding_seconds",
+            "Requests for embeddings that were answered, from arrival to the answer.",
             ("provider",),
             buckets=LATENCIES_S,
             registry=self._own,
@@ -55,14 +65,14 @@ class Metrics:
         )
         self._attempts = Counter(
             "tooloo_attempts",
-            "Calls to providers on behalf of chat requests.",
+            "Calls to providers on behalf of requests.",
             ("provider", "model", "outcome"),
             registry=self._own,
         )
         self._cost = Counter(
-            "tooloo_cost_usd", "USD spent on chat requests, where a price is known.", ("provider",), registry=self._own
+            "tooloo_cost_usd", "USD spent on requests, where a price is known.", ("provider",), registry=self._own
         )
-        self._tokens = Counter("tooloo_tokens", "Tokens of chat requests.", ("provider", "kind"), registry=self._own)
+        self._tokens = Counter("tooloo_tokens", "Tokens of requests.", ("provider", "kind"), registry=self._own)
         self._hedges = Counter(
             "tooloo_hedges",
             "Second calls beside a first one that was late: won where the second answered first.",
@@ -77,8 +87,8 @@ class Metrics:
         """`outcome`: ok, or the code of the error."""
         _of(self._requests, outcome, "true" if stream else "false").inc()
 
-    def answered(self, provider: str, latency_ms: float) -> None:
-        _of(self._latency, provider).observe(latency_ms / 1000)
+    def answered(self, provider: str, latency_ms: float, *, embedding: bool = False) -> None:
+        _of(self._embedding if embedding else self._latency, provider).observe(latency_ms / 1000)
 
     def began(self, provider: str, after_ms: float) -> None:
         _of(self._first_token, provider).observe(after_ms / 1000)

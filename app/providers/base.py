@@ -46,6 +46,31 @@ class JsonSchema:
 
 
 @dataclass(frozen=True, slots=True)
+class Embedding:
+    """What is to become vectors: texts, or tokens as OpenAI's models count them."""
+
+    inputs: tuple[str, ...] | tuple[tuple[int, ...], ...]
+    #: of each vector; None: the model's own
+    dimensions: int | None = None
+    #: as the caller wants them; None: they did not say, and get numbers
+    encoding: str | None = None
+    user: str | None = None
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Empty where they are tokens."""
+        return tuple(each for each in self.inputs if isinstance(each, str))
+
+    @property
+    def tokens(self) -> int:
+        return sum(len(each) for each in self.inputs if not isinstance(each, str))
+
+
+#: numbers, or base64 of 32-bit floats in little-endian order, as the provider gave it
+Vector = list[float] | str
+
+
+@dataclass(frozen=True, slots=True)
 class ChatRequest:
     """A request in the one vocabulary all wire formats are mapped from. None: not sent, the provider decides."""
 
@@ -88,6 +113,8 @@ class ChatRequest:
     extra: Mapping[str, Any] = field(default_factory=dict)
     #: names of fields of the caller's that stand nowhere above
     omitted: tuple[str, ...] = ()
+    #: this is no chat: vectors are wanted
+    embedding: Embedding | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +178,8 @@ class Answer:
     logprobs: Mapping[str, Any] | None = None
     #: the further answers, where several were asked for
     others: tuple[Choice, ...] = ()
+    #: of an embedding, in the order of its inputs
+    vectors: tuple[Vector, ...] = ()
 
     @property
     def choices(self) -> tuple[Choice, ...]:

@@ -250,7 +250,7 @@ class Exchange:
             or None,
             rate_limits={name: value for name, value in headers.items() if name.startswith(RATE_LIMITS)},
             dropped=self.dropped,
-            reported_cost_usd=_cost(headers, self._endpoint.provider.cost_header),
+            reported_cost_usd=stated_cost(headers, self._endpoint.provider.cost_header),
             asked_model=self._model,
             refusal="".join(draft.refusal),
             extra=draft.extra,
@@ -259,11 +259,8 @@ class Exchange:
         )
 
     def blame(self, error: ProviderError) -> None:
-        """Give the error its timing, and take the key out of it: some providers repeat it."""
-        error.timing = self.call.timing()
-        secrets = (self._endpoint.key, *self._endpoint.headers.values())
-        for secret in secrets:
-            error.args = tuple(without_key(str(part), secret) for part in error.args)
+        """Give the error its timing, and take the key out of it."""
+        blamed(error, self._endpoint, self.call)
 
     def close(self) -> None:
         """End the exchange, in the thread that reads it; before its end, its connection is not used again."""
@@ -287,11 +284,20 @@ def left_out(request: ChatRequest, outgoing: Outgoing, wire: WireFormat) -> tupl
     return (*request.omitted, *elsewhere, *(name for name in outgoing.dropped if name not in request.defaults))
 
 
+def blamed(error: ProviderError, endpoint: Endpoint, call: Call) -> ProviderError:
+    """The error with its timing, and without the key: some providers repeat it."""
+    error.timing = call.timing()
+    for secret in (endpoint.key, *endpoint.headers.values()):
+        error.args = tuple(without_key(str(part), secret) for part in error.args)
+    return error
+
+
 def without_key(text: str, key: str) -> str:
     return text.replace(key, "[key]") if len(key) >= SHORTEST_KEY else text
 
 
-def _cost(headers: Mapping[str, str], name: str | None) -> float | None:
+def stated_cost(headers: Mapping[str, str], name: str | None) -> float | None:
+    """USD, where the answer's header of that name (Provider.cost_header) says it."""
     try:
         cost = float(headers.get(name.lower(), "")) if name else math.nan
     except ValueError:

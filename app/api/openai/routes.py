@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 import structlog
 from flask import Blueprint, Response, g, request
@@ -16,11 +17,14 @@ from app.api.current import gateway
 from app.api.envelope import document, request_id
 from app.api.lean import Finished
 from app.api.openai import answer, texts
+from app.api.openai import embeddings as openai_embeddings
 from app.api.openai import models as openai_models
 from app.api.openai import request as openai_request
 from app.api.openai.extras import HEADER
 from app.api.streaming import event_stream
 from app.errors import AllAttemptsFailed, NotFound, PayloadTooLarge, ProviderError, TooLooError, TooManyRequests
+from app.gateway.calls import Call, Reply
+from app.services import Services
 
 log = structlog.get_logger()
 
@@ -35,9 +39,7 @@ def chat_completions() -> Response:
     ours = gateway()
     choose = partial(openai_models.choose, ours.services)
     asked = openai_request.read(texts.readable(*document()), choose, request.headers.get(HEADER))
-    g.tooloo_request_id = asked.call.request_id
-    if not request.headers.get("X-Request-Id"):
-        g.request_id = asked.call.request_id
+    _named(asked.call)
     created = int(time.time())
     if asked.stream:
         stream = ours.stream(asked.call)
@@ -49,35 +51,61 @@ def chat_completions() -> Response:
             facts["x-tooloo-dropped-parameters"] = answer.dropped(stream.dropped)
         return event_stream(stream, chunks, facts)
     reply = ours.chat(asked.call)
+    return _json(answer.completion(reply, created, functions=asked.functions), 200, _facts(reply))
+
+
+def _named(call: Call) -> None:
+    """The request has a name from now on, also where it fails."""
+    g.tooloo_request_id = call.request_id
+    if not request.headers.get("X-Request-Id"):
+        g.request_id = call.request_id
+
+
+def _facts(reply: Reply) -> dict[str, str]:
     facts = answer.headers(reply.target, len(reply.attempts), reply.request_id)
     if reply.cost_usd is not None:
         facts["x-tooloo-cost-usd"] = f"{reply.cost_usd:.10f}"
     if reply.answer.dropped:
         facts["x-tooloo-dropped-parameters"] = answer.dropped(reply.answer.dropped)
-    return _json(answer.completion(reply, created, functions=asked.functions), 200, facts)
+    return facts
+
+
+@openai.post("/embeddings")
+def embeddings() -> Response:
+    """Vectors of texts, from the model that `model` names."""
+    ours = gateway()
+    asked = openai_embeddings.read(texts.readable(*document()), ours.services, request.headers.get(HEADER))
+    _named(asked.call)
+    reply = ours.embed(asked.call)
+    return _json(openai_embeddings.written(reply, asked.encoding), 200, _facts(reply))
 
 
 @openai.get("/models")
 def models() -> Response:
     """The names that `model` may have now."""
-    return _json({"object": "list", "data": openai_models.listed(gateway().services)}, 200)
+    return _json({"object": "list", "data": _listed(gateway().services)}, 200)
 
 
 @openai.get("/models/<path:name>")
 def model(name: str) -> Response:
     """One of them."""
     services = gateway().services
-    found = [each for each in openai_models.listed(services) if each["id"] == name]
-    if not found:
+    found = [each for each in _listed(services) if each["id"] == name]
+    if not found and not openai_models.embeds(services, name):
         openai_models.choose(services, name)  # raises, unless it is the bare name of a model
+    if not found:
         found = [{"id": name, "object": "model", "created": 0, "owned_by": "tooloo"}]
     return _json(found[0], 200)
+
+
+def _listed(services: Services) -> list[dict[str, Any]]:
+    return [*openai_models.listed(services), *openai_models.embeddings(services)]
 
 
 @openai.route("/<path:rest>", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
 def nothing(rest: str) -> Response:
     """What this gateway does not serve, said in the shape that OpenAI's clients read."""
-    raise NotFound(f"there is no {request.method} /v1/{rest} here; there are chat/completions and models")
+    raise NotFound(f"there is no {request.method} /v1/{rest} here; there are chat/completions, embeddings and models")
 
 
 @openai.errorhandler(TooLooError)

@@ -270,7 +270,8 @@ class Draft:
         every = (self, *self.others.values())
         reasoning = sum(_tokens(each.reasoning) for each in every)
         completion = reasoning + sum(each._said_tokens() for each in every)
-        prompt = _tokens(_written(request))
+        asked = request.embedding
+        prompt = _tokens(_written(request)) if asked is None else asked.tokens + _tokens(asked.texts)
         return Usage(prompt=prompt, completion=completion, reasoning=reasoning, estimated=True)
 
     def _said_tokens(self) -> int:
