@@ -1,4 +1,4 @@
-"""What is written down of a request for vectors: its log entry, the usage, the numbers; and nothing that chat is ranked by."""
+"""What is written down of a request for vectors, and that it is nothing that chat is ranked by."""
 
 from __future__ import annotations
 
