@@ -71,6 +71,8 @@ class ProviderBlock(LimitsBlock):
     key_env: EnvironmentName | None = None
     #: for embeddings: their names, or what the provider calls each where that is another name
     embeddings: list[ModelName] | dict[ModelName, ModelName] = Field(default_factory=list)
+    #: that take a prompt to go on with, and do not chat
+    completions: list[ModelName] = Field(default_factory=list)
     #: of chat
     models: Annotated[list[ModelName], Field(validate_default=True)] = Field(default_factory=list)
     enabled: bool = True
@@ -99,8 +101,8 @@ class ProviderBlock(LimitsBlock):
     @field_validator("models")
     @classmethod
     def _serves_something(cls, value: list[str], info: ValidationInfo) -> list[str]:
-        if not value and not info.data.get("embeddings"):
-            raise PydanticCustomError("models", "a provider needs at least one model, or embeddings")
+        if not value and not info.data.get("embeddings") and not info.data.get("completions"):
+            raise PydanticCustomError("models", "a provider needs at least one model, or embeddings, or completions")
         return value
 
     @field_validator("headers")

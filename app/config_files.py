@@ -61,6 +61,7 @@ def load_providers(folder: Path) -> tuple[Provider, ...]:
             key_env=block.key_env,
             models=tuple(dict.fromkeys(block.models)),
             embeddings=tuple(named(block.embeddings).items()),
+            completions=tuple(dict.fromkeys(block.completions)),
             enabled=block.enabled,
             priority=block.priority,
             timeout_ms=block.timeout_ms,

@@ -28,7 +28,7 @@ TICKET = "tooloo.ticket"
 MEANT = {
     f"{prefix}/{route}{slash}": f"/v1/{route}"
     for prefix in ("", "/v1")
-    for route in ("chat/completions", "embeddings", "models")
+    for route in ("chat/completions", "completions", "embeddings", "models")
     for slash in ("", "/")
 }
 

@@ -13,6 +13,7 @@ from werkzeug.routing import Rule
 
 from app.api.chat import ChatBody
 from app.api.envelope import json_response
+from app.api.openai.completions import CompletionRequest
 from app.api.openai.embeddings import EmbeddingRequest
 from app.api.openai.fields import ChatCompletionRequest
 from app.api.system.measurements import BenchmarkBody
@@ -22,6 +23,7 @@ from app.api.web import static_file
 BODIES: Mapping[str, type[BaseModel]] = {
     "chat.answer": ChatBody,
     "openai.chat_completions": ChatCompletionRequest,
+    "openai.completions": CompletionRequest,
     "openai.embeddings": EmbeddingRequest,
     "system.start_benchmark": BenchmarkBody,
 }
@@ -33,7 +35,7 @@ QUERIES: Mapping[str, Mapping[str, str]] = {
     "requests.usage": {"days": "1 to 366", "by": "day, key, segment, provider, model: separated by commas"},
 }
 #: endpoints that stream where the request asks for it
-STREAMS = {"chat.answer", "openai.chat_completions"}
+STREAMS = {"chat.answer", "openai.chat_completions", "openai.completions"}
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 #: the page of the dashboard and its parts, and the catch-all: no part of the API
 UNLISTED = {"openai.nothing"}

@@ -76,6 +76,8 @@ class Provider:
     models: tuple[str, ...]
     #: models for embeddings, which are no targets of chat: by their names, what the provider calls them
     embeddings: tuple[tuple[str, str], ...] = ()
+    #: models that take a prompt to go on with and do not chat: no targets of chat either
+    completions: tuple[str, ...] = ()
     enabled: bool = True
     #: fallback order and tie-break, 1 is first
     priority: int = 100

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from app.domain.catalog import Target, TaskType
 from app.errors import ProviderError
-from app.providers.base import Answer, Delta, Embedding, Message
+from app.providers.base import Answer, Completion, Delta, Embedding, Message
 from app.providers.client import AnswerStream
 
 #: it asks the system for randomness once: to do so is a system call, for which a thread gives up the interpreter's lock
@@ -44,6 +44,8 @@ class Call:
     model: str | None = None
     #: no chat: vectors of this are wanted
     embedding: Embedding | None = None
+    #: nor is it, where a target takes it as it is; `messages` are it for the others
+    completion: Completion | None = None
     #: model parameters of the request, over all configured ones; fields of ChatRequest
     parameters: Mapping[str, Any] = field(default_factory=dict)
     #: fields beside those, by the names of OpenAI's format, for targets that speak it

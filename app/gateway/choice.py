@@ -131,6 +131,7 @@ def attempt_at(request: Request, target: Target, send: Send[R], *, prefill: str 
         cache_marks=request.config.features.automatic_cache_marks,
         passed=request.call.passed,
         embedding=request.call.embedding,
+        completion=request.call.completion,
         **{**defaults, **request.call.parameters},
     )
     attempt = Attempt(request.services, target, asked, _limits(request, target), send)

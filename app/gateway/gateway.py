@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from datetime import datetime
 
-from app.domain.catalog import TaskType
+from app.domain.catalog import Target, TaskType
 from app.domain.config.runtime_config import RuntimeConfig
 from app.domain.routing import router
 from app.domain.routing.affinity import Session
@@ -155,6 +155,8 @@ class Gateway:
             raise InvalidRequest(f"{provider} cannot be called: {why}", field="provider")
         mine = tuple(c.target for c in plan.candidates if c.target.provider == provider)
         order = tuple(target for target in mine if call.model in (None, target.model))
+        if call.completion is not None and call.model in self.services.endpoints[provider].provider.completions:
+            order = (Target(provider, call.model),)
         if not order:
             known = ", ".join(target.model for target in mine)
             raise UnknownModel(f"{provider} has no model {call.model!r} here; it has: {known}", field="model")

@@ -41,7 +41,12 @@ def lack(
 def would_drop(endpoint: Endpoint, model: str, call: Call) -> Unsupported | None:
     """Why not to ask where the request demands that nothing of it is left out."""
     request = ChatRequest(
-        messages=call.messages, extra=call.extra, omitted=call.omitted, passed=call.passed, **call.parameters
+        messages=call.messages,
+        extra=call.extra,
+        omitted=call.omitted,
+        passed=call.passed,
+        completion=call.completion,
+        **call.parameters,
     )
     wire = endpoint.provider.format
     try:

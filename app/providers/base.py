@@ -71,6 +71,26 @@ Vector = list[float] | str
 
 
 @dataclass(frozen=True, slots=True)
+class Completion:
+    """What is to go on, or to be filled in: no conversation. The other parameters are those of a chat."""
+
+    #: a text; texts, tokens or lists of tokens to who has them
+    prompt: str | list[Any]
+    #: what stands behind the gap
+    suffix: str | None = None
+    #: None: the caller did not say
+    echo: bool | None = None
+    #: of the answer's tokens, with so many likely ones beside each
+    logprobs: int | None = None
+    best_of: int | None = None
+
+    @property
+    def prompts(self) -> int:
+        several = isinstance(self.prompt, list) and bool(self.prompt) and not isinstance(self.prompt[0], int)
+        return len(self.prompt) if several else 1
+
+
+@dataclass(frozen=True, slots=True)
 class ChatRequest:
     """A request in the one vocabulary all wire formats are mapped from. None: not sent, the provider decides."""
 
@@ -115,6 +135,8 @@ class ChatRequest:
     omitted: tuple[str, ...] = ()
     #: this is no chat: vectors are wanted
     embedding: Embedding | None = None
+    #: nor is this: `messages` are what it becomes for a target that can but chat
+    completion: Completion | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from app.providers.http.connections import Pool
 from app.providers.http.framing import Response
 from app.providers.http.sse import Event, EventParser, begins_a_stream, is_a_stream, without_keep_alives
 from app.providers.own import added
-from app.providers.wire import problem, surrogates
+from app.providers.wire import openai_completions, problem, surrogates
 from app.providers.wire.content import Outgoing
 from app.providers.wire.draft import Draft
 from app.providers.wire.formats import FORMATS, Wire
@@ -51,13 +51,15 @@ class Exchange:
         last_role = request.messages[-1].role if request.messages else ""
         # a tool's result may leave a model nothing to add, but JSON that was asked for is never nothing
         asks_for_json = request.json_mode or request.json_schema is not None
+        completion = request.completion
         self._draft = Draft(
             one_call=not request.parallel_tool_calls,
             may_be_empty=last_role == "tool" and endpoint.provider.format is WireFormat.OPENAI,
+            may_be_blank=openai_completions.is_native(endpoint, model, request),
             asks_for_json=asks_for_json,
             limit=request.max_tokens,
-            n=request.n,
-            tells_logprobs=request.logprobs,
+            n=request.n * (1 if completion is None else completion.prompts),
+            tells_logprobs=request.logprobs or (completion is not None and completion.logprobs is not None),
         )
         self.dropped: tuple[str, ...] = ()
         self._headers: Mapping[str, str] = {}
@@ -281,6 +283,8 @@ def _all_of(draft: Draft) -> Iterator[Delta]:
 def left_out(request: ChatRequest, outgoing: Outgoing, wire: WireFormat) -> tuple[str, ...]:
     """Names of all that the caller sent and the provider does not get."""
     elsewhere = () if wire is WireFormat.OPENAI else tuple(request.extra)
+    if request.completion is not None and not outgoing.completes:
+        elsewhere += openai_completions.untold(request.completion)
     return (*request.omitted, *elsewhere, *(name for name in outgoing.dropped if name not in request.defaults))
 
 

@@ -86,22 +86,22 @@ def _validated(document: Mapping[str, Any]) -> _Rest:
         raise InvalidRequest(f"{field}: {first['msg'].removeprefix('Value error, ')}", field=field) from None
 
 
-def inputs(given: object) -> Inputs:
+def inputs(given: object, field: str = "input") -> Inputs:
     """A text or tokens as a list of one. Raises InvalidRequest."""
     if isinstance(given, str):
         return (given,)
     if not isinstance(given, list) or not given:
-        raise InvalidRequest("input: must be a text, or a list of texts, tokens or lists of tokens", field="input")
+        raise InvalidRequest(f"{field}: must be a text, or a list of texts, tokens or lists of tokens", field=field)
     if isinstance(given[0], str):
-        return tuple(_text(each, place) for place, each in enumerate(given))
+        return tuple(_text(each, f"{field}.{place}") for place, each in enumerate(given))
     if isinstance(given[0], list):
-        return tuple(_tokens(each, f"input.{place}") for place, each in enumerate(given))
-    return (_tokens(given, "input"),)
+        return tuple(_tokens(each, f"{field}.{place}") for place, each in enumerate(given))
+    return (_tokens(given, field),)
 
 
-def _text(given: object, place: int) -> str:
+def _text(given: object, field: str) -> str:
     if not isinstance(given, str):
-        raise InvalidRequest(f"input.{place}: must be a text, as the first is", field=f"input.{place}")
+        raise InvalidRequest(f"{field}: must be a text, as the first is", field=field)
     return given
 
 

@@ -84,5 +84,21 @@ def embeddings(services: Services) -> list[dict[str, Any]]:
     return [_model(f"{each.name}/{name}", each.name) for each in providers for name, _ in each.embeddings]
 
 
+def completions(services: Services) -> list[dict[str, Any]]:
+    """… and what POST /v1/completions alone can be asked for."""
+    left_out = services.left_out(services.config.value)
+    providers = [provider for provider in services.providers if provider.name not in left_out]
+    return [_model(f"{each.name}/{name}", each.name) for each in providers for name in each.completions]
+
+
+def choose_completion(services: Services, name: str) -> Chosen:
+    """As `choose`, and what takes a prompt and does not chat: by its name, never as `auto`."""
+    owners = [each.name for each in services.providers if name in each.completions]
+    provider, slash, model = name.partition("/")
+    if slash and any(each.name == provider and model in each.completions for each in services.providers):
+        return _callable(services, Chosen(provider, model))
+    return _callable(services, Chosen(owners[0], name)) if len(owners) == 1 else choose(services, name)
+
+
 def _model(name: str, owner: str) -> dict[str, Any]:
     return {"id": name, "object": "model", "created": 0, "owned_by": owner}

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import structlog
@@ -17,6 +18,7 @@ from app.api.current import gateway
 from app.api.envelope import document, request_id
 from app.api.lean import Finished
 from app.api.openai import answer, texts
+from app.api.openai import completions as openai_completions
 from app.api.openai import embeddings as openai_embeddings
 from app.api.openai import models as openai_models
 from app.api.openai import request as openai_request
@@ -24,6 +26,7 @@ from app.api.openai.extras import HEADER
 from app.api.streaming import event_stream
 from app.errors import AllAttemptsFailed, NotFound, PayloadTooLarge, ProviderError, TooLooError, TooManyRequests
 from app.gateway.calls import Call, Reply
+from app.gateway.gateway import ReplyStream
 from app.services import Services
 
 log = structlog.get_logger()
@@ -44,14 +47,18 @@ def chat_completions() -> Response:
     if asked.stream:
         stream = ours.stream(asked.call)
         chunks = answer.events(stream, created, include_usage=asked.include_usage, functions=asked.functions)
-        facts = {"x-tooloo-request-id": stream.request_id}
-        if stream.target is not None:  # else nobody has begun yet, and the line is to be kept alive
-            facts = answer.headers(stream.target, len(stream.attempts) + 1, stream.request_id)
-        if stream.target is not None and stream.dropped:
-            facts["x-tooloo-dropped-parameters"] = answer.dropped(stream.dropped)
-        return event_stream(stream, chunks, facts)
+        return _streamed(stream, chunks)
     reply = ours.chat(asked.call)
     return _json(answer.completion(reply, created, functions=asked.functions), 200, _facts(reply))
+
+
+def _streamed(stream: ReplyStream, chunks: Iterator[bytes]) -> Response:
+    facts = {"x-tooloo-request-id": stream.request_id}
+    if stream.target is not None:  # else nobody has begun yet, and the line is to be kept alive
+        facts = answer.headers(stream.target, len(stream.attempts) + 1, stream.request_id)
+    if stream.target is not None and stream.dropped:
+        facts["x-tooloo-dropped-parameters"] = answer.dropped(stream.dropped)
+    return event_stream(stream, chunks, facts)
 
 
 def _named(call: Call) -> None:
@@ -68,6 +75,20 @@ def _facts(reply: Reply) -> dict[str, str]:
     if reply.answer.dropped:
         facts["x-tooloo-dropped-parameters"] = answer.dropped(reply.answer.dropped)
     return facts
+
+
+@openai.post("/completions")
+def completions() -> Response:
+    """How a prompt goes on, or what belongs between it and its suffix; streamed or whole."""
+    ours = gateway()
+    asked = openai_completions.read(texts.readable(*document()), ours.services, request.headers.get(HEADER))
+    _named(asked.call)
+    created = int(time.time())
+    if asked.stream:
+        stream = ours.stream(asked.call)
+        return _streamed(stream, openai_completions.events(stream, created, include_usage=asked.include_usage))
+    reply = ours.chat(asked.call)
+    return _json(openai_completions.written(reply, created), 200, _facts(reply))
 
 
 @openai.post("/embeddings")
@@ -99,13 +120,16 @@ def model(name: str) -> Response:
 
 
 def _listed(services: Services) -> list[dict[str, Any]]:
-    return [*openai_models.listed(services), *openai_models.embeddings(services)]
+    others = (openai_models.completions(services), openai_models.embeddings(services))
+    return [*openai_models.listed(services), *chain.from_iterable(others)]
 
 
 @openai.route("/<path:rest>", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
 def nothing(rest: str) -> Response:
     """What this gateway does not serve, said in the shape that OpenAI's clients read."""
-    raise NotFound(f"there is no {request.method} /v1/{rest} here; there are chat/completions, embeddings and models")
+    raise NotFound(
+        f"there is no {request.method} /v1/{rest} here; there are chat/completions, completions, embeddings and models"
+    )
 
 
 @openai.errorhandler(TooLooError)

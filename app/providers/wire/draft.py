@@ -40,6 +40,8 @@ class Draft:
     waiting: dict[int, Waiting] = field(default_factory=dict)
     #: a model that says nothing has nothing to add, which is an answer
     may_be_empty: bool = False
+    #: blanks, and nothing at all, are an answer wherever they end: of a completion
+    may_be_blank: bool = False
     #: … but no JSON
     asks_for_json: bool = False
     #: tokens that the request allows; None: as many as the model does
@@ -72,6 +74,7 @@ class Draft:
         if place not in self.others:
             self.others[place] = Draft(
                 may_be_empty=self.may_be_empty,
+                may_be_blank=self.may_be_blank,
                 asks_for_json=self.asks_for_json,
                 limit=self.limit,
                 answer_tool=self.answer_tool,
@@ -230,6 +233,8 @@ class Draft:
 
     def _says_something(self) -> bool:
         if self.tool_calls() or self.answer_text().strip() or self.refusal:
+            return True
+        if self.may_be_blank and self.finish in (Finish.STOP, Finish.LENGTH):
             return True
         return self.may_be_empty and self.finish is Finish.STOP and not self.asks_for_json
 

@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import requests
-from werkzeug.serving import make_server
 
-from app import bootstrap
-from app.api import create_app
-from app.bootstrap import Running
-from app.providers.client import Client, Pool
-from tests.providers.server import Server, whole
-from tests.support.system import ROOT, build
+from tests.providers.server import whole
+from tests.support.blocks import Stack, stack_of
 
 JSON = {"content-type": "application/json"}
 BLOCKS = """
@@ -55,69 +46,25 @@ def refused(status: int, message: str = "no") -> list[bytes]:
     return whole(status, JSON, json.dumps({"error": {"message": message}}).encode())
 
 
-@dataclass(frozen=True)
-class Stack:
-    url: str
-    servers: Mapping[str, Server]
-    running: Running
-
-    def post(self, model: str, given: Any = "hello", **more: Any) -> requests.Response:
-        body = {"model": model, "input": given, **more}
-        return requests.post(f"{self.url}/v1/embeddings", json=body, timeout=30)
-
-    def calls(self) -> dict[str, int]:
-        return {name: len(server.received) for name, server in self.servers.items()}
-
-
-@contextmanager
-def stack_of(folder: Path) -> Iterator[Stack]:
-    shutil.copytree(ROOT / "config", folder / "config", ignore=shutil.ignore_patterns("runtime.json"))
-    with ExitStack() as stack:
-        servers = {
-            name: stack.enter_context(Server(lambda _: vectors([0.5, 0.25]))) for name in ("one", "two", "three")
-        }
-        text = BLOCKS.format(**{name: server.url for name, server in servers.items()})
-        (folder / "config" / "providers.toml").write_text(text)
-        system = build(f"postgresql+psycopg2://postgres@/no?host={folder}", f"unix://{folder}/no.sock", folder)
-        stack.callback(system.close)
-        running = bootstrap.start(replace(system.services, client=Client(Pool(16))), seed=1)
-        stack.callback(running.stop)
-        server = make_server("127.0.0.1", 0, create_app(running), threaded=True)
-        stack.callback(server.server_close)
-        stack.enter_context(_serving(server))
-        yield Stack(f"http://127.0.0.1:{server.port}", servers, running)
-
-
-@contextmanager
-def _serving(server: Any) -> Iterator[None]:
-    from threading import Thread
-
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield
-    server.shutdown()
-    thread.join(5)
-
-
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with stack_of(tmp_path_factory.mktemp("stack")) as made:
+    with stack_of(tmp_path_factory.mktemp("stack"), BLOCKS) as made:
         yield made
 
 
 @pytest.fixture
 def stack(shared: Stack) -> Stack:
-    for server in shared.servers.values():
-        server.answer = lambda _: vectors([0.5, 0.25])
-        server.received.clear()
-    breakers = shared.running.gateway.breakers
-    breakers.value, breakers.generation = {}, breakers.generation + 1
+    shared.begin_anew(lambda _: vectors([0.5, 0.25]))
     return shared
+
+
+def post(stack: Stack, model: str, given: Any = "hello", **more: Any) -> requests.Response:
+    return stack.post("/v1/embeddings", model=model, input=given, **more)
 
 
 def test_a_model_of_two_blocks_is_served_by_the_second_where_the_first_fails(stack: Stack) -> None:
     stack.servers["one"].answer = lambda _: refused(503)
-    answer = stack.post("vec")
+    answer = post(stack, "vec")
 
     assert answer.status_code == 200, answer.text
     assert answer.json()["model"] == "two/maker/vec"
@@ -126,7 +73,7 @@ def test_a_model_of_two_blocks_is_served_by_the_second_where_the_first_fails(sta
 
 
 def test_the_first_by_priority_serves(stack: Stack) -> None:
-    assert stack.post("vec").json()["model"] == "one/vec"
+    assert post(stack, "vec").json()["model"] == "one/vec"
     assert stack.calls() == {"one": 1, "two": 0, "three": 0}
 
 
@@ -134,7 +81,7 @@ def test_the_first_by_priority_serves(stack: Stack) -> None:
 def test_another_model_never_stands_in(stack: Stack, model: str) -> None:
     for server in stack.servers.values():
         server.answer = lambda _: refused(503)
-    answer = stack.post(model)
+    answer = post(stack, model)
 
     assert answer.status_code == 502, answer.text
     named = model.partition("/")[0]
@@ -146,19 +93,19 @@ def test_another_model_never_stands_in(stack: Stack, model: str) -> None:
     ("model", "target"), [("maker/vec", "one/vec"), ("two/maker/vec", "two/maker/vec"), ("vec-2", "two/vec-2")]
 )
 def test_what_a_provider_calls_it_names_it_too(stack: Stack, model: str, target: str) -> None:
-    assert stack.post(model).json()["model"] == target
+    assert post(stack, model).json()["model"] == target
 
 
 def test_an_open_breaker_is_passed(stack: Stack) -> None:
     stack.servers["one"].answer = lambda _: refused(401)
-    assert stack.post("vec").headers["x-tooloo-attempts"] == "2"
-    assert stack.post("vec").headers["x-tooloo-attempts"] == "1"
+    assert post(stack, "vec").headers["x-tooloo-attempts"] == "2"
+    assert post(stack, "vec").headers["x-tooloo-attempts"] == "1"
     assert stack.calls() == {"one": 1, "two": 2, "three": 0}
 
 
 def test_a_refusal_is_told_in_the_providers_words(stack: Stack) -> None:
     stack.servers["one"].answer = lambda _: refused(400, "input is too sad")
-    answer = stack.post("one/vec")
+    answer = post(stack, "one/vec")
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_request")
     assert "too sad" in answer.json()["error"]["message"]
@@ -184,13 +131,13 @@ def test_a_refusal_is_told_in_the_providers_words(stack: Stack) -> None:
 )
 def test_what_is_no_answer_falls_over(stack: Stack, answer: list[bytes]) -> None:
     stack.servers["one"].answer = lambda _: answer
-    served = stack.post("vec")
+    served = post(stack, "vec")
 
     assert served.json()["model"] == "two/maker/vec", served.text
 
 
 def test_vectors_of_another_size_than_asked_for_are_no_answer(stack: Stack) -> None:
-    answer = stack.post("one/vec", dimensions=3)
+    answer = post(stack, "one/vec", dimensions=3)
 
     assert answer.status_code == 502
     assert "2 dimensions" in answer.json()["error"]["message"]
@@ -199,22 +146,22 @@ def test_vectors_of_another_size_than_asked_for_are_no_answer(stack: Stack) -> N
 def test_vectors_come_in_the_order_of_their_indexes(stack: Stack) -> None:
     data = [{"index": 1, "embedding": [2.0]}, {"index": 0, "embedding": [1.0]}]
     stack.servers["one"].answer = lambda _: whole(200, JSON, json.dumps({"data": data}).encode())
-    answer = stack.post("one/vec", ["a", "b"]).json()
+    answer = post(stack, "one/vec", ["a", "b"]).json()
 
     assert [each["embedding"] for each in answer["data"]] == [[1.0], [2.0]]
     assert answer["tooloo"]["tokens_estimated"] is True
 
 
 def test_numbers_become_base64_and_the_other_way_round(stack: Stack) -> None:
-    assert stack.post("one/vec", encoding_format="base64").json()["data"][0]["embedding"] == "AAAAPwAAgD4="
+    assert post(stack, "one/vec", encoding_format="base64").json()["data"][0]["embedding"] == "AAAAPwAAgD4="
     stack.servers["one"].answer = lambda _: vectors("AAAAPwAAgD4=")
-    assert stack.post("one/vec", encoding_format="float").json()["data"][0]["embedding"] == [0.5, 0.25]
+    assert post(stack, "one/vec", encoding_format="float").json()["data"][0]["embedding"] == [0.5, 0.25]
 
 
 def test_an_answer_may_be_larger_than_that_of_a_chat(stack: Stack) -> None:
     large = "AAAA" * 2_250_000
     stack.servers["one"].answer = lambda _: vectors(large, large, large, large)
-    answer = stack.post("one/vec", ["a", "b", "c", "d"], encoding_format="base64")
+    answer = post(stack, "one/vec", ["a", "b", "c", "d"], encoding_format="base64")
 
     assert [len(each["embedding"]) for each in answer.json()["data"]] == [9_000_000] * 4
 
@@ -222,7 +169,7 @@ def test_an_answer_may_be_larger_than_that_of_a_chat(stack: Stack) -> None:
 def test_gemini_is_asked_in_its_own_words(stack: Stack) -> None:
     body = b'{"embeddings": [{"values": [0.5]}, {"values": [0.25]}], "usageMetadata": {"promptTokenCount": 9}}'
     stack.servers["three"].answer = lambda _: whole(200, JSON, body)
-    answer = stack.post("gem", ["a", "b"], dimensions=1, taskType="CLUSTERING").json()
+    answer = post(stack, "gem", ["a", "b"], dimensions=1, taskType="CLUSTERING").json()
 
     (received,) = stack.servers["three"].received
     assert received.path == "/v1beta/models/gem:batchEmbedContents"
