@@ -75,6 +75,8 @@ class ProviderBlock(LimitsBlock):
     completions: list[ModelName] = Field(default_factory=list)
     #: of chat
     models: Annotated[list[ModelName], Field(validate_default=True)] = Field(default_factory=list)
+    #: requests that are not routed may be passed through to it
+    passthrough: bool = False
     enabled: bool = True
     priority: Annotated[int, Field(ge=1, le=10_000)] = 100
     timeout_ms: Annotated[int, Field(ge=100, le=3_600_000)] = 30_000

@@ -62,6 +62,7 @@ def load_providers(folder: Path) -> tuple[Provider, ...]:
             models=tuple(dict.fromkeys(block.models)),
             embeddings=tuple(named(block.embeddings).items()),
             completions=tuple(dict.fromkeys(block.completions)),
+            passthrough=block.passthrough,
             enabled=block.enabled,
             priority=block.priority,
             timeout_ms=block.timeout_ms,

@@ -78,6 +78,8 @@ class Provider:
     embeddings: tuple[tuple[str, str], ...] = ()
     #: models that take a prompt to go on with and do not chat: no targets of chat either
     completions: tuple[str, ...] = ()
+    #: requests that are not routed may be passed through to it, with its key
+    passthrough: bool = False
     enabled: bool = True
     #: fallback order and tie-break, 1 is first
     priority: int = 100

@@ -79,6 +79,12 @@ class Metrics:
             ("outcome",),
             registry=self._own,
         )
+        self._passed = Counter(
+            "tooloo_passthrough",
+            "Requests passed through, by how they ended.",
+            ("provider", "outcome"),
+            registry=self._own,
+        )
         self._dropped = Counter(
             "tooloo_outcomes_dropped", "Outcomes lost to a full buffer while Redis was away.", registry=self._own
         )
@@ -107,6 +113,10 @@ class Metrics:
         _of(self._tokens, provider, "completion").inc(completion)
         if cost_usd is not None:
             _of(self._cost, provider).inc(cost_usd)
+
+    def passed(self, provider: str, outcome: str) -> None:
+        """A request that was passed through. `outcome`: ok, http_STATUS, or the code of the error."""
+        _of(self._passed, provider, outcome).inc()
 
     def dropped(self) -> None:
         self._dropped.inc()

@@ -23,6 +23,7 @@ from app.api.openai import embeddings as openai_embeddings
 from app.api.openai import models as openai_models
 from app.api.openai import request as openai_request
 from app.api.openai.extras import HEADER
+from app.api.passthrough import passed_through
 from app.api.streaming import event_stream
 from app.errors import AllAttemptsFailed, NotFound, PayloadTooLarge, ProviderError, TooLooError, TooManyRequests
 from app.gateway.calls import Call, Reply
@@ -124,12 +125,22 @@ def _listed(services: Services) -> list[dict[str, Any]]:
     return [*openai_models.listed(services), *chain.from_iterable(others)]
 
 
+@openai.route(
+    "/passthrough/<provider>/<path:path>",
+    methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
+    provide_automatic_options=False,
+    merge_slashes=False,
+)
+def passthrough(provider: str, path: str) -> Response:
+    """What is not routed, for the provider that is named: its own answer, streamed as it comes."""
+    return passed_through(provider, path)
+
+
 @openai.route("/<path:rest>", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
 def nothing(rest: str) -> Response:
     """What this gateway does not serve, said in the shape that OpenAI's clients read."""
-    raise NotFound(
-        f"there is no {request.method} /v1/{rest} here; there are chat/completions, completions, embeddings and models"
-    )
+    there = "chat/completions, completions, embeddings, models, and passthrough/PROVIDER/PATH"
+    raise NotFound(f"there is no {request.method} /v1/{rest} here; there are {there}")
 
 
 @openai.errorhandler(TooLooError)
