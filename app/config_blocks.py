@@ -25,6 +25,9 @@ HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
 HeaderValue = Annotated[str, Field(pattern=r"^[\x20-\x7e]*$")]
 
 
+ModelName = Annotated[str, Field(min_length=1, max_length=200)]
+
+
 class Block(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -66,7 +69,14 @@ class ProviderBlock(LimitsBlock):
     format: WireFormat
     base_url: HttpUrl
     key_env: EnvironmentName | None = None
-    models: Annotated[list[Annotated[str, Field(min_length=1, max_length=200)]], Field(min_length=1)]
+    #: for embeddings: their names, or what the provider calls each where that is another name
+    embeddings: list[ModelName] | dict[ModelName, ModelName] = Field(default_factory=list)
+    #: that take a prompt to go on with, and do not chat
+    completions: list[ModelName] = Field(default_factory=list)
+    #: of chat
+    models: Annotated[list[ModelName], Field(validate_default=True)] = Field(default_factory=list)
+    #: requests that are not routed may be passed through to it
+    passthrough: bool = False
     enabled: bool = True
     priority: Annotated[int, Field(ge=1, le=10_000)] = 100
     timeout_ms: Annotated[int, Field(ge=100, le=3_600_000)] = 30_000
@@ -82,6 +92,20 @@ class ProviderBlock(LimitsBlock):
     body: dict[str, Any] = Field(default_factory=dict)
     #: over the capability matrix: for all models of the block
     capabilities: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("embeddings")
+    @classmethod
+    def _has_embeddings(cls, value: T, info: ValidationInfo) -> T:
+        if value and info.data.get("format") is WireFormat.ANTHROPIC:
+            raise PydanticCustomError("format", 'the format "anthropic" has no embeddings')
+        return value
+
+    @field_validator("models")
+    @classmethod
+    def _serves_something(cls, value: list[str], info: ValidationInfo) -> list[str]:
+        if not value and not info.data.get("embeddings") and not info.data.get("completions"):
+            raise PydanticCustomError("models", "a provider needs at least one model, or embeddings, or completions")
+        return value
 
     @field_validator("headers")
     @classmethod
@@ -155,6 +179,11 @@ def older_words(block: ProviderBlock) -> dict[str, Any]:
     """Capabilities that were said beside them once."""
     said: dict[str, Any] = {} if block.json_schema is None else {"json_schema": block.json_schema}
     return said | ({"prefill": "continued"} if block.prefill is True else {})
+
+
+def named(embeddings: list[str] | dict[str, str]) -> dict[str, str]:
+    """Models for embeddings, with what their provider calls them."""
+    return embeddings if isinstance(embeddings, dict) else {name: name for name in embeddings}
 
 
 def those(able: bool | list[str]) -> list[str]:

@@ -17,7 +17,17 @@ from pydantic import (
     ValidationError,
 )
 
-from app.config_blocks import Block, LimitsBlock, Name, ProviderBlock, SecretBlock, notes, older_words, those
+from app.config_blocks import (
+    Block,
+    LimitsBlock,
+    Name,
+    ProviderBlock,
+    SecretBlock,
+    named,
+    notes,
+    older_words,
+    those,
+)
 from app.domain.catalog import FromEnvironment, Price, Prompt, Provider, TaskType
 from app.domain.policy import Policy
 from app.domain.targets.limits import Limits
@@ -50,6 +60,9 @@ def load_providers(folder: Path) -> tuple[Provider, ...]:
             base_url=str(block.base_url).rstrip("/"),
             key_env=block.key_env,
             models=tuple(dict.fromkeys(block.models)),
+            embeddings=tuple(named(block.embeddings).items()),
+            completions=tuple(dict.fromkeys(block.completions)),
+            passthrough=block.passthrough,
             enabled=block.enabled,
             priority=block.priority,
             timeout_ms=block.timeout_ms,

@@ -32,6 +32,10 @@ OPEN = {"/healthz", "/readyz", "/", "/web/style.css", "/web/dashboard.js", "/web
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 #: requests that cost money, or belong to one that did
 CHAT_PATHS = ("/api/v1/chat", "/api/v1/feedback", "/v1/")
+#: … also where nothing is written: what a GET does there is the provider's
+PASSTHROUGH = "/v1/passthrough/"
+#: headers that no page can send without asking first, which we do not answer
+SAID_BY_PROGRAMS = ("X-API-Key", "X-Goog-Api-Key", "X-Tooloo-Passthrough")
 #: nobody but an admin sees which keys there are
 ADMIN_PATHS = ("/api/v1/system/keys",)
 
@@ -141,6 +145,8 @@ def _needed(method: str, path: str) -> tuple[Scope, ...]:
     read = method in {"GET", "HEAD", "OPTIONS"}
     if path.startswith(ADMIN_PATHS):
         return (Scope.ADMIN,)
+    if path.startswith(PASSTHROUGH):
+        return (Scope.CHAT,)
     if path.startswith(CHAT_PATHS):
         return (Scope.CHAT, Scope.READ) if read else (Scope.CHAT,)
     return (Scope.READ,) if read else (Scope.ADMIN,)
@@ -160,10 +166,30 @@ def _refuse_web_pages() -> None:
     host = _hostname(request.host)
     if host not in LOOPBACK:
         raise Forbidden(f"this listens on loopback only: call it as 127.0.0.1, not {host}", field="Host")
+    if request.endpoint == "openai.passthrough":
+        _refuse_what_a_page_can_send()
+        return
     # where nothing is served a 404 tells more, and there is nothing to drive
     served = request.endpoint not in (None, "openai.nothing", "anthropic.nothing")
     if served and request.method in {"POST", "PUT", "PATCH", "DELETE"} and request.mimetype != "application/json":
         raise Forbidden("send `Content-Type: application/json`", field="Content-Type")
+
+
+def _refuse_what_a_page_can_send() -> None:
+    """Bodies of any type go through, and a GET may be opened in a browser: a header has to show that it is no page.
+
+    A form or an image cannot send one of these, and a script has to ask first. Basic is not among them, for a browser
+    may send that by itself.
+    """
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if request.mimetype == "application/json" or (scheme.lower() == "bearer" and token.strip()):
+        return
+    if not any(request.headers.get(name) for name in SAID_BY_PROGRAMS):
+        raise Forbidden(
+            "send `Authorization: Bearer KEY` (any text where no key is set) or `X-Tooloo-Passthrough: 1`: a web page"
+            " cannot",
+            field="Authorization",
+        )
 
 
 @lru_cache(maxsize=1000)
@@ -173,7 +199,9 @@ def _hostname(host: str) -> str | None:
 
 def _presented() -> str:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else request.headers.get("X-API-Key", "")
+    if scheme.lower() == "bearer":
+        return token.strip()
+    return request.headers.get("X-API-Key", "") or request.headers.get("X-Goog-Api-Key", "")
 
 
 def _same(shown: str, key: str | None) -> bool:

@@ -28,7 +28,10 @@ TICKET = "tooloo.ticket"
 MEANT = {
     f"{prefix}/{route}{slash}": f"/v1/{route}"
     for prefix in ("", "/v1")
-    for route in ("chat/completions", "responses", "models", "messages", "messages/count_tokens")
+    for route in (
+        *("chat/completions", "completions", "embeddings", "responses", "models"),
+        *("messages", "messages/count_tokens"),
+    )
     for slash in ("", "/")
 } | {  # Anthropic's clients add the /v1 themselves
     f"/v1/v1/{route}": f"/v1/{route}" for route in ("messages", "messages/count_tokens", "models")

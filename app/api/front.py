@@ -32,7 +32,7 @@ CLIENT = "tooloo.client"
 WATCHED_AFTER_S = 0.5
 #: headers that mean something here
 READ = {
-    *("authorization", "x-api-key", "x-request-id", "if-match", "last-event-id", "content-encoding"),
+    *("authorization", "x-api-key", "x-goog-api-key", "x-request-id", "if-match", "last-event-id", "content-encoding"),
     *("x-tooloo-segment", "x-tooloo-parameters", "x-tooloo-whole-answers"),
     *("anthropic-version", "anthropic-beta"),
 }

@@ -14,6 +14,8 @@ from werkzeug.routing import Rule
 from app.api.anthropic.request import CountRequest, MessagesRequest
 from app.api.chat import ChatBody
 from app.api.envelope import json_response
+from app.api.openai.completions import CompletionRequest
+from app.api.openai.embeddings import EmbeddingRequest
 from app.api.openai.fields import ChatCompletionRequest
 from app.api.responses.request import ResponsesRequest
 from app.api.system.measurements import BenchmarkBody
@@ -26,6 +28,8 @@ BODIES: Mapping[str, type[BaseModel]] = {
     "openai.responses.create": ResponsesRequest,
     "anthropic.messages": MessagesRequest,
     "anthropic.count_tokens": CountRequest,
+    "openai.completions": CompletionRequest,
+    "openai.embeddings": EmbeddingRequest,
     "system.start_benchmark": BenchmarkBody,
 }
 #: query parameters by endpoint
@@ -47,7 +51,10 @@ QUERIES: Mapping[str, Mapping[str, str]] = {
     "requests.usage": {"days": "1 to 366", "by": "day, key, segment, provider, model: separated by commas"},
 }
 #: endpoints that stream where the request asks for it
-STREAMS = {"chat.answer", "openai.chat_completions", "openai.responses.create", "anthropic.messages"}
+STREAMS = {
+    *("chat.answer", "openai.chat_completions", "openai.completions"),
+    *("openai.responses.create", "anthropic.messages"),
+}
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 #: the page of the dashboard and its parts, and the catch-all: no part of the API
 UNLISTED = {"openai.nothing", "anthropic.nothing"}

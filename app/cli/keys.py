@@ -27,7 +27,9 @@ def keys() -> None:
 
 @keys.command()
 @click.argument("name")
-@click.option("--scope", "scopes", multiple=True, type=click.Choice(["admin", "chat", "read"]), default=["chat"])
+@click.option(
+    "--scope", "scopes", multiple=True, type=click.Choice(["admin", "chat", "read", "passthrough"]), default=["chat"]
+)
 @click.option("--segment", default=None, help="Weights of this segment apply to its requests.")
 @click.option("--rate", type=click.IntRange(1), default=None, help="Requests per minute (default: no limit).")
 @click.option(

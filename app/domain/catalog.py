@@ -74,6 +74,12 @@ class Provider:
     key_env: str | None
     #: the first is the provider's default model
     models: tuple[str, ...]
+    #: models for embeddings, which are no targets of chat: by their names, what the provider calls them
+    embeddings: tuple[tuple[str, str], ...] = ()
+    #: models that take a prompt to go on with and do not chat: no targets of chat either
+    completions: tuple[str, ...] = ()
+    #: requests that are not routed may be passed through to it, with its key
+    passthrough: bool = False
     enabled: bool = True
     #: fallback order and tie-break, 1 is first
     priority: int = 100
@@ -116,6 +122,12 @@ class Provider:
         """What the block says of it."""
         mine = (said for pattern, said in self.model_capabilities if fnmatchcase(model, pattern))
         return tuple({name: value for said in (self.capabilities, *mine) for name, value in said}.items())
+
+    def embedding(self, name: str) -> Target | None:
+        """Of a model for embeddings, by its name or by what the provider calls it."""
+        own = dict(self.embeddings)
+        calls = own.get(name) or (name if name in own.values() else None)
+        return None if calls is None else Target(self.name, calls)
 
     @property
     def targets(self) -> tuple[Target, ...]:

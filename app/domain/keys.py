@@ -18,6 +18,7 @@ class Scope(StrEnum):
     ADMIN = "admin"  # everything: writes, keys, and what the other two allow
     CHAT = "chat"  # requests that cost money
     READ = "read"  # config, results, scorecard
+    PASSTHROUGH = "passthrough"  # beside chat: anything that the key of an open provider may do there
 
 
 class Treatment(StrEnum):

@@ -32,7 +32,7 @@ log = structlog.get_logger()
 CLIENT_GONE = "client_gone"
 
 R = TypeVar("R", Answer, Begun)
-#: makes the call of an attempt: `complete` or `begin`
+#: makes the call of an attempt: `complete`, `embed` or `begin`
 Send = Callable[["Attempt[R]"], R]
 
 
@@ -150,6 +150,20 @@ def complete(attempt: Attempt[Answer]) -> Answer:
     """A whole answer at once."""
     assert attempt.limits.plain_ms is not None
     return attempt.services.client.complete(
+        attempt.services.endpoints[attempt.target.provider],
+        attempt.target.model,
+        attempt.request,
+        timeout_ms=attempt.limits.plain_ms,
+        silence_ms=attempt.silence_ms,
+        on_silence=attempt.on_silence,
+        cancel=attempt.cancel_token,
+    )
+
+
+def embed(attempt: Attempt[Answer]) -> Answer:
+    """Vectors."""
+    assert attempt.limits.plain_ms is not None
+    return attempt.services.client.embed(
         attempt.services.endpoints[attempt.target.provider],
         attempt.target.model,
         attempt.request,

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from app.errors import ProviderError
 from app.gateway import choice
-from app.gateway.attempt import Attempt, complete
+from app.gateway.attempt import Attempt
 from app.gateway.request import Request
 from app.providers.base import Answer
 
@@ -36,7 +36,7 @@ class Backups:
 
         def on_silence() -> None:
             """Called by the thread that waits for the first call."""
-            if not beside and (second := choice.second_attempt(request, complete)) is not None:
+            if not beside and (second := choice.second_attempt(request, attempt.send)) is not None:
                 beside.append(second)
                 second.start(self._threads)
                 second.future.add_done_callback(lambda done: None if done.exception() else attempt.stop())

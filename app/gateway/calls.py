@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from app.domain.catalog import Target, TaskType
 from app.errors import ProviderError
-from app.providers.base import Answer, Delta, Dialect, Message
+from app.providers.base import Answer, Completion, Delta, Dialect, Embedding, Message
 from app.providers.client import AnswerStream
 
 #: it asks the system for randomness once: to do so is a system call, for which a thread gives up the interpreter's lock
@@ -40,8 +40,12 @@ class Call:
     segment: str | None = None
     #: only this provider; None: the best one
     provider: str | None = None
-    #: only this model of that provider
+    #: only this model of that provider; without one, an embedding's, of whoever has it
     model: str | None = None
+    #: no chat: vectors of this are wanted
+    embedding: Embedding | None = None
+    #: nor is it, where a target takes it as it is; `messages` are it for the others
+    completion: Completion | None = None
     #: model parameters of the request, over all configured ones; fields of ChatRequest
     parameters: Mapping[str, Any] = field(default_factory=dict)
     #: fields beside those, by the names of the dialect, for targets that speak it
@@ -69,6 +73,8 @@ class Call:
     @property
     def asked(self) -> str:
         """What the caller asked for, as `model` of /v1 says it."""
+        if self.provider is None and self.model is not None:
+            return self.model
         if self.provider is not None:
             return self.provider if self.model is None else f"{self.provider}/{self.model}"
         return "auto" if self.detected or self.task_type is TaskType.DEFAULT else f"auto:{self.task_type}"

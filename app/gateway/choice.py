@@ -46,6 +46,8 @@ def passes_over(request: Request, target: Target) -> bool:
     """A request that names its provider is always asked: who asked for it gets its own words."""
     if request.call.provider is not None and not request.call.require_parameters:
         return False
+    if request.call.embedding is not None:  # what it cannot say is known where it is written
+        return False
     if (why := _lack(request, target)) is None:
         return False
     request.passed_over += (AttemptResult(target, False, 0.0, why),)
@@ -132,6 +134,8 @@ def attempt_at(request: Request, target: Target, send: Send[R], *, prefill: str 
         omitted=request.call.omitted,
         cache_marks=request.config.features.automatic_cache_marks,
         passed=request.call.passed,
+        embedding=request.call.embedding,
+        completion=request.call.completion,
         **{**defaults, **request.call.parameters},
     )
     attempt = Attempt(request.services, target, asked, _limits(request, target), send)

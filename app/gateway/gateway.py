@@ -8,16 +8,17 @@ from __future__ import annotations
 import random
 from datetime import datetime
 
-from app.domain.catalog import TaskType
+from app.domain.catalog import Target, TaskType
 from app.domain.config.runtime_config import RuntimeConfig
 from app.domain.routing import router
+from app.domain.routing.affinity import Session
 from app.domain.routing.ranking import Plan
 from app.domain.routing.router import Route
 from app.errors import InvalidRequest, NoTarget, UnknownModel
 from app.evidence.recorder import Recorder
 from app.evidence.request_log import Limit
-from app.gateway import affinity, choice
-from app.gateway.attempt import Attempt, complete
+from app.gateway import affinity, choice, embedding
+from app.gateway.attempt import Attempt, Send, complete, embed
 from app.gateway.backup import Backups
 from app.gateway.breakers import Breakers
 from app.gateway.calls import Call, Reply
@@ -67,7 +68,16 @@ class Gateway:
         """
         request = self.route(call, stream=False)
         request.watch_client()
-        attempt = self._serve(request)
+        attempt = self._serve(request, complete)
+        return request.answered(attempt, attempt.result)
+
+    def embed(self, call: Call) -> Reply:
+        """Vectors of the model that the call names: another one's would mean something else. Raises as `chat`."""
+        now = live_config.utc_now()
+        plan, route = embedding.route(self.services, self.breakers.value, call, now)
+        request = self._request(call, plan, route, stream=False)
+        request.watch_client()
+        attempt = self._serve(request, embed)
         return request.answered(attempt, attempt.result)
 
     def stream(self, call: Call) -> ReplyStream:
@@ -93,10 +103,15 @@ class Gateway:
         if not route.order:
             reasons = "; ".join(f"{name}: {why}" for name, why in services.left_out(config).items())
             raise NoTarget(f"no provider can answer ({reasons})")
+        return self._request(call, plan, route, stream=stream, session=session)
+
+    def _request(
+        self, call: Call, plan: Plan, route: Route, *, stream: bool, session: Session | None = None
+    ) -> Request:
         return Request(
-            services,
+            self.services,
             call,
-            config,
+            self.services.config.value,
             plan,
             route,
             stream,
@@ -140,16 +155,18 @@ class Gateway:
             raise InvalidRequest(f"{provider} cannot be called: {why}", field="provider")
         mine = tuple(c.target for c in plan.candidates if c.target.provider == provider)
         order = tuple(target for target in mine if call.model in (None, target.model))
+        if call.completion is not None and call.model in self.services.endpoints[provider].provider.completions:
+            order = (Target(provider, call.model),)
         if not order:
             known = ", ".join(target.model for target in mine)
             raise UnknownModel(f"{provider} has no model {call.model!r} here; it has: {known}", field="model")
         return Route(order=order, explored=False, propensity=1.0, reason=f"the request names {call.asked}")
 
-    def _serve(self, request: Request) -> Attempt[Answer]:
+    def _serve(self, request: Request, send: Send[Answer]) -> Attempt[Answer]:
         """Call, and fall over: two at once where that is due, else one after the other. The attempt that won."""
-        if self.hedging is not None and (winner := self.hedging.first_answer(request, complete)) is not None:
+        if self.hedging is not None and (winner := self.hedging.first_answer(request, send)) is not None:
             return winner
-        for attempt in choice.next_attempts(request, complete):
+        for attempt in choice.next_attempts(request, send):
             if (winner := self.backups.run(request, attempt)) is not None:
                 return winner
         raise request.exhausted()

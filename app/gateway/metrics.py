@@ -37,11 +37,21 @@ class Metrics:
     def __init__(self) -> None:
         self._own = CollectorRegistry()
         self._requests = Counter(
-            "tooloo_requests", "Chat requests, by how they ended.", ("outcome", "stream"), registry=self._own
+            "tooloo_requests",
+            "Requests of chat and for embeddings, by how they ended.",
+            ("outcome", "stream"),
+            registry=self._own,
         )
         self._latency = Histogram(
             "tooloo_request_seconds",
             "Chat requests that were answered, from arrival to the last token.",
+            ("provider",),
+            buckets=LATENCIES_S,
+            registry=self._own,
+        )
+        self._embedding = Histogram(
+            "tooloo_embedding_seconds",
+            "Requests for embeddings that were answered, from arrival to the answer.",
             ("provider",),
             buckets=LATENCIES_S,
             registry=self._own,
@@ -55,18 +65,24 @@ class Metrics:
         )
         self._attempts = Counter(
             "tooloo_attempts",
-            "Calls to providers on behalf of chat requests.",
+            "Calls to providers on behalf of requests.",
             ("provider", "model", "outcome"),
             registry=self._own,
         )
         self._cost = Counter(
-            "tooloo_cost_usd", "USD spent on chat requests, where a price is known.", ("provider",), registry=self._own
+            "tooloo_cost_usd", "USD spent on requests, where a price is known.", ("provider",), registry=self._own
         )
-        self._tokens = Counter("tooloo_tokens", "Tokens of chat requests.", ("provider", "kind"), registry=self._own)
+        self._tokens = Counter("tooloo_tokens", "Tokens of requests.", ("provider", "kind"), registry=self._own)
         self._hedges = Counter(
             "tooloo_hedges",
             "Second calls beside a first one that was late: won where the second answered first.",
             ("outcome",),
+            registry=self._own,
+        )
+        self._passed = Counter(
+            "tooloo_passthrough",
+            "Requests passed through, by how they ended.",
+            ("provider", "outcome"),
             registry=self._own,
         )
         self._dropped = Counter(
@@ -77,8 +93,8 @@ class Metrics:
         """`outcome`: ok, or the code of the error."""
         _of(self._requests, outcome, "true" if stream else "false").inc()
 
-    def answered(self, provider: str, latency_ms: float) -> None:
-        _of(self._latency, provider).observe(latency_ms / 1000)
+    def answered(self, provider: str, latency_ms: float, *, embedding: bool = False) -> None:
+        _of(self._embedding if embedding else self._latency, provider).observe(latency_ms / 1000)
 
     def began(self, provider: str, after_ms: float) -> None:
         _of(self._first_token, provider).observe(after_ms / 1000)
@@ -97,6 +113,10 @@ class Metrics:
         _of(self._tokens, provider, "completion").inc(completion)
         if cost_usd is not None:
             _of(self._cost, provider).inc(cost_usd)
+
+    def passed(self, provider: str, outcome: str) -> None:
+        """A request that was passed through. `outcome`: ok, http_STATUS, or the code of the error."""
+        _of(self._passed, provider, outcome).inc()
 
     def dropped(self) -> None:
         self._dropped.inc()

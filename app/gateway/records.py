@@ -41,8 +41,11 @@ class Request(Protocol):
 
 
 def outcome(request: Request, attempt: Attempt[Any]) -> Row | None:
-    """An attempt that has ended as evidence; None where the config says that none is collected."""
+    """An attempt that has ended as evidence; None where the config says that none is collected, and of a model that is
+    no target of chat."""
     call, route, summary = request.call, request.route, attempt.summary
+    if attempt.target.model not in attempt.provider.models:
+        return None
     if summary is None or not (request.config.global_.enabled and request.config.features.metrics_collection):
         return None
     number = request.attempts.index(attempt) + 1

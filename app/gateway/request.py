@@ -159,10 +159,11 @@ class Request:
     def answered(self, attempt: Attempt[Any], answer: Answer) -> Reply:
         """The end of a request that went well."""
         attempt.succeed(answer)
-        self._learn(attempt)
-        self._remember(attempt.target, answer)
+        if self.call.embedding is None:  # vectors are no conversation, and say nothing of one
+            self._learn(attempt)
+            self._remember(attempt.target, answer)
         latency_ms = self.elapsed_ms()
-        self.metrics.answered(attempt.target.provider, latency_ms)
+        self.metrics.answered(attempt.target.provider, latency_ms, embedding=self.call.embedding is not None)
         results = self._end(OK, attempt, served=attempt)
         return Reply(
             request_id=self.call.request_id,

@@ -85,6 +85,8 @@ def in_time(deltas: Iterator[Delta], until_s: float) -> Iterator[Delta]:
 def _continues(request: Request, target: Target) -> bool:
     """Is it known to go on from the end of an assistant's message, also with what this request asks for?"""
     asked = request.call.parameters
+    if request.call.completion is not None:
+        return False
     shaped = asked.get("json_schema") is not None or asked.get("json_mode")
     thinks = limits.thinks(target.model, asked.get("reasoning_effort"))
     can = capabilities.of(request.services.endpoints[target.provider].provider, target.model)

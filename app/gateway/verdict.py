@@ -46,6 +46,7 @@ def would_drop(endpoint: Endpoint, model: str, call: Call) -> Unsupported | None
         dialect=call.dialect,
         omitted=call.omitted,
         passed=call.passed,
+        completion=call.completion,
         **call.parameters,
     )
     wire = endpoint.provider.format

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from aiohttp import web
 
 from app.domain.catalog import Prompt, Provider
-from app.lab import control, reply
+from app.lab import control, embeddings, reply
 from app.lab.answering import AnswerFunction, reply_to
 from app.lab.faults import Mistake, Refused
 from app.lab.journal import Seen, refusal_of
@@ -19,7 +19,7 @@ from app.lab.playback import Playback
 from app.lab.reply import End, Reply
 from app.lab.state import Lab, Service
 from app.lab.text import tokens
-from app.lab.wire.base import Operation, to_json
+from app.lab.wire.base import Operation, Place, Stamp, to_json
 
 #: bytes of a request; beyond: the provider's 413
 MAX_BODY = 32 * 1024 * 1024
@@ -106,6 +106,8 @@ async def _answer(lab: Lab, service: Service, request: web.Request, seen: Seen, 
     seen.model = place.model
     raw = await _body(request)
     request.app[WITNESS](request.path, request.headers, raw)
+    if place.operation is Operation.EMBED:
+        return _embedded(lab, service, place, raw, seen, arrived_s)
     call = wire.read(place, request.headers, raw)
     seen.model, seen.stream, seen.parameters, seen.prompt = call.model, call.stream, call.parameters, call.prompt
     if call.model not in provider.models and lab.playback is None:
@@ -120,6 +122,16 @@ async def _answer(lab: Lab, service: Service, request: web.Request, seen: Seen, 
         size = len(tokens(call.conversation))
         course = course.reading(size, lab.cached(service, call.model, body, size, arrived_s))
     return reply_to(wire, call, course, lab.answer, service.answer_rng, time.time())
+
+
+def _embedded(lab: Lab, service: Service, place: Place, raw: bytes, seen: Seen, arrived_s: float) -> Reply:
+    call = service.wire.read_embedding(place, raw)
+    seen.model, seen.parameters, seen.prompt = call.model, call.parameters, call.inputs[0]
+    if call.model not in dict(service.provider.embeddings).values():
+        raise Refused(Mistake.UNKNOWN_MODEL)
+    course, _ = lab.course(service, call.inputs[0], "", arrived_s)
+    stamp = Stamp(created_s=int(time.time()), nonce=service.answer_rng.getrandbits(128) | 1 << 127)
+    return embeddings.reply_to(service.wire, call, course, stamp)
 
 
 def _nobody(path: str, headers: Mapping[str, str], body: bytes) -> None:

@@ -61,6 +61,51 @@ class Dialect:
 
 
 @dataclass(frozen=True, slots=True)
+class Embedding:
+    """What is to become vectors: texts, or tokens as OpenAI's models count them."""
+
+    inputs: tuple[str, ...] | tuple[tuple[int, ...], ...]
+    #: of each vector; None: the model's own
+    dimensions: int | None = None
+    #: as the caller wants them; None: they did not say, and get numbers
+    encoding: str | None = None
+    user: str | None = None
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Empty where they are tokens."""
+        return tuple(each for each in self.inputs if isinstance(each, str))
+
+    @property
+    def tokens(self) -> int:
+        return sum(len(each) for each in self.inputs if not isinstance(each, str))
+
+
+#: numbers, or base64 of 32-bit floats in little-endian order, as the provider gave it
+Vector = list[float] | str
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What is to go on, or to be filled in: no conversation. The other parameters are those of a chat."""
+
+    #: a text; texts, tokens or lists of tokens to who has them
+    prompt: str | list[Any]
+    #: what stands behind the gap
+    suffix: str | None = None
+    #: None: the caller did not say
+    echo: bool | None = None
+    #: of the answer's tokens, with so many likely ones beside each
+    logprobs: int | None = None
+    best_of: int | None = None
+
+    @property
+    def prompts(self) -> int:
+        several = isinstance(self.prompt, list) and bool(self.prompt) and not isinstance(self.prompt[0], int)
+        return len(self.prompt) if several else 1
+
+
+@dataclass(frozen=True, slots=True)
 class ChatRequest:
     """A request in the one vocabulary all wire formats are mapped from. None: not sent, the provider decides."""
 
@@ -104,6 +149,10 @@ class ChatRequest:
     dialect: Dialect = field(default_factory=Dialect)
     #: names of fields of the caller's that stand nowhere above
     omitted: tuple[str, ...] = ()
+    #: this is no chat: vectors are wanted
+    embedding: Embedding | None = None
+    #: nor is this: `messages` are what it becomes for a target that can but chat
+    completion: Completion | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +223,8 @@ class Answer:
     native: tuple[Mapping[str, Any], ...] | None = None
     #: … and what beside the content has no word here, its `usage` too
     native_facts: Mapping[str, Any] = field(default_factory=dict)
+    #: of an embedding, in the order of its inputs
+    vectors: tuple[Vector, ...] = ()
 
     @property
     def choices(self) -> tuple[Choice, ...]:

@@ -135,7 +135,7 @@ def _reached(provider: Provider, error: ProviderError) -> Finding:
 
 
 def _models(provider: Provider, listing: Listing | None) -> Iterator[Finding]:
-    for model in provider.models:
+    for model in (*provider.models, *(calls for _, calls in provider.embeddings)):
         if listing is None or not listing.models:
             yield Finding(provider.name, "model", Status.SKIPPED, f"{model}: no list of models to look it up in")
         elif listing.knows(model):
@@ -176,11 +176,13 @@ def _prices(provider: Provider, now: datetime) -> Iterator[Finding]:
 
 
 def _call(client: Client, endpoint: Endpoint, now: datetime, *, reached: bool) -> Finding:
-    provider, model = endpoint.provider, endpoint.provider.models[0]
+    provider = endpoint.provider
     if not reached:
         return Finding(provider.name, "call", Status.SKIPPED, "not tried, the provider was not reached")
+    if not provider.models:
+        return Finding(provider.name, "call", Status.SKIPPED, "not tried, it has no model to chat with")
     try:
-        answer = client.complete(endpoint, model, ASK, timeout_ms=min(CALL_MS, provider.timeout_ms))
+        answer = client.complete(endpoint, provider.models[0], ASK, timeout_ms=min(CALL_MS, provider.timeout_ms))
     except ProviderError as error:
         return Finding(provider.name, "call", Status.FAILED, f"{error.code}: {error.message}", fix(error, provider))
     cost = prices.answer_cost(provider, answer, now)

@@ -12,6 +12,7 @@ from time import perf_counter
 from typing import Any, Self
 
 from app.errors import ProviderError
+from app.providers import embeddings
 from app.providers.base import BEAT, Answer, ChatRequest, Delta, Endpoint, Usage
 from app.providers.exchange import Exchange
 from app.providers.http import framing
@@ -57,6 +58,22 @@ class Client:
             raise
         finally:
             exchange.close()
+
+    def embed(
+        self,
+        endpoint: Endpoint,
+        model: str,
+        request: ChatRequest,
+        *,
+        timeout_ms: int,
+        silence_ms: int | None = None,
+        on_silence: Callable[[], None] | None = None,
+        cancel: CancelToken | None = None,
+    ) -> Answer:
+        """The vectors of `request.embedding`; else as `complete`."""
+        call = _call(timeout_ms, None, cancel)
+        call.beat_ms = silence_ms
+        return embeddings.embed(self.pool, endpoint, model, request, call, on_silence)
 
     def stream(
         self,

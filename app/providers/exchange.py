@@ -18,7 +18,7 @@ from app.providers.http.connections import Pool
 from app.providers.http.framing import Response
 from app.providers.http.sse import Event, EventParser, begins_a_stream, is_a_stream, without_keep_alives
 from app.providers.own import added
-from app.providers.wire import problem, surrogates
+from app.providers.wire import openai_completions, problem, surrogates
 from app.providers.wire.content import Outgoing, not_in_words_of
 from app.providers.wire.draft import Draft
 from app.providers.wire.formats import FORMATS, Wire
@@ -52,13 +52,15 @@ class Exchange:
         last_role = request.messages[-1].role if request.messages else ""
         # a tool's result may leave a model nothing to add, but JSON that was asked for is never nothing
         asks_for_json = request.json_mode or request.json_schema is not None
+        completion = request.completion
         self._draft = Draft(
             one_call=not request.parallel_tool_calls,
             may_be_empty=last_role == "tool" and endpoint.provider.format is WireFormat.OPENAI,
+            may_be_blank=openai_completions.is_native(endpoint, model, request),
             asks_for_json=asks_for_json,
             limit=request.max_tokens,
-            n=request.n,
-            tells_logprobs=request.logprobs,
+            n=request.n * (1 if completion is None else completion.prompts),
+            tells_logprobs=request.logprobs or (completion is not None and completion.logprobs is not None),
             same_dialect=request.dialect.format is endpoint.provider.format,
             stops=request.stop,
         )
@@ -255,7 +257,7 @@ class Exchange:
             or None,
             rate_limits={name: value for name, value in headers.items() if name.startswith(RATE_LIMITS)},
             dropped=self.dropped,
-            reported_cost_usd=_cost(headers, self._endpoint.provider.cost_header),
+            reported_cost_usd=stated_cost(headers, self._endpoint.provider.cost_header),
             asked_model=self._model,
             refusal="".join(draft.refusal),
             extra=draft.extra,
@@ -278,11 +280,8 @@ class Exchange:
         return self._draft.native_facts
 
     def blame(self, error: ProviderError) -> None:
-        """Give the error its timing, and take the key out of it: some providers repeat it."""
-        error.timing = self.call.timing()
-        secrets = (self._endpoint.key, *self._endpoint.headers.values())
-        for secret in secrets:
-            error.args = tuple(without_key(str(part), secret) for part in error.args)
+        """Give the error its timing, and take the key out of it."""
+        blamed(error, self._endpoint, self.call)
 
     def close(self) -> None:
         """End the exchange, in the thread that reads it; before its end, its connection is not used again."""
@@ -304,14 +303,25 @@ def left_out(request: ChatRequest, outgoing: Outgoing, wire: WireFormat) -> tupl
     """Names of all that the caller sent and the provider does not get."""
     dialect = request.dialect
     elsewhere = () if wire is dialect.format else (*request.extra, *dialect.beside)
+    if request.completion is not None and not outgoing.completes:
+        elsewhere += openai_completions.untold(request.completion)
     return (*request.omitted, *elsewhere, *(name for name in outgoing.dropped if name not in request.defaults))
+
+
+def blamed(error: ProviderError, endpoint: Endpoint, call: Call) -> ProviderError:
+    """The error with its timing, and without the key: some providers repeat it."""
+    error.timing = call.timing()
+    for secret in (endpoint.key, *endpoint.headers.values()):
+        error.args = tuple(without_key(str(part), secret) for part in error.args)
+    return error
 
 
 def without_key(text: str, key: str) -> str:
     return text.replace(key, "[key]") if len(key) >= SHORTEST_KEY else text
 
 
-def _cost(headers: Mapping[str, str], name: str | None) -> float | None:
+def stated_cost(headers: Mapping[str, str], name: str | None) -> float | None:
+    """USD, where the answer's header of that name (Provider.cost_header) says it."""
     try:
         cost = float(headers.get(name.lower(), "")) if name else math.nan
     except ValueError:

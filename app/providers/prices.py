@@ -33,7 +33,8 @@ class Rates:
     """One row of the price list; what has no rate of its own is billed at the rate of what it is part of."""
 
     prompt: Rate
-    completion: Rate
+    #: None: nothing comes out, as from a model for embeddings
+    completion: Rate | None
     cached: Rate | None
     cache_written: Rate | None
     #: … to be kept for an hour instead of some minutes
@@ -42,8 +43,10 @@ class Rates:
     #: USD per call
     request_usd: float
 
-    def cost_usd(self, usage: Usage) -> float:
-        """Tokens of a kind that has its own rate are taken out of the count they are part of."""
+    def cost_usd(self, usage: Usage) -> float | None:
+        """Tokens of a kind that has its own rate are taken out of the count they are part of; None: one has no rate."""
+        if self.completion is None and usage.completion:
+            return None
         size = usage.prompt
         prompt, completion, cost = usage.prompt, usage.completion, self.request_usd
         hour = usage.cache_written_hour if self.cache_written_hour is not None else 0
@@ -59,7 +62,7 @@ class Rates:
         if self.reasoning is not None:
             cost += usage.reasoning * _at(self.reasoning, size)
             completion -= usage.reasoning
-        return cost + max(0, prompt) * _at(self.prompt, size) + max(0, completion) * _at(self.completion, size)
+        return cost + max(0, prompt) * _at(self.prompt, size) + max(0, completion) * _at(self.completion or FREE, size)
 
 
 Constraint = StartDateConstraint | TimeOfDateConstraint | None
@@ -94,7 +97,8 @@ def saved_usd(provider: Provider, answer: Answer, at: datetime) -> float | None:
     if rates is None:
         return None
     plain = replace(answer.usage, cached=0, cache_written=0, cache_written_hour=0)
-    return rates.cost_usd(plain) - rates.cost_usd(answer.usage)
+    without, with_it = rates.cost_usd(plain), rates.cost_usd(answer.usage)
+    return None if without is None or with_it is None else without - with_it
 
 
 def _rates_of(provider: Provider, names: Sequence[str], at: datetime) -> Rates | None:
@@ -155,7 +159,7 @@ def _listed(provider: str, model: str) -> tuple[tuple[Constraint, Rates | None],
 def _row(price: ModelPrice) -> Rates | None:
     """None where the list has no price for text: a model that is billed by the second, or not at all."""
     prompt, completion = _rate(price.input_mtok), _rate(price.output_mtok)
-    if prompt is None or completion is None:
+    if prompt is None:
         return None
     return Rates(
         prompt=prompt,

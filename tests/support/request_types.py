@@ -14,13 +14,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import openai.types.chat.completion_create_params as chat_params
+import openai.types.embedding_create_params as embedding_params
 from anthropic.types import message_create_params as message_params
 from google.genai import types as gemini
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 from pydantic_core import SchemaValidator
 
-_CHAT, _MESSAGES = "/chat/completions", "/v1/messages"
+_CHAT, _MESSAGES, _EMBEDDINGS = "/chat/completions", "/v1/messages", "/embeddings"
+_EMBED = ":batchEmbedContents"
 _GENERATE = re.compile(r":(stream)?GenerateContent$", re.IGNORECASE)
 #: of Anthropic's API up to the version that the SDK is for; who may send them is a rule of the lab's
 _EARLIER = ("temperature", "top_p", "top_k")
@@ -44,6 +46,28 @@ class GenerateContent(BaseModel):
     service_tier: str | None = None
 
 
+class EmbedContents(BaseModel):
+    model_config = ConfigDict(extra="forbid", alias_generator=to_camel, populate_by_name=True)
+
+    model: str
+    content: gemini.Content
+    task_type: str | None = None
+    title: str | None = None
+    output_dimensionality: int | None = None
+
+
+class BatchEmbedContents(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    requests: list[EmbedContents]
+
+
+def knows(path: str) -> bool:
+    """Is there a type for what is sent there? What is passed through as it came may be anything."""
+    place = urlsplit(path).path
+    return place.endswith((_CHAT, _MESSAGES, _EMBEDDINGS, _EMBED)) or _GENERATE.search(place) is not None
+
+
 def faults(path: str, body: Any, openai_itself: bool = False) -> list[str]:
     """What the SDK's type would not hold, each as `place: why`; [] also where nothing of the kind was asked for."""
     place = urlsplit(path).path
@@ -55,6 +79,10 @@ def faults(path: str, body: Any, openai_itself: bool = False) -> list[str]:
     if place.endswith(_MESSAGES):
         told = {name: value for name, value in body.items() if name not in _EARLIER}
         return _found(_validator("messages", bool(body.get("stream")), True), told)
+    if place.endswith(_EMBED):
+        return _found(TypeAdapter(BatchEmbedContents).validator, body)
+    if place.endswith(_EMBEDDINGS):
+        return _found(_validator("embeddings", False, str(body.get("model")).startswith("text-embedding-")), body)
     return _found(_generate(), body) if _GENERATE.search(place) else []
 
 
@@ -88,6 +116,7 @@ def _generate() -> Any:
 _TYPES: Mapping[tuple[str, bool], Any] = {
     ("chat", False): chat_params.CompletionCreateParamsNonStreaming,
     ("chat", True): chat_params.CompletionCreateParamsStreaming,
+    ("embeddings", False): embedding_params.EmbeddingCreateParams,
     ("messages", False): message_params.MessageCreateParamsNonStreaming,
     ("messages", True): message_params.MessageCreateParamsStreaming,
 }

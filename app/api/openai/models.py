@@ -44,7 +44,13 @@ def choose(services: Services, name: str) -> Chosen:
         return _callable(services, Chosen(owners[0], name))
     known = ", ".join(each["id"] for each in listed(services))
     several = f"; {name!r} is a model of {' and '.join(owners)}: name one of them" if owners else ""
-    raise UnknownModel(f"there is no model {name!r} here; there are: {known}{several}", field="model")
+    other = "; it is one for embeddings: POST /v1/embeddings" if embeds(services, name) else ""
+    raise UnknownModel(f"there is no model {name!r} here{other}; there are: {known}{several}", field="model")
+
+
+def embeds(services: Services, name: str) -> bool:
+    """Is it the name of a model for embeddings?"""
+    return any(name in (model, f"{each.name}/{model}") for each in services.providers for model, _ in each.embeddings)
 
 
 def _callable(services: Services, chosen: Chosen) -> Chosen:
@@ -60,7 +66,7 @@ def _models(services: Services, provider: str) -> tuple[str, ...]:
 
 
 def listed(services: Services) -> list[dict[str, Any]]:
-    """GET /v1/models: everything that can be asked for now."""
+    """Everything that a chat can be asked of now."""
     left_out = services.left_out(services.config.value)
     targets = [target for target in services.targets if target.provider not in left_out]
     providers = dict.fromkeys(target.provider for target in targets)
@@ -68,4 +74,31 @@ def listed(services: Services) -> list[dict[str, Any]]:
     owned = [(name, "tooloo") for name in automatic]
     owned += [(name, name) for name in providers]
     owned += [(str(target), target.provider) for target in targets]
-    return [{"id": name, "object": "model", "created": 0, "owned_by": owner} for name, owner in owned]
+    return [_model(name, owner) for name, owner in owned]
+
+
+def embeddings(services: Services) -> list[dict[str, Any]]:
+    """… and what POST /v1/embeddings can be asked for."""
+    left_out = services.left_out(services.config.value)
+    providers = [provider for provider in services.providers if provider.name not in left_out]
+    return [_model(f"{each.name}/{name}", each.name) for each in providers for name, _ in each.embeddings]
+
+
+def completions(services: Services) -> list[dict[str, Any]]:
+    """… and what POST /v1/completions alone can be asked for."""
+    left_out = services.left_out(services.config.value)
+    providers = [provider for provider in services.providers if provider.name not in left_out]
+    return [_model(f"{each.name}/{name}", each.name) for each in providers for name in each.completions]
+
+
+def choose_completion(services: Services, name: str) -> Chosen:
+    """As `choose`, and what takes a prompt and does not chat: by its name, never as `auto`."""
+    owners = [each.name for each in services.providers if name in each.completions]
+    provider, slash, model = name.partition("/")
+    if slash and any(each.name == provider and model in each.completions for each in services.providers):
+        return _callable(services, Chosen(provider, model))
+    return _callable(services, Chosen(owners[0], name)) if len(owners) == 1 else choose(services, name)
+
+
+def _model(name: str, owner: str) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": 0, "owned_by": owner}

@@ -6,6 +6,8 @@ import json
 import time
 from collections.abc import Mapping
 from functools import partial
+from itertools import chain
+from typing import Any
 
 import structlog
 from flask import Blueprint, Response, g, request
@@ -16,12 +18,17 @@ from app.api.current import gateway
 from app.api.envelope import document, request_id
 from app.api.lean import Finished
 from app.api.openai import answer, texts
+from app.api.openai import completions as openai_completions
+from app.api.openai import embeddings as openai_embeddings
 from app.api.openai import models as openai_models
 from app.api.openai import request as openai_request
 from app.api.openai.extras import HEADER
+from app.api.passthrough import passed_through
 from app.api.responses.routes import responses
 from app.api.streaming import event_stream
 from app.errors import NotFound, PayloadTooLarge, TooLooError
+from app.gateway.calls import Call
+from app.services import Services
 
 log = structlog.get_logger()
 
@@ -37,9 +44,7 @@ def chat_completions() -> Response:
     ours = gateway()
     choose = partial(openai_models.choose, ours.services)
     asked = openai_request.read(texts.readable(*document()), choose, request.headers.get(HEADER))
-    g.tooloo_request_id = asked.call.request_id
-    if not request.headers.get("X-Request-Id"):
-        g.request_id = asked.call.request_id
+    _named(asked.call)
     created = int(time.time())
     if asked.stream:
         stream = ours.stream(asked.call)
@@ -50,27 +55,76 @@ def chat_completions() -> Response:
     return _json(whole, 200, answer.headers_of_reply(reply))
 
 
+def _named(call: Call) -> None:
+    """The request has a name from now on, also where it fails."""
+    g.tooloo_request_id = call.request_id
+    if not request.headers.get("X-Request-Id"):
+        g.request_id = call.request_id
+
+
+@openai.post("/completions")
+def completions() -> Response:
+    """How a prompt goes on, or what belongs between it and its suffix; streamed or whole."""
+    ours = gateway()
+    asked = openai_completions.read(texts.readable(*document()), ours.services, request.headers.get(HEADER))
+    _named(asked.call)
+    created = int(time.time())
+    if asked.stream:
+        stream = ours.stream(asked.call)
+        chunks = openai_completions.events(stream, created, include_usage=asked.include_usage)
+        return event_stream(stream, chunks, answer.headers_of_stream(stream))
+    reply = ours.chat(asked.call)
+    return _json(openai_completions.written(reply, created), 200, answer.headers_of_reply(reply))
+
+
+@openai.post("/embeddings")
+def embeddings() -> Response:
+    """Vectors of texts, from the model that `model` names."""
+    ours = gateway()
+    asked = openai_embeddings.read(texts.readable(*document()), ours.services, request.headers.get(HEADER))
+    _named(asked.call)
+    reply = ours.embed(asked.call)
+    return _json(openai_embeddings.written(reply, asked.encoding), 200, answer.headers_of_reply(reply))
+
+
 @openai.get("/models")
 def models() -> Response:
     """The names that `model` may have now."""
-    return _json({"object": "list", "data": openai_models.listed(gateway().services)}, 200)
+    return _json({"object": "list", "data": _listed(gateway().services)}, 200)
 
 
 @openai.get("/models/<path:name>")
 def model(name: str) -> Response:
     """One of them."""
     services = gateway().services
-    found = [each for each in openai_models.listed(services) if each["id"] == name]
-    if not found:
+    found = [each for each in _listed(services) if each["id"] == name]
+    if not found and not openai_models.embeds(services, name):
         openai_models.choose(services, name)  # raises, unless it is the bare name of a model
+    if not found:
         found = [{"id": name, "object": "model", "created": 0, "owned_by": "tooloo"}]
     return _json(found[0], 200)
+
+
+def _listed(services: Services) -> list[dict[str, Any]]:
+    others = (openai_models.completions(services), openai_models.embeddings(services))
+    return [*openai_models.listed(services), *chain.from_iterable(others)]
+
+
+@openai.route(
+    "/passthrough/<provider>/<path:path>",
+    methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
+    provide_automatic_options=False,
+    merge_slashes=False,
+)
+def passthrough(provider: str, path: str) -> Response:
+    """What is not routed, for the provider that is named: its own answer, streamed as it comes."""
+    return passed_through(provider, path)
 
 
 @openai.route("/<path:rest>", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
 def nothing(rest: str) -> Response:
     """What this gateway does not serve, said in the shape that OpenAI's clients read."""
-    served = "chat/completions, responses, messages and models"
+    served = "chat/completions, completions, responses, messages, embeddings, models, and passthrough/PROVIDER/PATH"
     raise NotFound(f"there is no {request.method} /v1/{rest} here; there are {served}")
 
 

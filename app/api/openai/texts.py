@@ -10,14 +10,14 @@ from app.errors import InvalidRequest
 from app.providers.wire import surrogates
 
 #: what goes to the provider and is kept nowhere here: a tool's result may be any program's output
-ANYTHING = ("messages", "input")
+ANYTHING = {"messages", "input", "prompt", "suffix"}
 
 
 def readable(document: Mapping[str, Any], odd: bool) -> Mapping[str, Any]:
     """The body, with U+FFFD for each lone half of a surrogate pair. `odd`: there may be some (app.api.envelope knows).
 
     Programs that cut a text by UTF-16 units send them, and vendors refuse them. Raises InvalidRequest for a NUL
-    anywhere but in the messages, or the input.
+    anywhere but in what is asked.
     """
     if not odd or is_storable(document):
         return document

@@ -22,7 +22,7 @@ from app.store.models import ApiKey
 
 class KeyBody(Body):
     name: Name
-    scopes: Annotated[list[Scope], Field(min_length=1, max_length=3)]
+    scopes: Annotated[list[Scope], Field(min_length=1, max_length=len(Scope))]
     segment: Name | None = None
     rate_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     #: of fields that we have no word for, where the request does not say

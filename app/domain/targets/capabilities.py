@@ -60,6 +60,13 @@ class Capabilities:
     prefill_mark: Literal["none", "prefix"] = "none"
     #: the path of the base URL that takes it, where that is another one
     prefill_path: str = ""
+    #: takes a prompt to go on with, and one with a suffix to fill in between
+    completions: bool = False
+    fim: bool = False
+    #: the path of the base URL for that, where it is not its own and /completions
+    completions_path: str = ""
+    #: fields that it takes there beside the prompt; empty: all. "prompts": more than one text
+    completion_fields: tuple[str, ...] = ()
     #: an earlier tool call needs the signature that came with it, or the documented stand-in
     signed_calls: bool = False
     #: a call can be held to the tool's schema

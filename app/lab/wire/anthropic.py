@@ -13,6 +13,7 @@ from app.lab.wire import anthropic_errors, anthropic_request
 from app.lab.wire.base import (
     Call,
     Content,
+    EmbeddingCall,
     Event,
     Finish,
     Operation,
@@ -44,6 +45,12 @@ class AnthropicWire:
     def read(self, place: Place, headers: Mapping[str, str], raw: bytes) -> Call:
         counts = place.operation is Operation.COUNT
         return anthropic_request.counted(headers, raw) if counts else anthropic_request.read(headers, raw)
+
+    def read_embedding(self, place: Place, raw: bytes) -> EmbeddingCall:
+        raise Refused(Mistake.UNKNOWN_PATH)
+
+    def embeddings(self, call: EmbeddingCall, vectors: Sequence[Sequence[float]], tokens: int) -> bytes:
+        raise Refused(Mistake.UNKNOWN_PATH)
 
     def plain(self, call: Call, content: Content, stamp: Stamp) -> bytes:
         blocks: list[dict[str, Any]] = [{"type": "text", "text": content.text}] if content.chunks else []

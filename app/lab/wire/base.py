@@ -26,6 +26,7 @@ class Operation(StrEnum):
 
     CHAT = "chat"
     COUNT = "count"  # of tokens, of a prompt that is not answered
+    EMBED = "embed"
     MODELS = "models"
 
 
@@ -70,6 +71,23 @@ class Call:
     may_call: tuple[Tool, ...] = ()
     #: the answer has to be JSON of this schema; empty: any object
     json_schema: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingCall:
+    """A request for vectors, understood."""
+
+    model: str
+    #: of what they are wanted; tokens are written out
+    inputs: tuple[str, ...]
+    texts: tuple[str, ...]
+    #: of inputs that came as tokens
+    tokens: int
+    parameters: Mapping[str, Any]
+    dimensions: int | None = None
+    base64: bool = False
+    #: Gemini has two ways to ask; the answer to one text by itself is no list
+    single: bool = False
 
 
 class Finish(StrEnum):
@@ -143,6 +161,10 @@ class Wire(Protocol):
     def has_key(self, headers: Mapping[str, str], query: Mapping[str, str]) -> bool: ...
 
     def read(self, place: Place, headers: Mapping[str, str], raw: bytes) -> Call: ...
+
+    def read_embedding(self, place: Place, raw: bytes) -> EmbeddingCall: ...
+
+    def embeddings(self, call: EmbeddingCall, vectors: Sequence[Sequence[float]], tokens: int) -> bytes: ...
 
     def plain(self, call: Call, content: Content, stamp: Stamp) -> bytes: ...
 

@@ -12,10 +12,11 @@ from typing import Any
 from app.lab.faults import Mistake, Refused
 from app.lab.signatures import sign
 from app.lab.text import tokens
-from app.lab.wire import gemini_errors, gemini_request
+from app.lab.wire import gemini_embeddings, gemini_errors, gemini_request
 from app.lab.wire.base import (
     Call,
     Content,
+    EmbeddingCall,
     Event,
     Finish,
     Operation,
@@ -29,6 +30,7 @@ from app.lab.wire.base import (
 #: models that give a call an id and their thought's signature, and want both back
 _SIGNS = re.compile(r"gemini-[3-9]")
 _METHOD = re.compile(r"v1(?:beta)?/models/(?P<model>[^:]+):(?P<method>generateContent|streamGenerateContent)")
+_EMBED = re.compile(r"v1(?:beta)?/models/(?P<model>[^:]+):(?P<method>embedContent|batchEmbedContents)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,9 @@ class GeminiWire:
         if found and method == "POST":
             streams = found["method"] == "streamGenerateContent"
             return Place(Operation.CHAT, found["model"], stream=streams, sse=query.get("alt") == "sse")
+        embeds = _EMBED.fullmatch(path)
+        if embeds and method == "POST":
+            return Place(Operation.EMBED, embeds["model"], stream=embeds["method"] == "embedContent")
         if method == "GET" and path in ("v1beta/models", "v1/models"):
             return Place(Operation.MODELS)
         raise Refused(Mistake.UNKNOWN_PATH, f"{method} /{path}")
@@ -49,6 +54,12 @@ class GeminiWire:
 
     def read(self, place: Place, headers: Mapping[str, str], raw: bytes) -> Call:
         return gemini_request.read(place, raw)
+
+    def read_embedding(self, place: Place, raw: bytes) -> EmbeddingCall:
+        return gemini_embeddings.read(place, raw)
+
+    def embeddings(self, call: EmbeddingCall, vectors: Sequence[Sequence[float]], tokens: int) -> bytes:
+        return gemini_embeddings.answer(call, vectors, tokens)
 
     def plain(self, call: Call, content: Content, stamp: Stamp) -> bytes:
         parts = [*_thoughts(call, "".join(content.thoughts)), *_parts(call, content, stamp)]

@@ -11,10 +11,11 @@ from typing import Any
 from app.lab.faults import Mistake, Refused
 from app.lab.refusals.rule import Kind
 from app.lab.signatures import sign
-from app.lab.wire import openai_errors, openai_request
+from app.lab.wire import openai_embeddings, openai_errors, openai_request
 from app.lab.wire.base import (
     Call,
     Content,
+    EmbeddingCall,
     Event,
     Finish,
     Operation,
@@ -27,6 +28,10 @@ from app.lab.wire.base import (
 
 #: models of Gemini's that sign their calls, and want the signature back
 _SIGNS = re.compile(r"gemini-[3-9]")
+
+
+#: vendors that chat and nothing else
+_NO_EMBEDDINGS = {Kind.DEEPSEEK, Kind.GROQ, Kind.KIMI, Kind.XAI}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,8 @@ class OpenAIWire:
         match method, path.removeprefix("v1/"):
             case "POST", "chat/completions":
                 return Place(Operation.CHAT)
+            case "POST", "embeddings" if self.kind not in _NO_EMBEDDINGS:
+                return Place(Operation.EMBED)
             case "GET", "models":
                 return Place(Operation.MODELS)
         raise Refused(Mistake.UNKNOWN_PATH, f"{method} /v1/{path.removeprefix('v1/')}")
@@ -53,6 +60,12 @@ class OpenAIWire:
 
     def read(self, place: Place, headers: Mapping[str, str], raw: bytes) -> Call:
         return openai_request.read(raw)
+
+    def read_embedding(self, place: Place, raw: bytes) -> EmbeddingCall:
+        return openai_embeddings.read(self.kind, raw)
+
+    def embeddings(self, call: EmbeddingCall, vectors: Sequence[Sequence[float]], tokens: int) -> bytes:
+        return openai_embeddings.answer(call, vectors, tokens)
 
     def plain(self, call: Call, content: Content, stamp: Stamp) -> bytes:
         message: dict[str, Any] = {"role": "assistant", "content": content.text}

@@ -97,8 +97,10 @@ class Response:
         except OSError as error:
             raise failure(error, self._call, ConnectionLost, "connection lost") from error
 
-    def pieces(self, *, stream: bool = False) -> Iterator[bytes]:
-        """The body as it arrives. Raises StreamCut (`stream`) or ConnectionLost where it ends before its end.
+    def pieces(self, *, stream: bool = False, most: int = MAX_ANSWER) -> Iterator[bytes]:
+        """The body as it arrives, `most` bytes of it at the most.
+
+        Raises StreamCut (`stream`) or ConnectionLost where it ends before its end.
 
         Closes the response, be it at its end or where its reader leaves it.
         """
@@ -109,8 +111,8 @@ class Response:
                 arrived, self._arrived = self._arrived, []
                 for piece in arrived:
                     size += len(piece)
-                    if size > MAX_ANSWER:
-                        raise UnusableAnswer(f"the answer is longer than {MAX_ANSWER} bytes")
+                    if size > most:
+                        raise UnusableAnswer(f"the answer is longer than {most} bytes")
                     yield piece
                 if self._unreadable:
                     raise UnusableAnswer(self._unreadable)

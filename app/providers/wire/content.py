@@ -29,6 +29,8 @@ class Outgoing:
     answer_tool: str | None = None
     #: names of tools as sent → as the caller knows them, where they differ
     names: Mapping[str, str] = field(default_factory=dict)
+    #: it asks for a completion, as the caller did
+    completes: bool = False
 
 
 def body(document: Mapping[str, Any]) -> bytes:

@@ -40,6 +40,8 @@ class Draft:
     waiting: dict[int, Waiting] = field(default_factory=dict)
     #: a model that says nothing has nothing to add, which is an answer
     may_be_empty: bool = False
+    #: blanks, and nothing at all, are an answer wherever they end: of a completion
+    may_be_blank: bool = False
     #: … but no JSON
     asks_for_json: bool = False
     #: tokens that the request allows; None: as many as the model does
@@ -87,6 +89,7 @@ class Draft:
         if place not in self.others:
             self.others[place] = Draft(
                 may_be_empty=self.may_be_empty,
+                may_be_blank=self.may_be_blank,
                 asks_for_json=self.asks_for_json,
                 limit=self.limit,
                 answer_tool=self.answer_tool,
@@ -266,6 +269,8 @@ class Draft:
             return True
         if self.says_natively and self.answer_tool is None:
             return True
+        if self.may_be_blank and self.finish in (Finish.STOP, Finish.LENGTH):
+            return True
         return self.may_be_empty and self.finish is Finish.STOP and not self.asks_for_json
 
     def _empty(self) -> ProviderError:
@@ -305,7 +310,8 @@ class Draft:
         every = (self, *self.others.values())
         reasoning = sum(_tokens(each.reasoning) for each in every)
         completion = reasoning + sum(each._said_tokens() for each in every)
-        prompt = _tokens(_written(request))
+        asked = request.embedding
+        prompt = _tokens(_written(request)) if asked is None else asked.tokens + _tokens(asked.texts)
         return Usage(prompt=prompt, completion=completion, reasoning=reasoning, estimated=True)
 
     def _said_tokens(self) -> int:

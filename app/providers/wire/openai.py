@@ -18,7 +18,14 @@ from app.errors import Unsupported
 from app.providers import capabilities
 from app.providers.base import ChatRequest, Delta, Endpoint, Usage
 from app.providers.http.sse import Event
-from app.providers.wire import content, finishes, openai_functions, openai_history, openai_settings
+from app.providers.wire import (
+    content,
+    finishes,
+    openai_completions,
+    openai_functions,
+    openai_history,
+    openai_settings,
+)
 from app.providers.wire.content import Outgoing
 from app.providers.wire.draft import Draft
 from app.providers.wire.lenient import Count, Maybe, Reply, error_inside, reply
@@ -33,6 +40,8 @@ BROKEN = {"insufficient_system_resource", "error", "abort", "network_error"}
 
 
 def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) -> Outgoing:
+    if openai_completions.is_native(endpoint, model, request):
+        return openai_completions.build(endpoint, model, request, auth(endpoint), stream=stream)
     schema = request.json_schema
     can = capabilities.of(endpoint.provider, model, WireFormat.OPENAI)
     if schema is not None and can.json_schema == "none":
@@ -131,6 +140,7 @@ class _Choice(Reply):
     message: Maybe[_Said] = None
     delta: Maybe[_Said] = None
     finish_reason: Maybe[str] = None
+    text: Maybe[str] = None  # of a completion
     logprobs: Maybe[dict[str, Any]] = None
     stop_reason: Maybe[str] = None  # vLLM: the text that it stopped at
     error: Any = None  # OpenRouter
@@ -186,6 +196,8 @@ def _read(data: bytes, draft: Draft, *, streamed: bool) -> Iterator[Delta]:
 def _choice(choice: _Choice, draft: Draft, *, streamed: bool) -> Iterator[Delta]:
     # Perplexity sends both in a stream: the piece, and the message as far as it has come
     said = choice.delta or choice.message if streamed else choice.message or choice.delta
+    if said is None and choice.text:
+        said = _Said(content=choice.text)
     deltas = _said(said, draft, streamed=streamed) if said is not None else iter(())
     if choice.logprobs and draft.tells_logprobs:
         yield from draft.probable(list(deltas), choice.logprobs)
