@@ -9,7 +9,7 @@ from app.domain.targets.capabilities import Capabilities
 from app.errors import BadRequest, PassedOver, Unsupported
 from app.gateway.calls import Call
 from app.providers.base import ChatRequest, Endpoint, Message
-from app.providers.exchange import left_out
+from app.providers.left_out import left_out
 from app.providers.wire.formats import FORMATS
 
 #: characters that make a token at the most: what is longer than that does not fit, whatever it says

@@ -15,10 +15,10 @@ from app.providers.http.clock import Call
 from app.providers.http.connections import Pool
 from app.providers.http.framing import Response
 from app.providers.http.sse import Event, EventParser, begins_a_stream, is_a_stream, without_keep_alives
+from app.providers.left_out import left_out
 from app.providers.own import added
 from app.providers.wire import odd_events, problem, surrogates
 from app.providers.wire.at_once import all_of
-from app.providers.wire.content import Outgoing
 from app.providers.wire.draft import Draft
 from app.providers.wire.formats import FORMATS, Wire
 
@@ -280,12 +280,6 @@ class Exchange:
         """End the exchange, in the thread that reads it; before its end, its connection is not used again."""
         if self._response is not None:
             self._response.close()
-
-
-def left_out(request: ChatRequest, outgoing: Outgoing, wire: WireFormat) -> tuple[str, ...]:
-    """Names of all that the caller sent and the provider does not get."""
-    elsewhere = () if wire is WireFormat.OPENAI else tuple(request.extra)
-    return (*request.omitted, *elsewhere, *(name for name in outgoing.dropped if name not in request.defaults))
 
 
 def without_key(text: str, key: str) -> str:

@@ -28,6 +28,8 @@ class Outgoing:
     answer_tool: str | None = None
     #: names of tools as sent → as the caller knows them, where they differ
     names: Mapping[str, str] = field(default_factory=dict)
+    #: of ChatRequest.hints those that are in the body
+    hints: frozenset[str] = frozenset()
 
 
 def body(document: Mapping[str, Any]) -> bytes:

@@ -53,7 +53,8 @@ def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) ->
     document: dict[str, Any] = {"model": model, "messages": openai_history.messages(can, server, request, names)}
     if "seed" in settings:
         settings[server.seed] = settings.pop("seed")
-    document |= settings | told
+    hints = openai_settings.hints(server, model, request)
+    document |= settings | told | hints
     if older:
         document = openai_functions.older(document)
     document |= {name: value for name, value in request.extra.items() if name not in document}
@@ -66,6 +67,7 @@ def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) ->
         dropped=(*dropped, *unspoken, *content.unheld(by_tool)),
         answer_tool=None if by_tool is None else by_tool.name,
         names=names.back(),
+        hints=frozenset(hints),
     )
 
 

@@ -1,0 +1,66 @@
+"""Fields that change nothing of the answer: they go to who has them, and to nobody who would refuse them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from app.domain.catalog import Provider, WireFormat
+from app.providers.base import ChatRequest, Endpoint, Message
+from app.providers.left_out import left_out
+from app.providers.wire.formats import FORMATS
+
+PREDICTED = {"type": "content", "content": "x = 1"}
+HINTS: dict[str, Any] = {
+    "user": "anna",
+    "safety_identifier": "a1",
+    "prompt_cache_key": "k",
+    "prompt_cache_retention": "24h",
+    "metadata": {"a": "b"},
+    "prediction": PREDICTED,
+}
+TOOLS = ({"type": "function", "function": {"name": "f"}},)
+
+
+def sent(url: str, model: str, wire: WireFormat = WireFormat.OPENAI, **fields: Any) -> tuple[set[str], set[str]]:
+    """Which of them are in the body, and which are named as left out."""
+    target = Endpoint(Provider(name="a", format=wire, base_url=url, key_env="K", models=(model,)), "key")
+    request = ChatRequest((Message("user", "hi"),), hints=HINTS, **fields)
+    outgoing = FORMATS[wire].build(target, model, request, False)
+    body = json.loads(outgoing.body)
+    assert all(body[name] == HINTS[name] for name in HINTS if name in body)
+    return {name for name in HINTS if name in body}, set(left_out(request, outgoing, wire)) & set(HINTS)
+
+
+OPENAI = "https://api.openai.com/v1"
+ALWAYS = {"user", "safety_identifier", "prompt_cache_key"}
+
+
+@pytest.mark.parametrize(
+    ("url", "model", "fields", "expected", "named"),
+    [
+        (OPENAI, "gpt-4o", {}, ALWAYS | {"prediction"}, set()),
+        (OPENAI, "gpt-4.1", {}, ALWAYS | {"prediction", "prompt_cache_retention"}, set()),
+        (OPENAI, "gpt-5.1", {}, ALWAYS | {"prompt_cache_retention"}, {"prediction"}),
+        (OPENAI, "gpt-4o", {"tools": TOOLS}, ALWAYS, {"prediction"}),
+        (OPENAI, "gpt-4o", {"extra": {"store": True}}, ALWAYS | {"prediction", "metadata"}, set()),
+        ("https://openrouter.ai/api/v1", "openai/gpt-4o", {}, {"user"}, {"prediction"}),
+        ("https://api.groq.com/openai/v1", "llama-3.3-70b", {}, {"user"}, {"prediction"}),
+        ("https://api.x.ai/v1", "grok-4", {}, {"user"}, {"prediction"}),
+        ("https://api.deepseek.com", "deepseek-chat", {}, set(), {"prediction"}),
+        ("https://api.mistral.ai/v1", "mistral-large", {"extra": {"store": True}}, set(), {"prediction", "metadata"}),
+    ],
+)
+def test_hints_go_to_who_has_them(
+    url: str, model: str, fields: dict[str, Any], expected: set[str], named: set[str]
+) -> None:
+    assert sent(url, model, **fields) == (expected, named)
+
+
+@pytest.mark.parametrize(
+    ("wire", "model"), [(WireFormat.ANTHROPIC, "claude-haiku-4-5"), (WireFormat.GEMINI, "gemini-2.5-flash")]
+)
+def test_other_formats_have_none_of_them(wire: WireFormat, model: str) -> None:
+    assert sent("http://h", model, wire) == (set(), {"prediction"})
