@@ -15,6 +15,7 @@ from app.errors import (
     BadKey,
     BadRequest,
     BeganDifferently,
+    BeyondContext,
     ConnectionLost,
     ContentFiltered,
     ContextTooLong,
@@ -108,7 +109,15 @@ def test_every_fault_of_the_lab_has_a_class_and_every_class_a_fault() -> None:
     reached = {*CLASSES.values(), StreamCut, LimitSpent, AccountProblem}
     told = {kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ProviderError)}
     # our own network is not the lab's to break, nor is it asked for what a target cannot do; the gateway stops calls
-    assert told - reached == {ProviderError, LocalFailure, Unsupported, PassedOver, Hedged, BeganDifferently}
+    assert told - reached == {
+        ProviderError,
+        LocalFailure,
+        Unsupported,
+        BeyondContext,
+        PassedOver,
+        Hedged,
+        BeganDifferently,
+    }
 
 
 @EACH

@@ -1,4 +1,4 @@
-"""Fields that change nothing of the answer: they go to who has them, and to nobody who would refuse them."""
+"""Fields that change nothing of the answer, and names: they go to who has them, as far as they are taken."""
 
 from __future__ import annotations
 
@@ -64,3 +64,28 @@ def test_hints_go_to_who_has_them(
 )
 def test_other_formats_have_none_of_them(wire: WireFormat, model: str) -> None:
     assert sent("http://h", model, wire) == (set(), {"prediction"})
+
+
+@pytest.mark.parametrize(
+    ("url", "expected", "named"),
+    [
+        (OPENAI, "Ann_Müller_x", {"name"}),
+        ("https://x.openai.azure.com", "Ann_M_ller_x", {"name"}),
+        ("https://api.deepseek.com", "Ann Müller <x>", set()),
+        ("https://api.groq.com/openai/v1", None, {"name"}),
+    ],
+)
+def test_name_goes_as_far_as_it_is_taken(url: str, expected: str | None, named: set[str]) -> None:
+    target = Endpoint(Provider(name="a", format=WireFormat.OPENAI, base_url=url, key_env="K", models=("m",)), "key")
+    request = ChatRequest((Message("user", "hi", name="Ann Müller <x>"),))
+    outgoing = FORMATS[WireFormat.OPENAI].build(target, "m", request, False)
+    assert json.loads(outgoing.body)["messages"][0].get("name") == expected
+    assert set(outgoing.dropped) == named
+
+
+@pytest.mark.parametrize(("name", "expected"), [("ann-1", "ann-1"), ("<>", None), ("a" * 70, "a" * 64)])
+def test_name_of_nothing_that_is_taken_is_left_out(name: str, expected: str | None) -> None:
+    target = Endpoint(Provider(name="a", format=WireFormat.OPENAI, base_url=OPENAI, key_env="K", models=("m",)), "key")
+    outgoing = FORMATS[WireFormat.OPENAI].build(target, "m", ChatRequest((Message("user", "hi", name=name),)), False)
+    assert json.loads(outgoing.body)["messages"][0].get("name") == expected
+    assert outgoing.dropped == (() if name == expected else ("name",))

@@ -28,6 +28,8 @@ class Server:
     keeps: frozenset[str] = frozenset({"reasoning_details"})
     #: it takes `name` in a turn
     names: bool = True
+    #: … without these characters
+    unspeakable: re.Pattern[str] | None = None
     #: it wants the last word from the user or a tool, or marked as the beginning of the answer
     answers_users: bool = False
     #: it refuses a tool's schema with alternatives at its root
@@ -46,7 +48,7 @@ class Server:
 USER = frozenset({"user"})
 
 _PLAIN = Server(reasoning=None, keeps=frozenset(), folds=True, is_strict=True)
-_OPENAI = replace(_PLAIN, is_openai=True, itemizes=True, hints=USER)
+_OPENAI = replace(_PLAIN, unspeakable=re.compile(r"[\s<|\\/>]+"), is_openai=True, itemizes=True, hints=USER)
 
 #: a vendor's name, as its provider's name and in its host → what its servers take
 _VENDORS: dict[str, Server] = {
@@ -56,7 +58,7 @@ _VENDORS: dict[str, Server] = {
             {"user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "metadata", "prediction"}
         ),
     ),
-    "azure": _OPENAI,
+    "azure": replace(_OPENAI, unspeakable=re.compile(r"[^a-zA-Z0-9_-]+")),
     "deepseek": Server(keeps=frozenset(), folds=True),
     "mistral": replace(_PLAIN, names=False, seed="random_seed"),
     # "property 'reasoning_content' is unsupported"
