@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from app.api.openai import conversation, functions
 from app.domain.catalog import Provider, WireFormat
 from app.providers.base import ChatRequest, Endpoint, Message
 from app.providers.left_out import left_out
@@ -89,3 +90,19 @@ def test_name_of_nothing_that_is_taken_is_left_out(name: str, expected: str | No
     outgoing = FORMATS[WireFormat.OPENAI].build(target, "m", ChatRequest((Message("user", "hi", name=name),)), False)
     assert json.loads(outgoing.body)["messages"][0].get("name") == expected
     assert outgoing.dropped == (() if name == expected else ("name",))
+
+
+def test_earlier_call_of_a_function_is_carried_and_not_named() -> None:
+    call = {"name": "f", "arguments": "{}"}
+    turns = [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": None, "function_call": call},
+        {"role": "function", "name": "f", "content": "ok"},
+    ]
+    messages = conversation.read(functions.as_tools({"messages": turns})["messages"])
+    for wire, model in ((WireFormat.OPENAI, "gpt-4o"), (WireFormat.ANTHROPIC, "c"), (WireFormat.GEMINI, "g")):
+        target = Endpoint(Provider(name="a", format=wire, base_url="http://h", key_env="K", models=(model,)), "key")
+        request = ChatRequest(messages)
+        outgoing = FORMATS[wire].build(target, model, request, False)
+        assert left_out(request, outgoing, wire) == ()
+        assert b"ok" in outgoing.body
