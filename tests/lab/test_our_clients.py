@@ -91,7 +91,7 @@ CLASSES: dict[str, type[ProviderError]] = {
     "bad_request": BadRequest,
     "blocked": ContentFiltered,
     "empty": UnusableAnswer,
-    "error_inside": UnusableAnswer,
+    "error_inside": Overloaded,  # by its name
     "timeout": Timeout,
     "cut": ConnectionLost,
     "filter": ContentFiltered,  # no error: the answer is marked, see below
@@ -100,7 +100,6 @@ NO_ERROR = {"filter"}
 #: what differs by provider; None: Claude that says nothing has nothing to add
 OTHERWISE: dict[tuple[str, str], type[ProviderError] | None] = {
     ("anthropic", "empty"): None,
-    ("gemini", "error_inside"): Overloaded,  # it names the status
 }
 
 

@@ -317,6 +317,7 @@ def test_what_was_found_on_the_web_is_handed_on(stream: bool, client: Client, se
         ),
         (OPENAI, {"status": 401, "message": "bad key"}, BadKey),
         (OPENAI, {"error": {"type": "rate_limit_exceeded", "message": "x"}}, RateLimited),
+        (OPENAI, {"error": {"type": "server_error", "message": "The engine is currently overloaded"}}, Overloaded),
         (OPENAI, {"detail": "no such thing"}, UnusableAnswer),
         (OPENAI, [HELLO_STREAM[0], event([{"error": {"code": 503, "message": "x"}}])], Overloaded),
         (OPENAI, [HELLO_STREAM[0], event({"code": 429, "message": "x"})], RateLimited),
