@@ -25,6 +25,7 @@ TooLooError
     ├── BadRequest            the provider refuses the request itself; others may take it
     │   ├── ContextTooLong    … because it does not fit the model's context
     │   └── Unsupported       … because this target has no way to do it; known beforehand, so nobody was called
+    │       ├── BeyondContext … because it cannot fit the model's context
     │       └── PassedOver    … as its refusal of such a request has lately shown
     ├── ContentFiltered       the provider's safety filter stopped the request or the answer; the caller is told
     ├── RateLimited           too many requests; `retry_after_s` where the provider says so
@@ -277,6 +278,12 @@ class Unsupported(BadRequest):
     """This provider has no way to do what the request asks for; it was not called."""
 
     code = "unsupported"
+
+
+class BeyondContext(Unsupported, ContextTooLong):
+    """The request cannot fit the model's context; it was not called."""
+
+    code = "context_too_long"
 
 
 class PassedOver(Unsupported):

@@ -23,7 +23,8 @@ from app.live import live_config
 from app.providers.base import BEAT, Answer, ChatRequest, Delta, Timing, Usage
 from app.providers.http.clock import CancelToken
 from app.providers.prices import answer_cost, cost_usd, saved_usd
-from app.providers.wire.draft import CHARACTERS_PER_TOKEN, Draft
+from app.providers.wire.draft import Draft
+from app.providers.wire.estimate import CHARACTERS_PER_TOKEN
 from app.services import Services
 
 log = structlog.get_logger()

@@ -179,7 +179,9 @@ class Request:
         )
 
     def _remember(self, target: Target, answer: Answer) -> None:
-        """Where the conversation is now."""
+        """Where the conversation is now; vectors are none."""
+        if self.call.embedding is not None:
+            return
         marked = self.services.endpoints[target.provider].provider.format is WireFormat.ANTHROPIC
         self.sessions.keep(self.call, answer, after(target, answer.usage, self.session, marked=marked))
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.domain.targets.capabilities import Capabilities
-from app.errors import BadRequest, PassedOver, Unsupported
+from app.errors import BadRequest, BeyondContext, PassedOver, Unsupported
 from app.gateway.calls import Call
 from app.providers.base import ChatRequest, Endpoint, Message
-from app.providers.exchange import left_out
+from app.providers.left_out import left_out
 from app.providers.wire.formats import FORMATS
 
 #: characters that make a token at the most: what is longer than that does not fit, whatever it says
@@ -24,7 +24,7 @@ def lack(
 ) -> Unsupported | None:
     """Why not to ask; PassedOver where it could serve the request in part, which is better than nobody."""
     if can.context and _characters(messages) > can.context * MOST_CHARACTERS:
-        return Unsupported(f"the request does not fit its context of {can.context} tokens")
+        return BeyondContext(f"the request does not fit its context of {can.context} tokens")
     if needs.isdisjoint(TELLING):  # nearly all
         return None
     for need, what in CONTENT.items():

@@ -144,6 +144,8 @@ class ChatRequest:
     cache_marks: bool = False
     #: fields above that the caller did not send: our defaults, which give way to what the caller did send
     defaults: frozenset[str] = frozenset()
+    #: what changes nothing of the answer, such as who asks: for those who have it
+    hints: Mapping[str, Any] = field(default_factory=dict)
     #: fields that only the caller's dialect has, as they go on the wire
     extra: Mapping[str, Any] = field(default_factory=dict)
     dialect: Dialect = field(default_factory=Dialect)

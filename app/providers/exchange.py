@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -17,9 +16,11 @@ from app.providers.http.clock import Call
 from app.providers.http.connections import Pool
 from app.providers.http.framing import Response
 from app.providers.http.sse import Event, EventParser, begins_a_stream, is_a_stream, without_keep_alives
+from app.providers.left_out import left_out
 from app.providers.own import added
-from app.providers.wire import openai_completions, problem, surrogates
-from app.providers.wire.content import Outgoing, not_in_words_of
+from app.providers.wire import odd_events, openai_completions, problem, surrogates
+from app.providers.wire.at_once import all_of
+from app.providers.wire.content import not_in_words_of
 from app.providers.wire.draft import Draft
 from app.providers.wire.formats import FORMATS, Wire
 
@@ -29,9 +30,6 @@ DRAIN_S = 0.1
 LAST_WORDS_S = 3.0
 #: a shorter key is a word such as "none", and to blank it would spoil messages
 SHORTEST_KEY = 8
-
-#: what some send between the events of an answer, and is none: no word can have been lost with it
-SAYS_NOTHING = re.compile(rb'\s*(null|\[\s*\]|""|ping|keep-?alive|heartbeat)?\s*', re.IGNORECASE)
 
 NOTHING = Delta()
 
@@ -63,6 +61,7 @@ class Exchange:
             tells_logprobs=request.logprobs or (completion is not None and completion.logprobs is not None),
             same_dialect=request.dialect.format is endpoint.provider.format,
             stops=request.stop,
+            offered=frozenset(tool["function"]["name"] for tool in request.tools if tool["function"].get("name")),
         )
         self.dropped: tuple[str, ...] = ()
         self._headers: Mapping[str, str] = {}
@@ -126,7 +125,7 @@ class Exchange:
         self.call.note_content()
         parser, draft = EventParser(), self._draft
         for event in parser.feed(body):
-            yield from self._wire.read_event(event, draft)
+            yield from self._read(event)
             if draft.done:
                 break
         yield from self._end(EventParser() if draft.done else parser)
@@ -135,13 +134,13 @@ class Exchange:
         self.call.note_content()
         self.call.end()
         draft = self._draft
-        self._wire.read_answer(without_keep_alives(body), draft)
+        self._wire.read_answer(without_keep_alives(body.removeprefix(b"\xef\xbb\xbf")), draft)
         for _ in draft.end():
             pass
         if self._stream:  # the provider ignored that it was asked for one
-            yield from _all_of(draft)
+            yield from all_of(draft)
             for place, other in sorted(draft.others.items()):
-                yield from (delta._replace(choice=place) for delta in _all_of(other))
+                yield from (delta._replace(choice=place) for delta in all_of(other))
 
     def _events(self, response: Response) -> Iterator[Delta]:
         draft, parser = self._draft, EventParser()
@@ -176,22 +175,33 @@ class Exchange:
                 raise
 
     def _said(self, event: Event) -> Iterator[Delta]:
-        """What an event says. One that is no JSON is an error, unless it is plain that no text was in it."""
         named, says = self._draft.complete, False
-        try:
-            for delta in self._wire.read_event(event, self._draft):
-                if self.call.first_token_ms is None:
-                    self._note(delta)
-                if delta != NOTHING:  # all of it may be held back
-                    says = True
-                    yield delta
-        except UnusableAnswer:
-            if event.name == b"error" or not SAYS_NOTHING.fullmatch(event.data):
-                raise
+        for delta in self._read(event):
+            if self.call.first_token_ms is None:
+                self._note(delta)
+            if delta != NOTHING:  # all of it may be held back
+                says = True
+                yield delta
         if self._draft.complete:
             self._settle(says_more=says and named)
         elif says:
             self._goes_on = True
+
+    def _read(self, event: Event) -> Iterator[Delta]:
+        """What an event says. One that is no JSON is an error, unless it is plain that no text was in it."""
+        try:
+            yield from self._wire.read_event(event, self._draft)
+        except UnusableAnswer:
+            if event.name == b"error":
+                raise
+            if odd_events.is_last_word(event.data):  # of OpenAI's format, behind another's events
+                self._draft.done = self._draft.complete = True
+            elif not odd_events.says_nothing(event):
+                parts = odd_events.apart(event)
+                if not parts:
+                    raise
+                for part in parts:
+                    yield from self._read(part)
 
     def _settle(self, *, says_more: bool) -> None:
         """A reason to end was named. It is none where every event names one, as with older models of Gemini's."""
@@ -208,13 +218,15 @@ class Exchange:
         yield from self._last_event(parser)
         self.call.end()
         if not self._draft.is_complete():
+            if (error := odd_events.stray_error(parser.strays, self._wire.error_class)) is not None:
+                raise error
             raise StreamCut("the stream ended before its end")
         yield from self._draft.end()
 
     def _last_event(self, parser: EventParser) -> Iterator[Delta]:
         try:
             for event in parser.end():
-                for delta in self._wire.read_event(event, self._draft):
+                for delta in self._read(event):
                     self._note(delta)
                     yield delta
         except UnusableAnswer as error:
@@ -287,25 +299,6 @@ class Exchange:
         """End the exchange, in the thread that reads it; before its end, its connection is not used again."""
         if self._response is not None:
             self._response.close()
-
-
-def _all_of(draft: Draft) -> Iterator[Delta]:
-    """A whole answer as if it had been streamed."""
-    text, reasoning, refusal = "".join(draft.text), "".join(draft.reasoning), "".join(draft.refusal)
-    said = Delta(text=text, reasoning=reasoning, refusal=refusal, extra=draft.extra or None)
-    yield said._replace(logprobs=draft.logprobs or None)
-    for place, tool in enumerate(draft.calls()):
-        begun = Delta(tool_index=place, tool_id=tool.id, tool_name=tool.name, tool_extra=tool.extra)
-        yield begun._replace(tool_arguments=tool.arguments)
-
-
-def left_out(request: ChatRequest, outgoing: Outgoing, wire: WireFormat) -> tuple[str, ...]:
-    """Names of all that the caller sent and the provider does not get."""
-    dialect = request.dialect
-    elsewhere = () if wire is dialect.format else (*request.extra, *dialect.beside)
-    if request.completion is not None and not outgoing.completes:
-        elsewhere += openai_completions.untold(request.completion)
-    return (*request.omitted, *elsewhere, *(name for name in outgoing.dropped if name not in request.defaults))
 
 
 def blamed(error: ProviderError, endpoint: Endpoint, call: Call) -> ProviderError:

@@ -15,7 +15,8 @@ from app.providers.http import framing
 from app.providers.http.clock import Call
 from app.providers.http.connections import Pool
 from app.providers.wire import anthropic, media, problem
-from app.providers.wire.draft import CHARACTERS_PER_TOKEN, Draft
+from app.providers.wire.draft import Draft
+from app.providers.wire.estimate import CHARACTERS_PER_TOKEN
 from app.providers.wire.lenient import Count, Reply, reply
 
 #: of an image, which Claude scales down to that many at the most

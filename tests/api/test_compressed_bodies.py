@@ -1,8 +1,9 @@
-"""Bodies that come as gzip, and those that would not fit when they are unpacked."""
+"""Bodies that come as gzip or deflate, and those that would not fit when they are unpacked."""
 
 from __future__ import annotations
 
 import gzip
+import zlib
 
 import pytest
 
@@ -37,3 +38,19 @@ def test_the_limit_holds_for_what_a_body_becomes(data: bytes) -> None:
 def test_what_is_no_gzip_is_refused(data: bytes) -> None:
     with pytest.raises(InvalidRequest, match="gzip"):
         inflated(data, 10_000)
+
+
+def deflated(data: bytes, window: int) -> bytes:
+    encoder = zlib.compressobj(wbits=window)
+    return encoder.compress(data) + encoder.flush()
+
+
+@pytest.mark.parametrize("window", [zlib.MAX_WBITS, 9, -zlib.MAX_WBITS], ids=["zlib", "small window", "bare"])
+def test_deflate_is_unpacked_with_and_without_its_head(window: int) -> None:
+    data = deflated(BODY, window)
+    assert inflated(data, len(BODY), "deflate") == BODY
+    with pytest.raises(PayloadTooLarge):
+        inflated(data, len(BODY) - 1, "deflate")
+    for wrong in (data[:-5], data + b"rest", BODY):
+        with pytest.raises(InvalidRequest, match="deflate"):
+            inflated(wrong, 10_000, "deflate")

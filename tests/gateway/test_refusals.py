@@ -245,6 +245,22 @@ def test_too_long_for_all_is_what_the_caller_hears(up: Upstreams) -> None:
         ask(up, Call(QUESTION))
 
 
+def test_too_long_for_every_known_context_is_heard_without_a_call(
+    database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    with upstreams(database_url, redis_url, tmp_path) as up:
+        gateway = up.running.gateway
+        small = {
+            name: replace(each, provider=replace(each.provider, capabilities=(("context", 1),)))
+            for name, each in gateway.services.endpoints.items()
+        }
+        gateway.services = replace(gateway.services, endpoints=small)
+
+        with pytest.raises(ContextTooLong, match="does not fit its context of 1 tokens"):
+            ask(up, Call((Message("user", "nine signs"),)))
+        assert not any(up.calls().values())
+
+
 def test_a_failure_among_refusals_is_no_refusal(up: Upstreams) -> None:
     up.servers["one"].answer = refuses("Bad Request")
     up.servers["two"].answer = refuses("down", 500)

@@ -71,7 +71,7 @@ def plain(client: Client, server: Server, content: list[dict[str, Any]], reason:
     [
         ("end_turn", Finish.STOP),
         ("stop_sequence", Finish.STOP),
-        ("pause_turn", Finish.STOP),
+        ("pause_turn", Finish.LENGTH),
         ("max_tokens", Finish.LENGTH),
         ("model_context_window_exceeded", Finish.LENGTH),
         ("refusal", Finish.FILTER),
@@ -239,13 +239,21 @@ def test_events_and_blocks_nobody_knows_yet_are_passed_over(client: Client, serv
     assert answer.text == "Hi"
 
 
-@pytest.mark.parametrize("kind", ["overloaded_error", "api_error", "rate_limit_error", "invalid_request_error"])
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("overloaded_error", Overloaded),
+        ("api_error", ServerError),
+        ("rate_limit_error", RateLimited),
+        ("invalid_request_error", UnusableAnswer),
+    ],
+)
 @pytest.mark.parametrize("before", [[], [start()], [start(), text(0, "Half")]], ids=["at once", "started", "half"])
 def test_error_event_in_a_stream_ends_it_whatever_came_before(
-    kind: str, before: list[bytes], client: Client, server: Server
+    kind: str, expected: type[ProviderError], before: list[bytes], client: Client, server: Server
 ) -> None:
     error = event("error", error={"type": kind, "message": "Sorry"}, request_id="req_1")
-    with pytest.raises(UnusableAnswer, match="Sorry") as caught:
+    with pytest.raises(expected, match="Sorry") as caught:
         streamed(client, server, *before, error)
     assert caught.value.provider_code == kind
 

@@ -104,6 +104,7 @@ def test_every_parameter_has_a_row_and_every_row_a_parameter() -> None:
         "defaults",
         "dialect",
         "extra",
+        "hints",
         "omitted",
         "passed",
         "cache_marks",

@@ -10,6 +10,7 @@ from app.api.names import listed
 from app.errors import (
     AllAttemptsFailed,
     BadRequest,
+    BeyondContext,
     ContentFiltered,
     ContextTooLong,
     LimitSpent,
@@ -35,6 +36,7 @@ ROLE = '{"role":"assistant","content":"","refusal":null}'
 #: what all attempts failed with → how a client of OpenAI's knows it: HTTP status and code
 KNOWN_CAUSES: dict[type[ProviderError], tuple[int, str]] = {
     ContextTooLong: (400, "context_length_exceeded"),
+    BeyondContext: (400, "context_length_exceeded"),
     BadRequest: (400, "invalid_request"),
     Unsupported: (400, "unsupported"),
     ContentFiltered: (400, "content_filter"),

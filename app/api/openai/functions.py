@@ -63,6 +63,7 @@ def _turns(turns: Iterable[object]) -> Iterator[object]:
             call_id = f"call_of_turn_{place}"
             waiting[str(call.get("name"))].append(call_id)
             renewed = {"id": call_id, "type": "function", "function": call}
-            yield {**turn, "tool_calls": [*(turn.get("tool_calls") or ()), renewed]}
+            kept = {name: value for name, value in turn.items() if name != "function_call"}
+            yield {**kept, "tool_calls": [*(turn.get("tool_calls") or ()), renewed]}
         else:
             yield turn

@@ -27,10 +27,12 @@ from app.gateway.calls import Call
 from app.providers.base import JsonSchema
 
 #: fields that change nothing of the answer: bookkeeping of the vendor's own platform, and hints for its speed
-IGNORED = frozenset(
-    {"metadata", "prediction", "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention",
-     "safety_identifier", "user"}
-)  # fmt: skip
+IGNORED = frozenset({"prompt_cache_options"})
+#: … of them those that go to who has them, and what they have to be
+HINTS: Mapping[str, type] = {
+    "metadata": dict, "prediction": dict, "prompt_cache_key": str, "prompt_cache_retention": str,
+    "safety_identifier": str, "user": str,
+}  # fmt: skip
 
 #: fields whose value asks for nothing: they are taken as if they were absent
 NEUTRAL: Mapping[str, tuple[object, ...]] = {
@@ -76,7 +78,7 @@ def read(document: Mapping[str, Any], choose: Choice, treatment: str | None = No
     unsaid = extras.unsaid(_without_a_word(wanted), how)
     segment, key = asked_by(wanted.segment)
     messages = conversation.read(wanted.messages, strict=how is Treatment.STRICT)
-    parameters = _parameters(wanted) | ({"functions": True} if older and wanted.tools else {})
+    parameters = _parameters(wanted) | _hints(document) | ({"functions": True} if older and wanted.tools else {})
     if how is Treatment.STRICT and not extras.OPTIONAL.isdisjoint(parameters):
         required = True
     call = Call(
@@ -101,6 +103,16 @@ def read(document: Mapping[str, Any], choose: Choice, treatment: str | None = No
     return Asked(call, bool(wanted.stream), bool(options and options.include_usage), older)
 
 
+def _hints(document: Mapping[str, Any]) -> dict[str, Any]:
+    """As a parameter of the request, where there are any."""
+    given = {name: document[name] for name in HINTS if document.get(name) not in (None, "", {})}
+    for name, value in given.items():
+        if not isinstance(value, HINTS[name]):
+            what = "a text" if HINTS[name] is str else "an object"
+            raise InvalidRequest(f"{name}: must be {what}", field=name)
+    return {"hints": given} if given else {}
+
+
 def _without_a_word(wanted: ChatCompletionRequest) -> Iterator[str]:
     """What cannot be told to anybody of fields that are taken."""
     one, other = wanted.max_tokens, wanted.max_completion_tokens
@@ -117,7 +129,7 @@ def _beside(given: BaseModel) -> Iterator[str]:
 
 
 def _is_neutral(name: str, value: object) -> bool:
-    return value is None or name in IGNORED or value in NEUTRAL.get(name, ())
+    return value is None or name in IGNORED or name in HINTS or value in NEUTRAL.get(name, ())
 
 
 def _validated(document: Mapping[str, Any]) -> ChatCompletionRequest:

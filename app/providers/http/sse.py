@@ -14,6 +14,10 @@ from app.errors import UnusableAnswer
 #: bytes of the longest event taken
 MAX_EVENT = 16 * 1024 * 1024
 
+#: lines that are kept of what is no event, and bytes of one
+MAX_STRAYS = 100
+MAX_STRAY = 10_000
+
 #: blank lines and comments in front of an answer
 KEEP_ALIVES = re.compile(rb"(?:\s++|:[^\n]*+\n)*+")
 
@@ -39,6 +43,8 @@ class EventParser:
         self._name = b""
         self._data: list[bytes] = []
         self._size = 0
+        #: lines that are no field of an event: an error may stand in them
+        self.strays: list[bytes] = []
 
     def feed(self, piece: bytes) -> list[Event]:
         """The events that `piece` completes. Raises UnusableAnswer for one longer than MAX_EVENT."""
@@ -95,6 +101,8 @@ class EventParser:
             self._bound(self._size)
         elif field == b"event":
             self._name = value
+        elif field not in (b"", b"id", b"retry") and len(self.strays) < MAX_STRAYS:
+            self.strays.append(line[:MAX_STRAY])
 
     @staticmethod
     def _bound(size: int) -> None:

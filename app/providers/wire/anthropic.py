@@ -26,7 +26,7 @@ from app.providers.http.sse import Event
 from app.providers.wire import anthropic_history, anthropic_native, anthropic_settings, content, finishes, surrogates
 from app.providers.wire.content import Outgoing
 from app.providers.wire.draft import Draft
-from app.providers.wire.lenient import Count, Maybe, Reply, error_inside, reply
+from app.providers.wire.lenient import Count, Many, Maybe, Reply, error_inside, reply
 from app.providers.wire.problem import Meanings, Problem, by_status
 from app.providers.wire.spelling import ANTHROPIC_NAMES, Names
 
@@ -108,7 +108,7 @@ class _Block(Reply):
     data: Maybe[str] = None  # of a thought that is hidden
     id: Maybe[str] = None
     name: Maybe[str] = None
-    input: Maybe[dict[str, Any]] = None
+    input: Maybe[dict[str, Any] | str] = None
 
 
 class _Piece(Reply):
@@ -144,7 +144,7 @@ class _Body(Reply):
     type: Maybe[str] = None
     id: Maybe[str] = None
     model: Maybe[str] = None
-    content: Maybe[list[_Block]] = None
+    content: Many[_Block] = None
     stop_reason: Maybe[str] = None
     stop_sequence: Maybe[str] = None
     usage: Maybe[_Usage] = None
@@ -169,58 +169,65 @@ def read_answer(data: bytes, draft: Draft) -> None:
     body = reply(_BODY, data)
     if body.error:
         raise error_inside(data, error_class)
-    _message_start(body, draft)
-    for index, block in enumerate(body.content or ()):
-        for _ in (*_block_start(index, block, draft), *_block_stop(index, draft)):
-            pass
+    for _ in _message(body, draft):
+        pass
     if draft.same_dialect:
         anthropic_native.keep(data, draft)
-    _stop(body, draft)
 
 
 def read_event(event: Event, draft: Draft) -> Iterable[Delta]:
     told = reply(_EVENT, event.data)
-    if told.error or told.type == "error":
+    kind = told.type or event.name.decode("latin-1")  # some proxies lose the type
+    if told.error or kind == "error":
         raise error_inside(event.data, error_class)
     if told.usage is not None:
         draft.usage = _usage(told.usage, draft.usage)
-    if draft.same_dialect and told.type in ("message_start", "message_delta"):
+    if draft.same_dialect and kind in ("message_start", "message_delta"):
         anthropic_native.keep_facts(event.data, draft)
-    if told.type == "message_start" and told.message is not None:
-        _message_start(told.message, draft)
-    elif told.type == "message_delta" and told.delta is not None:
+    if kind == "message_start" and told.message is not None:
+        return _message(told.message, draft)
+    if kind == "message_delta" and told.delta is not None:
         _stop(told.delta, draft)
-    elif told.type == "message_stop":
+        return _all_stop(draft)
+    if kind == "message_stop":
         draft.done = draft.complete = True
-    else:
-        return _of_block(told, event.data, draft)
-    return ()
+        return _all_stop(draft)
+    index = draft.blocks if told.index is None else told.index
+    return _of_block(kind, index, told, event.data, draft)
 
 
-def _of_block(told: _StreamEvent, data: bytes, draft: Draft) -> Iterable[Delta]:
-    index = told.index or 0
-    if told.type == "content_block_start" and told.content_block is not None:
+def _of_block(kind: str, index: int, told: _StreamEvent, data: bytes, draft: Draft) -> Iterable[Delta]:
+    if kind == "content_block_start" and told.content_block is not None:
         if draft.same_dialect and told.content_block.type not in anthropic_native.COMMON:
             return anthropic_native.block(data, draft)
         return (
             *anthropic_native.parted(told.content_block.type, draft),
             *_block_start(index, told.content_block, draft),
         )
-    if told.type == "content_block_delta" and told.delta is not None:
+    if kind == "content_block_delta" and told.delta is not None:
         if draft.same_dialect and not anthropic_native.has_word(told.delta.type, index, draft):
             return anthropic_native.piece(data)
         return _block_delta(index, told.delta, draft)
-    return _block_stop(index, draft) if told.type == "content_block_stop" else ()
+    if kind == "content_block_stop":
+        draft.blocks = index + 1
+        return _block_stop(index, draft)
+    return ()
 
 
-def _message_start(message: _Body, draft: Draft) -> None:
+def _message(message: _Body, draft: Draft) -> Iterator[Delta]:
+    """A whole one, or the beginning of a stream, which mostly holds nothing yet."""
     draft.model = message.model or draft.model
     draft.id = message.id or draft.id
     if message.usage is not None:
         draft.usage = _usage(message.usage, draft.usage)
+    for index, block in enumerate(message.content or ()):
+        yield from (*_block_start(index, block, draft), *_block_stop(index, draft))
+    _stop(message, draft)
 
 
 def _block_start(index: int, block: _Block, draft: Draft) -> Iterator[Delta]:
+    for before in [each for each in draft.thoughts if each != index]:
+        yield from _block_stop(before, draft)  # not all say where a block ends
     if block.text:
         yield draft.say(block.text)
     if block.type == "thinking":
@@ -229,9 +236,10 @@ def _block_start(index: int, block: _Block, draft: Draft) -> Iterator[Delta]:
     if block.type == "redacted_thinking" and block.data:
         yield draft.keep_thought({"type": "redacted_thinking", "data": block.data})
     if block.type == "tool_use" and block.name:
-        # streamed, the input begins empty and follows in pieces
-        written = json.dumps(block.input, ensure_ascii=False) if block.input else ""
-        yield draft.call(index, block.id or "", block.name, written)
+        # streamed, the input begins empty and follows in pieces; a whole one counts if none follow
+        given = block.input if isinstance(block.input, str) else json.dumps(block.input or None, ensure_ascii=False)
+        draft.inputs[index] = given if block.input else ""
+        yield draft.call(index, block.id or "", block.name)
 
 
 def _block_delta(index: int, piece: _Piece, draft: Draft) -> Iterator[Delta]:
@@ -239,8 +247,10 @@ def _block_delta(index: int, piece: _Piece, draft: Draft) -> Iterator[Delta]:
         yield draft.say(piece.text)
     if piece.thinking or piece.signature:
         yield from _thought(index, piece.thinking, piece.signature, draft)
-    if piece.partial_json and (more := draft.call_more(index, piece.partial_json)):
-        yield more
+    if piece.partial_json:
+        draft.inputs.pop(index, None)
+        if more := draft.call_more(index, piece.partial_json):
+            yield more
 
 
 def _thought(index: int, text: str | None, signature: str | None, draft: Draft) -> Iterator[Delta]:
@@ -253,10 +263,18 @@ def _thought(index: int, text: str | None, signature: str | None, draft: Draft) 
 
 def _block_stop(index: int, draft: Draft) -> Iterator[Delta]:
     """A thought that is over goes to the caller once more, signed, to be sent back as it is."""
+    if (given := draft.inputs.pop(index, "")) and (more := draft.call_more(index, given)):
+        yield more
     texts, signatures = draft.thoughts.pop(index, ((), ()))
     if signature := "".join(signatures):
         text = surrogates.whole("".join(texts))
         yield draft.keep_thought({"type": "thinking", "thinking": text, "signature": signature})
+
+
+def _all_stop(draft: Draft) -> Iterator[Delta]:
+    """Not all who copy the format say where a block ends."""
+    for index in sorted({*draft.thoughts, *draft.inputs}):
+        yield from _block_stop(index, draft)
 
 
 def _stop(said: _Body | _Piece, draft: Draft) -> None:
@@ -275,7 +293,8 @@ def _usage(usage: _Usage, before: Usage | None) -> Usage | None:
     `input_tokens` is without the cache.
     """
     known = before or Usage(0, 0)
-    fresh = known.prompt - known.cached - known.cache_written if usage.input_tokens is None else usage.input_tokens
+    # without the cache; a proxy says 0 at the end where it does not know
+    fresh = usage.input_tokens or known.prompt - known.cached - known.cache_written
     read = known.cached if usage.cache_read_input_tokens is None else usage.cache_read_input_tokens
     written = known.cache_written if usage.cache_creation_input_tokens is None else usage.cache_creation_input_tokens
     completion = known.completion if usage.output_tokens is None else usage.output_tokens

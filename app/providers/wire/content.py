@@ -31,6 +31,8 @@ class Outgoing:
     names: Mapping[str, str] = field(default_factory=dict)
     #: it asks for a completion, as the caller did
     completes: bool = False
+    #: of ChatRequest.hints those that are in the body
+    hints: frozenset[str] = frozenset()
 
 
 def body(document: Mapping[str, Any]) -> bytes:

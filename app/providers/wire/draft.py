@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from app.errors import ContentFiltered, LimitSpent, ProviderError, UnusableAnswer
 from app.providers.base import ChatRequest, Choice, Delta, Finish, ToolCall, Usage
 from app.providers.conversation import placed
-from app.providers.wire import history, surrogates
+from app.providers.wire import estimate, surrogates
 from app.providers.wire.tool_pieces import Tool, Waiting
-
-#: characters that make a token, where the provider counts none: the mean of English text
-CHARACTERS_PER_TOKEN = 4
 
 
 @dataclass(slots=True)
@@ -74,6 +70,14 @@ class Draft:
     #: why the provider stopped, in its own word
     stop_word: str = ""
 
+    #: … and of a tool call, its input as it stood where the call began
+    inputs: dict[int, str] = field(default_factory=dict)
+    #: blocks of Claude's that are over
+    blocks: int = 0
+    #: names of the tools that were offered
+    offered: frozenset[str] = frozenset()
+    #: where one answer was asked for: the index that it has
+    only: int | None = None
     #: answers that were asked for, and the drafts of those behind the first, by their index
     n: int = 1
     others: dict[int, Draft] = field(default_factory=dict)
@@ -95,6 +99,7 @@ class Draft:
                 answer_tool=self.answer_tool,
                 one_call=self.one_call,
                 names=self.names,
+                offered=self.offered,
                 tells_logprobs=self.tells_logprobs,
             )
         return self.others[place]
@@ -159,6 +164,13 @@ class Draft:
         kept += value
         return Delta(extra={name: told})
 
+    def hear(self, audio: dict[str, Any]) -> Delta:
+        """A sound, or a piece of one: its data and its transcript."""
+        known = self.extra.get("audio", {})
+        joined = {name: known.get(name, "") + audio[name] for name in ("data", "transcript") if audio.get(name)}
+        self.extra["audio"] = known | audio | joined
+        return Delta(extra={"audio": audio})
+
     def call(
         self, index: int, call_id: str, name: str, arguments: str = "", extra: Mapping[str, Any] | None = None
     ) -> Delta:
@@ -171,7 +183,7 @@ class Draft:
         call_id, name = surrogates.whole(call_id), surrogates.whole(self.names.get(name, name))
         if not call_id.strip() or any(call_id == tool.id for tool in self.tools):
             call_id = f"call_{uuid.uuid4().hex[:24]}"
-        arguments = self._joined(place, arguments)
+        arguments = "" if arguments.strip() == "null" else self._joined(place, arguments)
         self.tools.append(Tool(call_id, name, index, [arguments], given, extra))
         return Delta(tool_index=place, tool_id=call_id, tool_name=name, tool_arguments=arguments, tool_extra=extra)
 
@@ -188,6 +200,8 @@ class Draft:
 
     def end(self) -> Iterator[Delta]:
         """Nothing more comes: what was held back, and the arguments of calls that got none."""
+        parts = ((index, kept) for index, kept in self.waiting.items() if kept.is_named_in_part)
+        yield from (self.call(index, kept.id, kept.name, extra=kept.extra) for index, kept in parts)
         halves, self.halves = self.halves, {}
         for place in halves:
             if place == "text":
@@ -271,6 +285,8 @@ class Draft:
             return True
         if self.may_be_blank and self.finish in (Finish.STOP, Finish.LENGTH):
             return True
+        if self.extra.get("audio") or self.extra.get("images"):
+            return True
         return self.may_be_empty and self.finish is Finish.STOP and not self.asks_for_json
 
     def _empty(self) -> ProviderError:
@@ -308,26 +324,14 @@ class Draft:
         if self.usage is not None:
             return self.usage
         every = (self, *self.others.values())
-        reasoning = sum(_tokens(each.reasoning) for each in every)
+        reasoning = sum(estimate.tokens(each.reasoning) for each in every)
         completion = reasoning + sum(each._said_tokens() for each in every)
         asked = request.embedding
-        prompt = _tokens(_written(request)) if asked is None else asked.tokens + _tokens(asked.texts)
+        prompt = estimate.tokens(estimate.written(request))
+        if asked is not None:
+            prompt = asked.tokens + estimate.tokens(asked.texts)
         return Usage(prompt=prompt, completion=completion, reasoning=reasoning, estimated=True)
 
     def _said_tokens(self) -> int:
         arguments = (part for tool in self.tools for part in tool.arguments)
-        return _tokens(self.text) + _tokens(self.refusal) + _tokens(arguments)
-
-
-def _tokens(parts: Iterable[str]) -> int:
-    characters = sum(map(len, parts))
-    return -(-characters // CHARACTERS_PER_TOKEN)
-
-
-def _written(request: ChatRequest) -> Iterable[str]:
-    for message in request.messages:
-        yield history.text_of(message)
-        yield from (call.arguments for call in message.tool_calls)
-    yield from (json.dumps(dict(tool)) for tool in request.tools)
-    if request.json_schema is not None:
-        yield json.dumps(dict(request.json_schema.schema))
+        return estimate.tokens(self.text) + estimate.tokens(self.refusal) + estimate.tokens(arguments)

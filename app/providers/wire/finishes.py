@@ -20,7 +20,7 @@ OPENAI = {
 ANTHROPIC = {
     "end_turn": Finish.STOP,
     "stop_sequence": Finish.STOP,
-    "pause_turn": Finish.STOP,
+    "pause_turn": Finish.LENGTH,  # it would go on, in a turn of its own
     "max_tokens": Finish.LENGTH,
     "model_context_window_exceeded": Finish.LENGTH,
     "tool_use": Finish.TOOL,

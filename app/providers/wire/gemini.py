@@ -18,7 +18,7 @@ from app.providers.http.sse import Event
 from app.providers.wire import content, finishes, gemini_history, gemini_settings
 from app.providers.wire.content import Outgoing
 from app.providers.wire.draft import Draft
-from app.providers.wire.lenient import Count, Maybe, Reply, error_inside, reply
+from app.providers.wire.lenient import Count, Many, Maybe, Reply, error_inside, reply
 from app.providers.wire.problem import Problem, by_status
 from app.providers.wire.spelling import GEMINI_NAMES, Names
 
@@ -66,24 +66,30 @@ def models_url(endpoint: Endpoint) -> str:
 
 
 class _Reply(Reply):
-    model_config = ConfigDict(alias_generator=to_camel)
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)  # some proxies write snake_case
 
 
 class _Function(_Reply):
     id: Maybe[str] = None
     name: Maybe[str] = None
-    args: Maybe[dict[str, Any]] = None
+    args: Maybe[dict[str, Any] | str] = None
+
+
+class _Data(_Reply):
+    mime_type: Maybe[str] = None
+    data: Maybe[str] = None
 
 
 class _Part(_Reply):
     text: Maybe[str] = None
+    inline_data: Maybe[_Data] = None
     thought: Maybe[bool] = None
     function_call: Maybe[_Function] = None
     thought_signature: Maybe[str] = None
 
 
 class _Content(_Reply):
-    parts: Maybe[list[_Part]] = None
+    parts: Many[_Part] = None
 
 
 class _Candidate(_Reply):
@@ -100,12 +106,13 @@ class _Usage(_Reply):
     prompt_token_count: Count = None
     tool_use_prompt_token_count: Count = None
     candidates_token_count: Count = None
+    total_token_count: Count = None
     thoughts_token_count: Count = None
     cached_content_token_count: Count = None
 
 
 class _Body(_Reply):
-    candidates: Maybe[list[_Candidate]] = None
+    candidates: Many[_Candidate] = None
     prompt_feedback: Maybe[_Feedback] = None
     usage_metadata: Maybe[_Usage] = None
     model_version: Maybe[str] = None
@@ -139,11 +146,11 @@ def _body(body: _Body, draft: Draft) -> Iterator[Delta]:
     draft.id = body.response_id or draft.id
     if body.usage_metadata is not None:
         draft.usage = _usage(body.usage_metadata) or draft.usage
-    if body.prompt_feedback is not None and body.prompt_feedback.block_reason:
-        reason = body.prompt_feedback.block_reason
+    reason = body.prompt_feedback.block_reason if body.prompt_feedback else None
+    if reason and not reason.endswith("UNSPECIFIED"):
         raise ContentFiltered(f"the provider blocked the prompt: {reason}", provider_code=reason)
-    for candidate in body.candidates or ():
-        if candidate.index:  # only the first of several answers
+    for place, candidate in enumerate(body.candidates or ()):
+        if place if candidate.index is None else candidate.index:  # only the first of several answers
             continue
         for part in (candidate.content and candidate.content.parts) or ():
             yield from _said(part, draft)
@@ -154,10 +161,16 @@ def _body(body: _Body, draft: Draft) -> Iterator[Delta]:
 def _said(part: _Part, draft: Draft) -> Iterator[Delta]:
     if part.text:
         yield draft.think(part.text) if part.thought else draft.say(part.text)
+    if part.inline_data and part.inline_data.data and not part.thought:
+        url = f"data:{part.inline_data.mime_type or 'image/png'};base64,{part.inline_data.data}"
+        yield draft.keep("images", [{"type": "image_url", "image_url": {"url": url}}])
     signed = {"google": {"thought_signature": part.thought_signature}} if part.thought_signature else None
     function = part.function_call
     if function is not None and function.name:
-        written = json.dumps(function.args or {}, ensure_ascii=False)
+        given = function.args or {}
+        written = given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)
+        if function.id and any(tool.id == function.id and tool.arguments == [written] for tool in draft.tools):
+            return  # said twice
         yield draft.call(len(draft.tools), function.id or "", function.name, written, signed)
     elif signed:
         yield draft.keep("extra_content", signed)
@@ -172,14 +185,14 @@ def _finish(reason: str, draft: Draft) -> None:
 
 def _usage(usage: _Usage) -> Usage | None:
     """candidatesTokenCount is without the thoughts, which are billed as output too."""
-    if usage.prompt_token_count is None or (
-        usage.candidates_token_count is None and usage.thoughts_token_count is None
-    ):
+    thoughts, said, prompt = usage.thoughts_token_count or 0, usage.candidates_token_count, usage.prompt_token_count
+    if prompt is None or (said is None and not thoughts and usage.total_token_count is None):
         return None
-    thoughts = usage.thoughts_token_count or 0
+    if said is None and usage.total_token_count is not None:
+        said = max(0, usage.total_token_count - prompt - thoughts - (usage.tool_use_prompt_token_count or 0))
     return Usage(
-        prompt=usage.prompt_token_count + (usage.tool_use_prompt_token_count or 0),
-        completion=(usage.candidates_token_count or 0) + thoughts,
+        prompt=prompt + (usage.tool_use_prompt_token_count or 0),
+        completion=(said or 0) + thoughts,
         reasoning=thoughts,
         cached=usage.cached_content_token_count or 0,
     )

@@ -16,7 +16,7 @@ from app.domain.catalog import WireFormat
 from app.domain.targets.capabilities import Capabilities
 from app.errors import Unsupported
 from app.providers import capabilities
-from app.providers.base import ChatRequest, Delta, Endpoint, Usage
+from app.providers.base import ChatRequest, Delta, Endpoint
 from app.providers.http.sse import Event
 from app.providers.wire import (
     content,
@@ -28,15 +28,18 @@ from app.providers.wire import (
 )
 from app.providers.wire.content import Outgoing
 from app.providers.wire.draft import Draft
-from app.providers.wire.lenient import Count, Maybe, Reply, error_inside, reply
+from app.providers.wire.lenient import error_inside, is_error, reply
 from app.providers.wire.openai_calls import call_piece
 from app.providers.wire.openai_errors import error_class as error_class
+from app.providers.wire.openai_reply import Body, Call, Choice, Function, Said, reported, rest_of, usage_of
 from app.providers.wire.openai_servers import server_of
 from app.providers.wire.spelling import OPENAI_NAMES, Names
 
 FINISH = finishes.OPENAI
 #: the answer is not whole: DeepSeek out of machines, Mistral and OpenRouter at an error, vLLM and SGLang when stopped
 BROKEN = {"insufficient_system_resource", "error", "abort", "network_error"}
+#: types of a part of the content that holds what the model thinks
+THOUGHTS = ("thinking", "reasoning", "reasoning_text", "summary_text")
 
 
 def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) -> Outgoing:
@@ -59,7 +62,8 @@ def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) ->
     document: dict[str, Any] = {"model": model, "messages": openai_history.messages(can, server, request, names)}
     if "seed" in settings:
         settings[server.seed] = settings.pop("seed")
-    document |= settings | told
+    hints = openai_settings.hints(server, model, request)
+    document |= settings | told | hints
     if older:
         document = openai_functions.older(document)
     if request.dialect.format is WireFormat.OPENAI:
@@ -73,6 +77,7 @@ def build(endpoint: Endpoint, model: str, request: ChatRequest, stream: bool) ->
         dropped=(*dropped, *unspoken, *content.unheld(by_tool)),
         answer_tool=None if by_tool is None else by_tool.name,
         names=names.back(),
+        hints=frozenset(hints),
     )
 
 
@@ -92,71 +97,7 @@ def models_url(endpoint: Endpoint) -> str:
     return f"{endpoint.provider.base_url}/models"
 
 
-class _Function(Reply):
-    name: Maybe[str] = None
-    arguments: Maybe[str | dict[str, Any]] = None  # an object from servers that misread the format
-
-
-class _Call(Reply):
-    index: Maybe[int] = None
-    id: Maybe[str] = None
-    function: Maybe[_Function] = None
-    extra_content: Maybe[dict[str, Any]] = None  # Gemini: its signature
-
-
-class _Said(Reply):
-    """A message, or a piece of one."""
-
-    content: Maybe[str | list[dict[str, Any]]] = None
-    reasoning_content: Maybe[str] = None  # DeepSeek, vLLM
-    reasoning: Maybe[str] = None  # OpenRouter, Groq, Ollama
-    refusal: Maybe[str] = None
-    tool_calls: Maybe[list[_Call]] = None
-    reasoning_details: Maybe[list[dict[str, Any]]] = None  # OpenRouter, MiniMax
-    extra_content: Maybe[dict[str, Any]] = None  # Gemini
-    function_call: Maybe[_Function] = None  # what tool_calls replaced; some old servers know nothing else
-
-
-class _PromptDetails(Reply):
-    cached_tokens: Count = None
-    cache_write_tokens: Count = None
-
-
-class _CompletionDetails(Reply):
-    reasoning_tokens: Count = None
-
-
-class _Usage(Reply):
-    prompt_tokens: Count = None
-    completion_tokens: Count = None
-    total_tokens: Count = None
-    prompt_tokens_details: Maybe[_PromptDetails] = None
-    completion_tokens_details: Maybe[_CompletionDetails] = None
-    prompt_cache_hit_tokens: Count = None  # DeepSeek
-
-
-class _Choice(Reply):
-    index: Maybe[int] = None
-    message: Maybe[_Said] = None
-    delta: Maybe[_Said] = None
-    finish_reason: Maybe[str] = None
-    text: Maybe[str] = None  # of a completion
-    logprobs: Maybe[dict[str, Any]] = None
-    stop_reason: Maybe[str] = None  # vLLM: the text that it stopped at
-    error: Any = None  # OpenRouter
-    usage: Maybe[_Usage] = None  # Moonshot, in the last piece of a stream
-
-
-class _Body(Reply):
-    object: Maybe[str] = None
-    id: Maybe[str] = None
-    model: Maybe[str] = None
-    choices: Maybe[list[_Choice]] = None
-    usage: Maybe[_Usage] = None
-    error: Any = None
-
-
-_BODY = TypeAdapter(_Body)
+_BODY = TypeAdapter(Body)
 
 
 def read_answer(data: bytes, draft: Draft) -> None:
@@ -179,25 +120,35 @@ def _read(data: bytes, draft: Draft, *, streamed: bool) -> Iterator[Delta]:
         raise error_inside(data, error_class)
     draft.model = body.model or draft.model
     draft.id = body.id or draft.id
-    if body.usage is not None:
-        draft.usage = _usage(body.usage) or draft.usage
-    for position, choice in enumerate(body.choices or ()):
-        place = position if choice.index is None else choice.index
-        if not 0 <= place < draft.n:  # of answers that nobody asked for
-            continue
+    draft.usage = reported(body) or draft.usage
+    if not body.choices:
+        if body.choices is None and body.usage is None and (not streamed or is_error(data)):
+            raise error_inside(data, error_class)
+        return
+    for place, choice in _placed(body.choices, draft):
         if choice.error:
             raise error_inside(json.dumps({"error": choice.error}).encode(), error_class)
         if choice.usage is not None:
-            draft.usage = _usage(choice.usage) or draft.usage
+            draft.usage = usage_of(choice.usage) or draft.usage
         read = _choice(choice, draft.of(place), streamed=streamed)
         yield from read if place == 0 else (delta._replace(choice=place) for delta in read)
 
 
-def _choice(choice: _Choice, draft: Draft, *, streamed: bool) -> Iterator[Delta]:
-    # Perplexity sends both in a stream: the piece, and the message as far as it has come
-    said = choice.delta or choice.message if streamed else choice.message or choice.delta
-    if said is None and choice.text:
-        said = _Said(content=choice.text)
+def _placed(choices: list[Choice], draft: Draft) -> Iterator[tuple[int, Choice]]:
+    """The answers that were asked for, by their index. A single one may have any."""
+    indexes = [place if choice.index is None else choice.index for place, choice in enumerate(choices)]
+    if draft.n == 1:
+        draft.only = min(indexes) if draft.only is None else draft.only
+        yield from ((0, choice) for index, choice in zip(indexes, choices, strict=True) if index == draft.only)
+    else:
+        pairs = zip(indexes, choices, strict=True)
+        yield from ((index, choice) for index, choice in pairs if 0 <= index < draft.n)
+
+
+def _choice(choice: Choice, draft: Draft, *, streamed: bool) -> Iterator[Delta]:
+    said = _piece(choice, draft) if streamed else choice.message or choice.delta
+    if choice.text and said is None:
+        said = Said(content=choice.text)
     deltas = _said(said, draft, streamed=streamed) if said is not None else iter(())
     if choice.logprobs and draft.tells_logprobs:
         yield from draft.probable(list(deltas), choice.logprobs)
@@ -208,9 +159,19 @@ def _choice(choice: _Choice, draft: Draft, *, streamed: bool) -> Iterator[Delta]
         _finish(choice.finish_reason, draft)
 
 
-def _said(said: _Said, draft: Draft, *, streamed: bool) -> Iterator[Delta]:
-    if thought := said.reasoning_content or said.reasoning:
+def _piece(choice: Choice, draft: Draft) -> Said | None:
+    """Perplexity sends both in a stream: the piece, and the message as far as it has come."""
+    said, message = choice.delta, choice.message
+    if message is None or (said is not None and (said.content or said.tool_calls or said.reasoning_content)):
+        return said
+    return rest_of(message, "".join(draft.text), "".join(draft.reasoning))
+
+
+def _said(said: Said, draft: Draft, *, streamed: bool) -> Iterator[Delta]:
+    if thought := said.reasoning_content or said.reasoning or said.reasoning_text or said.thinking:
         yield draft.think(thought)
+    elif said.reasoning_details:
+        yield from _detailed(said.reasoning_details, draft)
     if isinstance(said.content, str):
         if said.content:
             yield draft.say(said.content)
@@ -218,28 +179,39 @@ def _said(said: _Said, draft: Draft, *, streamed: bool) -> Iterator[Delta]:
         yield from _parts(said.content, draft)
     if said.refusal:
         yield draft.refuse(said.refusal)
-    if said.reasoning_details or said.extra_content:
+    if said.reasoning_details or said.extra_content or said.annotations or said.audio or said.images:
         yield from _kept(said, draft)
     if said.tool_calls or said.function_call:
         yield from _calls(said, draft, streamed=streamed)
 
 
-def _kept(said: _Said, draft: Draft) -> Iterator[Delta]:
-    """What is wanted back with the turn."""
-    if said.reasoning_details:
-        yield draft.keep("reasoning_details", said.reasoning_details)
-    if said.extra_content:
-        yield draft.keep("extra_content", said.extra_content)
+def _kept(said: Said, draft: Draft) -> Iterator[Delta]:
+    """What is wanted back with the turn, or is no text."""
+    for name in ("reasoning_details", "extra_content", "annotations", "images"):
+        if value := getattr(said, name):
+            yield draft.keep(name, value)
+    if said.audio:
+        yield draft.hear(said.audio)
 
 
-def _calls(said: _Said, draft: Draft, *, streamed: bool) -> Iterator[Delta]:
+def _detailed(details: list[dict[str, Any]], draft: Draft) -> Iterator[Delta]:
+    """MiniMax tells what it thinks in these alone, and in a stream all of it each time."""
+    text = "".join(str(each.get("text") or each.get("summary") or "") for each in details)
+    known = "".join(draft.reasoning)
+    text = text[len(known) :] if known and text.startswith(known) else text
+    if text:
+        yield draft.think(text)
+
+
+def _calls(said: Said, draft: Draft, *, streamed: bool) -> Iterator[Delta]:
     calls = said.tool_calls or []
     if said.function_call is not None and not calls:
-        calls = [_Call(function=said.function_call)]
+        calls = [Call(function=said.function_call)]
     for position, call in enumerate(calls):
-        name = (call.function and call.function.name) or ""
+        function = call.function or Function(name=call.name, arguments=call.arguments)
+        name = function.name or ""
         name = draft.names.get(name, name)
-        arguments = _text(call.function.arguments if call.function else None)
+        arguments = _text(function.arguments)
         if streamed:
             index = _index(call, position, len(calls), draft)
             yield from call_piece(index, call.id or "", name, arguments, draft, call.extra_content)
@@ -247,14 +219,14 @@ def _calls(said: _Said, draft: Draft, *, streamed: bool) -> Iterator[Delta]:
             yield draft.call(position, call.id or "", name, arguments, call.extra_content)
 
 
-def _index(call: _Call, position: int, calls: int, draft: Draft) -> int:
+def _index(call: Call, position: int, calls: int, draft: Draft) -> int:
     """Where on the wire a piece of a call belongs; some servers do not say."""
     if call.index is not None:
         return call.index
     tools = draft.tools
     if call.id and (known := next((tool for tool in reversed(tools) if call.id in tool.ids), None)):
         return known.index
-    named = call.function is not None and call.function.name
+    named = call.name or (call.function is not None and call.function.name)
     if calls == 1 or (not named and position not in draft.places):
         return tools[-1].index if tools else 0
     return position
@@ -264,16 +236,21 @@ def _parts(parts: list[dict[str, Any]], draft: Draft) -> Iterator[Delta]:
     """Mistral's reasoning models: [{"type": "thinking", "thinking": [{"text": …}]}, {"type": "text", "text": …}]."""
     for part in parts:
         if isinstance(part.get("text"), str):
-            yield draft.say(part["text"])
+            yield draft.think(part["text"]) if part.get("type") in THOUGHTS else draft.say(part["text"])
         if isinstance(part.get("refusal"), str):
             yield draft.refuse(part["refusal"])
+        if isinstance(part.get("thinking"), str) and part["thinking"]:
+            yield draft.think(part["thinking"])
         for thought in part.get("thinking") or () if isinstance(part.get("thinking"), list) else ():
             if isinstance(thought, dict) and isinstance(thought.get("text"), str):
                 yield draft.think(thought["text"])
 
 
 def _text(arguments: str | dict[str, Any] | None) -> str:
-    return json.dumps(arguments, ensure_ascii=False) if isinstance(arguments, dict) else arguments or ""
+    """An empty object may be only the beginning of one; what stays empty becomes one at the end."""
+    return (
+        json.dumps(arguments, ensure_ascii=False) if isinstance(arguments, dict) and arguments else str(arguments or "")
+    )
 
 
 def _finish(reason: str, draft: Draft) -> None:
@@ -285,15 +262,3 @@ def _finish(reason: str, draft: Draft) -> None:
         draft.broken = reason
     else:
         draft.finish = finish
-
-
-def _usage(usage: _Usage) -> Usage | None:
-    prompt, completion = usage.prompt_tokens, usage.completion_tokens
-    if prompt is None or completion is None:
-        return None
-    reasoning = (usage.completion_tokens_details and usage.completion_tokens_details.reasoning_tokens) or 0
-    parts = usage.prompt_tokens_details or _PromptDetails()
-    cached = parts.cached_tokens or usage.prompt_cache_hit_tokens or 0
-    if reasoning and usage.total_tokens == prompt + completion + reasoning:
-        completion += reasoning  # xAI counts reasoning apart
-    return Usage(prompt, completion, reasoning, cached, cache_written=parts.cache_write_tokens or 0)

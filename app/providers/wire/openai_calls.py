@@ -30,8 +30,16 @@ def call_piece(
     Another name begins a call, and so does a name behind arguments that are whole. A new id alone does not: some
     servers make one for each piece.
     """
-    place = _place(index, call_id, draft)
     kept = draft.waiting.get(index) or Waiting()
+    if kept.is_named_in_part or _is_in_part(name, arguments, draft):
+        whole = _joined(kept.name, name, draft)
+        if _is_in_part(whole, arguments, draft):
+            draft.waiting[index] = Waiting(kept.id or call_id, whole, "", kept.extra or extra, is_named_in_part=True)
+            return
+        draft.waiting.pop(index, None)
+        yield draft.call(index, kept.id or call_id, whole, arguments, kept.extra or extra)
+        return
+    place = _place(index, call_id, draft)
     fate = _fate(None if place is None else draft.tools[place], kept, call_id, name, arguments)
     if fate is _Fate.WAITS:
         draft.waiting[index] = Waiting(
@@ -46,6 +54,18 @@ def call_piece(
             yield Delta(tool_index=place, tool_extra=extra)
         if more := draft.more(place, arguments):
             yield more
+
+
+def _is_in_part(name: str, arguments: str, draft: Draft) -> bool:
+    """Some servers send the name in pieces, too: what is none of the tools, and begins the name of one."""
+    if not name or arguments or name in draft.offered:
+        return False
+    return any(each.startswith(name) for each in draft.offered)
+
+
+def _joined(begin: str, name: str, draft: Draft) -> str:
+    """A piece goes on where the one before it ended, or has the name as far as it has come."""
+    return name if name.startswith(begin) or name in draft.offered else begin + name
 
 
 def _place(index: int, call_id: str, draft: Draft) -> int | None:

@@ -43,6 +43,6 @@ def error_class(status: int, problem: Problem) -> type[ProviderError]:
         return ContextTooLong if MESSAGE_TEXT.fullmatch(problem.param or "") else BadRequest
     if status == 403 and problem.says("flagged"):  # OpenRouter's moderation
         return ContentFiltered
-    if status == 429 and problem.says("currently overloaded"):
+    if status in (429, 500) and problem.says("currently overloaded"):
         return Overloaded
     return by_status(status, problem)

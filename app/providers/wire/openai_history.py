@@ -14,6 +14,8 @@ from app.providers.wire import history, media, tools
 from app.providers.wire.openai_servers import Server
 from app.providers.wire.spelling import Names
 
+#: characters of a name
+NAME = 64
 #: a tool message holds text only: what its images are, where they stand in a turn of the user's behind it
 _SHOWN_BELOW = "(see the next message)"
 _SHOWN = "(of the result of {name}, {id})"
@@ -68,13 +70,18 @@ def _turn(can: Capabilities, server: Server, turn: Message, thinks: bool) -> dic
     # the name developer is OpenAI's own; others refuse it
     role = "system" if turn.role == "developer" and not server.is_openai else turn.role
     written: dict[str, Any] = {"role": role, "content": _content(can, server, turn)}
-    if turn.name and server.names:
-        written["name"] = turn.name
+    if turn.name and server.names and (name := _name(server, turn.name)):
+        written["name"] = name
     if turn.role == "assistant":
         _add_refusal(server, turn, written)
         _add_thoughts(server, turn, thinks, written)
         _add_calls(can, server, turn, written)
     return written
+
+
+def _name(server: Server, name: str) -> str:
+    """As far as the server takes it: OpenAI refuses blanks in one, and more than 64 characters."""
+    return server.unspeakable.sub("_", name).strip("_")[:NAME] if server.unspeakable else name
 
 
 def _add_refusal(server: Server, turn: Message, written: dict[str, Any]) -> None:
@@ -172,6 +179,8 @@ def told(server: Server, request: ChatRequest, names: Names) -> tuple[dict[str, 
         return {}, []
     kept = server.keeps | {"image_url.detail", "file.filename"} | ({"name"} if server.names else set())
     dropped = set(history.left_out(request, kept, unowned=server.reasoning is not None))
+    if any(turn.name and turn.role != "tool" and _name(server, turn.name) != turn.name for turn in request.messages):
+        dropped.add("name")
     written = []
     for given, tool in zip(request.tools, tools.tools(request), strict=True):
         function = _told(server, given["function"], tools.FUNCTION) | {"name": names.sent(tool.name)}

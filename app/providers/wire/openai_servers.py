@@ -28,6 +28,8 @@ class Server:
     keeps: frozenset[str] = frozenset({"reasoning_details"})
     #: it takes `name` in a turn
     names: bool = True
+    #: … without these characters
+    unspeakable: re.Pattern[str] | None = None
     #: it wants the last word from the user or a tool, or marked as the beginning of the answer
     answers_users: bool = False
     #: it refuses a tool's schema with alternatives at its root
@@ -36,22 +38,33 @@ class Server:
     is_strict: bool = False
     #: what it calls the seed
     seed: str = "seed"
+    #: fields that change nothing of the answer, and that it has
+    hints: frozenset[str] = frozenset()
     #: it refuses an array in a tool's schema that does not say of what
     itemizes: bool = False
 
 
+#: who of the caller's asks
+USER = frozenset({"user"})
+
 _PLAIN = Server(reasoning=None, keeps=frozenset(), folds=True, is_strict=True)
-_OPENAI = replace(_PLAIN, is_openai=True, itemizes=True)
+_OPENAI = replace(_PLAIN, unspeakable=re.compile(r"[\s<|\\/>]+"), is_openai=True, itemizes=True, hints=USER)
 
 #: a vendor's name, as its provider's name and in its host → what its servers take
 _VENDORS: dict[str, Server] = {
-    "openai": _OPENAI,
-    "azure": _OPENAI,
+    "openai": replace(
+        _OPENAI,
+        hints=frozenset(
+            {"user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "metadata", "prediction"}
+        ),
+    ),
+    "azure": replace(_OPENAI, unspeakable=re.compile(r"[^a-zA-Z0-9_-]+")),
     "deepseek": Server(keeps=frozenset(), folds=True),
     "mistral": replace(_PLAIN, names=False, seed="random_seed"),
     # "property 'reasoning_content' is unsupported"
-    "groq": replace(_PLAIN, reasoning="reasoning", names=False),
-    "openrouter": Server(reasoning="reasoning", keeps=frozenset({"reasoning_details", "cache_control"})),
+    "groq": replace(_PLAIN, reasoning="reasoning", names=False, hints=USER),
+    "xai": Server(hints=USER),
+    "openrouter": Server(reasoning="reasoning", keeps=frozenset({"reasoning_details", "cache_control"}), hints=USER),
     "google": replace(_PLAIN, names=False, itemizes=True),
     "gemini": replace(_PLAIN, names=False, itemizes=True),
     # Alibaba's: explicit caching by Anthropic's marks
@@ -64,6 +77,7 @@ _HOSTS = {
     "mistral": re.compile(r"(^|\.)mistral\.ai$"),
     "groq": re.compile(r"(^|\.)groq\.com$"),
     "openrouter": re.compile(r"(^|\.)openrouter\.ai$"),
+    "xai": re.compile(r"(^|\.)x\.ai$"),
     "google": re.compile(r"(^|\.)googleapis\.com$"),
     "dashscope": re.compile(r"(^|\.)dashscope[^.]*\.aliyuncs\.com$"),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields
 from operator import attrgetter
 from typing import Any
@@ -9,14 +10,19 @@ from typing import Any
 from app.domain.targets.capabilities import Capabilities
 from app.providers.base import ChatRequest
 from app.providers.wire import content
+from app.providers.wire.openai_servers import Server
 
 SAMPLING = ("temperature", "top_p", "frequency_penalty", "presence_penalty", "stop", "seed")
+
+#: models that a text can be predicted to, and that are cached for longer
+_PREDICTS = re.compile(r"^(ft:)?gpt-4(o|\.1)")
+_RETAINS = re.compile(r"^(gpt-4\.1|gpt-[5-9])")
 
 #: all of a request that is neither conversation nor said about its own fields
 _SETTINGS = attrgetter(
     *(
         {each.name for each in fields(ChatRequest)}
-        - {"messages", "extra", "omitted", "defaults", "passed", "cache_marks"}
+        - {"messages", "extra", "omitted", "defaults", "passed", "cache_marks", "hints"}
     )
 )
 #: … of a request without any, as most are
@@ -86,3 +92,15 @@ def _response_format(request: ChatRequest) -> dict[str, Any] | None:
 def _one_call(can: Capabilities, request: ChatRequest, *, tell_one_call: bool) -> dict[str, Any]:
     tells = request.tools and tell_one_call and not request.parallel_tool_calls and can.parallel_switch
     return {"parallel_tool_calls": False} if tells else {}
+
+
+def hints(server: Server, model: str, request: ChatRequest) -> dict[str, Any]:
+    """Those that this server has, where it does not refuse them beside the rest of the request."""
+    if not request.hints:  # nearly always
+        return {}
+    refused = {
+        "metadata": not request.extra.get("store"),  # "only allowed when 'store' is enabled"
+        "prediction": bool(request.tools) or not _PREDICTS.search(model),
+        "prompt_cache_retention": not _RETAINS.search(model),
+    }
+    return {name: value for name, value in request.hints.items() if name in server.hints and not refused.get(name)}

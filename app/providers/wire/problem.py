@@ -34,6 +34,9 @@ MESSAGE = 1000
 #: … and of the name of a field
 PARAM = 200
 
+#: of an error that came with success and names none: no class has this one
+NO_STATUS = 200
+
 STATUS: Mapping[int, type[ProviderError]] = {
     401: BadKey,
     402: OutOfCredit,
@@ -52,6 +55,28 @@ STATUS: Mapping[int, type[ProviderError]] = {
     499: ServerError,  # Gemini: CANCELLED, by itself
     503: Overloaded,
     529: Overloaded,  # Anthropic
+}
+
+#: Google's names for a status, and OpenAI's, where an error names no number
+STATUS_NAMES: Mapping[str, int] = {
+    "INVALID_ARGUMENT": 400,
+    "UNAUTHENTICATED": 401,
+    "PERMISSION_DENIED": 403,
+    "NOT_FOUND": 404,
+    "RESOURCE_EXHAUSTED": 429,
+    "INTERNAL": 500,
+    "UNAVAILABLE": 503,
+    "DEADLINE_EXCEEDED": 504,
+    "authentication_error": 401,
+    "rate_limit_error": 429,
+    "rate_limit_exceeded": 429,
+    "overloaded_error": 529,
+    "api_error": 500,
+    "timeout_error": 504,
+    "server_error": 500,
+    "internal_server_error": 500,
+    "service_unavailable": 503,
+    "service_unavailable_error": 503,
 }
 
 #: how OpenAI, Anthropic, Gemini, DeepSeek, Groq, Mistral, xAI, Bedrock, vLLM, llama.cpp and Ollama say that a request
@@ -143,10 +168,10 @@ def read(body: bytes) -> Problem:
         document = document[0]
     if not isinstance(document, dict):
         return Problem(_plain_text(body))
-    error = document.get("error") or document.get("detail") or document
+    error = _error_of(document)
     if not isinstance(error, dict):
         return Problem(str(error)[:MESSAGE])
-    message = error.get("message") or error.get("detail") or ""
+    message = error.get("message") or error.get("detail") or error.get("msg") or error.get("status_msg") or ""
     details = [detail for detail in _list(error.get("details")) if isinstance(detail, dict)]
     names = (error.get("code"), error.get("type"), error.get("status"), *(d.get("reason") for d in details))
     behind = _behind(error)
@@ -154,9 +179,17 @@ def read(body: bytes) -> Problem:
         message=f"{message}: {behind.message}"[:MESSAGE] if behind.message else str(message)[:MESSAGE],
         names=(*(name for name in names if isinstance(name, str) and name), *behind.names),
         retry_after_s=delay_in(details, str(message)),
-        status=_status(error.get("code")) or _status(error.get("status")) or _status(error.get("status_code")),
+        status=next(filter(None, (_status(error.get(name)) for name in ("code", "status", "status_code"))), None)
+        or next((STATUS_NAMES[name] for name in names if isinstance(name, str) and name in STATUS_NAMES), None),
         param=_param(error.get("param")) or behind.param,
     )
+
+
+def _error_of(document: Mapping[str, Any]) -> object:
+    """`errors` is a list; `base_resp` is MiniMax's, and is there in an answer too."""
+    errors = document.get("errors")
+    several = errors[0] if isinstance(errors, list) and errors else errors
+    return document.get("error") or document.get("detail") or several or document.get("base_resp") or document
 
 
 def _behind(error: Mapping[str, Any]) -> Problem:
@@ -193,9 +226,9 @@ def _param(value: object) -> str | None:
 
 def by_status(status: int, problem: Problem) -> type[ProviderError]:
     """The class that an HTTP status means where nothing in the body says otherwise."""
-    if status in (400, 413, 422) and TOO_LONG.search(problem.message):
+    if status in (NO_STATUS, 400, 413, 422) and TOO_LONG.search(problem.message):
         return ContextTooLong
-    if status in (400, 402, 403, 404, 422) and (kind := _of_the_account(problem)):
+    if status in (NO_STATUS, 400, 402, 403, 404, 422) and (kind := _of_the_account(problem)):
         return kind
     if status == 400 and SPENT.search(problem.message):
         return LimitSpent

@@ -41,3 +41,5 @@ class Waiting:
     name: str = ""
     arguments: str = ""
     extra: Mapping[str, Any] | None = None
+    #: the name so far is only the beginning of one
+    is_named_in_part: bool = False

@@ -227,6 +227,19 @@ def test_what_changes_nothing_is_ignored(api: Served, field: str, value: Any) ->
     assert post(api, **{field: value}).status_code == 200
 
 
+@pytest.mark.parametrize(("field", "value"), [("user", 5), ("metadata", "a"), ("prompt_cache_key", ["k"])])
+def test_hint_of_the_wrong_type_is_refused_by_name(api: Served, field: str, value: Any) -> None:
+    response = post(api, **{field: value})
+
+    assert (response.status_code, response.json()["error"]["param"]) == (400, field)
+
+
+def test_who_asks_is_told_to_openai(client: OpenAI, api: Served) -> None:
+    client.chat.completions.create(model="openai", messages=ASK_JSON, user="anna")
+
+    assert api.lab.last()["parameters"]["user"] == "anna"
+
+
 @pytest.mark.parametrize("path", ["embeddings", "completions", "models/gpt-99", "responses"])
 def test_what_is_not_there_is_said_in_openais_shape(api: Served, path: str) -> None:
     response = requests.get(f"{api.url}/v1/{path}", timeout=5)
