@@ -12,6 +12,8 @@ FEATURES = (
     "chat", "stream", "tools", "structured", "models", "cancel",
     "responses", "messages", "embeddings", "completions", "default",
 )  # fmt: skip
+#: endpoints that clients call and the gateway does not have: a case that fails for want of them is no surprise
+NOT_SERVED = frozenset({"/v1/responses", "/v1/messages", "/v1/embeddings", "/v1/completions"})
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
 // What a client's cases.mjs has of this project; the same as harness.py, for Node.
+import { spawnSync } from "node:child_process";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 
 export const ROOT = process.env.CLIENTS_URL;
 export const URL = `${ROOT}/v1`;
@@ -70,4 +73,20 @@ async function change(provider, figures) {
   const headers = { "Content-Type": "application/json" };
   const answer = await fetch(`${LAB}/lab/profiles/${provider}`, { method: "PATCH", headers, body: JSON.stringify(figures) });
   if (!answer.ok) throw new Error(await answer.text());
+}
+
+// what a command printed; fails with the end of what it said where its exit code is not 0
+export function command(program, given, { env = {}, cwd = process.cwd(), limitMs = 100_000 } = {}) {
+  const options = { cwd, env: { ...process.env, ...env }, encoding: "utf8", timeout: limitMs, input: "" };
+  const done = spawnSync(program, given, options);
+  if (done.status !== 0) {
+    const ended = done.error?.message ?? `exit code ${done.status}`;
+    throw new Error(`${ended}: ${`${done.stdout}\n${done.stderr}`.trim().slice(-500)}`);
+  }
+  return done.stdout;
+}
+
+// where a client of this folder installed its program
+export function program(name) {
+  return join(dirname(fileURLToPath(import.meta.url)), "node_modules", ".bin", name);
 }

@@ -1,17 +1,18 @@
 """What a client's cases.py has of this project: it runs in the client's environment, where nothing else of it is.
 
-A case is a function with the feature it shows, and may be run once for each of several models. Prints a line of JSON with
-what will be run, and one for each case that has ended. How a lab's model behaves can be changed while a case runs.
+A case is a function with the feature it shows, and may be run once for each of several models. Prints a line of JSON
+with what will be run, and one for each case that has ended. A case may make a lab's model slow while it runs.
 """
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import traceback
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 #: the gateway, without /v1 and with it
 ROOT = os.environ["CLIENTS_URL"]
@@ -33,8 +34,7 @@ _cases: list[tuple[str, str, Case]] = []
 
 def case(feature: str, *models: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     def add(function: Callable[..., None]) -> Callable[..., None]:
-        for model in models:
-            _cases.append((feature, f"{function.__name__} {model}", _of(function, model)))
+        _cases.extend((feature, f"{function.__name__} {model}", _of(function, model)) for model in models)
         if not models:
             _cases.append((feature, function.__name__, function))
         return function
@@ -90,9 +90,8 @@ def _tell(fact: dict[str, object]) -> None:
 
 def _change(provider: str, figures: dict[str, object]) -> None:
     """Straight to the lab, past whatever the client does with connections and proxies."""
-    request = urllib.request.Request(
-        f"{LAB}/lab/profiles/{provider}",
-        data=json.dumps(figures).encode(), headers={"Content-Type": "application/json"}, method="PATCH",
-    )  # fmt: skip
-    with urllib.request.urlopen(request, timeout=10) as response:
-        response.read()
+    connection = http.client.HTTPConnection(urlsplit(LAB).netloc, timeout=10)
+    headers = {"Content-Type": "application/json"}
+    connection.request("PATCH", f"/lab/profiles/{provider}", json.dumps(figures), headers)
+    check((answer := connection.getresponse()).status == 200, answer)
+    connection.close()

@@ -17,8 +17,6 @@ from tests.clients.catalogue import FEATURES, Client
 
 #: what a client of this machine's user could read instead of what a case says
 _NOT_PASSED = ("OPENAI_", "ANTHROPIC_", "CODEX_", "CLAUDE", "GEMINI_", "GOOGLE_", "LITELLM_", "TOOLOO_", "PYTHON")
-#: lines of a client's stderr that are kept for who reads a failure
-_LINES = 40
 
 
 @dataclass(frozen=True)
@@ -35,8 +33,8 @@ class Report:
     results: tuple[Result, ...] = ()
     #: why there are no results
     not_installed: str | None = None
-    #: the end of what it wrote to stderr
-    stderr: str = ""
+    #: what it wrote to stderr
+    log: Path | None = None
 
 
 def report(client: Client, access: Mapping[str, str]) -> Report:
@@ -45,16 +43,13 @@ def report(client: Client, access: Mapping[str, str]) -> Report:
         place = installing.install(client)
     except installing.NotInstalled as error:
         return Report(client, not_installed=str(error))
-    with tempfile.TemporaryDirectory(prefix="client-") as home, tempfile.TemporaryFile("w+") as errors:
+    log = place.with_suffix(".log")
+    with tempfile.TemporaryDirectory(prefix="client-") as home, log.open("w") as errors:
         printed, ended = _output(client, place, Path(home), access, errors)
-        errors.seek(0)
-        stderr = "".join(errors.readlines()[-_LINES:])
-    return Report(client, tuple(_results(printed, ended)), stderr=stderr)
+    return Report(client, tuple(_results(printed, ended)), log=log)
 
 
-def _output(
-    client: Client, place: Path, home: Path, access: Mapping[str, str], errors: IO[str]
-) -> tuple[str, str]:
+def _output(client: Client, place: Path, home: Path, access: Mapping[str, str], errors: IO[str]) -> tuple[str, str]:
     """What it printed, and how its process ended."""
     process = subprocess.Popen(
         _command(client, place), cwd=home, env=_environment(client, home, access), text=True,

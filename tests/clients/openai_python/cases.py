@@ -14,7 +14,12 @@ from pydantic import BaseModel
 
 client = OpenAI(base_url=URL, api_key=KEY, max_retries=0, timeout=30)
 ASK = [{"role": "user", "content": QUESTION}]
-WEATHER = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"], "additionalProperties": False}
+WEATHER = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}},
+    "required": ["city"],
+    "additionalProperties": False,
+}
 TOOL = {"type": "function", "function": {"name": "get_weather", "description": "Weather now", "parameters": WEATHER}}
 #: the same, as Responses has it
 FLAT = {"type": "function", "name": "get_weather", "description": "Weather now", "parameters": WEATHER, "strict": True}
@@ -36,7 +41,9 @@ def create(model: str) -> None:
 def asynchronous() -> None:
     async def ask() -> str:
         async with AsyncOpenAI(base_url=URL, api_key=KEY, max_retries=0) as many:
-            answers = await asyncio.gather(*(many.chat.completions.create(model="auto", messages=ASK) for _ in range(4)))
+            answers = await asyncio.gather(
+                *(many.chat.completions.create(model="auto", messages=ASK) for _ in range(4))
+            )
         return [answer.choices[0].message.content for answer in answers]
 
     check(all(text.startswith(ANSWER) for text in asyncio.run(ask())), None)
@@ -52,7 +59,9 @@ def errors_are_of_their_classes() -> None:
 
 @case("stream", "auto", *PROVIDERS)
 def chunks(model: str) -> None:
-    stream = client.chat.completions.create(model=model, messages=ASK, stream=True, stream_options={"include_usage": True})
+    stream = client.chat.completions.create(
+        model=model, messages=ASK, stream=True, stream_options={"include_usage": True}
+    )
     seen = list(stream)
     text = "".join(chunk.choices[0].delta.content or "" for chunk in seen if chunk.choices)
     check(text.startswith(ANSWER), text)
