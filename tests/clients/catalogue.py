@@ -55,7 +55,7 @@ CLIENTS = (
     Client("llama_index", "LlamaIndex openai-like", "completions"),
     Client("pydantic_ai", "pydantic-ai", "responses"),
     Client("litellm_sdk", "litellm (SDK)", "chat completions"),
-    Client("llm_cli", "llm", "chat completions"),
+    Client("llm_cli", "llm", "chat completions", limit_s=300),
     Client("instructor_python", "instructor", "chat completions"),
     Client("codex", "Codex CLI", "responses", limit_s=240),
     Client("opencode", "OpenCode", "chat completions", limit_s=240),

@@ -33,7 +33,7 @@ export async function run() {
       await show();
     } catch (caught) {
       console.error(caught);
-      error = `${caught?.name}: ${caught?.message}`.slice(0, TOLD);
+      error = `${caught?.name}: ${caught?.message} ${caught?.responseBody ?? ""}`.slice(0, TOLD);
     }
     tell({ feature, case: name, error });
   }

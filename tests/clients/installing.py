@@ -20,7 +20,7 @@ LIMIT_S = 300
 
 
 class NotInstalled(Exception):
-    """A registry or a package did not do what it should; the message is the end of what the installer printed."""
+    """A registry or a package did not do what it should; the message is the beginning of what the installer printed."""
 
 
 def install(client: Client) -> Path:
@@ -52,7 +52,8 @@ def node_bin() -> Path:
 def _install_node(client: Client, place: Path) -> None:
     for name in ("package.json", "package-lock.json"):
         shutil.copy(client.path / name, place)
-    npm = ["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"]
+    # not `npm ci`: it insists on the packages of other platforms, which not every registry has
+    npm = ["npm", "install", "--no-audit", "--no-fund", "--loglevel=error"]
     _run(npm, place, PATH=f"{node_bin()}{os.pathsep}{os.environ['PATH']}")
 
 
@@ -82,4 +83,4 @@ def _run(command: Sequence[str | Path], folder: Path = HERE, **environment: str)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise NotInstalled(str(error)) from error
     if done.returncode:
-        raise NotInstalled(done.stdout.strip()[-600:])
+        raise NotInstalled(done.stdout.strip()[:600])

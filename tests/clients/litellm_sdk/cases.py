@@ -79,7 +79,7 @@ def responses(model: str) -> None:
 
 @case("responses", "auto", *PROVIDERS)
 def responses_streamed(model: str) -> None:
-    kinds = [str(event.type) for event in litellm.responses(f"openai/{model}", QUESTION, stream=True, **OPENAI)]
+    kinds = [str(event.type) for event in litellm.responses(QUESTION, f"openai/{model}", stream=True, **OPENAI)]
     check("completed" in kinds[-1].lower(), kinds)
 
 
