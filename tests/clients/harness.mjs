@@ -1,6 +1,6 @@
 // What a client's cases.mjs has of this project; the same as harness.py, for Node.
 import { spawnSync } from "node:child_process";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 export const ROOT = process.env.CLIENTS_URL;
@@ -77,7 +77,7 @@ async function change(provider, figures) {
 
 // what a command printed; fails with the end of what it said where its exit code is not 0
 export function command(program, given, { env = {}, cwd = process.cwd(), limitMs = 100_000 } = {}) {
-  const options = { cwd, env: { ...process.env, ...env }, encoding: "utf8", timeout: limitMs, input: "" };
+  const options = { cwd, env: { ...process.env, PWD: resolve(cwd), ...env }, encoding: "utf8", timeout: limitMs, input: "" };
   const done = spawnSync(program, given, options);
   if (done.status !== 0) {
     const ended = done.error?.message ?? `exit code ${done.status}`;

@@ -72,7 +72,7 @@ def _environment(client: Client, home: Path, access: Mapping[str, str]) -> dict[
     ours = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_PASSED)}
     programs = installing.node_bin() if client.in_node else installing.BUILD / client.folder / "bin"
     path = f"{programs}{os.pathsep}{os.environ['PATH']}"
-    return {**ours, "PATH": path, "HOME": str(home), "NO_PROXY": "127.0.0.1", **access}
+    return {**ours, "PATH": path, "HOME": str(home), "PWD": str(home), "NO_PROXY": "127.0.0.1", **access}
 
 
 def _results(printed: str, ended: str) -> Iterator[Result]:
