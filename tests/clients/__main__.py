@@ -66,8 +66,8 @@ def _timed(client: Client, access: dict[str, str]) -> Report:
 
 def _verdict(reports: list[Report]) -> int:
     results = [result for made in reports for result in made.results]
-    failed = [result for made in reports for result in table.failures(made)]
-    surprises = sum(not table.is_expected(result) for result in failed)
+    failed = [(made.client, result) for made in reports for result in table.failures(made)]
+    surprises = sum(not table.is_expected(client, result) for client, result in failed)
     absent = sum(made.not_installed is not None for made in reports)
     known = len(failed) - surprises
     print(f"clients: {len(results) - len(failed)} passed, {surprises + absent} failed, {known} skipped")

@@ -15,6 +15,13 @@ FEATURES = (
 #: endpoints that clients call and the gateway does not have: a case that fails for want of them is no surprise
 NOT_SERVED = frozenset({"/v1/responses", "/v1/messages", "/v1/embeddings", "/v1/completions"})
 
+#: (client, beginning of a case's name, why): cases that are known to fail
+KNOWN = (
+    ("anthropic_node", "toolRunner", "it keeps its conversation on the server (beta message-threads)"),
+    ("instructor_python", "mode_responses_tools deepseek", "a schema and a forced tool at once"),
+    ("instructor_python", "mode_responses_tools gemini", "a schema and a forced tool at once"),
+)
+
 
 @dataclass(frozen=True)
 class Client:

@@ -46,7 +46,7 @@ def report(client: Client, access: Mapping[str, str]) -> Report:
     log = place.with_suffix(".log")
     with tempfile.TemporaryDirectory(prefix="client-") as home, log.open("w") as errors:
         printed, ended = _output(client, place, Path(home), access, errors)
-    return Report(client, tuple(_results(printed, ended)), log=log)
+    return Report(client, tuple(results(printed, ended)), log=log)
 
 
 def _output(client: Client, place: Path, home: Path, access: Mapping[str, str], errors: IO[str]) -> tuple[str, str]:
@@ -75,7 +75,7 @@ def _environment(client: Client, home: Path, access: Mapping[str, str]) -> dict[
     return {**ours, "PATH": path, "HOME": str(home), "PWD": str(home), "NO_PROXY": "127.0.0.1", **access}
 
 
-def _results(printed: str, ended: str) -> Iterator[Result]:
+def results(printed: str, ended: str) -> Iterator[Result]:
     """Those that were told, and a failure for each that was planned and not told."""
     facts = [fact for line in printed.splitlines() if (fact := _fact(line))]
     plan = next((fact["plan"] for fact in facts if "plan" in fact), None)

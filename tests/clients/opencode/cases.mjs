@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { ANSWER, KEY, QUESTION, URL, addCase, check, command, program, run } from "./harness.mjs";
 
-const models = Object.fromEntries(["auto", "auto:code", "anthropic", "gemini"].map((name) => [name, { name }]));
+const models = Object.fromEntries(["auto", "auto:code", "anthropic"].map((name) => [name, { name }]));
 const ways = {
   tooloo: "@ai-sdk/openai-compatible",
   "tooloo-responses": "@ai-sdk/openai",
@@ -21,7 +21,7 @@ function answers(model) {
 }
 
 // a start takes half a minute on a busy machine: not every provider
-addCase("tools", "run", ["auto", "anthropic", "gemini"], (model) => answers(`tooloo/${model}`));
+addCase("tools", "run", ["auto", "anthropic"], (model) => answers(`tooloo/${model}`));
 addCase("responses", "run", ["auto"], (model) => answers(`tooloo-responses/${model}`));
 addCase("messages", "run", ["auto"], (model) => answers(`tooloo-messages/${model}`));
 addCase("default", "run", () => answers("tooloo/auto:code"));
