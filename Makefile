@@ -11,16 +11,17 @@ WORKS  := $(BIN)/python -P -c 'import app, pip; from pathlib import Path; assert
 $(shell $(WORKS) || rm -f $(VENV)/.python $(VENV)/.local $(VENV)/.dev)
 
 .DEFAULT_GOAL := help
-.PHONY: help up test faults lint check bench format requirements clean
+.PHONY: help up test faults clients lint check bench format requirements clean
 
 help:
 	@echo "make up            everything on this machine: http://127.0.0.1:4000"
 	@echo "make test          the suite, against real embedded servers; ARGS=\"-k router\" selects"
 	@echo "make faults        the long stories: servers that go away, workers that die, on whole stacks"
+	@echo "make clients       real client software, installed into build/, in front of a whole stack; ARGS=\"codex langchain\" selects"
 	@echo "make check         format, lint, types, import contracts, tests, faults"
 	@echo "make bench         measurements; ARGS=\"trace FILE\" plays a trace to the whole stack"
 	@echo "make format        put the code into its form"
-	@echo "make requirements  compile deploy/requirements*.txt anew from pyproject.toml"
+	@echo "make requirements  compile deploy/requirements*.txt anew from pyproject.toml, and the locks of tests/clients"
 	@echo "make clean         remove .venv and caches; data in .tooloo stays"
 
 up: $(VENV)/.local
@@ -31,6 +32,9 @@ test: $(VENV)/.dev
 
 faults: $(VENV)/.dev
 	@$(BIN)/python -m pytest -m faults $(ARGS) tests/stack
+
+clients: $(VENV)/.dev
+	@$(BIN)/python -m tests.clients $(ARGS)
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff format --check .
@@ -72,6 +76,8 @@ $(VENV)/.python:
 
 requirements: build/tools/.uv
 	@sh deploy/compile.sh build/tools/bin/uv
+	@node=$$($(PYTHON) -c 'from tests.clients import installing; print(installing.node_bin())') && \
+		PATH="$$node:$$PATH" sh tests/clients/compile.sh $(CURDIR)/build/tools/bin/uv
 
 build/tools/.uv: | $(VENV)/.python
 	@$(PYTHON) -m venv --clear build/tools
