@@ -230,7 +230,7 @@ def test_what_is_measured_moves_it_when_the_gain_is_worth_more(system: System, r
 def test_the_explanation_shows_the_sum(system: System, at_openai: Running) -> None:
     gateway, call = at_openai.gateway, Call(SECOND)
     plan = gateway.plan(None, live_config.utc_now())
-    request = gateway._route(call, stream=False)
+    request = gateway.route(call, stream=False)
 
     shown = router.explanation_json(plan, request.route)
     affinity = shown["affinity"]

@@ -69,6 +69,8 @@ UNKNOWN: list[tuple[list[Any], str]] = [
 def test_an_unknown_field_of_a_message_is_named(front: Recording, model: str, messages: list[Any], names: str) -> None:
     response = front.ask(model, messages)
 
+    if model in (CLAUDE, GEMINI):  # they have a word for it
+        names = names.removesuffix(",is_error")
     assert response.status_code == 200, response.text
     assert response.headers[DROPPED] == names
     assert response.json()["tooloo"]["dropped_parameters"] == names.split(",")
