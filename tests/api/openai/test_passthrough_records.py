@@ -38,8 +38,10 @@ def test_it_is_logged_counted_and_explained(database_url: str, redis_url: str, t
             return requests.get(f"{stack.url}{path}", timeout=30)
 
         def logged() -> bool:
+            """All three, in whatever batches they came."""
             ingest.ingest(services)
-            return get(f"/api/v1/requests/{name}").status_code == 200
+            rows = get("/api/v1/system/usage?by=provider").json()["data"]["usage"]
+            return sum(row["requests"] for row in rows) == 3
 
         wait_until(logged)
         told = get(f"/api/v1/requests/{name}").json()["data"]
