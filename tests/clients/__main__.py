@@ -21,6 +21,8 @@ from tests.support.stack import Stack, stack
 from tests.support.system import ROOT
 
 KEY = "key-of-a-client"
+#: longer than a test's stack may take: nobody looks at how fast it is, and the machine may have much else to do
+READY_S = 300
 #: prompt, fast and without failures; a model that is offered tools calls the first
 PROFILE = {"latency": 5, "error_rate": 0, "tokens_per_s": 5000, "tool_rate": 1}
 
@@ -34,8 +36,9 @@ def main() -> int:
         parser.error(f"there is no {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
     chosen = [known[name] for name in arguments.clients] or list(CLIENTS)
     folder = Path(tempfile.mkdtemp(prefix="tooloo-clients-"))
+    folder.chmod(0o755)  # root's PostgreSQL runs as another user
     try:
-        with stack(folder, TOOLOO_API_KEY=KEY) as running:
+        with stack(folder, ready_s=READY_S, TOOLOO_API_KEY=KEY) as running:
             reports = list(_reports(running, chosen))
     finally:
         shutil.rmtree(folder, ignore_errors=True)

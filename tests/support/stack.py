@@ -94,7 +94,9 @@ class Stack:
 
 
 @contextmanager
-def stack(folder: Path, *, policy: Mapping[str, object] | None = None, **environment: str) -> Iterator[Stack]:
+def stack(
+    folder: Path, *, policy: Mapping[str, object] | None = None, ready_s: float = READY_S, **environment: str
+) -> Iterator[Stack]:
     """A ready stack on free ports, its data and config in `folder`. `policy` replaces values of policy.toml by key."""
     config = folder / "config"
     if not config.exists():
@@ -119,7 +121,7 @@ def stack(folder: Path, *, policy: Mapping[str, object] | None = None, **environ
         process = subprocess.Popen([*TOOLOO, "up"], env=variables, cwd=folder, stdout=out, stderr=out, text=True)
     running = Stack(process, variables, log)
     try:
-        wait_until(lambda: _ready(running), READY_S, "TooLoo is ready")
+        wait_until(lambda: _ready(running), ready_s, "TooLoo is ready")
         yield running
     except BaseException:
         print(running.printed())  # what pytest shows when the test fails
