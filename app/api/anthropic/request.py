@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -33,7 +33,7 @@ from app.providers.base import Dialect
 #: fields that no other format has a word for
 CLAUDES = frozenset(
     {"top_k", "metadata", "service_tier", "container", "mcp_servers", "context_management", "cache_control",
-     "inference_geo", "speed", "diagnostics", "fallbacks", "compaction", "thread", "billing_policy",
+     "inference_geo", "speed", "diagnostics", "fallbacks", "compaction", "billing_policy",
      "user_profile_id", "workspace_id"}
 )  # fmt: skip
 #: in metadata.user_id
@@ -91,6 +91,15 @@ class Asked:
     effort_field: str
 
 
+class NoThreads(InvalidRequest):
+    """The caller would have its conversation kept by Claude, where no other target can read it.
+
+    Anthropic's SDKs know the details, and send all turns then.
+    """
+
+    details: ClassVar[Mapping[str, Any]] = {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
+
+
 def read(
     document: Mapping[str, Any],
     choose: Choice,
@@ -99,6 +108,8 @@ def read(
 ) -> Asked:
     """Raises InvalidRequest that names the field, or UnknownModel. `choose` knows the models."""
     said = {name: value for name, value in document.items() if value is not None}
+    if "thread" in said:
+        raise NoThreads("thread: conversations are not kept here by name: send all turns", field="thread")
     wanted = _validated(kind, {name: value for name, value in said.items() if name in FIELDS})
     chosen = choose(wanted.model)
     beside = _beside(said, chosen, headers.get(extras.HEADER), required=bool(wanted.require_parameters))

@@ -13,7 +13,7 @@ from app.api import failures
 from app.api.anthropic import answer, models
 from app.api.anthropic import request as messages_request
 from app.api.anthropic.events import events
-from app.api.anthropic.request import Asked, CountRequest, MessagesRequest
+from app.api.anthropic.request import Asked, CountRequest, MessagesRequest, NoThreads
 from app.api.current import gateway
 from app.api.envelope import document, request_id
 from app.api.names import listed
@@ -117,9 +117,11 @@ def _name() -> str:
 @anthropic.errorhandler(TooLooError)
 @listing.errorhandler(TooLooError)
 def _ours(error: TooLooError) -> Response:
-    status, document = answer.problem(error, _name())
+    status, shape = answer.problem(error, _name())
+    if isinstance(error, NoThreads):
+        shape["error"]["details"] = error.details
     failures.logged(error, status)
-    return failures.told(_json(document, status), error)
+    return failures.told(_json(shape, status), error)
 
 
 @anthropic.errorhandler(HTTPException)

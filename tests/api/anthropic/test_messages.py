@@ -175,6 +175,15 @@ def test_what_is_wrong_is_refused_by_name(api: Served, model: str, field: str, v
     assert error["error"]["message"].startswith(f"{field}")
 
 
+def test_a_conversation_that_claude_would_keep_is_refused_as_sdks_understand_it(api: Served) -> None:
+    response = post(api, thread={"type": "create"})
+
+    assert response.status_code == 400
+    error = response.json()["error"]
+    assert (error["type"], error["details"]["error_code"]) == ("invalid_request_error", "thread_unsupported_request")
+    assert error["details"]["unsupported"] == ["thread"]
+
+
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_field_of_any_name_is_named(api: Served, stream: bool) -> None:
     response = post(api, stream=stream, **{"a\nb": 1, "ключ": 2})
