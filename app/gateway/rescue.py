@@ -42,8 +42,8 @@ def attempts(
 ) -> Iterator[tuple[Attempt[Begun], bool]]:
     """Attempts at going on with an answer that broke off behind `given`, each with whether it is told that.
 
-    First those of the same model, whose beginnings often agree; another one is left at the first letter that differs.
-    The target itself comes last, and never after its silence. None is begun after `until_s` of perf_counter().
+    First those of the same model, whose beginnings often agree, then the target itself, but never after its silence; a
+    model that begins otherwise is left at the first letter that differs. None begins after `until_s` of perf_counter().
     """
     for attempt in islice(_attempts(request, broken, given), MOST):
         yield attempt
@@ -52,7 +52,11 @@ def attempts(
 
 
 def _attempts(request: Request, broken: Attempt[Begun], given: str) -> Iterator[tuple[Attempt[Begun], bool]]:
-    for target in sorted(request.route.order, key=lambda each: not _is_same_model(each, broken.target)):
+    for target in sorted(request.route.order, key=lambda each: _likely(each, broken.target)):
+        if target == broken.target:
+            if _may_begin_anew(request, broken):
+                yield choice.attempt_at(request, target, begin), False
+            continue
         if not choice.may_call(request, target) or choice.passes_over(request, target):
             continue
         if not request.breakers.admits(target, live_config.utc_now()):
@@ -60,9 +64,18 @@ def _attempts(request: Request, broken: Attempt[Begun], given: str) -> Iterator[
         if given.strip() and _continues(request, target):
             yield choice.attempt_at(request, target, begin, prefill=given.rstrip()), True
         yield choice.attempt_at(request, target, begin), False
+
+
+def _likely(target: Target, broken: Target) -> int:
+    """Who begins with the same words most likely comes first."""
+    if target == broken:
+        return 1
+    return 0 if _is_same_model(target, broken) else 2
+
+
+def _may_begin_anew(request: Request, broken: Attempt[Begun]) -> bool:
     asked = [each for each in request.attempts if each.target == broken.target]
-    if len(asked) == 1 and broken.status != Timeout.code and request.time_left_ms() > 0:
-        yield choice.attempt_at(request, broken.target, begin), False
+    return len(asked) == 1 and broken.status != Timeout.code and request.time_left_ms() > 0
 
 
 def _is_same_model(one: Target, other: Target) -> bool:

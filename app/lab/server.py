@@ -102,7 +102,7 @@ async def _answer(lab: Lab, service: Service, request: web.Request, seen: Seen, 
     if provider.key_env and not wire.has_key(request.headers, request.query):
         raise Refused(Mistake.MISSING_KEY)
     if place.operation is Operation.MODELS:
-        return Reply(200, "application/json", reply.plain(wire.models(provider.models), 0.0))
+        return Reply(200, "application/json", reply.plain(wire.models(_served(provider)), 0.0))
     seen.model = place.model
     raw = await _body(request)
     request.app[WITNESS](request.path, request.headers, raw)
@@ -136,6 +136,11 @@ def _embedded(lab: Lab, service: Service, place: Place, raw: bytes, seen: Seen, 
 
 def _nobody(path: str, headers: Mapping[str, str], body: bytes) -> None:
     """Whom a lab tells that has no witness."""
+
+
+def _served(provider: Provider) -> tuple[str, ...]:
+    """All that it calls a model."""
+    return (*provider.models, *dict(provider.embeddings).values())
 
 
 async def _body(request: web.Request) -> bytes:

@@ -111,9 +111,9 @@ def test_after_the_first_token_the_failure_is_the_readers_and_counts(
         next(stream)
     stream.close()
 
-    row, *others, again = ingested(system, 5)
+    row, again, *others = ingested(system, 4)
     assert (row.success, row.error_class, row.counts) == (False, "stream_cut", True)
-    assert [other.error_class for other in others] == ["overloaded"] * 3
+    assert [other.error_class for other in others] == ["overloaded"] * 2  # three calls at the most
     assert (again.provider, again.error_class) == (row.provider, "stream_cut")  # the same target, once more
     assert (row.completion_tokens, row.tokens_estimated) == (2, True)  # seven characters came, and are paid for
     assert running.gateway.breakers.value[system.services.targets[0]].failures == 2

@@ -12,7 +12,7 @@ from tests.support.lab import SENTENCE, RunningLab
 TOOLS = [
     {
         "functionDeclarations": [
-            {"name": "time", "parameters": {"type": "OBJECT", "properties": {}}},
+            {"name": "time"},
             {"name": "weather", "parameters": {"type": "OBJECT", "properties": {"city": {"type": "STRING"}}}},
         ]
     }
@@ -91,4 +91,4 @@ def test_the_last_user_turn_is_the_prompt(lab: RunningLab) -> None:
 
 def test_models_are_listed(lab: RunningLab) -> None:
     listed = requests.get(f"{lab.url}/gemini/v1beta/models", headers=dict(GEMINI.headers), timeout=5).json()
-    assert [model["name"] for model in listed["models"]] == ["models/gemini-2.5-flash"]
+    assert [model["name"] for model in listed["models"]] == ["models/gemini-2.5-flash", "models/gemini-embedding-001"]

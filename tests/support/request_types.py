@@ -141,6 +141,8 @@ def _tightened(schema: Any, strict: bool) -> Any:
         inside["type"] = "list"
     if inside.get("type") == "typed-dict":
         inside["extra_behavior"] = "forbid" if strict else "ignore"
+    if inside.get("type") == "model-fields" and strict:
+        inside["extra_behavior"] = "forbid"
     if inside.get("type") == "model" and strict:  # an answer's block, which may be given back as it came
         inside["config"] = {**inside.get("config", {}), "extra_fields_behavior": "forbid"}
     return inside

@@ -36,8 +36,7 @@ STOP_REASONS = {
 }
 #: words of Claude's for these, that say more
 _TELLING = {
-    Finish.STOP: ("pause_turn",),
-    Finish.LENGTH: ("model_context_window_exceeded",),
+    Finish.LENGTH: ("pause_turn", "model_context_window_exceeded"),
 }
 #: names of what was left out, in the caller's words
 _NAMES: Mapping[str, str] = {

@@ -97,15 +97,15 @@ class Response:
         except OSError as error:
             raise failure(error, self._call, ConnectionLost, "connection lost") from error
 
-    def pieces(self, *, stream: bool = False, most: int = MAX_ANSWER) -> Iterator[bytes]:
-        """The body as it arrives, `most` bytes of it at the most.
+    def pieces(self, *, stream: bool = False, most: int | None = None) -> Iterator[bytes]:
+        """The body as it arrives, `most` bytes of it at the most; of what is read into memory no more than MAX_ANSWER.
 
         Raises StreamCut (`stream`) or ConnectionLost where it ends before its end.
 
         Closes the response, be it at its end or where its reader leaves it.
         """
         lost = StreamCut if stream else ConnectionLost
-        size = 0
+        size, most = 0, MAX_ANSWER if most is None else most
         try:
             while True:
                 arrived, self._arrived = self._arrived, []
