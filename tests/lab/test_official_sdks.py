@@ -140,7 +140,9 @@ def test_openai_sdk_finds_an_error_inside_a_stream(lab: RunningLab, openai_clien
 
 @OPENAI_FORMAT
 def test_openai_sdk_lists_models(openai_client: openai.OpenAI, name: str) -> None:
-    assert [model.id for model in openai_client.models.list()] == [MODELS[name]]
+    first, *embeddings = [model.id for model in openai_client.models.list()]
+    assert first == MODELS[name]
+    assert embeddings == (["text-embedding-3-small", "text-embedding-3-large"] if name == "openai" else [])
 
 
 def test_anthropic_sdk_reads_an_answer_plain_and_streamed(anthropic_client: anthropic.Anthropic) -> None:
@@ -292,4 +294,4 @@ def test_gemini_sdk_finds_an_error_inside_a_stream(lab: RunningLab, gemini_clien
 
 
 def test_gemini_sdk_lists_models(gemini_client: genai.Client) -> None:
-    assert [model.name for model in gemini_client.models.list()] == [f"models/{FLASH}"]
+    assert [model.name for model in gemini_client.models.list()] == [f"models/{FLASH}", "models/gemini-embedding-001"]
