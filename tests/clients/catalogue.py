@@ -17,7 +17,6 @@ NOT_SERVED: frozenset[str] = frozenset()
 
 #: (client, beginning of a case's name, why): cases that are known to fail
 KNOWN = (
-    ("anthropic_node", "toolRunner", "it keeps its conversation on the server (beta message-threads)"),
     ("instructor_python", "mode_responses_tools deepseek", "a schema and a forced tool at once"),
     ("instructor_python", "mode_responses_tools gemini", "a schema and a forced tool at once"),
 )
