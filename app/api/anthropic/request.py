@@ -14,18 +14,16 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from app.api import asking
 from app.api.anthropic import conversation, settings, tools
 from app.api.anthropic.blocks import Notes, mark_of
 from app.api.auth import caller
-from app.api.current import asked_by, client
 from app.api.names import Name
 from app.api.openai import extras
 from app.api.openai.fields import MODEL_LIMIT, Number
 from app.api.openai.models import Choice, Chosen
 from app.api.sessions import session
-from app.api.streaming import wants_whole
 from app.domain.catalog import WireFormat
-from app.domain.routing import task_type
 from app.errors import InvalidRequest
 from app.gateway.calls import Call
 from app.providers.base import Dialect
@@ -115,24 +113,16 @@ def read(
     beside = _beside(said, chosen, headers.get(extras.HEADER), required=bool(wanted.require_parameters))
     messages, notes = conversation.read(wanted.system, wanted.messages)
     parameters = _parameters(wanted, notes)
-    segment, key = asked_by(wanted.segment)
-    call = Call(
-        messages=messages,
-        task_type=chosen.task_type or task_type.detect(messages),
-        detected=chosen.task_type is None,
-        segment=segment,
-        key=key,
-        provider=chosen.provider,
-        model=chosen.model,
-        whole=wants_whole(),
+    call = asking.call(
+        chosen,
+        messages,
+        wanted.segment,
         parameters=parameters,
         extra=beside.passed,
         omitted=beside.omitted,
         dialect=_dialect(wanted, notes, headers),
         require_parameters=bool(wanted.require_parameters),
-        verbatim=True,
         session=session(_session_of(wanted.metadata)),
-        client=client(),
     )
     return Asked(
         call, bool(wanted.stream), settings.thinks(wanted.thinking), settings.effort_field(wanted.output_config)

@@ -9,14 +9,13 @@ import structlog
 from flask import Blueprint, Response, g, request
 from werkzeug.exceptions import HTTPException
 
-from app.api import failures
+from app.api import asking, failures
 from app.api.anthropic import answer, models
 from app.api.anthropic import request as messages_request
 from app.api.anthropic.events import events
 from app.api.anthropic.request import Asked, CountRequest, MessagesRequest, NoThreads
 from app.api.current import gateway
 from app.api.envelope import document, request_id
-from app.api.names import listed
 from app.api.openai import answer as openai_answer
 from app.api.openai import texts
 from app.api.openai.models import choose
@@ -46,19 +45,14 @@ def messages() -> Response:
         return _streamed(asked, names)
     reply = gateway().chat(asked.call)
     response = _json(answer.message(reply, thinks=asked.thinks, names=names), 200)
-    response.headers.update(openai_answer.headers(reply.target, len(reply.attempts), reply.request_id))
-    if reply.cost_usd is not None:
-        response.headers["x-tooloo-cost-usd"] = f"{reply.cost_usd:.10f}"
-    if reply.answer.dropped:
-        response.headers["x-tooloo-dropped-parameters"] = listed(answer.named(reply.answer.dropped, names))
+    dropped = answer.named(reply.answer.dropped, names)
+    response.headers.update(openai_answer.headers_of_reply(reply, dropped))
     return response
 
 
 def _asked(kind: type[MessagesRequest]) -> Asked:
     asked = messages_request.read(texts.readable(*document()), partial(choose, gateway().services), _headers(), kind)
-    g.tooloo_request_id = asked.call.request_id
-    if not request.headers.get("X-Request-Id"):
-        g.request_id = asked.call.request_id
+    asking.named(asked.call)
     return asked
 
 
@@ -69,12 +63,7 @@ def _headers() -> dict[str, str]:
 def _streamed(asked: Asked, names: dict[str, str]) -> Response:
     stream = gateway().stream(asked.call)
     written = events(stream, thinks=asked.thinks, signs=partial(_is_claudes, gateway().services), names=names)
-    facts = {"x-tooloo-request-id": stream.request_id}
-    if stream.target is not None:  # else nobody has begun yet, and the line is to be kept alive
-        facts = openai_answer.headers(stream.target, len(stream.attempts) + 1, stream.request_id)
-        if stream.dropped:
-            facts["x-tooloo-dropped-parameters"] = listed(answer.named(stream.dropped, names))
-    return event_stream(stream, written, facts)
+    return event_stream(stream, written, openai_answer.headers_of_stream(stream, answer.named(stream.dropped, names)))
 
 
 def _is_claudes(services: Services, target: Target) -> bool:

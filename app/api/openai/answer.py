@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from app.api.names import listed
@@ -125,22 +125,23 @@ def headers(target: object, attempts: int, request_id: str) -> dict[str, str]:
     return {"x-tooloo-target": str(target), "x-tooloo-attempts": str(attempts), "x-tooloo-request-id": request_id}
 
 
-def headers_of_reply(reply: Reply) -> dict[str, str]:
+def headers_of_reply(reply: Reply, dropped: Sequence[str]) -> dict[str, str]:
+    """`dropped`: what was left out, in the words of the caller's protocol."""
     facts = headers(reply.target, len(reply.attempts), reply.request_id)
     if reply.cost_usd is not None:
         facts["x-tooloo-cost-usd"] = f"{reply.cost_usd:.10f}"
-    if reply.answer.dropped:
-        facts["x-tooloo-dropped-parameters"] = listed(reply.answer.dropped)
+    if dropped:
+        facts["x-tooloo-dropped-parameters"] = listed(dropped)
     return facts
 
 
-def headers_of_stream(stream: ReplyStream) -> dict[str, str]:
-    """As far as they are known when it begins."""
+def headers_of_stream(stream: ReplyStream, dropped: Sequence[str]) -> dict[str, str]:
+    """The same, as far as they are known when it begins."""
     if stream.target is None:  # nobody has begun yet, and the line is to be kept alive
         return {"x-tooloo-request-id": stream.request_id}
     facts = headers(stream.target, len(stream.attempts) + 1, stream.request_id)
-    if stream.dropped:
-        facts["x-tooloo-dropped-parameters"] = listed(stream.dropped)
+    if dropped:
+        facts["x-tooloo-dropped-parameters"] = listed(dropped)
     return facts
 
 

@@ -8,16 +8,14 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from app.api import asking
 from app.api.auth import caller
-from app.api.current import asked_by, client
 from app.api.names import Name
 from app.api.openai import answer, extras, models
 from app.api.openai.embeddings import inputs
 from app.api.openai.fields import MODEL_LIMIT, Number, Whole
 from app.api.sessions import session
-from app.api.streaming import wants_whole
 from app.domain.keys import Treatment
-from app.domain.routing import task_type
 from app.errors import InvalidRequest, TooLooError
 from app.gateway.calls import Call, Reply
 from app.gateway.gateway import ReplyStream
@@ -83,25 +81,17 @@ def read(document: Mapping[str, Any], services: Services, treatment: str | None)
     completion = _completion(wanted)
     text = completion.prompt if isinstance(completion.prompt, str) else ""
     messages = (Message("user", text),)
-    segment, key = asked_by(wanted.segment)
-    call = Call(
-        messages=messages,
-        task_type=chosen.task_type or task_type.detect(messages),
-        detected=chosen.task_type is None,
-        segment=segment,
-        key=key,
-        provider=chosen.provider,
-        model=chosen.model,
+    call = asking.call(
+        chosen,
+        messages,
+        wanted.segment,
         completion=completion,
-        whole=wants_whole(),
         parameters=_parameters(wanted),
         passed=extras.everywhere(how, chosen=bool(treatment or own), required=required),
         extra=beside.passed,
         omitted=beside.omitted,
         require_parameters=required or how is Treatment.STRICT,
-        verbatim=True,
         session=session(),
-        client=client(),
     )
     options = wanted.stream_options
     return Asked(call, bool(wanted.stream), bool(options and options.include_usage))

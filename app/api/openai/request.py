@@ -13,15 +13,13 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from app.api import asking
 from app.api.auth import caller
-from app.api.current import asked_by, client
 from app.api.openai import conversation, extras, functions, schemas, wrong
 from app.api.openai.fields import FIELDS, Allowed, ChatCompletionRequest, ResponseFormat, Tool
 from app.api.openai.models import Choice
 from app.api.sessions import session
-from app.api.streaming import wants_whole
 from app.domain.keys import Treatment
-from app.domain.routing import task_type
 from app.errors import InvalidRequest
 from app.gateway.calls import Call
 from app.providers.base import JsonSchema
@@ -76,28 +74,20 @@ def read(document: Mapping[str, Any], choose: Choice, treatment: str | None = No
     how = extras.treatment(treatment, own, named=chosen.provider is not None, required=required)
     beside = extras.treated({name: value for name, value in said.items() if name not in FIELDS}, how)
     unsaid = extras.unsaid(_without_a_word(wanted), how)
-    segment, key = asked_by(wanted.segment)
     messages = conversation.read(wanted.messages, strict=how is Treatment.STRICT)
     parameters = _parameters(wanted) | _hints(document) | ({"functions": True} if older and wanted.tools else {})
     if how is Treatment.STRICT and not extras.OPTIONAL.isdisjoint(parameters):
         required = True
-    call = Call(
-        messages=messages,
-        task_type=chosen.task_type or task_type.detect(messages),
-        detected=chosen.task_type is None,
-        segment=segment,
-        key=key,
-        provider=chosen.provider,
-        model=chosen.model,
-        whole=wants_whole(),
+    call = asking.call(
+        chosen,
+        messages,
+        wanted.segment,
         parameters=parameters,
         passed=extras.everywhere(how, chosen=bool(treatment or own), required=required),
         extra=beside.passed,
         omitted=(*beside.omitted, *unsaid),
         require_parameters=required,
-        verbatim=True,
         session=session(document.get("prompt_cache_key")),
-        client=client(),
     )
     options = wanted.stream_options
     return Asked(call, bool(wanted.stream), bool(options and options.include_usage), older)

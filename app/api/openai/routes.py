@@ -10,10 +10,10 @@ from itertools import chain
 from typing import Any
 
 import structlog
-from flask import Blueprint, Response, g, request
+from flask import Blueprint, Response, request
 from werkzeug.exceptions import HTTPException
 
-from app.api import failures
+from app.api import asking, failures
 from app.api.current import gateway
 from app.api.envelope import document, request_id
 from app.api.lean import Finished
@@ -27,7 +27,6 @@ from app.api.passthrough import passed_through
 from app.api.responses.routes import responses
 from app.api.streaming import event_stream
 from app.errors import NotFound, PayloadTooLarge, TooLooError
-from app.gateway.calls import Call
 from app.services import Services
 
 log = structlog.get_logger()
@@ -44,22 +43,15 @@ def chat_completions() -> Response:
     ours = gateway()
     choose = partial(openai_models.choose, ours.services)
     asked = openai_request.read(texts.readable(*document()), choose, request.headers.get(HEADER))
-    _named(asked.call)
+    asking.named(asked.call)
     created = int(time.time())
     if asked.stream:
         stream = ours.stream(asked.call)
         chunks = answer.events(stream, created, include_usage=asked.include_usage, functions=asked.functions)
-        return event_stream(stream, chunks, answer.headers_of_stream(stream))
+        return event_stream(stream, chunks, answer.headers_of_stream(stream, stream.dropped))
     reply = ours.chat(asked.call)
     whole = answer.completion(reply, created, functions=asked.functions)
-    return _json(whole, 200, answer.headers_of_reply(reply))
-
-
-def _named(call: Call) -> None:
-    """The request has a name from now on, also where it fails."""
-    g.tooloo_request_id = call.request_id
-    if not request.headers.get("X-Request-Id"):
-        g.request_id = call.request_id
+    return _json(whole, 200, answer.headers_of_reply(reply, reply.answer.dropped))
 
 
 @openai.post("/completions")
@@ -67,14 +59,14 @@ def completions() -> Response:
     """How a prompt goes on, or what belongs between it and its suffix; streamed or whole."""
     ours = gateway()
     asked = openai_completions.read(texts.readable(*document()), ours.services, request.headers.get(HEADER))
-    _named(asked.call)
+    asking.named(asked.call)
     created = int(time.time())
     if asked.stream:
         stream = ours.stream(asked.call)
         chunks = openai_completions.events(stream, created, include_usage=asked.include_usage)
-        return event_stream(stream, chunks, answer.headers_of_stream(stream))
+        return event_stream(stream, chunks, answer.headers_of_stream(stream, stream.dropped))
     reply = ours.chat(asked.call)
-    return _json(openai_completions.written(reply, created), 200, answer.headers_of_reply(reply))
+    return _json(openai_completions.written(reply, created), 200, answer.headers_of_reply(reply, reply.answer.dropped))
 
 
 @openai.post("/embeddings")
@@ -82,9 +74,11 @@ def embeddings() -> Response:
     """Vectors of texts, from the model that `model` names."""
     ours = gateway()
     asked = openai_embeddings.read(texts.readable(*document()), ours.services, request.headers.get(HEADER))
-    _named(asked.call)
+    asking.named(asked.call)
     reply = ours.embed(asked.call)
-    return _json(openai_embeddings.written(reply, asked.encoding), 200, answer.headers_of_reply(reply))
+    return _json(
+        openai_embeddings.written(reply, asked.encoding), 200, answer.headers_of_reply(reply, reply.answer.dropped)
+    )
 
 
 @openai.get("/models")

@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from app.api import asking
 from app.api.auth import caller
-from app.api.current import asked_by, client
 from app.api.names import Name
 from app.api.openai import extras, schemas, wrong
 from app.api.openai.fields import MODEL_LIMIT, Number, Part, Text
@@ -21,9 +21,7 @@ from app.api.openai.models import Choice
 from app.api.responses import items, tools
 from app.api.responses.tools import Tools
 from app.api.sessions import session
-from app.api.streaming import wants_whole
 from app.domain.keys import Treatment
-from app.domain.routing import task_type
 from app.errors import InvalidRequest
 from app.gateway.calls import Call
 from app.providers.base import JsonSchema, Message
@@ -176,7 +174,6 @@ def read(document: Mapping[str, Any], choose: Choice, past: Past, treatment: str
     how = extras.treatment(treatment, own_word, named=chosen.provider is not None, required=required)
     unknown = {name: value for name, value in said.items() if name not in FIELDS}
     beside = extras.treated(unknown | _beside(wanted), how, NEVER)
-    segment, key = asked_by(wanted.segment)
     own = past.referred(_items(wanted.input))
     earlier = past.before(wanted.previous_response_id) if wanted.previous_response_id else []
     said_items = [*earlier, *own]
@@ -190,23 +187,16 @@ def read(document: Mapping[str, Any], choose: Choice, past: Past, treatment: str
     if how is Treatment.STRICT and not extras.OPTIONAL.isdisjoint(parameters):
         required = True
     messages = (*_instructions(wanted), *conversation.messages)
-    call = Call(
-        messages=messages,
-        task_type=chosen.task_type or task_type.detect(messages),
-        detected=chosen.task_type is None,
-        segment=segment,
-        key=key,
-        provider=chosen.provider,
-        model=chosen.model,
-        whole=wants_whole(),
+    call = asking.call(
+        chosen,
+        messages,
+        wanted.segment,
         parameters=parameters,
         passed=extras.everywhere(how, chosen=bool(treatment or own_word), required=required),
         extra=beside.passed,
         omitted=(*beside.omitted, *offered.omitted, *conversation.omitted),
         require_parameters=required,
-        verbatim=True,
         session=session(wanted.prompt_cache_key),
-        client=client(),
     )
     return Asked(call, wanted, offered, [dict(item) for item in own if isinstance(item, dict)])
 

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from flask import Blueprint, Response, g, request
+from flask import Blueprint, Response, request
 
-from app.api import current
+from app.api import asking, current
 from app.api.current import gateway
 from app.api.envelope import document, json_response
 from app.api.openai import answer as chat
@@ -37,17 +37,15 @@ def create() -> Response:
     past = kept.Past(current.responses(), kept.owner())
     choose = partial(models.choose, gateway().services)
     asked = read(texts.readable(*document()), choose, past, request.headers.get(HEADER))
-    g.tooloo_request_id = asked.call.request_id
-    if not request.headers.get("X-Request-Id"):
-        g.request_id = asked.call.request_id
+    asking.named(asked.call)
     draft = Draft(asked, keeps=_keeps(asked), created=int(time.time()))
     keep = _keep(asked, draft)
     if asked.stream:
         stream = gateway().stream(asked.call)
-        return event_stream(stream, events.events(stream, draft, keep), chat.headers_of_stream(stream))
+        return event_stream(stream, events.events(stream, draft, keep), chat.headers_of_stream(stream, stream.dropped))
     reply = gateway().chat(asked.call)
     response = json_response(keep(answer.whole(draft, reply)))
-    response.headers.update(chat.headers_of_reply(reply))
+    response.headers.update(chat.headers_of_reply(reply, reply.answer.dropped))
     return response
 
 
