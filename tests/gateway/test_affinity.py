@@ -14,9 +14,13 @@ from app import bootstrap
 from app.bootstrap import Running
 from app.domain.catalog import Target
 from app.domain.routing import router
+from app.domain.routing.affinity import Stay
+from app.domain.routing.ranking import Candidate, Plan
+from app.domain.routing.router import Route
 from app.errors import Overloaded
 from app.evidence import ingest
 from app.gateway import sessions
+from app.gateway.affinity import stay
 from app.gateway.calls import Call
 from app.gateway.sessions import Sessions, after
 from app.live import live_config
@@ -158,16 +162,33 @@ def test_a_conversation_of_a_few_words_has_nothing_to_lose(system: System, runni
     assert chat(running, SECOND) == "gemini"
 
 
-def test_a_tool_loop_is_not_left_however_small(system: System, running: Running) -> None:
+@pytest.fixture
+def in_a_tool_loop(system: System, running: Running) -> Running:
+    """Claude has called a tool; nothing of it is in a cache, and a cheaper target leads now."""
     change(system, explorationRate=0)
     all_use(system, Usage(prompt=30, completion=10), CALL)
-    lead(system, "openai")
-    assert chat(running, (SYSTEM, ASK)) == "openai"
+    lead(system, "anthropic")
+    assert chat(running, (SYSTEM, ASK)) == "anthropic"
     lead(system, "gemini")
+    return running
 
-    assert chat(running, TOOL_LOOP) == "openai"
-    system.client.behaviours["openai"] = fails
-    assert chat(running, TOOL_LOOP) == "gemini"
+
+def test_a_tool_loop_is_not_left_for_a_gain(system: System, in_a_tool_loop: Running) -> None:
+    assert chat(in_a_tool_loop, TOOL_LOOP) == "anthropic"
+    assert chat(in_a_tool_loop, (*TOOL_LOOP, Message("assistant", "42."), Message("user", "Go on."))) == "gemini"
+
+
+def test_a_tool_loop_is_left_where_its_target_fails(system: System, in_a_tool_loop: Running) -> None:
+    system.client.behaviours["anthropic"] = fails
+    assert chat(in_a_tool_loop, TOOL_LOOP) == "gemini"
+
+
+def test_a_tool_loop_is_left_where_its_breaker_is_open(system: System, in_a_tool_loop: Running) -> None:
+    target = next(target for target in system.services.targets if target.provider == "anthropic")
+    for _ in range(3):
+        in_a_tool_loop.gateway.breakers.observe(target, Overloaded(), live_config.utc_now())
+
+    assert chat(in_a_tool_loop, TOOL_LOOP) == "gemini"
 
 
 def test_a_stream_keeps_its_place_too(system: System, running: Running) -> None:
@@ -306,3 +327,39 @@ def logged(system: System, request_id: str) -> LoggedRequest | None:
         if found is not None:
             session.expunge(found)
         return found
+
+
+def ranked(first: Target, here: Target, *, eligible: bool = True, ties: bool = False) -> Plan:
+    """`first` leads, `here` is behind it."""
+    places = [Candidate(target, None, None, eligible or target != here, "closed", (), None) for target in (first, here)]
+    return Plan(tuple(places), (first, here) if ties else (first,), (here,), 0.1, live_config.utc_now())
+
+
+def weighed(system: System, plan: Plan, route: Route, cached: int = 10_000) -> Stay:
+    session = sessions.Session(plan.candidates[1].target, 10_000, cached)
+    return stay(system.services, session, plan, route, Call(SECOND), live_config.utc_now())
+
+
+def test_the_rival_is_who_would_be_asked_without_exploring(system: System) -> None:
+    first, here, explored, *_ = system.services.targets
+    plan = ranked(first, here)
+    route = Route((explored, first, here), explored=True, propensity=0.1, reason="explores")
+
+    assert weighed(system, plan, route).rival == first
+
+
+def test_who_leads_or_shares_first_place_needs_no_sum(system: System) -> None:
+    first, here, *_ = system.services.targets
+    shared = ranked(first, here, ties=True)
+    led = ranked(first, here)
+
+    assert weighed(system, shared, Route((first, here), False, 0.5, ""), cached=0).why == "best"
+    assert weighed(system, led, Route((here, first), False, 1.0, ""), cached=0).why == "best"
+
+
+def test_who_is_refused_by_the_gate_keeps_no_conversation(system: System) -> None:
+    first, here, *_ = system.services.targets
+    route = Route((first, here), False, 1.0, "")
+
+    assert weighed(system, ranked(first, here), route).stays
+    assert weighed(system, ranked(first, here, eligible=False), route).why == "gone"
