@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from anthropic.types import TextBlock
 
 from app.lab.refusals.rule import Kind
 from tests.lab.refusals import chat_cases, claude_cases, gemini_cases
+from tests.support import request_types
 from tests.support.request_types import faults
 from tests.support.strict import objections
 
@@ -45,6 +47,15 @@ def test_a_wrong_body_is_found(path: str, body: dict[str, Any], place: str) -> N
     found = faults(path, body)
     assert found
     assert any(place in each for each in found)
+
+
+def test_it_is_found_too_where_the_sdk_has_read_answers_before() -> None:
+    block = {**claude_cases.TEXT, "id": 1}
+    TextBlock.model_rebuild(force=True)
+    assert TextBlock.model_validate(block).text
+    request_types._validator.cache_clear()
+    found = faults(MESSAGES, messages(**claude_cases.said(claude_cases.turn("user", block))))
+    assert any("id" in each for each in found)
 
 
 @pytest.mark.parametrize(

@@ -143,6 +143,6 @@ def _tightened(schema: Any, strict: bool) -> Any:
         inside["extra_behavior"] = "forbid" if strict else "ignore"
     if inside.get("type") == "model-fields" and strict:
         inside["extra_behavior"] = "forbid"
-    if inside.get("type") == "model" and strict:  # an answer's block, which may be given back as it came
-        inside["config"] = {**inside.get("config", {}), "extra_fields_behavior": "forbid"}
+    if inside.get("type") == "model":  # an answer's block given back: a class that is built is not read anew
+        return {**inside["schema"], **({"ref": inside["ref"]} if "ref" in inside else {})}
     return inside
