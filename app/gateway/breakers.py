@@ -91,15 +91,17 @@ class Breakers:
             self.release(target)
             return
         call = _Call(error, now)
-        self.trials.end(target)
         with self._lock:
             before = self.value.get(target, Breaker())
             if error is None and before == Breaker():
+                if self.trials.end(target):
+                    self._starts_telling()
                 return
             after = call.after(before, self._policy)
             self._replace({**self.value, target: after})
             untold = self._untold.get(target, ())
             self._untold[target] = (call,) if error is None else (*untold, call)[-MOST_UNTOLD:]
+            self.trials.end(target)  # in one step with what came of it: told apart, others could try it between them
             self._starts_telling()
         if after.open_until != before.open_until:
             _say(target, after)
@@ -167,7 +169,7 @@ class Breakers:
 
     def _told(self, connection: redis.Redis) -> bool:
         with self._lock:
-            untold = dict(self._untold)
+            untold, ended = dict(self._untold), self.trials.untold
         for target, calls in untold.items():
             try:
                 shared, changed = self._count(connection, target, calls)
@@ -184,12 +186,12 @@ class Breakers:
                 mine = self.value.get(target)
                 if (seen := self._with_untold(target, shared)) != mine:
                     self._replace({**self.value, target: seen})
-        return self._gave_back_trials(connection)
+        return self._gave_back(connection, ended)
 
-    def _gave_back_trials(self, connection: redis.Redis) -> bool:
+    def _gave_back(self, connection: redis.Redis, ended: Mapping[Target, str]) -> bool:
         """Behind the counts: who knows what came of a trial begins no other one."""
         try:
-            self.trials.tell(connection)
+            self.trials.tell(connection, ended)
         except redis.RedisError as error:
             log.warning("end of a trial not shared yet", reason=str(error))
             return False

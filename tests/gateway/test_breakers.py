@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import redis
@@ -161,23 +162,52 @@ def test_without_redis_each_process_has_its_own_trial(connection: redis.Redis) -
     assert [each.admits(TARGET, LATER) for each in made * 2] == [True, True, False, False]
 
 
-def test_a_request_does_not_wait_for_a_redis_that_hangs(connection: redis.Redis) -> None:
+def test_a_slow_redis_delays_a_trial_and_doubles_none(connection: redis.Redis) -> None:
+    """Two processes on a busy machine that took no answer for a yes both tried the target."""
     (one,) = half_open(connection, 1)
-    over = threading.Event()
+    answers = threading.Event()
 
-    class Hangs:
-        def eval(self, *_: object) -> int:
-            over.wait(60)
-            return 0
+    class Slow:
+        def eval(self, *arguments: Any) -> object:
+            answers.wait(60)
+            return connection.eval(*arguments)
 
     one.trials.patience_s = 0.01
-    one.trials._connection = Hangs()  # type: ignore[assignment]  # as much of a client as is used
-    with ThreadPoolExecutor(1) as threads:
-        admitted = threads.submit(one.admits, TARGET, LATER)
-        try:
-            assert admitted.result(timeout=20)
-        finally:
-            over.set()
+    one.trials._connection = Slow()  # type: ignore[assignment]  # as much of a client as is used
+    assert [one.admits(TARGET, LATER) for _ in range(2)] == [False, False]
+    answers.set()
+    wait_until(lambda: one.admits(TARGET, LATER), 20, what="the trial that Redis granted late is taken")
+    assert not one.admits(TARGET, LATER)
+    (claimed,) = connection.keys("tooloo:breakers:trial:*")
+    assert connection.pttl(claimed) > 0
+
+
+def test_a_trial_is_given_back_behind_what_came_of_it(connection: redis.Redis) -> None:
+    """Told between the two, another process began a second trial of a target that had just failed its first."""
+    one, two = half_open(connection, 2)
+    assert one.admits(TARGET, LATER)
+    ends = one.trials.end
+
+    def tells_meanwhile(target: Target) -> bool:
+        ended = ends(target)
+        teller = threading.Thread(target=one.refresh, args=(connection,))
+        teller.start()
+        teller.join(timeout=0.5)
+        return ended
+
+    one.trials.end = tells_meanwhile  # type: ignore[method-assign]
+    admitted = []
+    counts = one._count
+
+    def tries_first(*arguments: Any) -> Any:
+        admitted.append(two.admits(TARGET, LATER))
+        return counts(*arguments)
+
+    one._count = tries_first  # type: ignore[method-assign]
+    one.observe(TARGET, Overloaded(), LATER)
+    one.stop()
+    assert admitted
+    assert not any(admitted)
 
 
 def test_others_hear_of_each_failure_and_tell_of_the_success_that_ends_the_row(connection: redis.Redis) -> None:
