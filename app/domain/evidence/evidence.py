@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from app.domain.evidence.level import Level, Rate
 from app.domain.outcome import Outcome
-from app.domain.policy import EvidencePolicy, ExplorationPolicy, Policy
+from app.domain.policy import EvidencePolicy, ExplorationPolicy, Objective, Policy
 
 #: variance below which grades are taken to agree by chance (standard deviation .05)
 LEAST_VARIANCE = 0.0025
@@ -27,12 +28,19 @@ class Evidence:
     #: mean of successes; a failure that took longer counts at the time it cost
     latency_ms: float | None = None
     latency_mass: float = 0.0
-    #: share of calls that succeeded
+    #: share of calls that succeeded: the mean of `served`, and how many calls are behind it
     success: float = 1.0
     mass: float = 0.0
+    served: Rate = field(default_factory=Rate)
     #: mean of successes; None: no price is known
     cost_usd: float | None = None
     cost_mass: float = 0.0
+    #: of min(1, latency / latency_ref_ms), call by call: of successes, and the mean of failures
+    late: Level = field(default_factory=Level)
+    late_failed: float = 0.0
+    late_failed_mass: float = 0.0
+    #: of min(1, cost / cost_ref_usd) of successes, call by call
+    dear: Level = field(default_factory=Level)
     #: mean grade; None: nothing was graded
     quality: float | None = None
     #: of one grade, not of the mean
@@ -49,8 +57,7 @@ class Evidence:
     seen_at_call: int = 0
     #: live failures since the last success or round, and what stood before them
     failure_run: int = 0
-    success_before: float = 1.0
-    mass_before: float = 0.0
+    served_before: Rate = field(default_factory=Rate)
     #: success as its last round left it, or the one before it failed; and the rounds it fails since
     usual_success: float | None = None
     failing_rounds: int = 0
@@ -86,41 +93,45 @@ class Evidence:
         run = self.failure_run + 1
         changes: dict[str, Any] = {"failure_run": run, "good_looks": 0, "good_looks_ms": 0.0}
         if run == 1:
-            changes |= {"success_before": self.success, "mass_before": self.mass}
+            changes |= {"served_before": self._rate}
         if run > policy.breaker.failures:
             return changes  # the breaker keeps traffic away: its trials are one event, not evidence one by one
-        changes |= _success(self, 0.0, policy.evidence.live_mass_cap)
+        changes |= _served(self._rate, 0.0, policy.evidence)
+        changes |= _failed_late(self, outcome, policy)
         if self._took_longer(outcome):
             changes |= _latency(self, outcome, policy.evidence.latency_mass_cap)
         return changes
 
     def _after_refusal(self, policy: Policy) -> dict[str, Any]:
         """No part of an outage, since no breaker keeps it away: each one counts, also in the time between outages."""
-        cap = policy.evidence.live_mass_cap
-        changes = {"refused_count": self.refused_count + 1, "good_looks": 0, "good_looks_ms": 0.0}
+        changes: dict[str, Any] = {"refused_count": self.refused_count + 1, "good_looks": 0, "good_looks_ms": 0.0}
         if self.failure_run:
-            before = _success(replace(self, success=self.success_before, mass=self.mass_before), 0.0, cap)
-            changes |= {"success_before": before["success"], "mass_before": before["mass"]}
-        return changes | _success(self, 0.0, cap)
+            changes |= {"served_before": _with_call(self.served_before, 0.0, policy.evidence)}
+        return changes | _served(self._rate, 0.0, policy.evidence)
 
     def _took_longer(self, failed: Outcome) -> bool:
         """A failure is censored: it says something about speed where it cost more time than an answer does."""
         return self.latency_ms is not None and failed.latency_ms > self.latency_ms
 
     def _after_success(self, outcome: Outcome, policy: Policy) -> dict[str, Any]:
-        before = self
-        if (
-            self.failure_run > policy.breaker.failures
-        ):  # an outage is over; `success` speaks of the time between outages
-            before = replace(self, success=self.success_before, mass=self.mass_before)
-        changes: dict[str, Any] = {"failure_run": 0} | _success(before, 1.0, policy.evidence.live_mass_cap)
-        recovered = self._recovery(outcome, policy.exploration)
+        over = self.failure_run > policy.breaker.failures  # an outage is: `success` speaks of the time between outages
+        before = self.served_before if over else self._rate
+        changes: dict[str, Any] = {"failure_run": 0} | _served(before, 1.0, policy.evidence)
+        recovered = self._recovery(outcome, policy)
         if "latency_ms" not in recovered:
             recovered |= _latency(self, outcome, policy.evidence.latency_mass_cap)
-        return changes | recovered | _cost(self, outcome, policy.evidence.latency_mass_cap)
+            most = (policy.evidence.latency_mass_cap, policy.evidence.level_mass_cap)
+            recovered |= {"late": self.late.with_value(late(outcome, policy.objective), *most)}
+        return changes | recovered | self._priced(outcome, policy)
 
-    def _recovery(self, outcome: Outcome, policy: ExplorationPolicy) -> dict[str, Any]:
+    def _priced(self, outcome: Outcome, policy: Policy) -> dict[str, Any]:
+        limits = policy.evidence
+        cost = _cost(self, outcome, limits.latency_mass_cap)
+        return cost | _dear(self, outcome, policy.objective, limits.latency_mass_cap, limits.level_mass_cap)
+
+    def _recovery(self, outcome: Outcome, whole: Policy) -> dict[str, Any]:
         """Some answers in a row as fast as it formerly was are believed: the slow ones before them are forgotten."""
+        policy = whole.exploration
         if self.formerly_ms is None or self.latency_ms is None:
             return {}
         if outcome.latency_ms >= math.sqrt(self.formerly_ms * self.latency_ms):
@@ -128,7 +139,11 @@ class Evidence:
         count, total = self.nearer_count + 1, self.nearer_ms + outcome.latency_ms
         if count < policy.recovered_after:
             return {"nearer_count": count, "nearer_ms": total}
-        return {"latency_ms": total / count, "latency_mass": float(count), "nearer_count": 0, "nearer_ms": 0.0}
+        return {"nearer_count": 0, "nearer_ms": 0.0} | self._is_now(total / count, count, whole.objective)
+
+    def _is_now(self, latency_ms: float, count: int, objective: Objective) -> dict[str, Any]:
+        share = min(1.0, latency_ms / objective.latency_ref_ms)
+        return {"latency_ms": latency_ms, "latency_mass": float(count), "late": self.late.at(share, float(count))}
 
     def _look(self, outcome: Outcome, policy: Policy) -> dict[str, Any]:
         """Some looks in a row that find a target as good as usual are believed: whatever it had is over."""
@@ -140,22 +155,24 @@ class Evidence:
             return {"good_looks": count, "good_looks_ms": total}
         changes: dict[str, Any] = {"good_looks": 0, "good_looks_ms": 0.0}
         if self.latency_ms is not None and self.latency_ms > total / count:
-            changes |= {"latency_ms": total / count, "latency_mass": float(count)}
+            changes |= self._is_now(total / count, count, policy.objective)
         if self.success < usual:
-            changes |= {"success": usual, "mass": min(self.mass, limits.recovered_mass)}
+            mass = min(self.mass, limits.recovered_mass)
+            changes |= {"success": usual, "mass": mass, "served": self.served.at(usual, mass)}
         return changes
 
     def with_round(self, outcomes: Sequence[Outcome], policy: Policy) -> Evidence:
         """A round's outcomes of this target, in full, over what is left of the older ones."""
         if not outcomes:
             return self
-        known = self._faded(outcomes, policy.evidence)
+        known = self._faded(policy.evidence)
         for outcome in outcomes:
-            known = replace(known, **_success(known, float(outcome.success), math.inf))
+            known = replace(known, **_of_rate(known._rate.with_value(float(outcome.success))))
             if outcome.success or known._took_longer(outcome):
                 known = replace(known, **_latency(known, outcome, math.inf))
             if outcome.success:
                 known = replace(known, **_cost(known, outcome, math.inf))
+            known = replace(known, **_shares(known, outcome, policy))
         answered = [outcome for outcome in outcomes if outcome.success]
         return replace(
             known,
@@ -170,19 +187,22 @@ class Evidence:
             **_pace(known, [outcome.latency_ms for outcome in answered], policy.exploration),
         )
 
-    def _faded(self, outcomes: Sequence[Outcome], policy: EvidencePolicy) -> Evidence:
-        """As a round begins to count; its successes replace the older ones from which they differ beyond chance."""
-        count, mass = len(outcomes), self.mass * policy.success_round_decay
-        share = sum(outcome.success for outcome in outcomes) / count
-        if mass > 0:
-            pooled = (self.success * mass + share * count) / (mass + count)
-            error = math.sqrt(max(0.0, pooled * (1 - pooled)) * (1 / count + 1 / mass))
-            mass = 0.0 if abs(share - self.success) > policy.success_reset_sigma * error else mass
+    @property
+    def _rate(self) -> Rate:
+        """Of what an earlier release has counted, two numbers are known."""
+        return self.served if self.served.mass or not self.mass else self.served.at(self.success, self.mass)
+
+    def _faded(self, policy: EvidencePolicy) -> Evidence:
+        """As a round begins to count."""
+        fast = policy.latency_round_decay
         return replace(
             self,
-            mass=mass,
-            latency_mass=self.latency_mass * policy.latency_round_decay,
-            cost_mass=self.cost_mass * policy.latency_round_decay,
+            served=self._rate.faded(fast, policy.success_round_decay),
+            latency_mass=self.latency_mass * fast,
+            cost_mass=self.cost_mass * fast,
+            late=self.late.faded(fast, policy.level_round_decay),
+            late_failed_mass=self.late_failed_mass * fast,
+            dear=self.dear.faded(fast, policy.level_round_decay),
             quality_mass=self.quality_mass * policy.quality_round_decay,
         )
 
@@ -191,9 +211,16 @@ def _mean(old: float | None, mass: float, value: float) -> float:
     return value if old is None else old + (value - old) / (mass + 1)
 
 
-def _success(known: Evidence, value: float, cap: float) -> dict[str, Any]:
-    mass = min(known.mass, cap - 1)
-    return {"success": _mean(known.success, mass, value), "mass": mass + 1}
+def _with_call(rate: Rate, value: float, policy: EvidencePolicy) -> Rate:
+    return rate.with_value(value, policy.latency_mass_cap, policy.live_mass_cap)
+
+
+def _served(rate: Rate, value: float, policy: EvidencePolicy) -> dict[str, Any]:
+    return _of_rate(_with_call(rate, value, policy))
+
+
+def _of_rate(rate: Rate) -> dict[str, Any]:
+    return {"served": rate, "success": rate.mean, "mass": rate.effective_mass}
 
 
 def _latency(known: Evidence, outcome: Outcome, cap: float) -> dict[str, Any]:
@@ -206,6 +233,36 @@ def _cost(known: Evidence, outcome: Outcome, cap: float) -> dict[str, Any]:
         return {}
     mass = min(known.cost_mass, cap - 1)
     return {"cost_usd": _mean(known.cost_usd, mass, outcome.cost_usd), "cost_mass": mass + 1}
+
+
+def late(outcome: Outcome, objective: Objective) -> float:
+    """0..1: what the call cost in time, as a share of what is too slow."""
+    return min(1.0, outcome.latency_ms / objective.latency_ref_ms)
+
+
+def dear(cost_usd: float, objective: Objective) -> float:
+    """0..1: what the call cost, as a share of what is too dear."""
+    return min(1.0, cost_usd / objective.cost_ref_usd)
+
+
+def _shares(known: Evidence, outcome: Outcome, policy: Policy) -> dict[str, Any]:
+    """Of one call of a round, in full."""
+    if not outcome.success:
+        return _failed_late(known, outcome, policy)
+    level = known.late.with_value(late(outcome, policy.objective))
+    return {"late": level} | _dear(known, outcome, policy.objective)
+
+
+def _failed_late(known: Evidence, outcome: Outcome, policy: Policy) -> dict[str, Any]:
+    mass = min(known.late_failed_mass, policy.evidence.latency_mass_cap - 1)
+    value = _mean(known.late_failed, mass, late(outcome, policy.objective))
+    return {"late_failed": value, "late_failed_mass": mass + 1}
+
+
+def _dear(known: Evidence, outcome: Outcome, objective: Objective, *most: float) -> dict[str, Any]:
+    if outcome.cost_usd is None:
+        return {}
+    return {"dear": known.dear.with_value(dear(outcome.cost_usd, objective), *most)}
 
 
 def _latest(*times: datetime | None) -> datetime | None:

@@ -125,8 +125,9 @@ def optimize(
     said += insights_.weights(before, move.weights, move.verdict, move.gain, list(known.values()), policy.weights)
     after = weight_moves.to_weights(move.weights)
     ranked = scoring.comparable(known, policy)
-    said += insights_.best({names.of(target): scoring.score(after, shares) for target, shares in ranked.items()})
-    worth, samples = optimization_score(known_before or _by_name(ranked), before, table)
+    lean = scoring.effective(after, policy)
+    said += insights_.best({names.of(target): scoring.score(lean, shares) for target, shares in ranked.items()})
+    worth, samples = optimization_score(known_before or _by_name(ranked, policy), before, table)
     state = replace(state, given_weights=before, own_weights=move.weights, given_rate=exploration_rate, own_rate=rate)
     return Optimization(
         weights=after,
@@ -157,11 +158,11 @@ def _earnings(before: Triple, move: Move, state: OptimizerState, policy: Policy)
 
 def known_by_name(known: Mapping[Target, Evidence], policy: Policy) -> dict[str, Features]:
     """What a choice could have been made by."""
-    return _by_name(scoring.comparable(known, policy))
+    return _by_name(scoring.comparable(known, policy), policy)
 
 
-def _by_name(known: Mapping[Target, Features]) -> dict[str, Features]:
-    return {str(target): shares for target, shares in known.items()}
+def _by_name(known: Mapping[Target, Features], policy: Policy) -> dict[str, Features]:
+    return {str(target): scoring.leaned(shares, policy) for target, shares in known.items()}
 
 
 def remember(

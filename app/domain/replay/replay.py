@@ -150,9 +150,9 @@ class Static(Served):
     def choose(self, at_s: float) -> str:
         if not self.card.evidence:
             return next(iter(self.targets))
-        known, weights = self.card.evidence, self.config.global_.provider_weights
-        shares = scoring.features(scoring.figures(known, self.policy.objective), known, self.policy.objective)
-        return max(shares, key=lambda target: scoring.score(weights, shares[target])).provider
+        known = scoring.figures(self.card.evidence, self.policy.objective)
+        weights = scoring.effective(self.config.global_.provider_weights, self.policy)
+        return max(known, key=lambda target: scoring.score(weights, scoring.features(known[target]))).provider
 
     def close_round(self, round_: Round) -> None:
         self.card = self.card.close_round(self._outcomes(round_), self.policy)

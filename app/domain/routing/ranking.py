@@ -16,7 +16,7 @@ from app.domain.evidence.task_effects import Feedback, TaskEvidence
 from app.domain.policy import Policy
 from app.domain.routing import scoring
 from app.domain.routing.breaker import State
-from app.domain.routing.scoring import Figures
+from app.domain.routing.scoring import Features, Figures
 
 
 class Candidate(NamedTuple):
@@ -85,8 +85,8 @@ class Ranking:
         figures = scoring.figures(evidence, policy.objective)
         self.figures = figures
         self.utilities = {t: scoring.utility(known, policy.objective) for t, known in figures.items()}
-        shares = scoring.features(figures, eligible, policy.objective)
-        self.scores = {t: scoring.score(self._own(t), shares[t]) for t in eligible}
+        self.lean = scoring.effective(self.weights, policy)
+        self.scores = {t: scoring.score(self._own(t), scoring.features(figures[t])) for t in eligible}
         by_score = sorted(eligible, key=lambda t: -self.scores[t])
         self.ties = self._leaders(by_score)
         self.ranked = [*self.ties, *(t for t in by_score if t not in self.ties)]
@@ -94,9 +94,12 @@ class Ranking:
         behind = sorted((t for t in evidence if t not in self.scores), key=lambda t: -evidence[t].success)
         self.order = sorted([*self.ranked, *self.unseen, *behind], key=lambda t: states[t] == "open")
 
-    def _own(self, target: Target) -> Weights:
+    def _own(self, target: Target) -> Features:
+        """The effective weights for this target."""
         mine = self.config.providers.get(target.provider)
-        return mine.weights if mine is not None and mine.weights is not None else self.weights
+        if mine is None or mine.weights is None:
+            return self.lean
+        return scoring.effective(mine.weights, self.policy)
 
     def _leaders(self, by_score: Sequence[Target]) -> list[Target]:
         """Those that share first place: among scores closer than the noise the objective decides, as far as it can."""
@@ -186,13 +189,11 @@ class Ranking:
         due = known.good_looks > 0 or self.card.calls - known.seen_at_call >= self.policy.breaker.trial_calls
         if not due or self.states[target] == "open" or known.usual_success is None:
             return False
-        latency_ms, cost_usd, good = self.figures[target]
+        figures = self.figures[target]
         success = max(known.success, known.usual_success)
-        usual = Figures(
-            min(filter(None, (known.latency_ms, known.baseline_ms)), default=latency_ms),
-            cost_usd,
-            success * (good / known.success if known.success > 0 else known.quality or 1.0),
-        )
+        quality = figures.good / known.success if known.success > 0 else known.quality or 1.0
+        latency_ms = min(filter(None, (known.latency_ms, known.baseline_ms)), default=figures.latency_ms)
+        usual = self._at(figures, latency_ms)._replace(good=success * quality)
         if not self._would_lead(target, usual):  # first, because it is the cheaper question and mostly the answer
             return False
         leader = self.ties[0]
@@ -201,15 +202,22 @@ class Ranking:
 
     def _would_lead_if_back(self, target: Target) -> bool:
         """Would a target that became slow lead if it were as fast as it formerly was?"""
-        formerly_ms = self.evidence[target].formerly_ms
-        if formerly_ms is None:
+        known = self.evidence[target]
+        formerly_ms = known.formerly_ms
+        due = known.nearer_count > 0 or self.card.calls - known.seen_at_call >= self.policy.breaker.trial_calls
+        if formerly_ms is None or not due:
             return False
-        return self._would_lead(target, self.figures[target]._replace(latency_ms=formerly_ms))
+        return self._would_lead(target, self._at(self.figures[target], formerly_ms))
+
+    def _at(self, figures: Figures, latency_ms: float) -> Figures:
+        """… if its answers took so long."""
+        late = min(figures.late, latency_ms / self.policy.objective.latency_ref_ms)
+        return figures._replace(latency_ms=latency_ms, late=late)
 
     def _would_lead(self, target: Target, figures: Figures) -> bool:
         """Would a target of these figures be ahead of the present leader?"""
         leader = self.ties[0]
-        mine, its = scoring.compared((figures, self.figures[leader]), self.policy.objective)
+        mine, its = scoring.features(figures), scoring.features(self.figures[leader])
         return scoring.score(self._own(target), mine) > scoring.score(self._own(leader), its)
 
 

@@ -1,8 +1,13 @@
 """What evidence is worth: gate, features, score, utility. Router and optimizer judge by the same formulas.
 
-    gate     S ≥ min(success_floor, max S − success_slack)  and  Q + 2·√(V/n) ≥ quality_share·max Q
-    score    s = w_lat·(min L / L) + w_cost·(min C / C) + w_rel·S·Q, the minima over those that pass the gate
-    utility  U = S·Q − a·min(1, L / L_ref) − b·min(1, C / C_ref)
+    utility  U = S·Q − a·l − b·c,   l = S·E[min(1, L / L_ref)] + (1 − S)·E_failed[min(1, L / L_ref)],   c = S·E[min(1, C / C_ref)]
+    features f = (1 − l, 1 − c, S·Q)
+    score    s = Σ e·f,   e_i ∝ w_i · o_i / w0_i,   Σ e = 1,   o = (a, b, 1)
+    gate     S at its best ≥ min(success_floor, max S − success_slack)  and  Q + 2·√(V/n) ≥ quality_share·max Q
+
+w: the weights in force, w0: the base weights of the policy. At w = w0 the score is (U + a + b) / (1 + a + b): the default
+weights are the declared objective, and others lean from there. Latency and cost are clipped call by call, so that one
+answer of 30 s counts as one that is too slow, and no feature of a target depends on which others there are.
 
 A gap in what is known is filled from the others, so that it neither wins nor loses by itself where that is possible: an
 ungraded target is as good as the graded ones are on average (1 where none was graded), an unknown price is the
@@ -12,7 +17,7 @@ dearest one known, an unknown speed the slowest.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from app.domain.catalog import Target
@@ -20,20 +25,23 @@ from app.domain.config.runtime_config import Weights
 from app.domain.evidence.evidence import Evidence
 from app.domain.policy import Objective, Policy
 
-#: share of a reference below which values count as equal: a free model is not infinitely cheaper than a cheap one
-NOTHING = 0.001
-
-#: latency, cost, reliability; each 0..1, 1 is the best
+#: of latency, cost, reliability; each 0..1, 1 is the best
 Features = tuple[float, float, float]
+#: a base weight below this counts as this: who sets it to nothing gets no infinite lean
+LEAST_BASE = 0.01
 
 
 class Figures(NamedTuple):
     """Of one target, without gaps."""
 
+    #: mean of successes
     latency_ms: float
     cost_usd: float
     #: success × quality
     good: float
+    #: 0..1: per call, what it costs in time and money as shares of what is too slow and too dear
+    late: float
+    dear: float
 
 
 def gate(evidence: Mapping[Target, Evidence], policy: Policy) -> dict[Target, str]:
@@ -45,11 +53,18 @@ def gate(evidence: Mapping[Target, Evidence], policy: Policy) -> dict[Target, st
     graded = [known.quality for known in evidence.values() if known.quality is not None]
     quality = limits.quality_share * max(graded, default=0.0)
     for target, known in evidence.items():
-        if known.success < success:
-            refused[target] = f"success {known.success:.2f} is below {success:.2f}"
+        if success_at_best(known) < success:
+            refused[target] = f"success {known.success:.2f} is below {success:.2f} beyond chance"
         elif known.quality is not None and _at_best(known, known.quality) < quality:
             refused[target] = f"quality {known.quality:.2f} is below {quality:.2f}"
     return refused
+
+
+def success_at_best(known: Evidence) -> float:
+    """Upper end of the interval in which the success rate lies, two standard errors (Agresti and Coull 1998)."""
+    mass = known.mass + 4
+    middle = (known.success * known.mass + 2) / mass
+    return min(1.0, middle + 2 * math.sqrt(middle * (1 - middle) / mass))
 
 
 def _at_best(known: Evidence, quality: float) -> float:
@@ -65,43 +80,64 @@ def figures(evidence: Mapping[Target, Evidence], objective: Objective) -> dict[T
     dearest = max(costs, default=0.0)
     average = sum(grades) / len(grades) if grades else 1.0
     return {
-        target: Figures(
-            latency_ms=slowest if known.latency_ms is None else known.latency_ms,
-            cost_usd=dearest if known.cost_usd is None else known.cost_usd,
-            good=known.success * (average if known.quality is None else known.quality),
+        target: _figures(
+            known,
+            slowest if known.latency_ms is None else known.latency_ms,
+            dearest if known.cost_usd is None else known.cost_usd,
+            average if known.quality is None else known.quality,
+            objective,
         )
         for target, known in evidence.items()
     }
 
 
-def features(
-    known: Mapping[Target, Figures], among: Collection[Target], objective: Objective
-) -> dict[Target, Features]:
-    """min L / L, min C / C and S·Q of the targets `among`, which also set the minima."""
-    return dict(zip(among, compared([known[target] for target in among], objective), strict=True))
+def _figures(known: Evidence, latency_ms: float, cost_usd: float, quality: float, objective: Objective) -> Figures:
+    late = known.late.mean if known.late.mass else min(1.0, latency_ms / objective.latency_ref_ms)
+    dear = known.dear.mean if known.dear.mass else min(1.0, cost_usd / objective.cost_ref_usd)
+    served = known.success
+    return Figures(
+        latency_ms,
+        cost_usd,
+        good=served * quality,
+        late=served * late + (1 - served) * (known.late_failed if known.late_failed_mass else late),
+        dear=served * dear,
+    )
 
 
-def compared(all_: Sequence[Figures], objective: Objective) -> list[Features]:
-    """Features of targets among themselves, in their order."""
-    least_ms, least_usd = NOTHING * objective.latency_ref_ms, NOTHING * objective.cost_ref_usd
-    latencies = [max(each.latency_ms, least_ms) for each in all_]
-    costs = [max(each.cost_usd, least_usd) for each in all_]
-    fastest, cheapest = min(latencies, default=1.0), min(costs, default=1.0)
-    return [(fastest / ms, cheapest / usd, each.good) for each, ms, usd in zip(all_, latencies, costs, strict=True)]
+def features(known: Figures) -> Features:
+    return (1.0 - known.late, 1.0 - known.dear, known.good)
 
 
-def score(weights: Weights, shares: Features) -> float:
-    return weights.latency * shares[0] + weights.cost * shares[1] + weights.reliability * shares[2]
+def effective(weights: Weights, policy: Policy) -> Features:
+    """What the weights make of the objective: e, with a sum of 1."""
+    lean = leaned((weights.latency, weights.cost, weights.reliability), policy)
+    whole = sum(lean)
+    if whole <= 0:  # all that counts is what the objective is indifferent to
+        return (weights.latency, weights.cost, weights.reliability)
+    return (lean[0] / whole, lean[1] / whole, lean[2] / whole)
+
+
+def leaned(of_three: Features, policy: Policy) -> Features:
+    """Each by what the objective gives for a unit of its base weight: o / w0, as a share of all the objective gives."""
+    objective, base = policy.objective, policy.weights.base
+    whole = objective.latency + objective.cost + 1.0
+    return (
+        of_three[0] * objective.latency / max(base[0], LEAST_BASE) / whole,
+        of_three[1] * objective.cost / max(base[1], LEAST_BASE) / whole,
+        of_three[2] / max(base[2], LEAST_BASE) / whole,
+    )
+
+
+def score(effective_weights: Features, shares: Features) -> float:
+    return sum(weight * share for weight, share in zip(effective_weights, shares, strict=True))
 
 
 def utility(known: Figures, objective: Objective) -> float:
-    latency = min(1.0, known.latency_ms / objective.latency_ref_ms)
-    cost = min(1.0, known.cost_usd / objective.cost_ref_usd)
-    return known.good - objective.latency * latency - objective.cost * cost
+    return known.good - objective.latency * known.late - objective.cost * known.dear
 
 
 def comparable(evidence: Mapping[Target, Evidence], policy: Policy) -> dict[Target, Features]:
     """Features of those that pass the gate."""
     refused = gate(evidence, policy)
-    among = [target for target in evidence if target not in refused]
-    return features(figures(evidence, policy.objective), among, policy.objective)
+    known = figures(evidence, policy.objective)
+    return {target: features(known[target]) for target in evidence if target not in refused}
