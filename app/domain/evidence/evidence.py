@@ -165,14 +165,12 @@ class Evidence:
         """A round's outcomes of this target, in full, over what is left of the older ones."""
         if not outcomes:
             return self
-        known = self._faded(policy.evidence)
+        known = self._faded(outcomes, policy)
         for outcome in outcomes:
-            known = replace(known, **_of_rate(known._rate.with_value(float(outcome.success))))
             if outcome.success or known._took_longer(outcome):
                 known = replace(known, **_latency(known, outcome, math.inf))
             if outcome.success:
                 known = replace(known, **_cost(known, outcome, math.inf))
-            known = replace(known, **_shares(known, outcome, policy))
         answered = [outcome for outcome in outcomes if outcome.success]
         return replace(
             known,
@@ -192,19 +190,31 @@ class Evidence:
         """Of what an earlier release has counted, two numbers are known."""
         return self.served if self.served.mass or not self.mass else self.served.at(self.success, self.mass)
 
-    def _faded(self, policy: EvidencePolicy) -> Evidence:
-        """As a round begins to count."""
-        fast = policy.latency_round_decay
-        return replace(
+    def _faded(self, outcomes: Sequence[Outcome], policy: Policy) -> Evidence:
+        """As a round counts: rates and shares with it, all else about to."""
+        limits, objective = policy.evidence, policy.objective
+        fast, slow = limits.latency_round_decay, limits.level_round_decay
+        answered = [outcome for outcome in outcomes if outcome.success]
+        prices = [dear(outcome.cost_usd, objective) for outcome in answered if outcome.cost_usd is not None]
+        known = replace(
             self,
-            served=self._rate.faded(fast, policy.success_round_decay),
+            **_of_rate(
+                self._rate.with_round(
+                    [float(outcome.success) for outcome in outcomes],
+                    fast, limits.success_round_decay, limits.success_reset_sigma,
+                )
+            ),
+            late=self.late.with_round([late(o, objective) for o in answered], fast, slow, limits.level_reset_sigma),
+            dear=self.dear.with_round(prices, fast, slow, limits.level_reset_sigma),
+            late_failed_mass=self.late_failed_mass * fast,
             latency_mass=self.latency_mass * fast,
             cost_mass=self.cost_mass * fast,
-            late=self.late.faded(fast, policy.level_round_decay),
-            late_failed_mass=self.late_failed_mass * fast,
-            dear=self.dear.faded(fast, policy.level_round_decay),
-            quality_mass=self.quality_mass * policy.quality_round_decay,
-        )
+            quality_mass=self.quality_mass * limits.quality_round_decay,
+        )  # fmt: skip
+        for outcome in outcomes:
+            if not outcome.success:
+                known = replace(known, **_failed_late(known, outcome, policy))
+        return known
 
 
 def _mean(old: float | None, mass: float, value: float) -> float:
@@ -243,14 +253,6 @@ def late(outcome: Outcome, objective: Objective) -> float:
 def dear(cost_usd: float, objective: Objective) -> float:
     """0..1: what the call cost, as a share of what is too dear."""
     return min(1.0, cost_usd / objective.cost_ref_usd)
-
-
-def _shares(known: Evidence, outcome: Outcome, policy: Policy) -> dict[str, Any]:
-    """Of one call of a round, in full."""
-    if not outcome.success:
-        return _failed_late(known, outcome, policy)
-    level = known.late.with_value(late(outcome, policy.objective))
-    return {"late": level} | _dear(known, outcome, policy.objective)
 
 
 def _failed_late(known: Evidence, outcome: Outcome, policy: Policy) -> dict[str, Any]:

@@ -12,11 +12,12 @@ Where the recent mean is right beyond doubt the pooled one begins anew from it.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
-#: of the log-odds, per value: about the last fifty decide
-DISCOUNT = 0.98
+#: of the log-odds, per value: about the last thirty decide
+DISCOUNT = 0.97
 #: log-odds beyond which nothing is gained, and at which the past is forgotten
 CERTAIN, FORGOTTEN = 5.0, -4.0
 #: variance below which values do not differ: those of a price are all the same
@@ -25,6 +26,8 @@ LEAST_VARIANCE = 1e-6
 LEAST_CHANCE = 0.02
 #: calls that the pooled rate is worth before any recent one: one failure of two is no rate of one half
 PRIOR_MASS = 10.0
+#: mean, mass, variance
+Moments = tuple[float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +67,32 @@ class Level:
         noise = max(self.variance, self.recent_variance, LEAST_VARIANCE)
         return ((value - self.recent) ** 2 - (value - self.pooled) ** 2) / (2 * noise)
 
-    def faded(self, recent: float, pooled: float) -> Self:
-        """`recent`, `pooled`: shares of their masses that are kept."""
-        return replace(self, recent_mass=self.recent_mass * recent, mass=self.mass * pooled)
+    def with_round(self, values: Sequence[float], keep_recent: float, keep_pooled: float, sigma: float) -> Self:
+        """Values that came together, in full, over what is kept of the older ones; their order says nothing.
+
+        Where they differ from the pooled mean by more than `sigma` standard errors, they are all that is known.
+        """
+        if not values:
+            return self
+        batch = _of(values)
+        if not self.mass or self._differs(batch, self.mass * keep_pooled, sigma):
+            return type(self)(*batch, *batch)
+        odds = DISCOUNT ** len(values) * self.odds + sum(map(self._foretold, values))
+        recent = _merged((self.recent, self.recent_mass * keep_recent, self.recent_variance), batch)
+        if odds < FORGOTTEN:
+            return type(self)(*recent, *recent)
+        pooled = _merged((self.pooled, self.mass * keep_pooled, self.variance), batch)
+        return type(self)(*pooled, *recent, min(odds, CERTAIN))
+
+    def _differs(self, batch: Moments, mass: float, sigma: float) -> bool:
+        mean, count, variance = batch
+        noise = self._noise(_merged((self.pooled, mass, self.variance), batch)[0], variance)
+        error = math.sqrt(noise * (1 / count + 1 / mass)) if mass > 0 else 0.0
+        return abs(mean - self.pooled) > max(sigma * error, 1e-9)
+
+    def _noise(self, middle: float, variance: float) -> float:  # noqa: ARG002 - that of a rate follows from its mean
+        """Variance of one value."""
+        return max(variance, self.variance, LEAST_VARIANCE)
 
     def at(self, value: float, mass: float) -> Self:
         """It is known to be this now."""
@@ -93,8 +119,25 @@ class Rate(Level):
         pooled, recent = (min(1 - LEAST_CHANCE, max(LEAST_CHANCE, p)) for p in (self.pooled, shrunk))
         return math.log(pooled / recent) if value else math.log((1 - pooled) / (1 - recent))
 
+    def _noise(self, middle: float, variance: float) -> float:  # noqa: ARG002
+        return middle * (1 - middle)
+
 
 def _running(mean: float, variance: float, value: float, mass: float) -> tuple[float, float]:
     """Mean and variance with one more value, which is the `mass`-th."""
     step, share = value - mean, 1 / mass
     return mean + step * share, (1 - share) * (variance + share * step * step)
+
+
+def _of(values: Sequence[float]) -> Moments:
+    mean = sum(values) / len(values)
+    return mean, float(len(values)), sum((value - mean) ** 2 for value in values) / len(values)
+
+
+def _merged(one: Moments, other: Moments) -> Moments:
+    """Mean, mass and variance of both together."""
+    mass = one[1] + other[1]
+    share = other[1] / mass
+    step = other[0] - one[0]
+    variance = (1 - share) * one[2] + share * other[2] + share * (1 - share) * step * step
+    return one[0] + step * share, mass, variance
