@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from app.domain.evidence.lengths import Lengths
 from app.domain.evidence.level import Level, Rate
 from app.domain.outcome import Outcome
 from app.domain.policy import EvidencePolicy, ExplorationPolicy, Objective, Policy
@@ -41,6 +42,8 @@ class Evidence:
     late_failed_mass: float = 0.0
     #: of min(1, cost / cost_ref_usd) of successes, call by call
     dear: Level = field(default_factory=Level)
+    #: of prompts and answers, and what they cost in time
+    lengths: Lengths = field(default_factory=Lengths)
     #: mean grade; None: nothing was graded
     quality: float | None = None
     #: of one grade, not of the mean
@@ -85,6 +88,8 @@ class Evidence:
         if not outcome.success:
             return replace(self, **seen, **self._after_failure(outcome, policy))
         seen["last_success_at"] = _latest(self.last_success_at, outcome.at)
+        seen["lengths"] = self.lengths.with_call(outcome)
+        outcome = self.lengths.as_probe(outcome)
         passed_by = calls - self.seen_at_call > policy.breaker.trial_calls
         known = replace(self, **seen, **self._after_success(outcome, policy))
         return replace(known, **known._look(outcome, policy)) if passed_by or self.good_looks else known
@@ -170,7 +175,7 @@ class Evidence:
             if outcome.success or known._took_longer(outcome):
                 known = replace(known, **_latency(known, outcome, math.inf))
             if outcome.success:
-                known = replace(known, **_cost(known, outcome, math.inf))
+                known = replace(known, **_cost(known, outcome, math.inf), lengths=known.lengths.with_call(outcome))
         answered = [outcome for outcome in outcomes if outcome.success]
         return replace(
             known,

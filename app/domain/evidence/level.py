@@ -2,11 +2,12 @@
 
 Two means of the same values, a recent and a pooled one, and how well each has foretold the values that came:
 
-    log-odds ← DISCOUNT · log-odds + ((x − recent)² − (x − pooled)²) / (2·V),   value = recent + (pooled − recent) / (1 + exp(−log-odds))
+    log-odds ← DISCOUNT · log-odds + ((x − recent)² − (x − pooled)²) / (2·V)
+    mean     = recent + (pooled − recent) / (1 + exp(−log-odds))
 
-which is averaging over two Gaussian models with forgetting (Raftery, Kárný, Ettler 2010, "dynamic model averaging"; V: the
-variance of one value, among the recent or among all, whichever is more, so that rare slow answers stay what they are).
-Where the recent mean is right beyond doubt the pooled one begins anew from it.
+which is averaging over two Gaussian models with forgetting (Raftery, Kárný, Ettler 2010, "dynamic model averaging").
+V: the variance of one value, among the recent or among all, whichever is more, so that rare slow answers stay what they
+are. Where the recent mean is right beyond doubt the pooled one begins anew from it.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ class Level:
         error = math.sqrt(noise * (1 / count + 1 / mass)) if mass > 0 else 0.0
         return abs(mean - self.pooled) > max(sigma * error, 1e-9)
 
-    def _noise(self, middle: float, variance: float) -> float:  # noqa: ARG002 - that of a rate follows from its mean
+    def _noise(self, middle: float, variance: float) -> float:
         """Variance of one value."""
         return max(variance, self.variance, LEAST_VARIANCE)
 
@@ -119,7 +120,7 @@ class Rate(Level):
         pooled, recent = (min(1 - LEAST_CHANCE, max(LEAST_CHANCE, p)) for p in (self.pooled, shrunk))
         return math.log(pooled / recent) if value else math.log((1 - pooled) / (1 - recent))
 
-    def _noise(self, middle: float, variance: float) -> float:  # noqa: ARG002
+    def _noise(self, middle: float, variance: float) -> float:
         return middle * (1 - middle)
 
 

@@ -167,6 +167,7 @@ def _outcome(target: Target, sample: Sample, source: Source, at: datetime) -> Ou
         success=sample.ok,
         latency_ms=sample.latency_ms,
         cost_usd=sample.cost_usd,
+        completion_tokens=round(sample.tokens) or None,
         quality=sample.quality if graded else None,
     )
 

@@ -1,13 +1,14 @@
 """What evidence is worth: gate, features, score, utility. Router and optimizer judge by the same formulas.
 
-    utility  U = S·Q − a·l − b·c,   l = S·E[min(1, L / L_ref)] + (1 − S)·E_failed[min(1, L / L_ref)],   c = S·E[min(1, C / C_ref)]
+    utility  U = S·Q − a·l − b·c
+             l = S·E[min(1, L / L_ref)] + (1 − S)·E_failed[min(1, L / L_ref)],   c = S·E[min(1, C / C_ref)]
     features f = (1 − l, 1 − c, S·Q)
     score    s = Σ e·f,   e_i ∝ w_i · o_i / w0_i,   Σ e = 1,   o = (a, b, 1)
     gate     S at its best ≥ min(success_floor, max S − success_slack)  and  Q + 2·√(V/n) ≥ quality_share·max Q
 
-w: the weights in force, w0: the base weights of the policy. At w = w0 the score is (U + a + b) / (1 + a + b): the default
-weights are the declared objective, and others lean from there. Latency and cost are clipped call by call, so that one
-answer of 30 s counts as one that is too slow, and no feature of a target depends on which others there are.
+w: the weights in force, w0: the base weights of the policy. At w = w0 the score is (U + a + b) / (1 + a + b): the
+default weights are the declared objective, and others lean from there. Latency and cost are clipped call by call, so that
+one answer of 30 s counts as one that is too slow, and no feature of a target depends on which others there are.
 
 A gap in what is known is filled from the others, so that it neither wins nor loses by itself where that is possible: an
 ungraded target is as good as the graded ones are on average (1 where none was graded), an unknown price is the
