@@ -45,7 +45,9 @@ def gate(evidence: Mapping[Target, Evidence], policy: Policy) -> dict[Target, st
     graded = [known.quality for known in evidence.values() if known.quality is not None]
     quality = limits.quality_share * max(graded, default=0.0)
     for target, known in evidence.items():
-        if known.success < success:
+        if known.needs_person is not None:
+            refused[target] = f"needs a person: {known.needs_person}"
+        elif known.success < success:
             refused[target] = f"success {known.success:.2f} is below {success:.2f}"
         elif known.quality is not None and _at_best(known, known.quality) < quality:
             refused[target] = f"quality {known.quality:.2f} is below {quality:.2f}"
