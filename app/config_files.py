@@ -37,6 +37,17 @@ from app.settings import API_THREADS
 T = TypeVar("T")
 
 
+_TESTED = "every move is tested by weights.sigma, least_sd and least_rounds now: delete this line"
+#: keys of policy.toml that earlier releases knew, and what stands in for them
+REMOVED = {
+    f"weights.{key}": _TESTED
+    for key in (
+        "softness", "accept_slack", "neighbour_gain", "neighbour_min_rounds",
+        "rollback_loss", "rollback_sigma", "rollback_rounds", "hold_rounds",
+    )
+}  # fmt: skip
+
+
 class _Prompt(Block):
     category: str
     task_type: TaskType = TaskType.DEFAULT
@@ -128,6 +139,8 @@ def load_policy(folder: Path) -> Policy:
             raise ConfigError(f"{path}: {table}: unknown table; known are: {', '.join(tables)}", field=table)
         known = [key.name for key in fields(tables[table])]
         for key in keys:
+            if f"{table}.{key}" in REMOVED:
+                raise ConfigError(f"{path}: {table}.{key}: was removed: {REMOVED[f'{table}.{key}']}", field=key)
             if key not in known:
                 raise ConfigError(f"{path}: {table}.{key}: unknown key; known are: {', '.join(known)}", field=key)
     policy = _validate(path, Policy, values)
@@ -144,7 +157,7 @@ def load_policy(folder: Path) -> Policy:
 
 
 #: counts that may be nothing
-_MAY_BE_ZERO = {"backup_ms", "rescue_ms", "hold_rounds", "canaries", "round_usd", "day_usd"}
+_MAY_BE_ZERO = {"backup_ms", "rescue_ms", "canaries", "round_usd", "day_usd"}
 
 
 def _constants(policy: Policy) -> Iterator[tuple[str, str, object]]:

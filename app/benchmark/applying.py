@@ -28,7 +28,7 @@ def applies(current: RuntimeConfig) -> bool:
     return current.features.auto_optimization and current.global_.enabled
 
 
-def applied(current: RuntimeConfig, result: Optimization, now_ms: int) -> RuntimeConfig:
+def applied(current: RuntimeConfig, result: Optimization, now_ms: int, *, of_round: bool) -> RuntimeConfig:
     """The config as the optimizer wants it; what a person pinned stays."""
     wanted: dict[str, object] = {}
     if not current.pins.weights:
@@ -36,11 +36,14 @@ def applied(current: RuntimeConfig, result: Optimization, now_ms: int) -> Runtim
     if not current.pins.exploration_rate:
         wanted["exploration_rate"] = result.exploration_rate
     metadata: dict[str, object] = {"optimized_by": "optimizer", "last_optimization_time": now_ms}
-    if result.score is not None:
+    if of_round:
+        metadata["iteration_count"] = current.metadata.iteration_count + 1
+    if (score := result.score) is not None:
         metadata |= {
-            "optimization_score": round(result.score, 4),
-            "optimization_score_samples": result.score_samples,
-            "iteration_count": current.metadata.iteration_count + 1,
+            "optimization_score": round(score.value, 4),
+            "optimization_score_low": round(score.low, 4),
+            "optimization_score_high": round(score.high, 4),
+            "optimization_score_samples": score.samples,
         }
     return current.model_copy(
         update={

@@ -29,6 +29,7 @@ from app.domain.optimizer.optimizer import Optimization
 from app.domain.outcome import Outcome
 from app.domain.policy import RoundPolicy
 from app.domain.rounds import budget
+from app.domain.rounds.measurement import own_trouble
 from app.domain.rounds.rounds import Coverage, ProbeKey, coverage
 from app.errors import DependencyUnavailable, NoTarget, OverBudget
 from app.evidence import scorecard
@@ -372,7 +373,7 @@ def _close(services: Services, round_id: str) -> bool:
         current = revisions.latest(session) or services.config.value
         measured = _measurement(services, session, current, round_id)
         before = scorecard.held_or_rebuilt(session, learned, services.policy)
-        card = before.close_round(measured.outcomes, services.policy)
+        card = before if measured.of_ourselves else before.close_round(measured.outcomes, services.policy)
         now = database.now(session)
         result = optimizer.optimize(
             applying.state_of(learned),
@@ -417,6 +418,11 @@ class _Measurement:
         return RoundStatus.DONE if self.complete else RoundStatus.PARTIAL
 
     @property
+    def of_ourselves(self) -> bool:
+        """It tells of our own network, and of no provider."""
+        return own_trouble(self.outcomes) is not None
+
+    @property
     def moves_weights(self) -> bool:
         return self.complete and not self.degraded and self.coverage is not Coverage.PART
 
@@ -436,7 +442,7 @@ def _measurement(services: Services, session: Session, config: RuntimeConfig, ro
 def _insights(config: RuntimeConfig, result: Optimization, measured: _Measurement) -> list[Insight]:
     """What the optimizer saw, and what became of it."""
     # a degraded round says why itself
-    seen = [each for each in result.insights if not (measured.degraded and each.kind == "partial")]
+    seen = [each for each in result.insights if not (measured.degraded and each.kind in ("partial", "degraded"))]
     if applying.applies(config):
         return [*seen, *applying.pinned(config, result)]
     return [*seen, applying.proposal(config, result)]
@@ -452,7 +458,7 @@ def _revise(
 ) -> RuntimeConfig:
     return revisions.add(
         session,
-        applying.applied(config, result, live_config.to_ms(now)),
+        applying.applied(config, result, live_config.to_ms(now), of_round=True),
         now_ms=live_config.to_ms(now),
         author=revisions.OPTIMIZER,
         reason="; ".join(insight.text for insight in insights)[:2000] or f"round {round_id}",

@@ -69,7 +69,7 @@ def check(services: Services) -> bool:
 
 def _applied(session: Session, current: RuntimeConfig, result: Optimization, now: datetime) -> RuntimeConfig | None:
     """The next revision; None where what a person pinned leaves nothing to change."""
-    wanted = applying.applied(current, result, live_config.to_ms(now))
+    wanted = applying.applied(current, result, live_config.to_ms(now), of_round=False)
     if wanted.global_ == current.global_:
         return None
     return revisions.add(

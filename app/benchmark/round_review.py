@@ -6,9 +6,9 @@ from datetime import timedelta
 
 from app.domain.insight import Insight
 from app.domain.rounds import comparison
-from app.domain.rounds.measurement import degraded, measurement_error, tolerance_ms
+from app.domain.rounds.measurement import degraded, measurement_error, own_trouble, tolerance_ms
 from app.services import Services
-from app.store import database, measured, rounds
+from app.store import database, history, measured, rounds
 
 BASELINE = timedelta(hours=24)
 #: kinds of notes that are written here; the others were written when the round was planned
@@ -25,7 +25,9 @@ def review(services: Services, round_id: str) -> None:
         error = measurement_error(measured.canary_errors(session, round_id))
         now = measured.samples(session, round_id)
         limit_ms = tolerance_ms(now, policy.measurement_error_ms, policy.measurement_error_share)
-        doubt = degraded(error, limit_ms) if policy.canaries else None
+        probes = rounds.probes(session, [round_id])
+        trouble = own_trouble(history.of_probe(probe) for probe in probes if probe.latency_ms is not None)
+        doubt = trouble or (degraded(error, limit_ms) if policy.canaries else None)
         insights = [doubt]
         before = measured.round_before(session, record)
         if before is not None:

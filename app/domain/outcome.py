@@ -7,7 +7,10 @@ from datetime import datetime
 from enum import StrEnum
 
 from app.domain.catalog import Target, TaskType
-from app.errors import BadRequest
+from app.errors import AccountProblem, BadKey, BadRequest, ModelUnknown, OutOfCredit
+
+#: codes of what nothing but a person can mend
+NEEDS_PERSON = frozenset(error.code for error in (BadKey, OutOfCredit, AccountProblem, ModelUnknown))
 
 
 class Source(StrEnum):
@@ -46,6 +49,13 @@ class Outcome:
     #: False for failures that are not the provider's fault (our network, the caller's bad request)
     counts: bool = True
     simulated: bool = False
+    #: of a benchmark's prompt; None: it has none, or nobody noted it
+    prompt_id: str | None = None
+
+    @property
+    def needs_person(self) -> bool:
+        """It failed by what only a person can mend: that says nothing of the model."""
+        return self.error_class in NEEDS_PERSON
 
     @property
     def refused(self) -> bool:

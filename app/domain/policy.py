@@ -74,15 +74,11 @@ class WeightsPolicy:
     radius: float = 0.1
     horizon_rounds: int = 6
     horizon_decay: float = 0.7
-    softness: float = 0.05
-    accept_slack: float = 0.002
     neighbour_grid: float = 0.05
-    neighbour_gain: float = 0.015
-    neighbour_min_rounds: int = 3
-    rollback_loss: float = 0.01
-    rollback_sigma: float = 2.0
-    rollback_rounds: int = 2
-    hold_rounds: int = 2
+    sigma: float = 2.0
+    least_sd: float = 0.02
+    least_rounds: int = 3
+    looks: int = 24
 
 
 @dataclass(frozen=True, slots=True)

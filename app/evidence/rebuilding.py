@@ -13,6 +13,7 @@ from app.domain.optimizer import memory as recollection
 from app.domain.optimizer.optimizer import OptimizerState
 from app.domain.policy import Policy
 from app.domain.replay.recorded import FinishedRound
+from app.domain.rounds.measurement import own_trouble
 from app.store import database, feedback, history, revisions
 
 log = structlog.get_logger()
@@ -43,7 +44,7 @@ def rebuilt(session: Session, policy: Policy) -> Rebuilt:
     for event in history.events(session, since, live_since):
         if isinstance(event, FinishedRound):
             memory = recollection.with_round(memory, card, event.outcomes, policy) if event.complete else memory
-            card = card.close_round(event.outcomes, policy)
+            card = card if own_trouble(event.outcomes) else card.close_round(event.outcomes, policy)
         else:
             card = card.observe([event.outcome], policy)
     for given, target in feedback.all_counted(session):

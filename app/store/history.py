@@ -90,6 +90,7 @@ def of_probe(probe: Probe) -> Outcome:
         error_class=probe.error_class,
         counts=probe.counts,
         simulated=probe.simulated,
+        prompt_id=probe.prompt_id,
     )
 
 

@@ -100,7 +100,7 @@ def changes(session: Session) -> Iterator[Change]:
         except (KeyError, TypeError) as error:
             raise ValueError(f"a revision without weights or exploration rate: {error!r}") from None
         verdict = evidence.get("verdict") if author == OPTIMIZER else None
-        yield Change(weight_moves.of_weights(weights), rate, verdict, "between_rounds" not in evidence)
+        yield Change(weight_moves.of_weights(weights), rate, verdict)
 
 
 def documents(session: Session, versions: Collection[int]) -> dict[int, dict[str, Any]]:

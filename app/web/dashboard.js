@@ -30,7 +30,8 @@ function showScorecard(card, config) {
   byId("steering").textContent =
     `config ${config.version} by ${config.metadata.optimizedBy} · weights latency ${latency}, cost ${cost}, ` +
     `reliability ${reliability} · exploration ${card.explorationRate} · optimization score ` +
-    `${config.metadata.optimizationScore} after ${config.metadata.iterationCount} rounds`;
+    `${config.metadata.optimizationScore} (${config.metadata.optimizationScoreLow}–` +
+    `${config.metadata.optimizationScoreHigh}) after ${config.metadata.iterationCount} rounds`;
   byId("simulated").hidden = !card.simulated;
   byId("left-out").textContent = card.leftOut.map((left) => `left out: ${left.provider}: ${left.reason}`).join(" · ");
   byId("scorecard").tBodies[0].replaceChildren(

@@ -105,6 +105,9 @@ class Metadata(Document):
 
     optimized_by: str = "system-init"
     optimization_score: Share = 0.5
+    #: the true score lies between these, as far as the probes can tell
+    optimization_score_low: Share = 0.0
+    optimization_score_high: Share = 1.0
     #: probes behind the score; 0: the score is the neutral start value
     optimization_score_samples: Annotated[int, Field(ge=0)] = 0
     last_optimization_time: int

@@ -54,6 +54,8 @@ class Evidence:
     live_count: int = 0
     #: of `live_count`: requests that it refused and another target then served
     refused_count: int = 0
+    #: why only a person can mend it: the class of its last error, if no success came since
+    needs_person: str | None = None
     last_observed_at: datetime | None = None
     last_success_at: datetime | None = None
     #: `Scorecard.calls` when it was last seen: how much traffic has passed it by since
@@ -82,6 +84,7 @@ class Evidence:
             "live_count": self.live_count + 1,
             "last_observed_at": _latest(self.last_observed_at, outcome.at),
             "seen_at_call": calls,
+            "needs_person": _to_mend(self.needs_person, [outcome]),
         }
         if outcome.refused:
             return replace(self, **seen, **self._after_refusal(policy))
@@ -116,7 +119,8 @@ class Evidence:
 
     def _took_longer(self, failed: Outcome) -> bool:
         """A failure is censored: it says something about speed where it cost more time than an answer does."""
-        return self.latency_ms is not None and failed.latency_ms > self.latency_ms
+        slower = self.latency_ms is not None and failed.latency_ms > self.latency_ms
+        return slower and not failed.needs_person
 
     def _after_success(self, outcome: Outcome, policy: Policy) -> dict[str, Any]:
         over = self.failure_run > policy.breaker.failures  # an outage is: `success` speaks of the time between outages
@@ -182,6 +186,7 @@ class Evidence:
             benchmark_count=self.benchmark_count + len(outcomes),
             last_observed_at=_latest(self.last_observed_at, *(outcome.at for outcome in outcomes)),
             last_success_at=_latest(self.last_success_at, *(outcome.at for outcome in answered)),
+            needs_person=_to_mend(self.needs_person, outcomes),
             failure_run=0,
             good_looks=0,
             good_looks_ms=0.0,
@@ -220,6 +225,13 @@ class Evidence:
             if not outcome.success:
                 known = replace(known, **_failed_late(known, outcome, policy))
         return known
+
+
+def _to_mend(before: str | None, outcomes: Sequence[Outcome]) -> str | None:
+    """A key that is refused once is refused until it has served again."""
+    errors = [outcome.error_class for outcome in outcomes if outcome.needs_person]
+    served = any(outcome.success for outcome in outcomes)
+    return errors[-1] if errors else None if served else before
 
 
 def _mean(old: float | None, mass: float, value: float) -> float:
@@ -261,6 +273,8 @@ def dear(cost_usd: float, objective: Objective) -> float:
 
 
 def _failed_late(known: Evidence, outcome: Outcome, policy: Policy) -> dict[str, Any]:
+    if outcome.needs_person:
+        return {}
     mass = min(known.late_failed_mass, policy.evidence.latency_mass_cap - 1)
     value = _mean(known.late_failed, mass, late(outcome, policy.objective))
     return {"late_failed": value, "late_failed_mass": mass + 1}

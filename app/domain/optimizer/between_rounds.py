@@ -2,45 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
+from app.domain.catalog import Target
 from app.domain.config.runtime_config import Weights
 from app.domain.evidence import evidence
 from app.domain.evidence.evidence import Evidence
 from app.domain.evidence.scorecard import Scorecard
 from app.domain.insight import Insight, Names
 from app.domain.optimizer import insights, weight_moves
-from app.domain.optimizer.optimizer import Move, Optimization, OptimizerState, best_move, respect_manual_changes
+from app.domain.optimizer.moves import Move, after_move, best_move
+from app.domain.optimizer.optimizer import Optimization
+from app.domain.optimizer.state import OptimizerState, respect_manual_changes
 from app.domain.policy import Policy
 
 
 def optimize(
     state: OptimizerState, card: Scorecard, weights: Weights, exploration_rate: float, policy: Policy
 ) -> Optimization | None:
-    """Between rounds, on live evidence: raise exploration, move weights by the same verification; None: nothing to do.
+    """Between rounds, on live evidence: raise exploration, move weights by the same test; None: nothing to do.
 
-    Rounds alone lower exploration again, roll weights back and keep the score: live traffic shows of each request one
-    target only.
+    Rounds alone lower exploration again and keep the score: live traffic shows of each request one target only. What a
+    person must mend at a target says nothing, and what fails everywhere at once is our own trouble.
     """
-    if len(card.evidence) < 2:
+    evidence_ = {target: known for target, known in card.evidence.items() if known.needs_person is None}
+    if len(evidence_) < 2 or _all_fail(evidence_, policy):
         return None
     names, before = Names(card.evidence), weight_moves.of_weights(weights)
     state = respect_manual_changes(state, before, exploration_rate, policy)
-    said = [alarm for target, known in card.evidence.items() if (alarm := _live_alarm(names.of(target), known, policy))]
+    said = [alarm for target, known in evidence_.items() if (alarm := _live_alarm(names.of(target), known, policy))]
     limits, base = policy.exploration, exploration_rate if state.base_rate is None else state.base_rate
     raised = min(1.0, round(base + limits.raised - limits.base, 4)) if said else exploration_rate
     rate = max(exploration_rate, raised)
     found = insights.exploration(said, exploration_rate, rate) if rate > exploration_rate else []
-    move = Move("kept", before)
-    if state.hold == 0 and state.tables:
-        move = best_move(state, before, list(card.evidence.values()), policy)
-    moves = not weight_moves.is_close(move.weights, before)
-    if not moves and rate <= exploration_rate:
+    known = list(evidence_.values())
+    move = best_move(state, before, known, policy) if state.tables else Move("kept", before)
+    if weight_moves.is_close(move.weights, before) and rate <= exploration_rate:
         return None
-    if moves:
-        known = list(card.evidence.values())
-        found += insights.weights(before, move.weights, move.verdict, move.gain, known, policy.weights)
-        state = replace(state, previous=before, rounds_since=0)
+    found += insights.weights(before, move, known, policy.weights)
+    state = after_move(state, before, move)
     excess = limits.raised - limits.base if rate > exploration_rate else state.excess
     state = replace(
         state, excess=excess, given_weights=before, own_weights=move.weights, given_rate=exploration_rate, own_rate=rate
@@ -50,10 +51,14 @@ def optimize(
         exploration_rate=rate,
         insights=tuple(found),
         score=None,
-        score_samples=0,
         state=state,
-        evidence={"verdict": move.verdict, "gain": round(move.gain, 5)},
+        evidence={"verdict": move.verdict, "earned": None if move.gain is None else move.gain.to_json()},
     )
+
+
+def _all_fail(evidence_: Mapping[Target, Evidence], policy: Policy) -> bool:
+    failing = all(known.failure_run >= policy.breaker.failures for known in evidence_.values())
+    return failing and len({target.provider for target in evidence_}) > 1
 
 
 def _live_alarm(name: str, known: Evidence, policy: Policy) -> Insight | None:

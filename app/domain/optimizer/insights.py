@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from app.domain.evidence.evidence import Evidence
 from app.domain.insight import Insight
+from app.domain.optimizer.gains import Gain
+from app.domain.optimizer.moves import Move
 from app.domain.optimizer.weight_moves import Triple, latency_spread, worst_success
+from app.domain.outcome import Outcome
 from app.domain.policy import WeightsPolicy
+from app.errors import AccountProblem, BadKey, ModelUnknown, OutOfCredit
 
 
 def became_slow(name: str, latency_ms: float, baseline_ms: float, *, of_a_part: bool = False) -> Insight:
@@ -32,22 +36,78 @@ def exploration(alarms: Collection[Insight], was: float, rate: float) -> list[In
     return [Insight(alarm.kind, f"{alarm.text}: {moved}", alarm.data) for alarm in alarms]
 
 
-def weights(
-    before: Triple, after: Triple, verdict: str, gain: float, known: Collection[Evidence], limits: WeightsPolicy
-) -> list[Insight]:
-    """`gain`: what the new weights would have earned more, per call, in the rounds that verified them."""
-    moved = f"weights {_all_shown(before)} → {_all_shown(after)}"
-    data = {"before": before, "after": after, "spread": round(latency_spread(known), 4), "gain": round(gain, 5)}
-    said = {
-        "proposed": _why(known, limits),
-        "better": f"they would have earned {gain:.3f} more per call in the latest rounds",
-        "rolled_back": f"the older weights would have earned {gain:.3f} more per call since the move",
-    }
-    if verdict in said:
-        return [Insight("rollback" if verdict == "rolled_back" else "weights", f"{moved}: {said[verdict]}", data)]
-    if verdict == "partial":
+def weights(before: Triple, move: Move, known: Collection[Evidence], limits: WeightsPolicy) -> list[Insight]:
+    """What became of the weights, and what the rounds remembered say of it."""
+    gain = move.gain
+    moved = f"weights {_all_shown(before)} → {_all_shown(move.weights)}"
+    spread = round(latency_spread(known), 4)
+    data = {"before": before, "after": move.weights, "spread": spread, **(gain.to_json() if gain else {})}
+    if move.verdict == "partial":
         return [Insight("partial", "not every prompt ran on every provider: nothing moves", data)]
+    if move.verdict == "contradicted":
+        text = f"weights stay {_all_shown(before)}: {_why(known, limits)}, but others {_earned(gain)}"
+        return [Insight("weights", text, data)]
+    if move.verdict == "rolled_back":
+        return [Insight("rollback", f"{moved}: the older weights {_earned(gain)}", data)]
+    if move.verdict == "better":
+        return [Insight("weights", f"{moved}: they {_earned(gain)}", data)]
+    if move.verdict == "proposed":
+        return [Insight("weights", f"{moved}: {_why(known, limits)}; they {_earned(gain)}", data)]
     return []
+
+
+def _earned(gain: Gain | None) -> str:
+    if gain is None:
+        return "are to be tested by the rounds that follow"
+    if gain.value == gain.low == gain.high == 0:
+        return f"would have chosen the same in the latest {gain.rounds} rounds"
+    more = "more" if gain.value >= 0 else "less"
+    return f"would have earned {_digits(abs(gain.value))} {more} per call {_between(gain)}"
+
+
+def _between(gain: Gain) -> str:
+    return f"(between {_digits(gain.low)} and {_digits(gain.high)})"
+
+
+def _digits(value: float) -> str:
+    """.031 or −.010: a difference of utilities."""
+    text = f"{abs(value):.3f}".removeprefix("0")
+    return f"−{text}" if value < 0 and text.strip(".0") else text
+
+
+def worth_more(name: str, preferred: str, gain: Gain) -> Insight:
+    """What no weights near these can repair, or not yet."""
+    text = (
+        f"by your objective {name} is worth {_digits(gain.value)} more per call than {preferred}, "
+        f"which your weights prefer {_between(gain)}"
+    )
+    return Insight("objective", text, {"target": name, "preferred": preferred, **gain.to_json()})
+
+
+#: by error class: what is wrong, and what a person is to do about it
+_TO_MEND = {
+    BadKey.code: ("its key is refused", "set a valid key"),
+    OutOfCredit.code: ("its account has no credit left", "add credit"),
+    AccountProblem.code: ("its account may not do this", "look into the account"),
+    ModelUnknown.code: ("it does not have this model", "correct the model in config/providers.toml"),
+}
+
+
+def needs_person(outcomes: Collection[Outcome]) -> list[Insight]:
+    """What only people can mend, by provider and error; it is no evidence about anything else."""
+    failed: dict[tuple[str, str], list[Outcome]] = {}
+    for outcome in outcomes:
+        if outcome.needs_person and outcome.error_class is not None:
+            failed.setdefault((outcome.target.provider, outcome.error_class), []).append(outcome)
+    return [_to_mend(provider, error, mine) for (provider, error), mine in failed.items()]
+
+
+def _to_mend(provider: str, error: str, failed: Sequence[Outcome]) -> Insight:
+    wrong, do = _TO_MEND[error]
+    models = sorted({outcome.target.model for outcome in failed})
+    text = f"{provider} needs a person: {wrong} ({', '.join(models)}; {len(failed)} calls): {do}"
+    data = {"provider": provider, "models": models, "error": error, "calls": len(failed), "do": do}
+    return Insight("needs_person", text, data)
 
 
 def _why(known: Collection[Evidence], limits: WeightsPolicy) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import cast, get_args
 
 from app.domain.evidence.scorecard import Scorecard
-from app.domain.optimizer import optimizer, weight_moves
-from app.domain.optimizer.optimizer import OptimizerState
+from app.domain.optimizer import moves, optimizer
+from app.domain.optimizer.moves import Move, Verdict
+from app.domain.optimizer.state import OptimizerState, respect_manual_changes
 from app.domain.optimizer.weight_moves import Triple
 from app.domain.outcome import Outcome
 from app.domain.policy import Policy
@@ -19,10 +21,8 @@ class Change:
 
     weights: Triple
     rate: float
-    #: optimizer.Verdict; None: not the optimizer's
+    #: moves.Verdict, or a word of an older release's; None: not the optimizer's
     verdict: str | None = None
-    #: made at the end of a round, not between rounds
-    of_round: bool = True
 
 
 def with_round(
@@ -38,8 +38,8 @@ def with_changes(state: OptimizerState, changes: Iterable[Change], policy: Polic
     before: Change | None = None
     for change in changes:
         if before is not None and change.verdict is not None:
-            state = optimizer.respect_manual_changes(state, before.weights, before.rate, policy)
-            state = _moved(state, before, change, policy)
+            state = respect_manual_changes(state, before.weights, before.rate, policy)
+            state = _moved(state, before, change)
             # what a target has added to the rate is what the rate is above its base
             base = change.rate if state.base_rate is None else state.base_rate
             state = replace(
@@ -54,15 +54,8 @@ def with_changes(state: OptimizerState, changes: Iterable[Change], policy: Polic
     return state
 
 
-def _moved(state: OptimizerState, before: Change, change: Change, policy: Policy) -> OptimizerState:
-    """What follows from its verdict, as the optimizer concludes it."""
-    if change.verdict == "partial":
+def _moved(state: OptimizerState, before: Change, change: Change) -> OptimizerState:
+    """What follows from its verdict, as the optimizer concludes it; `held` was one of an older release."""
+    if change.verdict not in get_args(Verdict):
         return state
-    if change.of_round:
-        state = replace(state, rounds_since=state.rounds_since + 1)
-    if change.verdict == "rolled_back":
-        return replace(state, previous=None, rounds_since=0, hold=policy.weights.hold_rounds)
-    if change.verdict == "held":
-        return replace(state, hold=max(0, state.hold - 1))
-    moved = change.verdict in ("proposed", "better") and not weight_moves.is_close(change.weights, before.weights)
-    return replace(state, previous=before.weights, rounds_since=0) if moved else state
+    return moves.after_move(state, before.weights, Move(cast(Verdict, change.verdict), change.weights))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from statistics import fmean, median_low, variance
+from dataclasses import dataclass, field
+from statistics import fmean, median_low
+from typing import Any
 
 from app.domain.catalog import Target
-from app.domain.optimizer import weight_moves
-from app.domain.optimizer.weight_moves import Triple
+from app.domain.optimizer.round_table import RoundTable, clustered, table_of
 from app.domain.outcome import Outcome
 from app.domain.policy import Objective, Policy
 from app.domain.routing.scoring import Features
@@ -23,15 +23,28 @@ class Measured:
     success: float
     utility: float
     probes: int
-    #: standard error of `utility`; None: one call cannot tell
-    utility_error: float | None = None
+    #: by prompt, what its calls were worth
+    by_prompt: Mapping[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "latency_ms": self.latency_ms,
+            "success": self.success,
+            "utility": self.utility,
+            "probes": self.probes,
+        }
 
 
 def measure(outcomes: Sequence[Outcome], objective: Objective) -> dict[Target, Measured]:
-    """The round's table, from outcomes that count; latency over successes."""
+    """The round's table, from outcomes that count; latency over successes.
+
+    A target at which something is to be mended by a person is left out: how fast a key is refused, and at what price,
+    says nothing of the model.
+    """
     by_target: dict[Target, list[Outcome]] = {}
+    broken = {outcome.target for outcome in outcomes if outcome.needs_person}
     for outcome in outcomes:
-        if outcome.counts:
+        if outcome.counts and outcome.target not in broken:
             by_target.setdefault(outcome.target, []).append(outcome)
     return {target: _measured(calls, objective) for target, calls in by_target.items()}
 
@@ -44,8 +57,16 @@ def _measured(calls: Sequence[Outcome], objective: Objective) -> Measured:
         success=len(fast) / len(calls),
         utility=fmean(worth),
         probes=len(calls),
-        utility_error=math.sqrt(variance(worth) / len(worth)) if len(worth) > 1 else None,
+        by_prompt=_by_prompt(calls, worth),
     )
+
+
+def _by_prompt(calls: Sequence[Outcome], worth: Sequence[float]) -> Mapping[str, float]:
+    """Calls that name no prompt stand for the prompts in their order, which is the same in every round of a trace."""
+    prompts: dict[str, list[float]] = {}
+    for place, (call, value) in enumerate(zip(calls, worth, strict=True)):
+        prompts.setdefault(f"#{place}" if call.prompt_id is None else call.prompt_id, []).append(value)
+    return clustered(prompts)
 
 
 def _utility(call: Outcome, objective: Objective) -> float:
@@ -61,20 +82,17 @@ def was_down(row: Measured, policy: Policy) -> bool:
     return row.success + policy.weights.unreliable_sigma * error < policy.gate.success_floor
 
 
-def optimization_score(
-    known: Mapping[str, Features], weights: Triple, table: Mapping[Target, Measured]
-) -> tuple[float, int]:
-    """clip((U_served − U_mean) / (U_best − U_mean), 0, 1), and the number of probes; 1 where all are about as good."""
-    worth = {str(target): row.utility for target, row in table.items()}
-    served = {name: shares for name, shares in known.items() if name in worth}
-    samples = sum(row.probes for row in table.values())
-    if not served:
-        return 0.5, 0
-    mean, best = sum(worth.values()) / len(worth), max(worth.values())
-    if best - mean < 0.01:
-        return 1.0, samples
-    score = (worth[weight_moves.choice(served, weights)] - mean) / (best - mean)
-    return min(1.0, max(0.0, score)), samples
+def round_table(known: Mapping[str, Features], table: Mapping[Target, Measured], policy: Policy) -> RoundTable | None:
+    """The round for later verification; None: it gave no choice, and teaches nothing about weights.
+
+    Nor does a target that was down in it: gate and breakers take it out within a few calls under any weights, while
+    here those that happened not to favour it would look better by all that an answer is worth.
+    """
+    up = {str(target): row for target, row in table.items() if not was_down(row, policy)}
+    if not known.keys() & up.keys():
+        return None
+    utilities = {name: row.utility for name, row in up.items()}
+    return table_of(known, utilities, {name: row.by_prompt for name, row in up.items()})
 
 
 def prompt_mix(table: Mapping[Target, Measured], usual_ms: Mapping[Target, float]) -> float:

@@ -1,10 +1,9 @@
-"""Where weights may move, and what they would have earned. Pure arithmetic on (latency, cost, reliability) triples."""
+"""Where weights may move, and whom they put first. Pure arithmetic on (latency, cost, reliability) triples."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
 
 from app.domain.config.runtime_config import Weights
 from app.domain.evidence.evidence import Evidence
@@ -12,51 +11,6 @@ from app.domain.policy import WeightsPolicy
 from app.domain.routing.scoring import Features
 
 Triple = tuple[float, float, float]
-
-
-@dataclass(frozen=True, slots=True)
-class RoundTable:
-    """What was known before a round of each target that could be first, and what each target was worth in it."""
-
-    features: Mapping[str, Features]
-    utilities: Mapping[str, float]
-    #: standard errors of the utilities; none where the round had too few calls to tell
-    errors: Mapping[str, float] = field(default_factory=dict)
-
-
-def earned(weights: Triple, tables: Sequence[RoundTable], limits: WeightsPolicy) -> float:
-    """J(w) = Σ_h decay^(H−h) · ū_h(w) / Σ_h decay^(H−h) over the last `horizon_rounds` rounds.
-
-    ū_h(w) is the mean of the utilities that round h measured, over the targets p that were known before it, weighed
-    by exp(w·f_h(p) / softness): weights that were right by a hair earn less than weights that were right with a
-    margin, where a bare argmax cannot tell them apart.
-    """
-    total = mass = 0.0
-    for age, table in enumerate(reversed(tables[-limits.horizon_rounds :])):
-        share = limits.horizon_decay**age
-        total += share * sum(part * table.utilities[name] for name, part in _parts(weights, table, limits).items())
-        mass += share
-    return total / mass if mass else 0.0
-
-
-def earned_more_error(one: Triple, other: Triple, tables: Sequence[RoundTable], limits: WeightsPolicy) -> float:
-    """Standard error of earned(one) − earned(other): what two weights agree on is no doubt between them."""
-    variance = mass = 0.0
-    for age, table in enumerate(reversed(tables[-limits.horizon_rounds :])):
-        share = limits.horizon_decay**age
-        mine, its = _parts(one, table, limits), _parts(other, table, limits)
-        variance += sum((share * (mine[name] - its[name]) * table.errors.get(name, 0.0)) ** 2 for name in mine)
-        mass += share
-    return math.sqrt(variance) / mass if mass else 0.0
-
-
-def _parts(weights: Triple, table: RoundTable, limits: WeightsPolicy) -> dict[str, float]:
-    """By how much each target counts in what the weights would have chosen; the sum is 1."""
-    scores = {name: _score(weights, shares) for name, shares in table.features.items() if name in table.utilities}
-    best = max(scores.values())
-    parts = {name: math.exp((score - best) / limits.softness) for name, score in scores.items()}
-    whole = sum(parts.values())
-    return {name: part / whole for name, part in parts.items()}
 
 
 def choice(known: Mapping[str, Features], weights: Triple) -> str:

@@ -24,6 +24,7 @@ from app.domain.policy import Policy
 from app.domain.replay import bandits, trace
 from app.domain.replay.metrics import Tally
 from app.domain.replay.trace import Header, Round, Sample
+from app.domain.rounds.measurement import own_trouble
 from app.domain.routing import router, scoring
 from app.domain.routing.breaker import Breaker
 
@@ -121,7 +122,9 @@ class Served:
 
     def close_round(self, round_: Round) -> None:
         outcomes = self._outcomes(round_)
-        before, self.card = self.card, self.card.close_round(outcomes, self.policy)
+        before = self.card
+        if own_trouble(outcomes) is None:
+            self.card = before.close_round(outcomes, self.policy)
         routing = self.config.global_
         result = optimizer.optimize(
             self.state, before, self.card, outcomes, routing.provider_weights, routing.exploration_rate, self.policy,

@@ -197,7 +197,7 @@ class Ranking:
         if not self._would_lead(target, usual):  # first, because it is the cheaper question and mostly the answer
             return False
         leader = self.ties[0]
-        pair = {leader: self.evidence[leader], target: replace(known, success=success)}
+        pair = {leader: self.evidence[leader], target: replace(known, success=success, needs_person=None)}
         return target not in scoring.gate(pair, self.policy)
 
     def _would_lead_if_back(self, target: Target) -> bool:

@@ -7,8 +7,8 @@
     gate     S at its best ≥ min(success_floor, max S − success_slack)  and  Q + 2·√(V/n) ≥ quality_share·max Q
 
 w: the weights in force, w0: the base weights of the policy. At w = w0 the score is (U + a + b) / (1 + a + b): the
-default weights are the declared objective, and others lean from there. Latency and cost are clipped call by call, so that
-one answer of 30 s counts as one that is too slow, and no feature of a target depends on which others there are.
+default weights are the declared objective, and others lean from there. Latency and cost are clipped call by call, so
+that one answer of 30 s counts as one that is too slow, and no feature of a target depends on which others there are.
 
 A gap in what is known is filled from the others, so that it neither wins nor loses by itself where that is possible: an
 ungraded target is as good as the graded ones are on average (1 where none was graded), an unknown price is the
@@ -54,7 +54,9 @@ def gate(evidence: Mapping[Target, Evidence], policy: Policy) -> dict[Target, st
     graded = [known.quality for known in evidence.values() if known.quality is not None]
     quality = limits.quality_share * max(graded, default=0.0)
     for target, known in evidence.items():
-        if success_at_best(known) < success:
+        if known.needs_person is not None:
+            refused[target] = f"needs a person: {known.needs_person}"
+        elif success_at_best(known) < success:
             refused[target] = f"success {known.success:.2f} is below {success:.2f} beyond chance"
         elif known.quality is not None and _at_best(known, known.quality) < quality:
             refused[target] = f"quality {known.quality:.2f} is below {quality:.2f}"

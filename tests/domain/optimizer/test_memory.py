@@ -45,7 +45,7 @@ def remembered(names: list[str]) -> tuple[OptimizerState, OptimizerState]:
             if found is not None:
                 loop.state, loop.weights, loop.rate = found.state, found.weights, found.exploration_rate
                 verdict = str(found.evidence["verdict"])
-                changes.append(Change(weight_moves.of_weights(loop.weights), loop.rate, verdict, of_round=False))
+                changes.append(Change(weight_moves.of_weights(loop.weights), loop.rate, verdict))
         else:
             partial = name == "partial"
             rows = EVENTS["spread" if partial else name]
@@ -66,18 +66,23 @@ def test_nobody_has_done_anything_yet() -> None:
     assert remembered([]) == (OptimizerState.empty(), OptimizerState.empty())
 
 
-def test_a_rollback_is_held_in_the_told_memory_as_in_the_own() -> None:
-    config = Weights(latency=0.5, cost=0.2, reliability=0.3)
-    moved = weight_moves.of_weights(config)
+def test_what_evidence_has_said_is_in_the_told_memory_as_in_the_own() -> None:
+    moved = (0.5, 0.2, 0.3)
     changes = [
         Change((0.4, 0.3, 0.3), 0.1),
         Change(moved, 0.1, "proposed"),
         Change(moved, 0.1, "kept"),
         Change((0.4, 0.3, 0.3), 0.1, "rolled_back"),
-        Change((0.4, 0.3, 0.3), 0.1, "held"),
+        Change((0.4, 0.3, 0.3), 0.1, "held"),  # a word of an older release's
     ]
 
-    state = memory.with_changes(OptimizerState.empty(), changes, POLICY)
+    first, later = (memory.with_changes(OptimizerState.empty(), changes[:n], POLICY) for n in (3, 5))
 
-    assert (state.previous, state.hold) == (None, POLICY.weights.hold_rounds - 1)
-    assert memory.with_changes(OptimizerState.empty(), changes[:3], POLICY).previous == (0.4, 0.3, 0.3)
+    assert (first.previous, first.spoken) == ((0.4, 0.3, 0.3), True)
+    assert (later.previous, later.spoken) == (None, True)
+
+
+def test_a_contradicted_proposal_is_in_the_told_memory() -> None:
+    changes = [Change((0.4, 0.3, 0.3), 0.1), Change((0.4, 0.3, 0.3), 0.1, "contradicted")]
+
+    assert memory.with_changes(OptimizerState.empty(), changes, POLICY).spoken
