@@ -200,6 +200,7 @@ def _outcome(target: Target, sample: Sample, source: Source, at: datetime) -> Ou
         at=at,
         success=sample.ok,
         latency_ms=sample.latency_ms,
+        completion_tokens=round(sample.tokens) if sample.ok else None,
         cost_usd=sample.cost_usd,
         quality=sample.quality if graded else None,
         error_class=_error_class(sample),
