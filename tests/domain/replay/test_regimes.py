@@ -143,6 +143,14 @@ def test_a_draw_is_always_the_same_and_no_two_are_alike() -> None:
     assert {each.family for each in drawn.values()} == {"many"}
 
 
+def test_of_a_draw_the_dearer_may_be_the_better_and_tails_are_drawn_too() -> None:
+    draw = Draw(targets=50, quality_by_cost=1, tail_share=(0.01, 0.05))
+    by_cost = sorted(draw.drawn(1).values(), key=lambda spec: spec.cost_usd)
+
+    assert [spec.quality for spec in by_cost] == sorted(spec.quality for spec in by_cost)
+    assert all(0.01 <= spec.tail_share <= 0.05 and 5_000 <= spec.tail_ms <= 30_000 for spec in by_cost)
+
+
 def test_a_quota_refuses_what_is_beyond_it_and_fills_again() -> None:
     quotas, sample = Quotas({"a": 3}), Sample(300, True, 0.001, 0.9, 100)
     answers = [quotas.answer("a", 0.0, sample) for _ in range(4)]
@@ -264,6 +272,7 @@ PAIR = HEAD + "".join(f"targets.{name} = {{latency_ms = 1, cost_usd = 0, quality
         (PAIR + "events = [{target = 'a', ramp = {latency_ms = [1, 2]}}]", "regimes.mine.events.0", "needs to_s"),
         (PAIR + "events = [{target = 'a', set = {success = 2}}]", "regimes.mine.events.0", "share from 0 to 1: got 2"),
         (PAIR + "events = [{target = 'a', set = {speed = 2}}]", "regimes.mine.events.0.set.speed", "latency_ms"),
+        (HEAD + "draw = {targets = 5, quality = [0.9, 0.1]}", "regimes.mine.draw", "quality: [low, high] are two ends"),
         (PAIR + "hours = 0.1\nper_hour = 1", "regimes.mine", "at least one request"),
     ],
 )

@@ -89,7 +89,7 @@ class Event(Block):
 
 
 class Draw(Block):
-    """Targets drawn at random, `draws` times: latency and cost log-uniform, the rest uniform between two ends."""
+    """Targets drawn at random, `draws` times: times and cost log-uniform, the rest uniform between two ends."""
 
     targets: Annotated[int, Field(ge=2, le=1000)]
     draws: Annotated[int, Field(ge=1, le=100)] = 5
@@ -98,6 +98,17 @@ class Draw(Block):
     quality: tuple[Share, Share] = (0.55, 0.95)
     success: tuple[Share, Share] = (0.93, 0.998)
     sigma: tuple[Number, Number] = (0.2, 0.6)
+    #: 0: quality is independent of cost; 1: who is dearer is better
+    quality_by_cost: Share = 0.0
+    tail_share: tuple[Share, Share] = (0.0, 0.0)
+    tail_ms: tuple[Positive, Positive] = (5_000.0, 30_000.0)
+
+    @model_validator(mode="after")
+    def _ends_are_in_order(self) -> Self:
+        for name, value in self:
+            if isinstance(value, tuple) and value[0] > value[1]:
+                raise ValueError(f"{name}: [low, high] are two ends: got {list(value)}")
+        return self
 
     def drawn(self, number: int) -> dict[str, TargetSpec]:
         """The same for the same number, whatever else changes."""
@@ -105,13 +116,19 @@ class Draw(Block):
         return {f"t{place:03}": self._one(rng) for place in range(self.targets)}
 
     def _one(self, rng: random.Random) -> TargetSpec:
-        return TargetSpec(
-            latency_ms=round(_log_uniform(rng, self.latency_ms), 1),
-            cost_usd=round(_log_uniform(rng, self.cost_usd), 6),
-            quality=round(rng.uniform(*self.quality), 3),
+        latency_ms, dear = _log_uniform(rng, self.latency_ms), rng.random()
+        good = self.quality_by_cost * dear + (1 - self.quality_by_cost) * rng.random()
+        spec = TargetSpec(
+            latency_ms=round(latency_ms, 1),
+            cost_usd=round(self.cost_usd[0] * (self.cost_usd[1] / self.cost_usd[0]) ** dear, 6),
+            quality=round(self.quality[0] + (self.quality[1] - self.quality[0]) * good, 3),
             success=round(rng.uniform(*self.success), 3),
             sigma=round(rng.uniform(*self.sigma), 2),
         )
+        if not self.tail_share[1]:
+            return spec
+        tail = {"tail_share": rng.uniform(*self.tail_share), "tail_ms": _log_uniform(rng, self.tail_ms)}
+        return spec.model_copy(update={name: round(value, 4) for name, value in tail.items()})
 
 
 class Regime(Block):
