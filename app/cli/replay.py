@@ -31,6 +31,13 @@ HISTORY_POLICIES = ("tooloo", "static", "random")
 @click.option("--from-history", "history", metavar="AGE", help="Replay what was recorded here, such as 7d or 12h.")
 @click.option("--export", type=click.Path(dir_okay=False, path_type=Path), help="Write that history as a trace.")
 @click.option("--bars", is_flag=True, help="Hold tooloo, seeds 0-2, to its bars on each trace, beside all baselines.")
+@click.option("--regimes", is_flag=True, help="Simulated regimes instead of traces, each beside all other policies.")
+@click.option("--regime", "wanted", multiple=True, metavar="NAME", help="Of the regimes this one; may be repeated.")
+@click.option(
+    "--file", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Regimes of your own."
+)
+@click.option("--seeds", metavar="N,N,…", help="Of the regimes' calls.  [default: 0,1,2]")
+@click.option("--markdown", is_flag=True, help="The table of regimes as Markdown.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 def replay(
     traces: tuple[Path, ...],
@@ -40,13 +47,18 @@ def replay(
     history: str | None,
     export: Path | None,
     bars: bool,
+    regimes: bool,
+    wanted: tuple[str, ...],
+    file: Path | None,
+    seeds: str | None,
+    markdown: bool,
     as_json: bool,
 ) -> None:
     """Replay tooloo-trace/1 files (gzipped or not) through the code that serves traffic, without servers.
 
     \b
     A policy sees what a live system sees: benchmark rounds, and of each request what the chosen provider gave.
-    Policies: tooloo (default), static, random, fixed:PROVIDER, epsilon-greedy, ucb1, thompson.
+    Policies: tooloo (default), static, utility-greedy, random, fixed:PROVIDER, epsilon-greedy, ucb1, thompson.
     captured: 0 = random choice, 1 = the best provider at every request. First attempts only, no failover.
     adapt: requests after each change of the best provider until 80 % went to the new one.
     Example:  tooloo replay trace.jsonl.gz
@@ -54,10 +66,20 @@ def replay(
               tooloo replay trace.jsonl --policy tooloo --seed 1 --decisions chosen.txt
               tooloo replay --from-history 7d --export history.jsonl
               tooloo replay *.jsonl.gz --bars
+              tooloo replay --regimes
+              tooloo replay --regimes --regime mix --regime 20-targets --seeds 0,1
+              tooloo replay --regimes --file my-regimes.toml --json
     Of a recorded request only the outcome of the provider that was chosen is known: for the others the nearest recorded
     call stands in, and nothing can be said of what was best.
     Exit codes: 0 done, 1 a trace cannot be read, or a bar is missed, 2 wrong usage.
     """
+    if regimes or wanted or file is not None or seeds is not None or markdown:
+        if traces or history is not None or policies or decisions is not None or bars or export is not None:
+            raise click.UsageError("--regimes takes --regime, --file, --seeds, --json and --markdown alone")
+        if not regimes:
+            raise click.UsageError("--regime, --file, --seeds and --markdown are for --regimes")
+        _run_regimes(file, wanted, seeds, "json" if as_json else "markdown" if markdown else "table")
+        return
     if not traces and history is None:
         raise click.UsageError("Missing argument 'TRACES...', or --from-history")
     constants = load_policy(settings.load().config_dir)
@@ -74,6 +96,20 @@ def replay(
     if decisions is not None:
         _write(decisions, replays[0])
     _show(replays, as_json)
+
+
+def _run_regimes(file: Path | None, wanted: Sequence[str], seeds: str | None, form: str) -> None:
+    from app.cli.replay_regimes import run_regimes
+
+    numbers = BAR_SEEDS if seeds is None else _numbers(seeds)
+    run_regimes(file, wanted, numbers, load_policy(settings.load().config_dir), form)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(dict.fromkeys(int(each) for each in text.split(",")))
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no list of whole numbers, such as 0,1,2", param_hint="--seeds") from None
 
 
 def _check_policies(names: Sequence[str]) -> None:

@@ -6,6 +6,8 @@ client   what a provider call costs over a raw pooled urllib3 request
 rounds   wall time, task overhead and measurement error of rounds; --large adds one of 10,000 probes
 routing  what one routing decision costs, and what decisions are worth on traces, beside LiteLLM's strategies (installed
          into build/ for it); --without-traces leaves out the latter, which takes minutes, --all adds strategies to it
+regimes  what decisions are worth in simulated regimes, beside other policies, held to the bars; takes minutes. Options
+         are those of `tooloo replay --regimes`
 gateway  requests/s, added latency and streams, beside a bare pass-through and LiteLLM (installed into build/ for it)
 failover the best provider dies under load: failed requests, and what the others wait
 affinity ten turns of an agent, with affinity and without: money, time and moves
@@ -23,6 +25,7 @@ BENCHES = {
     "config": "tests.bench.config_propagation",
     "rounds": "tests.bench.rounds",
     "routing": "tests.bench.routing",
+    "regimes": "tests.bench.regimes",
     "gateway": "tests.bench.gateway",
     "failover": "tests.bench.failover",
     "affinity": "tests.bench.affinity",

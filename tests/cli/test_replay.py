@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from app.cli.replay import replay
+from app.domain.replay import thresholds
 from tests.benchmark.test_benchmark import run_round
 from tests.domain.replay.trace_lines import call, lines, request_row, round_row
 from tests.support.system import System
@@ -132,3 +133,82 @@ def test_what_is_wrong_is_said_in_one_line(
     assert shown.exit_code == code
     assert said in " ".join(shown.output.split())
     assert "Traceback" not in shown.output
+
+
+REGIME = """
+[regimes.mine]
+about = "two hours of two targets"
+source = "made up"
+hours = 2
+targets.good = {latency_ms = 300, cost_usd = 0.001, quality = 0.9}
+targets.worse = {latency_ms = 600, cost_usd = 0.002, quality = 0.7}
+
+[regimes.drawn]
+about = "some at random"
+source = "made up"
+hours = 0.2
+draw = {targets = 3, draws = 2}
+"""
+
+
+@pytest.fixture
+def regimes(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.toml"
+    path.write_text(REGIME)
+    return path
+
+
+def test_a_regime_shows_what_each_policy_captured_and_whether_the_bars_are_met(regimes: Path) -> None:
+    shown = run("--regimes", "--file", regimes, "--regime", "mine", "--seeds", "0,1")
+
+    assert shown.exit_code == 0, shown.output
+    (row,) = [line for line in shown.output.splitlines() if "mine" in line]
+    assert row.split()[-1] == "met"
+    assert "1.000" in row
+
+
+def test_regimes_as_json_name_seed_and_policy(regimes: Path) -> None:
+    shown = json.loads(run("--regimes", "--file", regimes, "--regime", "mine", "--seeds", "4", "--json").output)
+
+    (result,) = shown["results"]
+    assert (result["regime"], result["seed"], result["bestFixed"], result["simulated"]) == ("mine", 4, "good", True)
+    assert result["policies"]["fixed:best"]["captured"] == 1
+    assert {"captured", "regret", "failRate", "limitedRate"} <= {*result["policies"]["tooloo"]}
+    assert shown["missed"] == {}
+
+
+def test_a_draw_is_chosen_as_a_whole_and_a_bar_that_is_missed_fails(
+    regimes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(thresholds.REGIMES, "drawn", 1.1)  # type: ignore[index]
+    shown = run("--regimes", "--file", regimes, "--regime", "drawn", "--seeds", "0", "--markdown")
+
+    assert shown.exit_code == 1
+    head, _, *rows = shown.output.splitlines()
+    assert head.startswith("| regime | tooloo | static | greedy |")
+    assert [row.split(" | ")[0] for row in rows] == ["| drawn-1", "| drawn-2"]
+    assert all("missed: captured" in row for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--regimes", "--regime", "none"], "'none' is no regime; known are: base"),
+        (["--regimes", "--seeds", "a"], "'a' is no list of whole numbers, such as 0,1,2"),
+        (["--regimes", "--bars"], "--regimes takes --regime, --file, --seeds, --json and --markdown alone"),
+        (["--regime", "base"], "are for --regimes"),
+    ],
+)
+def test_wrong_use_of_regimes_is_named(arguments: list[str], words: str) -> None:
+    shown = run(*arguments)
+
+    assert shown.exit_code == 2
+    assert words in " ".join(shown.output.replace("│", " ").split())
+
+
+def test_a_wrong_file_of_regimes_is_named_with_its_field(tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_text(REGIME.replace("quality = 0.7", "quality = 7"))
+    shown = run("--regimes", "--file", tmp_path / "bad.toml")
+
+    assert shown.exit_code == 1
+    assert "bad.toml: regimes.mine.targets.worse.quality" in shown.output

@@ -22,6 +22,10 @@ class Bandit:
         self.objective = objective
         self.rng = rng
 
+    def offer(self, providers: Sequence[str]) -> None:
+        """These are the providers from now on."""
+        self.providers = providers
+
     def choose(self, at_s: float) -> str:
         return self.rng.choice(self.providers)
 
@@ -58,6 +62,11 @@ class EpsilonGreedy(Bandit):
         super().__init__(providers, objective, rng)
         self.count = dict.fromkeys(providers, 0)
         self.mean = dict.fromkeys(providers, 0.0)
+
+    def offer(self, providers: Sequence[str]) -> None:
+        super().offer(providers)
+        self.count = {name: self.count.get(name, 0) for name in providers}
+        self.mean = {name: self.mean.get(name, 0.0) for name in providers}
 
     def choose(self, at_s: float) -> str:
         untried = [name for name in self.providers if not self.count[name]]
@@ -104,6 +113,10 @@ class Thompson(Bandit):
         super().__init__(providers, objective, rng)
         #: mass, sum and sum of squares of the rewards
         self.seen = dict.fromkeys(providers, (0.0, 0.0, 0.0))
+
+    def offer(self, providers: Sequence[str]) -> None:
+        super().offer(providers)
+        self.seen = {name: self.seen.get(name, (0.0, 0.0, 0.0)) for name in providers}
 
     def choose(self, at_s: float) -> str:
         return max(self.providers, key=self._drawn)

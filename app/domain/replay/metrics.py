@@ -15,6 +15,8 @@ from app.domain.replay.trace import Header, Request, Sample
 
 #: requests after a change of which ADAPTED must go to the new best provider, and how many there must be
 WINDOW, LEAST, ADAPTED = 50, 20, 0.8
+#: of U per request: closer than that nothing is to be captured but rounding
+EQUAL = 1e-9
 
 
 @dataclass(slots=True)
@@ -24,29 +26,36 @@ class Tally:
     header: Header
     chosen: float = 0.0
     oracle: float = 0.0
-    #: sum of the expected utility, per provider
+    #: sum of the mean of all providers that there were
+    random: float = 0.0
+    #: sum of the expected utility, per provider that was there throughout
     each: dict[str, float] = field(default_factory=dict)
     hits: list[bool] = field(default_factory=list)
     latencies_ms: list[float] = field(default_factory=list)
     failed: int = 0
+    #: of those that failed: by a quota
+    limited: int = 0
     cost_usd: float = 0.0
     #: sum of what the calls themselves were worth
     observed: float = 0.0
 
-    def add(self, request: Request, provider: str) -> None:
-        sample = request.samples[provider]
+    def add(self, request: Request, provider: str, sample: Sample | None = None) -> None:
+        """`sample`: what became of the call, where that is not what the row says, by a quota."""
+        sample = sample or request.samples[provider]
         self.latencies_ms.append(sample.latency_ms)
         self.failed += not sample.ok
+        self.limited += sample.limited
         self.cost_usd += sample.cost_usd
         self.observed += worth(sample, self.header.objective)
         if request.expected is not None:
             expected = request.expected
-            best = max(self.header.providers, key=expected.__getitem__)
-            self.chosen += expected[provider]
+            best = max(expected, key=expected.__getitem__)
+            self.chosen += worth(sample, self.header.objective) if sample.limited else expected[provider]
             self.oracle += expected[best]
+            self.random += sum(expected.values()) / len(expected)
+            throughout = self.each if self.hits else dict.fromkeys(expected, 0.0)
+            self.each = {name: throughout[name] + expected[name] for name in throughout if name in expected}
             self.hits.append(provider == best)
-            for name, utility in expected.items():
-                self.each[name] = self.each.get(name, 0.0) + utility
 
     def figures(self) -> dict[str, Any]:
         """JSON-safe; None where the trace does not hold what a figure needs."""
@@ -63,18 +72,25 @@ class Tally:
             "adapt": adaptation(self.hits, self.header.changes) if complete else [],
         }
 
+    def lost(self) -> dict[str, float | None]:
+        """Utility per request below the best at each step, and the share of first attempts that a quota refused."""
+        n = len(self.latencies_ms)
+        return {
+            "regret": round((self.oracle - self.chosen) / n, 5) if n else None,
+            "limitedRate": round(self.limited / n, 5) if n else None,
+        }
+
     def _captured(self) -> float | None:
-        random = sum(self.each.values()) / len(self.each)
-        if self.oracle <= random:
+        if self.oracle - self.random <= EQUAL * len(self.hits):
             return None
-        return round((self.chosen - random) / (self.oracle - random), 4)
+        return round((self.chosen - self.random) / (self.oracle - self.random), 4)
 
     def _utility(self, n: int) -> dict[str, float]:
         sums = {
             "policy": self.chosen,
             "oracle": self.oracle,
             "bestFixed": max(self.each.values()),
-            "random": sum(self.each.values()) / len(self.each),
+            "random": self.random,
         }
         return {name: round(value / n, 4) for name, value in sums.items()}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
@@ -23,10 +23,12 @@ from app.domain.outcome import Outcome, Source
 from app.domain.policy import Policy
 from app.domain.replay import bandits, trace
 from app.domain.replay.metrics import Tally
-from app.domain.replay.trace import Header, Round, Sample
+from app.domain.replay.quotas import Quotas
+from app.domain.replay.trace import Header, Offer, Request, Round, Sample
 from app.domain.rounds.measurement import own_trouble
 from app.domain.routing import router, scoring
 from app.domain.routing.breaker import Breaker
+from app.errors import RateLimited, ServerError
 
 #: model of the targets that stand for a trace's providers
 MODEL = "trace"
@@ -36,6 +38,8 @@ EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 class Chooser(Protocol):
     """A routing policy under replay."""
+
+    def offer(self, providers: Sequence[str]) -> None: ...
 
     def choose(self, at_s: float) -> str: ...
 
@@ -58,21 +62,34 @@ class Replay:
 def replay(lines: Iterable[str], policy_name: str, policy: Policy, seed: int) -> Replay:
     """Raises ValueError for an unknown policy name, and for a line that is not of the format."""
     header, rows = trace.read(lines)
-    chooser = _chooser(policy_name, header, policy, random.Random(seed))
-    tally = Tally(header)
-    decisions = tuple(_decide(rows, chooser, tally))
-    return Replay(header, policy_name, seed, decisions, tally.figures())
+    run = Run(header, policy_name, policy, seed)
+    decisions = tuple(chosen for chosen in map(run.step, rows) if chosen is not None)
+    return Replay(header, policy_name, seed, decisions, run.tally.figures())
 
 
-def _decide(rows: Iterable[Round | trace.Request], chooser: Chooser, tally: Tally) -> Iterator[str]:
-    for row in rows:
+class Run:
+    """One policy on one trace, row by row, so that several can go through the same rows at once."""
+
+    def __init__(
+        self, header: Header, policy_name: str, policy: Policy, seed: int, quotas: Quotas | None = None
+    ) -> None:
+        self.chooser = _chooser(policy_name, header, policy, random.Random(seed))
+        self.tally = Tally(header)
+        self.quotas = quotas or Quotas({})
+
+    def step(self, row: Offer | Round | Request) -> str | None:
+        """Whom a request went to."""
+        if isinstance(row, Offer):
+            self.chooser.offer(row.providers)
+            return None
         if isinstance(row, Round):
-            chooser.close_round(row)
-            continue
-        provider = chooser.choose(row.at_s)
-        tally.add(row, provider)
-        chooser.learn(row.at_s, provider, row.samples[provider])
-        yield provider
+            self.chooser.close_round(row)
+            return None
+        provider = self.chooser.choose(row.at_s)
+        sample = self.quotas.answer(provider, row.at_s, row.samples[provider])
+        self.tally.add(row, provider, sample)
+        self.chooser.learn(row.at_s, provider, sample)
+        return provider
 
 
 def _chooser(name: str, header: Header, policy: Policy, rng: random.Random) -> Chooser:
@@ -103,6 +120,9 @@ class Served:
         self.breakers: dict[Target, Breaker] = {}
         self.state = OptimizerState.empty()
 
+    def offer(self, providers: Sequence[str]) -> None:
+        self.targets = {name: Target(name, MODEL) for name in providers}
+
     def choose(self, at_s: float) -> str:
         now = _at(at_s)
         plan = router.plan(self.config, tuple(self.targets.values()), self.card, self.breakers, self.policy, now)
@@ -113,9 +133,9 @@ class Served:
         self.card = self.card.observe([_outcome(target, sample, Source.LIVE, now)], self.policy)
         self.breakers[target] = self.breakers.get(target, Breaker()).after(
             sample.ok,
-            error_class=None if sample.ok else "server_error",
+            error_class=_error_class(sample),
             needs_person=False,
-            retry_after_s=None,
+            retry_after_s=sample.retry_after_s,
             now=now,
             policy=self.policy.breaker,
         )
@@ -161,6 +181,20 @@ class Static(Served):
         self.card = self.card.close_round(self._outcomes(round_), self.policy)
 
 
+class UtilityGreedy(Served):
+    """The same evidence, gate and breakers, but whoever is worth most by the objective: no weights, no exploration."""
+
+    def choose(self, at_s: float) -> str:
+        now = _at(at_s)
+        plan = router.plan(self.config, tuple(self.targets.values()), self.card, self.breakers, self.policy, now)
+        worth = {each.target.provider: each.utility for each in plan.candidates if each.eligible}
+        known = {name: utility for name, utility in worth.items() if utility is not None}
+        return max(known, key=known.__getitem__) if known else plan.candidates[0].target.provider
+
+    def close_round(self, round_: Round) -> None:
+        self.card = self.card.close_round(self._outcomes(round_), self.policy)
+
+
 def _outcome(target: Target, sample: Sample, source: Source, at: datetime) -> Outcome:
     graded = source is Source.BENCHMARK and sample.ok
     return Outcome(
@@ -169,10 +203,17 @@ def _outcome(target: Target, sample: Sample, source: Source, at: datetime) -> Ou
         at=at,
         success=sample.ok,
         latency_ms=sample.latency_ms,
+        completion_tokens=round(sample.tokens) if sample.ok else None,
         cost_usd=sample.cost_usd,
-        completion_tokens=round(sample.tokens) or None,
         quality=sample.quality if graded else None,
+        error_class=_error_class(sample),
     )
+
+
+def _error_class(sample: Sample) -> str | None:
+    if sample.ok:
+        return None
+    return RateLimited.code if sample.limited else ServerError.code
 
 
 def _at(at_s: float) -> datetime:
@@ -186,6 +227,7 @@ def _bandit(kind: type[bandits.Bandit]) -> Callable[[Header, Policy, random.Rand
 POLICIES: Mapping[str, Callable[[Header, Policy, random.Random], Chooser]] = {
     "tooloo": Served,
     "static": Static,
+    "utility-greedy": UtilityGreedy,
     "random": _bandit(bandits.Bandit),
     "epsilon-greedy": _bandit(bandits.EpsilonGreedy),
     "ucb1": _bandit(bandits.Ucb1),
