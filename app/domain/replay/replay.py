@@ -25,7 +25,9 @@ from app.domain.replay import bandits, trace
 from app.domain.replay.metrics import Tally
 from app.domain.replay.trace import Header, Round, Sample
 from app.domain.routing import router, scoring
+from app.domain.routing.allowance import Reading
 from app.domain.routing.breaker import Breaker
+from app.domain.routing.quota import REQUESTS, Quotas
 
 #: model of the targets that stand for a trace's providers
 MODEL = "trace"
@@ -100,15 +102,25 @@ class Served:
         self.config = runtime_config.initial(0, providers)
         self.card = Scorecard.empty()
         self.breakers: dict[Target, Breaker] = {}
+        self.quotas = Quotas({}, policy.breaker.retry_after_cap_s)
         self.state = OptimizerState.empty()
 
     def choose(self, at_s: float) -> str:
         now = _at(at_s)
         plan = router.plan(self.config, tuple(self.targets.values()), self.card, self.breakers, self.policy, now)
-        return router.route(plan, self.rng, now).order[0].provider
+        drawn = router.route(plan, self.rng, now)
+        self.quotas.wanted(drawn.order[0])
+        route = router.within(plan, drawn, self.quotas.used_up(drawn.order, at_s))
+        self.quotas.spend(route.order[0], at_s)
+        return route.order[0].provider
 
     def learn(self, at_s: float, provider: str, sample: Sample) -> None:
         target, now = self.targets[provider], _at(at_s)
+        left = () if (told := sample.quota) is None else (Reading(REQUESTS, told.remaining, told.limit, told.reset_s),)
+        if sample.limited:
+            self.quotas.limited(target, at_s, at_s, sample.retry_after_s, left)
+            return
+        self.quotas.served(target, at_s, at_s, left)
         self.card = self.card.observe([_outcome(target, sample, Source.LIVE, now)], self.policy)
         self.breakers[target] = self.breakers.get(target, Breaker()).after(
             sample.ok,

@@ -19,8 +19,18 @@ from app.domain.policy import Objective
 FORMAT = "tooloo-trace/1"
 
 
+class RateLimit(NamedTuple):
+    """What a provider's headers say of its quota, behind the answer they came with."""
+
+    #: requests per minute
+    limit: int
+    remaining: int
+    #: s until all of it is there again
+    reset_s: float
+
+
 class Sample(NamedTuple):
-    """One call."""
+    """One call. The last three fields are of simulated quotas alone: a file does not hold them."""
 
     latency_ms: float
     ok: bool
@@ -29,6 +39,10 @@ class Sample(NamedTuple):
     quality: float
     #: of the answer
     tokens: float
+    #: refused with 429: a word on load, not on the target
+    limited: bool = False
+    retry_after_s: float | None = None
+    quota: RateLimit | None = None
 
 
 @dataclass(frozen=True, slots=True)
