@@ -30,6 +30,7 @@ from app.gateway.gateway import Gateway
 from app.gateway.hedging import Hedging
 from app.gateway.lessons import Lessons
 from app.gateway.metrics import Metrics
+from app.gateway.quotas import SharedQuotas, declared
 from app.gateway.sessions import WAIT_S, Sessions
 from app.live import live_config, snapshot_file
 from app.live.published import Subscription
@@ -203,6 +204,7 @@ class Running:
         if self.gateway.hedging is not None:
             self.gateway.hedging.stop()
         self.gateway.breakers.stop()
+        self.gateway.quotas.stop()
         self.gateway.recorder.stop()
         self.subscription.stop()
         self.snapshot.stop()
@@ -242,5 +244,9 @@ def start(services: Services, *, seed: int | None = None) -> Running:
     hedging = Hedging(limits, metrics) if limits.hedge_share > 0 else None
     quick = connect(services.settings.require_redis_url(), timeout_s=WAIT_S)
     conversations = Sessions(quick, services.policy.affinity)
-    gateway = Gateway(services, recorder, breakers, random.Random(seed), metrics, hedging, lessons, conversations)
+    quotas = SharedQuotas(services.redis, declared(services.providers), services.policy.breaker.retry_after_cap_s)
+    quotas.start()
+    gateway = Gateway(
+        services, recorder, breakers, random.Random(seed), metrics, hedging, lessons, conversations, quotas
+    )
     return Running(gateway, subscription, snapshot, watch, rates, recovery, Responses(services))

@@ -81,6 +81,9 @@ class ProviderBlock(LimitsBlock):
     priority: Annotated[int, Field(ge=1, le=10_000)] = 100
     timeout_ms: Annotated[int, Field(ge=100, le=3_600_000)] = 30_000
     concurrency: Annotated[int, Field(ge=1, le=1_000)] = 2
+    #: of its key, over all models
+    requests_per_minute: Annotated[int, Field(ge=1, le=100_000_000)] | None = None
+    tokens_per_minute: Annotated[int, Field(ge=1, le=100_000_000_000)] | None = None
     prices: dict[str, _Price] = Field(default_factory=dict)
     cost_header: str | None = None
     price_provider: str | None = None

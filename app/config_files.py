@@ -78,6 +78,8 @@ def load_providers(folder: Path) -> tuple[Provider, ...]:
             priority=block.priority,
             timeout_ms=block.timeout_ms,
             concurrency=block.concurrency,
+            requests_per_minute=block.requests_per_minute,
+            tokens_per_minute=block.tokens_per_minute,
             prices=tuple((model, Price(**price.model_dump())) for model, price in block.prices.items()),
             cost_header=block.cost_header,
             price_provider=block.price_provider,

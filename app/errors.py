@@ -43,7 +43,7 @@ TooLooError
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from app.timing import Timing
@@ -230,6 +230,8 @@ class ProviderError(TooLooError):
         self.provider_code = provider_code
         #: how long the call ran until it failed; set by the client that made it
         self.timing: Timing | None = None
+        #: x-ratelimit-* and their likes, as they came
+        self.rate_limits: Mapping[str, str] = {}
 
 
 class BadKey(ProviderError):
@@ -304,6 +306,8 @@ class RateLimited(ProviderError):
 
     code = "rate_limited"
     retryable = True
+    #: it says how much was asked of the provider, not how good it is: see app.domain.routing.quota
+    counts = False
 
 
 class Overloaded(ProviderError):

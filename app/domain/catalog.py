@@ -91,6 +91,9 @@ class Provider:
     model_limits: tuple[tuple[str, Limits], ...] = ()
     #: probes in flight at once, over all workers together
     concurrency: int = 2
+    #: what its key allows, for all its models together; None: its headers say, or it is learned
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
     #: overrides of the price list, by model
     prices: tuple[tuple[str, Price], ...] = ()
     #: response header in which an upstream gateway states the cost of the call in USD

@@ -6,7 +6,7 @@ It counts nothing: app.gateway.request does, in one place, when an attempt has e
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -53,6 +53,11 @@ class Attempt(Generic[R]):
     in_thread: bool = False
     started_s: float = field(default_factory=time.perf_counter)
     cancel_token: CancelToken | None = None
+    #: s since the epoch, when its quota was spent, and for how many tokens of its prompt
+    sent_s: float = 0.0
+    prompt_tokens: float = 0.0
+    #: x-ratelimit-* and their likes, as they came
+    rate_limits: Mapping[str, str] = field(default_factory=dict)
     #: called where a plain answer does not come for `silence_ms`, again and again
     on_silence: Callable[[], None] | None = None
     silence_ms: int | None = None
@@ -99,7 +104,7 @@ class Attempt(Generic[R]):
 
     def succeed(self, answer: Answer) -> None:
         del self.request  # needed no more, and larger than all else an attempt holds
-        self.usage = answer.usage
+        self.usage, self.rate_limits = answer.usage, answer.rate_limits
         self.cost_usd = answer_cost(self.provider, answer, live_config.utc_now())
         if answer.usage.cached or answer.usage.cache_written:
             self.saved_usd = saved_usd(self.provider, answer, live_config.utc_now())
@@ -107,6 +112,7 @@ class Attempt(Generic[R]):
 
     def fail(self, error: ProviderError) -> None:
         """By what it took and told until then; where nothing came, nothing is paid for."""
+        self.rate_limits = error.rate_limits
         self._end(error.code, error.timing.total_ms if error.timing else 0.0, error.timing, error)
 
     def cut(self, error: ProviderError, characters: int) -> None:

@@ -79,14 +79,19 @@ def _again(request: Request) -> Target | None:
 
 
 def _next_target(request: Request) -> Target | None:
-    on_trial = None
+    """Where all are used up to their quotas, or on trial, the first of them, waited for within `wait_ms`."""
+    last, wait_s = None, 0.0
     for target in request.route.order:
         if not may_call(request, target) or passes_over(request, target):
             continue
-        if not _hangs(request, target) and request.breakers.admits(target, live_config.utc_now()):
+        short = request.quotas.shortage(target, request.prompt_tokens)
+        if short is None and not _hangs(request, target) and request.breakers.admits(target, live_config.utc_now()):
             return target
-        on_trial = on_trial or target
-    return on_trial
+        if last is None:
+            last, wait_s = target, 0.0 if short is None else short.wait_s
+    if last is not None and not request.attempts and wait_s * 1000 <= request.services.policy.gateway.wait_ms:
+        time.sleep(wait_s)
+    return None if request.left else last
 
 
 def _hangs(request: Request, target: Target) -> bool:
@@ -101,6 +106,8 @@ def second_attempt(request: Request, send: Send[R]) -> Attempt[R] | None:
     for target in request.route.order:
         now = live_config.utc_now()
         if not may_call(request, target) or _hangs(request, target) or request.breakers.is_open(target, now):
+            continue
+        if request.quotas.shortage(target, request.prompt_tokens) is not None:
             continue
         if not passes_over(request, target) and request.breakers.admits(target, now):
             return attempt_at(request, target, send)
@@ -139,6 +146,8 @@ def attempt_at(request: Request, target: Target, send: Send[R], *, prefill: str 
         **{**defaults, **request.call.parameters},
     )
     attempt = Attempt(request.services, target, asked, _limits(request, target), send)
+    attempt.prompt_tokens = request.prompt_tokens
+    attempt.sent_s = request.quotas.spend(target, request.prompt_tokens)
     request.attempts.append(attempt)
     attempt.cancel_token = CancelToken()
     if request.left:  # while it was made

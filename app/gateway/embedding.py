@@ -48,4 +48,5 @@ def route(services: Services, breakers: Mapping[Target, Breaker], call: Call, no
         raise NoTarget(f"no provider can answer ({reasons})")
     plan = router.plan(config, targets, Scorecard.empty(), breakers, services.policy, now)
     order = tuple(candidate.target for candidate in plan.candidates)
-    return plan, Route(order, explored=False, propensity=1.0, reason=f"the request names the model {call.asked}")
+    reason = f"the request names the model {call.asked}"
+    return plan, Route(order, explored=False, propensity=1.0, reason=reason, is_settled=True)

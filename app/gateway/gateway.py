@@ -25,6 +25,8 @@ from app.gateway.calls import Call, Reply
 from app.gateway.hedging import Hedging
 from app.gateway.lessons import Lessons
 from app.gateway.metrics import Metrics
+from app.gateway.needs import prompt_tokens
+from app.gateway.quotas import SharedQuotas, declared
 from app.gateway.request import Request
 from app.gateway.sessions import Sessions
 from app.gateway.stream import ReplyStream as ReplyStream
@@ -46,12 +48,16 @@ class Gateway:
         hedging: Hedging | None = None,
         lessons: Lessons | None = None,
         sessions: Sessions | None = None,
+        quotas: SharedQuotas | None = None,
     ) -> None:
         self.services = services
         self.recorder = recorder
         self.breakers = breakers
         self.lessons = lessons or Lessons(services.redis, services.policy.gateway)
         self.sessions = sessions or Sessions(services.redis, services.policy.affinity)
+        self.quotas = quotas or SharedQuotas(
+            services.redis, declared(services.providers), services.policy.breaker.retry_after_cap_s
+        )
         self.metrics = metrics
         #: None: off
         self.hedging = hedging
@@ -75,7 +81,7 @@ class Gateway:
         """Vectors of the model that the call names: another one's would mean something else. Raises as `chat`."""
         now = live_config.utc_now()
         plan, route = embedding.route(self.services, self.breakers.value, call, now)
-        request = self._request(call, plan, route, stream=False)
+        request = self._request(call, plan, self._within(plan, route, 0.0), stream=False)
         request.watch_client()
         attempt = self._serve(request, embed)
         return request.answered(attempt, attempt.result)
@@ -103,10 +109,26 @@ class Gateway:
         if not route.order:
             reasons = "; ".join(f"{name}: {why}" for name, why in services.left_out(config).items())
             raise NoTarget(f"no provider can answer ({reasons})")
-        return self._request(call, plan, route, stream=stream, session=session)
+        tokens = prompt_tokens(call.messages) if self.quotas.counts_tokens else 0.0
+        route = self._within(plan, route, tokens)
+        return self._request(call, plan, route, stream=stream, session=session, prompt_tokens=tokens)
+
+    def _within(self, plan: Plan, route: Route, tokens: float) -> Route:
+        """Past targets that are used up to their quota."""
+        within = self.quotas.within(plan, route, tokens)
+        if within.order[0] != route.order[0]:
+            self.metrics.spilled(route.order[0])
+        return within
 
     def _request(
-        self, call: Call, plan: Plan, route: Route, *, stream: bool, session: Session | None = None
+        self,
+        call: Call,
+        plan: Plan,
+        route: Route,
+        *,
+        stream: bool,
+        session: Session | None = None,
+        prompt_tokens: float = 0.0,
     ) -> Request:
         return Request(
             self.services,
@@ -122,6 +144,8 @@ class Gateway:
             self._log_limit,
             self.sessions,
             session,
+            self.quotas,
+            prompt_tokens,
         )
 
     def plan(self, segment: str | None, now: datetime, task: TaskType = TaskType.DEFAULT) -> Plan:
@@ -160,7 +184,8 @@ class Gateway:
         if not order:
             known = ", ".join(target.model for target in mine)
             raise UnknownModel(f"{provider} has no model {call.model!r} here; it has: {known}", field="model")
-        return Route(order=order, explored=False, propensity=1.0, reason=f"the request names {call.asked}")
+        reason = f"the request names {call.asked}"
+        return Route(order=order, explored=False, propensity=1.0, reason=reason, is_settled=True)
 
     def _serve(self, request: Request, send: Send[Answer]) -> Attempt[Answer]:
         """Call, and fall over: two at once where that is due, else one after the other. The attempt that won."""

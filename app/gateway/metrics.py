@@ -69,6 +69,12 @@ class Metrics:
             ("provider", "model", "outcome"),
             registry=self._own,
         )
+        self._spilled = Counter(
+            "tooloo_spilled",
+            "Requests that went to another target, as the first one was used up to its quota.",
+            ("provider", "model"),
+            registry=self._own,
+        )
         self._cost = Counter(
             "tooloo_cost_usd", "USD spent on requests, where a price is known.", ("provider",), registry=self._own
         )
@@ -102,6 +108,10 @@ class Metrics:
     def attempt(self, target: Target, outcome: str) -> None:
         """`outcome`: ok, or the code of the error."""
         _of(self._attempts, target.provider, target.model, outcome).inc()
+
+    def spilled(self, target: Target) -> None:
+        """`target`: who would have been first."""
+        _of(self._spilled, target.provider, target.model).inc()
 
     def hedge(self, *, won: bool) -> None:
         """A request that had two calls at once: did the second serve it?"""

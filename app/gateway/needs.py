@@ -8,7 +8,8 @@ from typing import Any
 
 from app.errors import ProviderError
 from app.providers.base import Message
-from app.providers.conversation import Audio, Block, File, Image
+from app.providers.conversation import Audio, Block, File, Image, Text
+from app.providers.wire.estimate import CHARACTERS_PER_TOKEN
 
 #: kind of a block → what takes it
 BLOCKS: Mapping[type[Block], str] = {Image: "vision", File: "files", Audio: "audio"}
@@ -72,3 +73,14 @@ def blamed(refusal: ProviderError, needs: frozenset[str]) -> str | None:
     """The need of the request that the refusal is about, as far as its words tell."""
     said = f"{refusal.field or ''} {refusal.message}"
     return next((need for need, words in _MENTIONS if need in needs and words.search(said)), None)
+
+
+def prompt_tokens(messages: Iterable[Message]) -> float:
+    """About as many, by the characters of the words: quick, and near enough for a quota."""
+    return sum(map(_characters, messages)) / CHARACTERS_PER_TOKEN
+
+
+def _characters(message: Message) -> int:
+    if isinstance(message.content, str):
+        return len(message.content)
+    return sum(len(block.text) for block in message.content or () if isinstance(block, Text))

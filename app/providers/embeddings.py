@@ -9,8 +9,9 @@ from typing import Protocol
 
 from app.domain.catalog import WireFormat
 from app.errors import ProviderError, Unsupported
+from app.providers import rate_limits
 from app.providers.base import BEAT, Answer, ChatRequest, Delta, Embedding, Endpoint, Finish
-from app.providers.exchange import RATE_LIMITS, REQUEST_IDS, blamed, stated_cost
+from app.providers.exchange import REQUEST_IDS, blamed, stated_cost
 from app.providers.http import framing
 from app.providers.http.clock import Call
 from app.providers.http.connections import Pool
@@ -86,7 +87,9 @@ def _whole(response: Response, endpoint: Endpoint) -> bytes:
         body = b"".join(response.pieces())
     found = problem.read(body)
     kind = FORMATS[endpoint.provider.format].error_class(response.status, found)
-    raise problem.raised(kind, response.status, found, response.headers, datetime.now(UTC))
+    error = problem.raised(kind, response.status, found, response.headers, datetime.now(UTC))
+    error.rate_limits = rate_limits.of(response.headers)
+    raise error
 
 
 def _answer(
@@ -105,7 +108,7 @@ def _answer(
         timing=call.timing(),
         model=surrogates.whole(found.model) or model,
         provider_request_id=next((headers[name] for name in REQUEST_IDS if headers.get(name)), None),
-        rate_limits={name: value for name, value in headers.items() if name.startswith(RATE_LIMITS)},
+        rate_limits=rate_limits.of(headers),
         dropped=outgoing.dropped,
         reported_cost_usd=stated_cost(headers, endpoint.provider.cost_header),
         asked_model=model,

@@ -10,6 +10,7 @@ from typing import Any
 
 from app.domain.catalog import WireFormat
 from app.errors import ConnectionLost, LocalFailure, ProviderError, StreamCut, Timeout, UnusableAnswer
+from app.providers import rate_limits
 from app.providers.base import BEAT, Answer, ChatRequest, Delta, Endpoint, Usage
 from app.providers.http import framing
 from app.providers.http.clock import Call
@@ -33,7 +34,6 @@ SHORTEST_KEY = 8
 
 NOTHING = Delta()
 
-RATE_LIMITS = ("x-ratelimit-", "anthropic-ratelimit-", "ratelimit-", "retry-after")
 REQUEST_IDS = ("x-request-id", "request-id", "x-goog-request-id")
 
 
@@ -85,7 +85,9 @@ class Exchange:
             body = b"".join(response.pieces())
         found = problem.read(body)
         kind = self._wire.error_class(response.status, found)
-        return problem.raised(kind, response.status, found, self._headers, datetime.now(UTC))
+        error = problem.raised(kind, response.status, found, self._headers, datetime.now(UTC))
+        error.rate_limits = rate_limits.of(self._headers)
+        return error
 
     def deltas(self) -> Iterator[Delta]:
         """The response, read to its end, with a BEAT where nothing comes. Raises a ProviderError for no success."""
@@ -267,7 +269,7 @@ class Exchange:
             provider_request_id=next((headers[name] for name in REQUEST_IDS if headers.get(name)), None)
             or surrogates.whole(draft.id)
             or None,
-            rate_limits={name: value for name, value in headers.items() if name.startswith(RATE_LIMITS)},
+            rate_limits=rate_limits.of(headers),
             dropped=self.dropped,
             reported_cost_usd=stated_cost(headers, self._endpoint.provider.cost_header),
             asked_model=self._model,

@@ -23,11 +23,13 @@ from app.domain.outcome import Outcome, Source
 from app.domain.policy import Policy
 from app.domain.replay import bandits, trace
 from app.domain.replay.metrics import Tally
-from app.domain.replay.quotas import Quotas
+from app.domain.replay.quotas import Quotas as RateLimiter
 from app.domain.replay.trace import Header, Offer, Request, Round, Sample
 from app.domain.rounds.measurement import own_trouble
 from app.domain.routing import router, scoring
+from app.domain.routing.allowance import Reading
 from app.domain.routing.breaker import Breaker
+from app.domain.routing.quota import REQUESTS, Quotas
 from app.errors import RateLimited, ServerError
 
 #: model of the targets that stand for a trace's providers
@@ -71,11 +73,11 @@ class Run:
     """One policy on one trace, row by row, so that several can go through the same rows at once."""
 
     def __init__(
-        self, header: Header, policy_name: str, policy: Policy, seed: int, quotas: Quotas | None = None
+        self, header: Header, policy_name: str, policy: Policy, seed: int, quotas: RateLimiter | None = None
     ) -> None:
         self.chooser = _chooser(policy_name, header, policy, random.Random(seed))
         self.tally = Tally(header)
-        self.quotas = quotas or Quotas({})
+        self.quotas = quotas or RateLimiter({})
 
     def step(self, row: Offer | Round | Request) -> str | None:
         """Whom a request went to."""
@@ -118,6 +120,7 @@ class Served:
         self.config = runtime_config.initial(0, providers)
         self.card = Scorecard.empty()
         self.breakers: dict[Target, Breaker] = {}
+        self.quotas = Quotas({}, policy.breaker.retry_after_cap_s)
         self.state = OptimizerState.empty()
 
     def offer(self, providers: Sequence[str]) -> None:
@@ -126,10 +129,19 @@ class Served:
     def choose(self, at_s: float) -> str:
         now = _at(at_s)
         plan = router.plan(self.config, tuple(self.targets.values()), self.card, self.breakers, self.policy, now)
-        return router.route(plan, self.rng, now).order[0].provider
+        drawn = router.route(plan, self.rng, now)
+        self.quotas.wanted(drawn.order[0])
+        route = router.within(plan, drawn, self.quotas.used_up(drawn.order, at_s))
+        self.quotas.spend(route.order[0], at_s)
+        return route.order[0].provider
 
     def learn(self, at_s: float, provider: str, sample: Sample) -> None:
         target, now = self.targets[provider], _at(at_s)
+        left = () if (told := sample.quota) is None else (Reading(REQUESTS, told.remaining, told.limit, told.reset_s),)
+        if sample.limited:
+            self.quotas.limited(target, at_s, at_s, sample.retry_after_s, left)
+            return
+        self.quotas.served(target, at_s, at_s, left)
         self.card = self.card.observe([_outcome(target, sample, Source.LIVE, now)], self.policy)
         self.breakers[target] = self.breakers.get(target, Breaker()).after(
             sample.ok,
@@ -177,6 +189,9 @@ class Static(Served):
         weights = scoring.effective(self.config.global_.provider_weights, self.policy)
         return max(known, key=lambda target: scoring.score(weights, scoring.features(known[target]))).provider
 
+    def learn(self, at_s: float, provider: str, sample: Sample) -> None:
+        super().learn(at_s, provider, _as_failure(sample))
+
     def close_round(self, round_: Round) -> None:
         self.card = self.card.close_round(self._outcomes(round_), self.policy)
 
@@ -190,6 +205,9 @@ class UtilityGreedy(Served):
         worth = {each.target.provider: each.utility for each in plan.candidates if each.eligible}
         known = {name: utility for name, utility in worth.items() if utility is not None}
         return max(known, key=known.__getitem__) if known else plan.candidates[0].target.provider
+
+    def learn(self, at_s: float, provider: str, sample: Sample) -> None:
+        super().learn(at_s, provider, _as_failure(sample))
 
     def close_round(self, round_: Round) -> None:
         self.card = self.card.close_round(self._outcomes(round_), self.policy)
@@ -208,6 +226,11 @@ def _outcome(target: Target, sample: Sample, source: Source, at: datetime) -> Ou
         quality=sample.quality if graded else None,
         error_class=_error_class(sample),
     )
+
+
+def _as_failure(sample: Sample) -> Sample:
+    """A 429 to those that know of no quotas: but for its delay a failure like any other."""
+    return sample._replace(limited=False, quota=None)
 
 
 def _error_class(sample: Sample) -> str | None:

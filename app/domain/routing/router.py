@@ -8,8 +8,8 @@ The formulas are those of docs/routing.md.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -22,7 +22,7 @@ from app.domain.routing.affinity import REASONS, Stay
 from app.domain.routing.breaker import Breaker, State
 from app.domain.routing.ranking import Candidate, Plan, Ranking, said
 
-__all__ = ["Candidate", "Plan", "Route", "affine", "candidates_json", "explanation_json", "plan", "route"]
+__all__ = ["Candidate", "Plan", "Route", "affine", "candidates_json", "explanation_json", "plan", "route", "within"]
 
 _CLOSED: State = "closed"
 
@@ -37,6 +37,10 @@ class Route:
     reason: str
     #: of a request that goes on with a conversation: where that is, and whether it stays there
     stay: Stay | None = None
+    #: targets that are used up to their quota, and what that is
+    used_up: Mapping[Target, str] | None = None
+    #: nothing was drawn: the request, or its conversation, names who is first
+    is_settled: bool = False
 
 
 def plan(
@@ -126,7 +130,46 @@ def affine(plan: Plan, route: Route, stay: Stay) -> Route:
     else:
         first, reason = stay.rival or route.order[0], f"{plan.lead}; {REASONS[stay.why]}"
     order = (first, *(target for target in route.order if target != first))
-    return Route(order, explored=False, propensity=1.0, reason=reason, stay=stay)
+    return Route(order, explored=False, propensity=1.0, reason=reason, stay=stay, is_settled=True)
+
+
+def within(plan: Plan, route: Route, used_up: Mapping[Target, str]) -> Route:
+    """The route past targets that are used up to their quota: they come behind those that may be asked.
+
+    The propensity is that of all draws that end at the same first target. Where nobody else may be asked the order
+    stays: it is for the provider to say no.
+    """
+    if not used_up:
+        return route
+    open_ = {each.target for each in plan.candidates if each.breaker == "open"}
+    shut = open_.union(used_up)
+    room = tuple(target for target in route.order if target not in shut)
+    if not room:
+        return replace(route, used_up=used_up)
+    first, drawn = room[0], route.order[0]
+    order = (*room, *(target for target in route.order if target in shut))
+    spills = first != drawn and drawn in used_up
+    return replace(
+        route,
+        order=order,
+        explored=route.explored and not spills,
+        propensity=route.propensity if route.is_settled else _chance(plan, first, shut),
+        reason=f"{route.reason}, but not {drawn}: {used_up[drawn]}" if spills else route.reason,
+        used_up=used_up,
+    )
+
+
+def _chance(plan: Plan, first: Target, shut: Set[Target]) -> float:
+    """That a draw ends at this target, where these are passed by."""
+    rate = plan.exploration_rate if plan.explorable else 0.0
+    draws = [(each, (1.0 - rate) / len(plan.ties)) for each in plan.ties]
+    if rate > 0:
+        draws.append((plan.explorable[0], rate))
+    return sum(share for each, share in draws if first == _past(plan.order(each), shut))
+
+
+def _past(order: Sequence[Target], shut: Set[Target]) -> Target:
+    return next((target for target in order if target not in shut), order[0])
 
 
 def explanation_json(plan: Plan, route: Route) -> dict[str, Any]:
@@ -160,6 +203,7 @@ def _explained(plan: Plan, route: Route, order: list[str]) -> dict[str, Any]:
         "explorationRate": plan.exploration_rate,
         "candidates": plan.written["candidates"],
         **({} if route.stay is None else {"affinity": route.stay.to_json()}),
+        **({"quota": {str(t): why for t, why in route.used_up.items()}} if route.used_up else {}),
     }
 
 

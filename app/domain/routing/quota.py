@@ -1,0 +1,337 @@
+"""How much of a target may be used at the moment, so that it is filled up to its quota, and no further.
+
+A 429 says how much is asked of a target, nothing of how good it is: it is no failure of the target's, and opens no
+breaker. It empties the target until it may be asked again. What is allowed stands in app.domain.routing.allowance, per
+target by its provider's headers, or learned where those say nothing; and per provider by what its block declares, for
+all its models together. Spent is counted when it is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from app.domain.catalog import Target
+from app.domain.routing.allowance import PATIENCE, WINDOW_S, Learned, Ledger, Reading, Told, Window
+
+#: stands for all models of a provider
+ALL = "*"
+REQUESTS, TOKENS, INPUT, OUTPUT = "requests", "tokens", "input_tokens", "output_tokens"
+#: 429s in a row without an answer between them after which a target is left alone for PATIENCE requests …
+STRIKES = 3
+#: … or s
+HOLD_S = 900.0
+#: s that a target is left alone after a 429 that nothing explains, doubled with each further one
+BACK_OFF_S, MOST_BACK_OFF_S = 1.0, 60.0
+#: requests, or of its limit, that are little
+MANY, SCARCE = 20.0, 0.2
+#: of the tokens that answers take beside their prompts, the weight of the newest
+NEWEST = 0.1
+
+
+class Declared(NamedTuple):
+    """Of a block of providers.toml; None: nothing is declared."""
+
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+
+
+class Shortage(NamedTuple):
+    """Why a target should not be asked now, and for how long."""
+
+    reason: str
+    wait_s: float
+
+
+@dataclass(slots=True)
+class _Kind:
+    """Of one kind of allowance."""
+
+    ledger: Ledger = field(default_factory=Ledger)
+    window: Window | None = None
+    told: Told | None = None
+    learned: Learned | None = None
+
+    def sources(self) -> list[Window | Told | Learned]:
+        return [each for each in (self.told, self.window, self.learned) if each is not None]
+
+
+class Quota:
+    """Of one target, or of all that a provider has under one key."""
+
+    def __init__(self, declared: Declared | None = None, retry_after_cap_s: float = 3600.0) -> None:
+        self.kinds: dict[str, _Kind] = {REQUESTS: _Kind()}
+        self._cap_s = retry_after_cap_s
+        for kind, limit in zip((REQUESTS, TOKENS), declared or (None, None), strict=True):
+            if limit is not None:
+                self.kinds.setdefault(kind, _Kind()).window = Window(float(limit))
+        #: what answers take beside their prompts
+        self._answer_tokens = 0.0
+        self.blocked_until_s = 0.0
+        self.limited_s = float("-inf")
+        self.strikes = 0
+        #: requests that have to want it before it is asked again
+        self._hold = 0.0
+
+    @property
+    def is_limited(self) -> bool:
+        """Is anything known that could say no?"""
+        if self.strikes or self.blocked_until_s:
+            return True
+        return any(each.sources() for each in self.kinds.values())
+
+    def shortage(self, now_s: float, prompt_tokens: float) -> Shortage | None:
+        if now_s < self.blocked_until_s:
+            wait_s = self.blocked_until_s - now_s
+            return Shortage(f"quota: it asked us to wait for {_span(wait_s)} more", wait_s)
+        if self._hold > 0 and now_s < self.limited_s + HOLD_S:
+            wait_s = self.limited_s + HOLD_S - now_s
+            return Shortage(f"quota: {self.strikes} 429s in a row, left alone for {_span(wait_s)}", wait_s)
+        found: Shortage | None = None
+        for kind, known in self.kinds.items():
+            amount = self._amount(kind, prompt_tokens)
+            for source in known.sources():
+                wait_s = source.wait_s(known.ledger, now_s, amount)
+                if wait_s > 0 and (found is None or wait_s > found.wait_s):
+                    found = Shortage(_said(kind, source, known.ledger, now_s, wait_s), wait_s)
+        return found
+
+    def left(self, now_s: float) -> dict[str, tuple[float, float]]:
+        """By kind what is left, and of how much: the scarcest source."""
+        found = {}
+        for kind, known in self.kinds.items():
+            figures = [(max(0.0, each.left(known.ledger, now_s)), _limit(each)) for each in known.sources()]
+            if figures:
+                found[kind] = min(figures)
+        return found
+
+    def wanted(self) -> None:
+        """A request would go to it first, whether it may or not."""
+        self._hold -= self._hold > 0
+        learned = self.kinds[REQUESTS].learned
+        if learned is not None and learned.owed > 0:
+            learned.owed -= 1
+
+    def spend(self, at_s: float, prompt_tokens: float, requests: float = 1.0) -> None:
+        for kind, known in self.kinds.items():
+            known.ledger.add(at_s, requests * self._amount(kind, prompt_tokens))
+
+    def _amount(self, kind: str, prompt_tokens: float) -> float:
+        kind = kind.partition(" ")[0]
+        if kind == REQUESTS:
+            return 1.0
+        return (0.0 if kind == OUTPUT else prompt_tokens) + (0.0 if kind == INPUT else self._answer_tokens)
+
+    def used(self, now_s: float, expected: float, prompt: float, completion: float) -> None:
+        """The tokens of an answer, where `expected` was spent for its prompt."""
+        for kind, known in self.kinds.items():
+            kind = kind.partition(" ")[0]
+            if kind != REQUESTS:
+                actual = (0.0 if kind == OUTPUT else prompt) + (0.0 if kind == INPUT else completion)
+                known.ledger.add(now_s, actual - self._amount(kind, expected))
+        self._answer_tokens += NEWEST * (completion - self._answer_tokens)
+
+    def read(self, readings: Iterable[Reading], sent_s: float, now_s: float) -> None:
+        for reading in readings:
+            known = self.kinds.setdefault(reading.kind, _Kind())
+            if known.told is None:
+                known.told = Told.first(reading, sent_s, now_s)
+            else:
+                known.told.read(reading, known.ledger, sent_s, now_s)
+
+    def is_scarce(self, now_s: float) -> bool:
+        """Is so little left that others should hear of each request?"""
+        for known in self.kinds.values():
+            for source in known.sources():
+                limit = _limit(source)
+                if source.left(known.ledger, now_s) <= max(MANY, SCARCE * limit):
+                    return True
+        return False
+
+    def served(self, sent_s: float) -> None:
+        """An answer came, to a request that was sent then."""
+        if sent_s > self.limited_s:
+            self.strikes, self._hold = 0, 0.0
+        known = self.kinds[REQUESTS]
+        if known.learned is not None:
+            known.learned.served(known.ledger, sent_s)
+
+    def limited(
+        self,
+        sent_s: float,
+        now_s: float,
+        retry_after_s: float | None,
+        readings: Sequence[Reading] = (),
+        prompt_tokens: float = 0.0,
+    ) -> None:
+        """A 429 came. What was under way when the first of them came tells nothing new but that it failed too."""
+        known = self.kinds[REQUESTS]
+        count = known.ledger.between(sent_s - WINDOW_S, sent_s) - 1.0
+        for kind, each in self.kinds.items():  # it was not served
+            each.ledger.add(now_s, -self._amount(kind, prompt_tokens))
+        explained = self._explains(readings, sent_s, now_s, prompt_tokens)
+        if retry_after_s is not None:
+            until_s = now_s + min(retry_after_s, self._cap_s)
+            self.blocked_until_s = max(self.blocked_until_s, until_s)
+        if sent_s <= self.limited_s:
+            if known.learned is not None:
+                known.learned.owed += PATIENCE
+            return
+        self.strikes += 1
+        self.limited_s = now_s
+        if self.strikes >= STRIKES:
+            self._hold = PATIENCE
+        if not explained:
+            self._learn(known, count, now_s, retry_after_s)
+
+    def _explains(self, readings: Sequence[Reading], sent_s: float, now_s: float, prompt_tokens: float) -> bool:
+        """Do the headers say, now or before, that there was too little left?"""
+        ran_out = any(
+            known.told is not None
+            and known.told.left(known.ledger, now_s) < max(1.0, self._amount(kind, prompt_tokens))
+            for kind, known in self.kinds.items()
+        )
+        for known in self.kinds.values():
+            if known.told is not None and not ran_out:
+                known.told.contradicted()
+        self.read(readings, sent_s, now_s)
+        return ran_out or any(each.remaining < max(1.0, self._amount(each.kind, prompt_tokens)) for each in readings)
+
+    def _learn(self, known: _Kind, count: float, now_s: float, retry_after_s: float | None) -> None:
+        """`count`: served in the window before it."""
+        if known.learned is None:
+            known.learned = Learned(max(1.0, count))
+        else:
+            known.learned.refused(max(0.0, count))
+        if retry_after_s is None and count < known.learned.limit:
+            wait_s = min(MOST_BACK_OFF_S, BACK_OFF_S * 2 ** min(self.strikes - 1, 10))
+            self.blocked_until_s = max(self.blocked_until_s, now_s + wait_s)
+
+
+class Quotas:
+    """Of all targets. Not safe for threads: whoever shares it holds a lock."""
+
+    def __init__(self, declared: Mapping[str, Declared], retry_after_cap_s: float = 3600.0) -> None:
+        self._cap_s = retry_after_cap_s
+        #: is any limit known that is one of tokens?
+        self.counts_tokens = any(each.tokens_per_minute is not None for each in declared.values())
+        self.of: dict[Target, Quota] = {
+            Target(provider, ALL): Quota(each, retry_after_cap_s)
+            for provider, each in declared.items()
+            if each != Declared()
+        }
+
+    def own(self, target: Target) -> Quota:
+        """What is known of the target itself."""
+        if target not in self.of:
+            self.of[target] = Quota(retry_after_cap_s=self._cap_s)
+        return self.of[target]
+
+    def _both(self, target: Target) -> list[Quota]:
+        shared = self.of.get(Target(target.provider, ALL))
+        own = self.own(target)
+        return [own] if shared is None else [own, shared]
+
+    def shortage(self, target: Target, now_s: float, prompt_tokens: float = 0.0) -> Shortage | None:
+        """None: it may be asked."""
+        found: Shortage | None = None
+        for quota in self._both(target):
+            if quota.is_limited and (short := quota.shortage(now_s, prompt_tokens)) is not None:
+                found = short if found is None or short.wait_s > found.wait_s else found
+        return found
+
+    def is_scarce(self, target: Target, now_s: float) -> bool:
+        return any(quota.is_scarce(now_s) for quota in self._both(target))
+
+    def used_up(self, targets: Iterable[Target], now_s: float, prompt_tokens: float = 0.0) -> dict[Target, str]:
+        """Those of them that should not be asked now, and why."""
+        found = ((target, self.shortage(target, now_s, prompt_tokens)) for target in targets)
+        return {target: short.reason for target, short in found if short is not None}
+
+    def wanted(self, target: Target) -> None:
+        self.own(target).wanted()
+
+    def spend(self, target: Target, at_s: float, prompt_tokens: float = 0.0, requests: float = 1.0) -> None:
+        for quota in self._both(target):
+            quota.spend(at_s, prompt_tokens, requests)
+
+    def used(self, target: Target, now_s: float, expected: float, prompt: float, completion: float) -> None:
+        for quota in self._both(target):
+            quota.used(now_s, expected, prompt, completion)
+
+    def read(self, target: Target, readings: Sequence[Reading], sent_s: float, now_s: float) -> None:
+        """What headers say, whatever came of the request."""
+        self.counts_tokens = self.counts_tokens or any("tokens" in each.kind for each in readings)
+        self.own(target).read(readings, sent_s, now_s)
+
+    def served(self, target: Target, sent_s: float, now_s: float, readings: Sequence[Reading] = ()) -> None:
+        self.read(target, readings, sent_s, now_s)
+        self.own(target).served(sent_s)
+
+    def limited(
+        self,
+        target: Target,
+        sent_s: float,
+        now_s: float,
+        retry_after_s: float | None,
+        readings: Sequence[Reading] = (),
+        prompt_tokens: float = 0.0,
+    ) -> None:
+        own = self.own(target)
+        for quota in self._both(target):
+            if quota is not own:
+                quota.spend(now_s, prompt_tokens, -1.0)
+        own.limited(sent_s, now_s, retry_after_s, readings, prompt_tokens)
+
+    def apply(self, event: Sequence[Any]) -> None:
+        """What happened in another process: its name, the target, and the arguments of the method of that name.
+
+        Raises ValueError, TypeError or IndexError for what is none.
+        """
+        name, target = event[0], Target.parse(event[1])
+        if name == "spend":
+            self.spend(target, *event[2:])
+        elif name == "answered":
+            sent_s, now_s, readings, expected, prompt, completion = event[2:]
+            self.served(target, sent_s, now_s, _readings(readings))
+            self.used(target, now_s, expected, prompt, completion)
+        elif name == "limited":
+            sent_s, now_s, retry_after_s, readings, prompt_tokens = event[2:]
+            self.limited(target, sent_s, now_s, retry_after_s, _readings(readings), prompt_tokens)
+        elif name == "read":
+            sent_s, now_s, readings = event[2:]
+            self.read(target, _readings(readings), sent_s, now_s)
+        else:
+            raise ValueError(f"no event of a quota: {name!r}")
+
+    def to_json(self, now_s: float) -> dict[Target, dict[str, Any]]:
+        """Of those that have a limit: what is left of it, and why they should not be asked, where they should not."""
+        found = {}
+        for target, quota in self.of.items():
+            if not quota.is_limited:
+                continue
+            short = quota.shortage(now_s, 0.0)
+            found[target] = {
+                "left": {k: {"left": int(left), "of": int(most)} for k, (left, most) in quota.left(now_s).items()},
+                "usedUp": None if short is None else short.reason,
+                "waitS": None if short is None else round(short.wait_s, 1),
+            }
+        return found
+
+
+def _readings(rows: Iterable[Sequence[Any]]) -> tuple[Reading, ...]:
+    return tuple(Reading(*row) for row in rows)
+
+
+def _limit(source: Window | Told | Learned) -> float:
+    return source.allowed if isinstance(source, Learned) else source.limit
+
+
+def _said(kind: str, source: Window | Told | Learned, ledger: Ledger, now_s: float, wait_s: float) -> str:
+    left = max(0.0, source.left(ledger, now_s))
+    return f"quota: {left:.0f} of {_limit(source):.0f} {kind.replace('_', ' ')} left for {_span(wait_s)}"
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

@@ -1,0 +1,206 @@
+"""Quotas of all processes together: each keeps what all have spent in memory, and tells the others what it spends.
+
+Nobody waits for Redis, and there is no count to keep right in it: every process adds up the same events, which go
+through a stream. What others spend is known here some milliseconds later, and what a provider's headers say holds for
+all of them. Without Redis each process has its own.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import redis
+import structlog
+
+from app.domain.catalog import Provider, Target
+from app.domain.routing import router
+from app.domain.routing.allowance import WINDOW_S, Reading
+from app.domain.routing.quota import Declared, Quotas, Shortage
+from app.domain.routing.ranking import Plan
+from app.domain.routing.router import Route
+
+log = structlog.get_logger()
+
+STREAM = "tooloo:quotas"
+#: events of a stream, and s until one that nobody adds to is forgotten
+MOST_EVENTS, STREAM_S = 5_000, 600
+#: s between words of what was spent; where little is left, and where nothing is scarce
+SOON_S, LATER_S = 0.02, 1.0
+#: ms that who listens waits for the next event
+LISTEN_MS = 1_000
+#: events that are kept while Redis is away
+MOST_UNTOLD = 2_000
+
+Event = list[Any]
+
+
+def declared(providers: Iterable[Provider]) -> dict[str, Declared]:
+    return {each.name: Declared(each.requests_per_minute, each.tokens_per_minute) for each in providers}
+
+
+class SharedQuotas:
+    """Of one process."""
+
+    def __init__(
+        self,
+        connection: redis.Redis,
+        limits: Mapping[str, Declared],
+        retry_after_cap_s: float,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._quotas = Quotas(limits, retry_after_cap_s)
+        self._connection = connection
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._me = uuid.uuid4().hex
+        self._untold: list[Event] = []
+        #: heard up to here; at first what was said within the last window
+        self._heard = f"{max(0, round((clock() - WINDOW_S) * 1000))}-0"
+        self._wake, self._hurry, self._stopping = threading.Event(), threading.Event(), threading.Event()
+        self._threads = [
+            threading.Thread(target=self._tell_on, name="quotas-tell", daemon=True),
+            threading.Thread(target=self._listen, name="quotas-listen", daemon=True),
+        ]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._wake.set()
+        self._hurry.set()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(timeout=5)
+
+    @property
+    def counts_tokens(self) -> bool:
+        """Is any limit known that is one of tokens?"""
+        return self._quotas.counts_tokens
+
+    def within(self, plan: Plan, route: Route, prompt_tokens: float = 0.0) -> Route:
+        """The route past targets that are used up."""
+        now_s, order = self._clock(), route.order
+        if not order:
+            return route
+        firsts = {order[0]} if route.is_settled else {order[0], *plan.ties, *plan.explorable[:1]}
+        with self._lock:
+            self._quotas.wanted(order[0])
+            if not any(self._quotas.shortage(each, now_s, prompt_tokens) for each in firsts):
+                return route
+            return router.within(plan, route, self._quotas.used_up(order, now_s, prompt_tokens))
+
+    def shortage(self, target: Target, prompt_tokens: float = 0.0) -> Shortage | None:
+        """Why it should not be asked at the moment; None: it may be."""
+        with self._lock:
+            return self._quotas.shortage(target, self._clock(), prompt_tokens)
+
+    def spend(self, target: Target, prompt_tokens: float = 0.0, requests: float = 1.0) -> float:
+        """A request is sent now: the moment, to be given to `ended`."""
+        with self._lock:
+            at_s = self._clock()
+            self._quotas.spend(target, at_s, prompt_tokens, requests)
+            scarce = self._quotas.is_scarce(target, at_s)
+            self._say(["spend", str(target), at_s, prompt_tokens, requests], soon=scarce)
+        return at_s
+
+    def answered(
+        self, target: Target, sent_s: float, readings: Sequence[Reading], expected: float, prompt: int, completion: int
+    ) -> None:
+        """An answer came, of so many tokens where `expected` were spent for its prompt."""
+        self._happened(["answered", str(target), sent_s, self._clock(), readings, expected, prompt, completion])
+
+    def limited(
+        self, target: Target, sent_s: float, retry_after_s: float | None, readings: Sequence[Reading], expected: float
+    ) -> None:
+        """A 429 came."""
+        self._happened(["limited", str(target), sent_s, self._clock(), retry_after_s, readings, expected], soon=True)
+
+    def read(self, target: Target, sent_s: float, readings: Sequence[Reading]) -> None:
+        """It failed otherwise, and told what is left."""
+        if readings:
+            self._happened(["read", str(target), sent_s, self._clock(), readings])
+
+    def left(self) -> dict[Target, dict[str, Any]]:
+        """What is known of the targets' quotas, as the API shows it."""
+        with self._lock:
+            return self._quotas.to_json(self._clock())
+
+    def _happened(self, event: Event, *, soon: bool = False) -> None:
+        with self._lock:
+            self._quotas.apply(event)
+            self._say(event, soon=soon)
+
+    def _say(self, event: Event, *, soon: bool) -> None:
+        self._untold.append(event)
+        del self._untold[:-MOST_UNTOLD]
+        self._wake.set()
+        if soon:
+            self._hurry.set()
+
+    def _tell_on(self) -> None:
+        while not self._stopping.is_set():
+            self._wake.wait()
+            self._hurry.wait(LATER_S)
+            self._stopping.wait(SOON_S)  # others may come
+            self._wake.clear()
+            self._hurry.clear()
+            self.tell(self._connection)
+
+    def tell(self, connection: redis.Redis) -> bool:
+        """What was seen here and not told yet; False where Redis is away."""
+        with self._lock:
+            events, self._untold = self._untold, []
+        if not events:
+            return True
+        try:
+            pipe = connection.pipeline(transaction=False)
+            pipe.xadd(STREAM, {"by": self._me, "events": json.dumps(events)}, maxlen=MOST_EVENTS)
+            pipe.expire(STREAM, STREAM_S)
+            pipe.execute()
+        except redis.RedisError as error:
+            log.warning("quotas not shared", reason=str(error))
+            with self._lock:
+                self._untold = [*events, *self._untold][-MOST_UNTOLD:]
+            return False
+        return True
+
+    def _listen(self) -> None:
+        while not self._stopping.is_set():
+            if not self.hear(self._connection, LISTEN_MS):
+                self._stopping.wait(1.0)
+
+    def hear(self, connection: redis.Redis, wait_ms: int | None = None) -> bool:
+        """Take over what others have said since; False where Redis is away."""
+        try:
+            found: Any = connection.xread({STREAM: self._heard}, block=wait_ms)
+        except redis.RedisError as error:
+            log.warning("quotas of other processes not known", reason=str(error))
+            return False
+        for _, entries in found or ():
+            for name, fields in entries:
+                self._heard = name.decode() if isinstance(name, bytes) else name
+                self._take(fields)
+        return True
+
+    def _take(self, fields: Mapping[Any, Any]) -> None:
+        said = {_text(name): _text(value) for name, value in fields.items()}
+        if said.get("by") == self._me:
+            return
+        try:
+            events: list[Event] = json.loads(said["events"])
+            with self._lock:
+                for event in events:
+                    self._quotas.apply(event)
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            log.error("unreadable event of a quota", reason=repr(error))
+
+
+def _text(value: bytes | str) -> str:
+    return value if isinstance(value, str) else value.decode()
