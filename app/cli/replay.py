@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
@@ -31,6 +32,12 @@ HISTORY_POLICIES = ("tooloo", "static", "random")
 @click.option("--from-history", "history", metavar="AGE", help="Replay what was recorded here, such as 7d or 12h.")
 @click.option("--export", type=click.Path(dir_okay=False, path_type=Path), help="Write that history as a trace.")
 @click.option("--bars", is_flag=True, help="Hold tooloo, seeds 0-2, to its bars on each trace, beside all baselines.")
+@click.option("--prompts", is_flag=True, help="The files are prompts with the grades and costs of several models.")
+@click.option("--ceiling", "ceilings", multiple=True, type=float, metavar="USD", help="Of --prompts; may be repeated.")
+@click.option("--seeds", type=click.IntRange(1, 100), default=3, show_default=True, help="… so many, from --seed on.")
+@click.option("--every", type=click.IntRange(2), default=100, show_default=True, help="… requests from round to round.")
+@click.option("--round-prompts", type=click.IntRange(1), default=10, show_default=True, help="… prompts of a round.")
+@click.option("--same-prompts", is_flag=True, help="… which are the same in every round, not drawn afresh.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 def replay(
     traces: tuple[Path, ...],
@@ -40,6 +47,12 @@ def replay(
     history: str | None,
     export: Path | None,
     bars: bool,
+    prompts: bool,
+    ceilings: tuple[float, ...],
+    seeds: int,
+    every: int,
+    round_prompts: int,
+    same_prompts: bool,
     as_json: bool,
 ) -> None:
     """Replay tooloo-trace/1 files (gzipped or not) through the code that serves traffic, without servers.
@@ -54,6 +67,7 @@ def replay(
               tooloo replay trace.jsonl --policy tooloo --seed 1 --decisions chosen.txt
               tooloo replay --from-history 7d --export history.jsonl
               tooloo replay *.jsonl.gz --bars
+              tooloo replay --prompts prompts.csv.gz --ceiling 0.0007 --seeds 5
     Of a recorded request only the outcome of the provider that was chosen is known: for the others the nearest recorded
     call stands in, and nothing can be said of what was best.
     Exit codes: 0 done, 1 a trace cannot be read, or a bar is missed, 2 wrong usage.
@@ -61,6 +75,18 @@ def replay(
     if not traces and history is None:
         raise click.UsageError("Missing argument 'TRACES...', or --from-history")
     constants = load_policy(settings.load().config_dir)
+    if prompts:
+        from app.cli.replay_prompts import CEILINGS, replay_prompts  # what traces do not need
+        from app.domain.replay.prompt_bars import Setting
+
+        if policies or decisions is not None or history is not None:
+            raise click.UsageError("--prompts goes with none of --policy, --decisions and --from-history")
+        if any(not 0 < each < math.inf for each in ceilings):
+            raise click.BadParameter("must be a number above 0", param_hint="--ceiling")
+        drawn = tuple(range(seed, seed + seeds))
+        setting = Setting(every, round_prompts, same_prompts, ceilings or CEILINGS, drawn)
+        replay_prompts(traces, constants, setting, as_json=as_json, strict=bars)
+        return
     if bars:
         _hold_to_bars(traces, constants, as_json)
         return
@@ -115,7 +141,7 @@ def _replay(path: Path, policy_name: str, constants: Policy, seed: int) -> Repla
 def read_lines(path: Path) -> Iterator[str]:
     with path.open("rb") as file:
         gzipped = file.read(2) == b"\x1f\x8b"
-    with gzip.open(path, "rt", encoding="utf-8") if gzipped else path.open(encoding="utf-8") as file:
+    with gzip.open(path, "rt", encoding="utf-8", newline="") if gzipped else path.open(encoding="utf-8") as file:
         yield from file
 
 
