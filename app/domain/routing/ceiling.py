@@ -35,7 +35,8 @@ from typing import Any, NamedTuple, TypeVar
 
 from app.domain.catalog import Target, TaskType
 from app.domain.evidence.spending import Hour, Spending
-from app.domain.policy import CeilingPolicy
+from app.domain.insight import Insight
+from app.domain.policy import CeilingPolicy, Objective
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T", bound=Hashable)
@@ -105,6 +106,10 @@ class Pacing:
             chance -= share
         return self.mix[-1]
 
+    def priced(self, objective: Objective) -> Objective:
+        """The objective, with what money is worth under the ceiling."""
+        return replace(objective, cost=objective.cost + self.price * objective.cost_ref_usd)
+
     def to_json(self) -> dict[str, Any]:
         return {
             "maxCostUsd": self.ceiling_usd,
@@ -123,6 +128,15 @@ class Pacing:
         if not self.can_be_held:
             return f"cheapest: even that costs more than the ceiling of {self.ceiling_usd:g} USD"
         return f"best within the ceiling of {self.ceiling_usd:g} USD per request"
+
+
+def insight(pacing: Pacing | None) -> Insight | None:
+    """What a person should know of a ceiling that cannot be held; None: it can."""
+    if pacing is None or pacing.can_be_held:
+        return None
+    why = "even the cheapest targets cost more" if pacing.binds else "no price of any target is known"
+    text = f"the ceiling of {pacing.ceiling_usd:g} USD per request cannot be held: {why}"
+    return Insight("ceiling", text, pacing.to_json())
 
 
 def pace(

@@ -79,8 +79,10 @@ def _ranked(
         return Ranking(config, usable, states, evidence, policy, card, segment, each)
 
     mine, most = at(task), policy.objective.max_cost_usd
-    if most is None or all(known.cost_usd is None for known in mine.evidence.values()):
+    if most is None:
         return mine
+    if all(known.cost_usd is None for known in mine.evidence.values()):
+        return mine.within(ceiling.Pacing(most, 0, 0.0, most, can_be_held=False))
     others = {each for hour in card.spending.of_the_day(now) for each in hour.by_task} - {task}
     menus = {task: mine.menu(), **{each: at(each).menu() for each in sorted(others)}}
     return mine.within(ceiling.pace(most, card.spending, task, menus, now, policy.ceiling))
