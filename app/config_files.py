@@ -170,7 +170,7 @@ def _constants(policy: Policy) -> Iterator[tuple[str, str, object]]:
 
 def _out_of_range(key: str, value: object) -> str | None:
     """What is wrong with a constant of the right type, by the unit in its name; None: nothing."""
-    if isinstance(value, bool):
+    if isinstance(value, bool) or value is None:
         return None
     if isinstance(value, tuple) and key == "targets":
         return None if all("/" in each for each in value) else "must be a list of provider/model"

@@ -109,6 +109,14 @@ def test_a_wrong_providers_file_is_refused_by_file_key_and_reason(tmp_path: Path
     assert "providers.toml" in str(refusal.value)
 
 
+def test_the_ceiling_in_the_shipped_policy_is_off_and_works_once_its_line_counts(tmp_path: Path) -> None:
+    shipped = (ROOT / "config" / "policy.toml").read_text()
+    (tmp_path / "policy.toml").write_text(shipped.replace("# max_cost_usd", "max_cost_usd"))
+
+    assert config_files.load_policy(ROOT / "config").objective.max_cost_usd is None
+    assert config_files.load_policy(tmp_path).objective.max_cost_usd == 0.002
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
@@ -119,6 +127,11 @@ def test_a_wrong_providers_file_is_refused_by_file_key_and_reason(tmp_path: Path
         ("[rounds]\nmax_attempts = 0\n", "rounds.max_attempts: must be greater than 0"),
         ("[objective]\nlatency_ref_ms = 0.0\n", "objective.latency_ref_ms: must be greater than 0"),
         ("[objective]\ncost = -0.3\n", "objective.cost: must be a number from 0 up"),
+        ("[objective]\nmax_cost_usd = 0.0\n", "objective.max_cost_usd: must be greater than 0"),
+        ("[objective]\nmax_cost_usd = -1.0\n", "objective.max_cost_usd: must be a number from 0 up"),
+        ("[objective]\nmax_cost_usd = nan\n", "objective.max_cost_usd: must be a number from 0 up"),
+        ('[objective]\nmax_cost_usd = "cheap"\n', "objective.max_cost_usd"),
+        ("[ceiling]\nsave_share = 2.0\n", "ceiling.save_share: must be a share from 0 to 1"),
         ("[breaker]\nopen_s = inf\n", "breaker.open_s: must be a number"),
         ("[weights]\nbase = [0.4, 0.3, nan]\n", "weights.base"),
         ("[weights]\nbase = [0.4, 0.4, 0.4]\n", "weights.base: must be three shares that sum to 1"),

@@ -23,6 +23,7 @@ from app.benchmark.planning import Affordable, Selection, affordable, selected_p
 from app.benchmark.round_review import insight_json, review
 from app.domain.catalog import Provider, Target
 from app.domain.config.runtime_config import RuntimeConfig
+from app.domain.evidence.scorecard import Scorecard
 from app.domain.insight import Insight
 from app.domain.optimizer import optimizer
 from app.domain.optimizer.optimizer import Optimization
@@ -31,6 +32,7 @@ from app.domain.policy import RoundPolicy
 from app.domain.rounds import budget
 from app.domain.rounds.measurement import own_trouble
 from app.domain.rounds.rounds import Coverage, ProbeKey, coverage
+from app.domain.routing import ceiling, router
 from app.errors import DependencyUnavailable, NoTarget, OverBudget
 from app.evidence import scorecard
 from app.live import live_config
@@ -387,7 +389,7 @@ def _close(services: Services, round_id: str) -> bool:
             trimmed=measured.coverage is Coverage.TRIMMED,
             now=now,
         )
-        insights = _insights(current, result, measured)
+        insights = [*_insights(current, result, measured), *_of_the_ceiling(services, current, card, now)]
         rounds.close(session, round_id, measured.status, [insight_json(insight) for insight in insights])
         config = _revise(session, current, result, insights, round_id, now) if applying.applies(current) else current
         scorecard.hold(learned, card, now)
@@ -399,6 +401,12 @@ def _close(services: Services, round_id: str) -> bool:
     for insight in insights:
         log.info(insight.text, round=round_id, insight=insight.kind)
     return True
+
+
+def _of_the_ceiling(services: Services, config: RuntimeConfig, card: Scorecard, now: datetime) -> list[Insight]:
+    """Whether objective.max_cost_usd can be held."""
+    found = ceiling.insight(router.plan(config, services.targets, card, {}, services.policy, now).pacing)
+    return [] if found is None else [found]
 
 
 @dataclass(frozen=True, slots=True)

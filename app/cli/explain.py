@@ -44,9 +44,23 @@ def lines(data: dict[str, Any]) -> list[str]:
         error = attempt.get("error")
         end = "answered" if attempt["success"] else f"{error['code']}: {error['message']}" if error else "client gone"
         told.append(f"  {number}. {attempt['provider']}/{attempt['model']}  {attempt['latency']:.0f} ms  {end}")
+    told += [ceiling_line(why["ceiling"])] if why.get("ceiling") is not None else []
     told += ["", "candidates, in the order of the ranking"]
     for number, candidate in enumerate(why["candidates"], 1):
         score = "–" if candidate.get("score") is None else f"{candidate['score']:.3f}"
         reasons = "; ".join(candidate.get("reasons", []))
         told.append(f"  {number}. {candidate['provider']}/{candidate['model']}  {score}  {reasons}".rstrip())
     return told
+
+
+def ceiling_line(held: dict[str, Any]) -> str:
+    """How objective.max_cost_usd stands."""
+    spent = held["meanCostUsd"]
+    text = f"ceiling: {held['maxCostUsd']:g} USD per request"
+    text += "; nothing spent yet" if spent is None else f"; last day {spent:.6g} in {held['requests']} requests"
+    if not held["canBeHeld"]:
+        return f"{text}; it cannot be held: " + ("all targets cost more" if held["binds"] else "no price is known")
+    if not held["binds"]:
+        return f"{text}; slack"
+    shares = ", ".join(f"{target} {share:.0%}" for target, share in held["shares"].items())
+    return f"{text}; {held['lambdaPerUsd']:.4g} utility per USD: {shares}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
@@ -36,8 +37,13 @@ HISTORY_POLICIES = ("tooloo", "static", "random")
 @click.option(
     "--file", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Regimes of your own."
 )
-@click.option("--seeds", metavar="N,N,…", help="Of the regimes' calls.  [default: 0,1,2]")
+@click.option("--seeds", metavar="N,N,…", help="Of --regimes and --prompts.  [default: 0,1,2]")
 @click.option("--markdown", is_flag=True, help="The table of regimes as Markdown.")
+@click.option("--prompts", is_flag=True, help="The files are prompts with the grades and costs of several models.")
+@click.option("--ceiling", "ceilings", multiple=True, type=float, metavar="USD", help="Of --prompts; may be repeated.")
+@click.option("--every", type=click.IntRange(2), default=100, show_default=True, help="… requests from round to round.")
+@click.option("--round-prompts", type=click.IntRange(1), default=10, show_default=True, help="… prompts of a round.")
+@click.option("--same-prompts", is_flag=True, help="… which are the same in every round, not drawn afresh.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 def replay(
     traces: tuple[Path, ...],
@@ -52,6 +58,11 @@ def replay(
     file: Path | None,
     seeds: str | None,
     markdown: bool,
+    prompts: bool,
+    ceilings: tuple[float, ...],
+    every: int,
+    round_prompts: int,
+    same_prompts: bool,
     as_json: bool,
 ) -> None:
     """Replay tooloo-trace/1 files (gzipped or not) through the code that serves traffic, without servers.
@@ -69,23 +80,47 @@ def replay(
               tooloo replay --regimes
               tooloo replay --regimes --regime mix --regime 20-targets --seeds 0,1
               tooloo replay --regimes --file my-regimes.toml --json
+              tooloo replay --prompts prompts.csv.gz --ceiling 0.0007 --seeds 0,1
     Of a recorded request only the outcome of the provider that was chosen is known: for the others the nearest recorded
     call stands in, and nothing can be said of what was best.
     Exit codes: 0 done, 1 a trace cannot be read, or a bar is missed, 2 wrong usage.
     """
-    if regimes or wanted or file is not None or seeds is not None or markdown:
+    drawn = BAR_SEEDS if seeds is None else _numbers(seeds)
+    if regimes or wanted or file is not None or markdown:
         if traces or history is not None or policies or decisions is not None or bars or export is not None:
             raise click.UsageError("--regimes takes --regime, --file, --seeds, --json and --markdown alone")
         if not regimes:
-            raise click.UsageError("--regime, --file, --seeds and --markdown are for --regimes")
-        _run_regimes(file, wanted, seeds, "json" if as_json else "markdown" if markdown else "table")
+            raise click.UsageError("--regime, --file and --markdown are for --regimes")
+        _run_regimes(file, wanted, drawn, "json" if as_json else "markdown" if markdown else "table")
         return
     if not traces and history is None:
         raise click.UsageError("Missing argument 'TRACES...', or --from-history")
     constants = load_policy(settings.load().config_dir)
+    if prompts:
+        if policies or decisions is not None or history is not None:
+            raise click.UsageError("--prompts goes with none of --policy, --decisions and --from-history")
+        shape = (every, round_prompts, same_prompts)
+        _run_prompts(traces, constants, shape, ceilings, drawn, as_json=as_json, strict=bars)
+        return
+    if seeds is not None:
+        raise click.UsageError("--seeds is for --regimes and --prompts; a trace takes --seed")
     if bars:
         _hold_to_bars(traces, constants, as_json)
         return
+    _run_traces(traces, policies, seed, decisions, history, export, constants, as_json=as_json)
+
+
+def _run_traces(
+    traces: Sequence[Path],
+    policies: Sequence[str],
+    seed: int,
+    decisions: Path | None,
+    history: str | None,
+    export: Path | None,
+    constants: Policy,
+    *,
+    as_json: bool,
+) -> None:
     policies = policies or (("tooloo",) if history is None else HISTORY_POLICIES)
     _check_policies(policies)
     if decisions is not None and (len(traces) + (history is not None)) * len(policies) > 1:
@@ -98,11 +133,29 @@ def replay(
     _show(replays, as_json)
 
 
-def _run_regimes(file: Path | None, wanted: Sequence[str], seeds: str | None, form: str) -> None:
+def _run_regimes(file: Path | None, wanted: Sequence[str], seeds: Sequence[int], form: str) -> None:
     from app.cli.replay_regimes import run_regimes
 
-    numbers = BAR_SEEDS if seeds is None else _numbers(seeds)
-    run_regimes(file, wanted, numbers, load_policy(settings.load().config_dir), form)
+    run_regimes(file, wanted, seeds, load_policy(settings.load().config_dir), form)
+
+
+def _run_prompts(
+    files: Sequence[Path],
+    constants: Policy,
+    shape: tuple[int, int, bool],
+    ceilings: tuple[float, ...],
+    seeds: tuple[int, ...],
+    *,
+    as_json: bool,
+    strict: bool,
+) -> None:
+    from app.cli.replay_prompts import CEILINGS, replay_prompts  # what traces do not need
+    from app.domain.replay.prompt_bars import Setting
+
+    if any(not 0 < each < math.inf for each in ceilings):
+        raise click.BadParameter("must be a number above 0", param_hint="--ceiling")
+    setting = Setting(*shape, ceilings or CEILINGS, seeds)
+    replay_prompts(files, constants, setting, as_json=as_json, strict=strict)
 
 
 def _numbers(text: str) -> tuple[int, ...]:
@@ -151,7 +204,7 @@ def _replay(path: Path, policy_name: str, constants: Policy, seed: int) -> Repla
 def read_lines(path: Path) -> Iterator[str]:
     with path.open("rb") as file:
         gzipped = file.read(2) == b"\x1f\x8b"
-    with gzip.open(path, "rt", encoding="utf-8") if gzipped else path.open(encoding="utf-8") as file:
+    with gzip.open(path, "rt", encoding="utf-8", newline="") if gzipped else path.open(encoding="utf-8") as file:
         yield from file
 
 

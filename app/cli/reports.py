@@ -11,6 +11,7 @@ from rich.table import Table
 
 from app.cli.client import call
 from app.cli.console import Console
+from app.cli.explain import ceiling_line
 from app.cli.main import print_json
 from app.cli.terminal import say
 
@@ -41,6 +42,8 @@ def scorecard(task: str, as_json: bool) -> None:
         table.add_row(str(place), *_cells(candidate))
     console = Console()
     console.print(table)
+    if data.get("ceiling") is not None:
+        console.print(ceiling_line(data["ceiling"]))
     for left in data["leftOut"]:
         console.print(f"left out: {left['provider']}: {left['reason']}")
 

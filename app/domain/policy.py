@@ -17,6 +17,21 @@ class Objective:
     cost: float = 0.3
     latency_ref_ms: float = 1000.0
     cost_ref_usd: float = 0.006
+    #: mean USD per request that routing may come to; None: no ceiling
+    max_cost_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CeilingPolicy:
+    """How `objective.max_cost_usd` is held."""
+
+    horizon_calls: float = 50.0
+    horizon_share: float = 0.05
+    reserve_calls: float = 2.0
+    reserve_noise: float = 0.3
+    save_share: float = 0.05
+    carry_share: float = 0.01
+    carry_noise: float = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +213,7 @@ class HealthPolicy:
 @dataclass(frozen=True, slots=True)
 class Policy:
     objective: Objective = field(default_factory=Objective)
+    ceiling: CeilingPolicy = field(default_factory=CeilingPolicy)
     evidence: EvidencePolicy = field(default_factory=EvidencePolicy)
     gate: GatePolicy = field(default_factory=GatePolicy)
     score: ScorePolicy = field(default_factory=ScorePolicy)

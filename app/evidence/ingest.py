@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from app.domain.catalog import Target, TaskType
 from app.domain.evidence.drift import Watched
 from app.domain.evidence.scorecard import Scorecard
+from app.domain.evidence.spending import Payment
 from app.domain.outcome import Outcome, Source
 from app.domain.policy import Policy
 from app.errors import DependencyUnavailable
@@ -34,6 +35,8 @@ Fields = Mapping[str, bytes | str]
 #: a hash that tells every process how ingest does: `at` (epoch ms of its last end), `dropped:REASON` (rows)
 PULSE = "tooloo:ingest"
 DROPPED = "dropped:"
+#: what a request asked for that left the choice to us, before a colon and a task type
+AUTO = "auto"
 #: why a row is dropped: a field has the wrong type or lies out of its range; PostgreSQL refuses it all the same
 NOT_READABLE, NOT_STORABLE = "not_readable", "not_storable"
 
@@ -103,9 +106,10 @@ def _ingest_batch(services: Services) -> int:
         if not batch and not scores:
             return 0
         card = held_or_rebuilt(session, row, policy)  # before the rows are in, so that they count once
-        stored, dropped = _stored(session, [fields for _, fields in batch])
+        stored, requested, dropped = _stored(session, [fields for _, fields in batch])
         ingested = [_outcome(each) for each in stored]
-        card = _with_feedback(card.observe(ingested, policy), scores, policy)
+        card = card.observe(ingested, policy).paid(_payments(requested), policy)
+        card = _with_feedback(card, scores, policy)
         feedback.counted(session, [each.feedback.request_id for each in scores])
         if services.config.value.learns_continuously:
             row.drift = Watched.from_json(row.drift).after(ingested, policy.drift).to_json()
@@ -120,8 +124,10 @@ def _ingest_batch(services: Services) -> int:
     return len(batch)
 
 
-def _stored(session: Session, found: Sequence[Fields]) -> tuple[list[Mapping[str, Any]], dict[str, int]]:
-    """The outcomes that are in Postgres then; how many rows were dropped, by reason. Each stands or falls alone."""
+def _stored(
+    session: Session, found: Sequence[Fields]
+) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]], dict[str, int]]:
+    """The outcomes and requests that are in Postgres then; how many rows were dropped, by reason. Each stands alone."""
     now = database.now(session)
     read = [entries.outcome(fields[OUTCOME], now) for fields in found if OUTCOME in fields]
     logged = [entries.request(fields[REQUEST], now) for fields in found if REQUEST in fields]
@@ -133,7 +139,13 @@ def _stored(session: Session, found: Sequence[Fields]) -> tuple[list[Mapping[str
         NOT_READABLE: neither + len(read) - len(rows) + len(logged) - len(requested),
         NOT_STORABLE: len(rows) - len(stored) + len(requested) - len(kept),
     }
-    return stored, dropped
+    return stored, kept, dropped
+
+
+def _payments(requested: Sequence[Mapping[str, Any]]) -> list[Payment]:
+    """Of requests that were routed, with all their calls; who names a provider or a model has chosen its price."""
+    routed = [row for row in requested if row["asked"].partition(":")[0] == AUTO and row["cost_usd"] is not None]
+    return [Payment(row["at"], TaskType(row["task_type"]), row["cost_usd"]) for row in routed]
 
 
 def _with_feedback(card: Scorecard, scores: Sequence[feedback.Score], policy: Policy) -> Scorecard:

@@ -33,7 +33,10 @@ def stay(services: Services, session: Session, plan: Plan, route: Route, call: C
         return Stay(session, "gone", rival)
     known = _figures(plan, services)
     mine, theirs = (_side(services, known.get(target), target, session.tokens, now) for target in (here, rival))
-    return weigh(session, rival, mine, theirs, services.policy.objective, services.policy.affinity.token_ms)
+    objective = services.policy.objective
+    if plan.pacing is not None:
+        objective = plan.pacing.priced(objective)
+    return weigh(session, rival, mine, theirs, objective, services.policy.affinity.token_ms)
 
 
 def _figures(plan: Plan, services: Services) -> Mapping[Target, Figures]:

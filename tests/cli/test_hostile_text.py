@@ -106,6 +106,12 @@ ANSWERS = {
         "configVersion": EVIL,
         "explorationRate": 0.1,
         "simulated": True,
+        "ceiling": {
+            **dict.fromkeys(("maxCostUsd", "meanCostUsd", "requests", "allowanceUsd", "lambdaPerUsd"), 1.0),
+            "binds": True,
+            "canBeHeld": True,
+            "shares": {EVIL: 1.0},
+        },
         "candidates": [CANDIDATE],
         "leftOut": LEFT_OUT,
     },

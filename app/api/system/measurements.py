@@ -72,6 +72,7 @@ def scorecard() -> Response:
             "configVersion": services.config.value.version,
             "explorationRate": services.config.value.effective_exploration_rate,
             "simulated": services.simulated,
+            "ceiling": None if plan.pacing is None else plan.pacing.to_json(),
             "candidates": router.candidates_json(plan),
             "leftOut": [
                 {"provider": name, "reason": reason}

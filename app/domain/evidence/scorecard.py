@@ -8,11 +8,12 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from app.domain.catalog import Target, TaskType
 from app.domain.evidence import task_effects
 from app.domain.evidence.evidence import Evidence
+from app.domain.evidence.spending import Payment, Spending
 from app.domain.evidence.task_effects import Feedback, TaskEvidence
 from app.domain.outcome import Outcome, Source
 from app.domain.policy import Policy
@@ -35,6 +36,8 @@ class Scorecard:
     #: where a task type deviates from the whole; `default` is the whole
     tasks: Tasks = field(default_factory=dict)
     feedback: Mapping[Target, Feedback] = field(default_factory=dict)
+    #: of the last day, where there is a ceiling
+    spending: Spending = field(default_factory=Spending)
 
     @classmethod
     def empty(cls) -> Scorecard:
@@ -83,6 +86,10 @@ class Scorecard:
             said = replace(said, score=said.score.corrected(was, score))
         return replace(self, feedback={**self.feedback, target: said})
 
+    def paid(self, payments: Iterable[Payment], policy: Policy) -> Scorecard:
+        """What requests that were routed cost, each once."""
+        return replace(self, spending=self.spending.after(payments, policy.objective.max_cost_usd))
+
     def at_task(self, task: TaskType, policy: Policy) -> Mapping[Target, Evidence]:
         """The evidence to rank by: that of the task type where it is beyond doubt, the whole else; and feedback."""
         evidence = self.evidence
@@ -106,6 +113,7 @@ class Scorecard:
             "marks": list(self.marks),
             "tasks": {task.value: _dumped(targets, TaskEvidence) for task, targets in self.tasks.items()},
             "feedback": _dumped(self.feedback, Feedback),
+            **({"spending": self.spending.to_json()} if self.spending.hours else {}),
         }
 
     @classmethod
@@ -118,8 +126,9 @@ class Scorecard:
                 marks=tuple(int(calls) for calls in document.get("marks", ()))[-2:],
                 tasks={TaskType(task): _read(known, TaskEvidence) for task, known in document.get("tasks", {}).items()},
                 feedback=_read(document.get("feedback", {}), Feedback),
+                spending=Spending.from_json(document.get("spending")),
             )
-        except (AttributeError, KeyError, TypeError, ValidationError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"not a scorecard: {error!r}") from None
 
 

@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
-from app.domain.catalog import Target
+from app.domain.catalog import Target, TaskType
 from app.domain.config import runtime_config
 from app.domain.config.runtime_config import ProviderConfig
 from app.domain.evidence.scorecard import Scorecard
+from app.domain.evidence.spending import Payment
 from app.domain.optimizer import optimizer
 from app.domain.optimizer.optimizer import OptimizerState
 from app.domain.outcome import Outcome, Source
@@ -111,7 +112,7 @@ class Served:
     def __init__(self, header: Header, policy: Policy, rng: random.Random) -> None:
         self.policy = replace(
             policy,
-            objective=header.objective,
+            objective=replace(header.objective, max_cost_usd=policy.objective.max_cost_usd),
             rounds=replace(policy.rounds, interval_s=max(1, round(header.round_interval_s))),
         )
         self.rng = rng
@@ -143,6 +144,8 @@ class Served:
             return
         self.quotas.served(target, at_s, at_s, left)
         self.card = self.card.observe([_outcome(target, sample, Source.LIVE, now)], self.policy)
+        if sample.ok and self.policy.objective.max_cost_usd is not None:
+            self.card = self.card.paid([Payment(now, TaskType.DEFAULT, sample.cost_usd)], self.policy)
         self.breakers[target] = self.breakers.get(target, Breaker()).after(
             sample.ok,
             error_class=_error_class(sample),

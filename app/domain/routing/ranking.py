@@ -14,7 +14,7 @@ from app.domain.evidence.evidence import Evidence
 from app.domain.evidence.scorecard import Scorecard
 from app.domain.evidence.task_effects import Feedback, TaskEvidence
 from app.domain.policy import Policy
-from app.domain.routing import scoring
+from app.domain.routing import ceiling, scoring
 from app.domain.routing.breaker import State
 from app.domain.routing.scoring import Features, Figures
 
@@ -49,6 +49,8 @@ class Plan:
     explores: str = ""
     task: TaskType = TaskType.DEFAULT
     segment: str | None = None
+    #: where there is a ceiling in money
+    pacing: ceiling.Pacing | None = None
     #: the order of targets by who is first, and how it is written: the same for every request, so made once
     orders: dict[Target, tuple[Target, ...]] = field(default_factory=dict, compare=False, repr=False)
     written: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
@@ -79,6 +81,7 @@ class Ranking:
         self.config, self.states, self.evidence, self.policy = config, states, evidence, policy
         self.card, self.segment, self.task = card, segment, task
         self.weights = _weights(config, segment)
+        self.pacing: ceiling.Pacing | None = None
         closed = {t: known for t, known in evidence.items() if states[t] != "open"}
         self.refused = scoring.gate(closed, policy)
         eligible = [t for t in closed if t not in self.refused] or list(closed or evidence)
@@ -108,12 +111,33 @@ class Ranking:
         best = max(close, key=utilities.__getitem__)
         return [best, *(t for t in close if t != best and utilities[best] - utilities[t] <= limits.near_tie)]
 
+    def menu(self) -> ceiling.Menu:
+        """What may be chosen, by the objective, and who has first place without a ceiling."""
+        able = [t for t in self.ranked if self.states[t] != "open"] or self.ranked
+        offers = {t: ceiling.Offer(self.utilities[t], self.figures[t].cost_usd) for t in able}
+        return ceiling.Menu(offers, tuple(t for t in self.ties if t in offers) or tuple(able[:1]))
+
+    def within(self, pacing: ceiling.Pacing) -> Ranking:
+        """Ranked by utility less the price of money: those that the ceiling divides the requests between come first."""
+        self.pacing = pacing
+        if pacing.binds:
+            self.utilities = {t: u - pacing.price * self.figures[t].cost_usd for t, u in self.utilities.items()}
+            self.ties = [t for t, _ in pacing.mix]
+            rest = sorted((t for t in self.ranked if t not in self.ties), key=lambda t: -self.utilities[t])
+            behind = [t for t in self.order if t not in self.ranked]
+            self.ranked = [*self.ties, *rest]
+            self.order = sorted([*self.ranked, *behind], key=lambda t: self.states[t] == "open")
+        return self
+
     def plan(self, now: datetime) -> Plan:
         rate, calls_per_round = self.config.effective_exploration_rate, self.card.calls_per_round
         ties = [t for t in self.ties if self.states[t] != "open"] or self.order[:1]
         explorable = [t for t in self.unseen if self.states[t] != "open" and t not in ties]
         if calls_per_round is None or calls_per_round * rate >= self.policy.exploration.least_per_round:
             explorable += self._worth_a_look(rate, now)
+        pacing = self.pacing
+        if pacing is not None and pacing.binds:
+            explorable, pacing = self._affordable(explorable, rate, pacing)
         return Plan(
             candidates=tuple(self._candidate(t) for t in self.order),
             ties=tuple(ties),
@@ -124,9 +148,23 @@ class Ranking:
             explores=self._explores(explorable[0]) if explorable else "",
             task=self.task,
             segment=self.segment,
+            pacing=pacing,
         )
 
+    def _affordable(
+        self, explorable: list[Target], rate: float, pacing: ceiling.Pacing
+    ) -> tuple[list[Target], ceiling.Pacing]:
+        """Nothing dearer than the ceiling is explored, and the mix pays for what is."""
+        costs = {t: known.cost_usd for t, known in self.figures.items()}
+        dearest = max(costs.values())
+        explorable = [t for t in explorable if costs.get(t, dearest) <= pacing.ceiling_usd]
+        if explorable:
+            pacing = pacing.beside(rate, costs.get(explorable[0], dearest), costs)
+        return explorable, pacing
+
     def _lead(self, ties: Sequence[Target]) -> str:
+        if self.pacing is not None and self.pacing.binds:
+            return self.pacing.reason
         if len(ties) > 1:
             return f"one of {len(ties)} near ties"
         first = ties[0]

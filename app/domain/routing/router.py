@@ -18,6 +18,7 @@ from app.domain.config.runtime_config import RuntimeConfig
 from app.domain.evidence.evidence import Evidence
 from app.domain.evidence.scorecard import Scorecard
 from app.domain.policy import Policy
+from app.domain.routing import ceiling
 from app.domain.routing.affinity import REASONS, Stay
 from app.domain.routing.breaker import Breaker, State
 from app.domain.routing.ranking import Candidate, Plan, Ranking, said
@@ -61,7 +62,34 @@ def plan(
     evidence = {t: known[t] for t in usable if t in known and known[t].mass > 0}
     if not (config.global_.enabled and config.features.smart_routing) or not evidence:
         return _by_priority(config, usable, states, evidence, now)
-    return Ranking(config, usable, states, evidence, policy, card, segment, task).plan(now)
+    return _ranked(config, usable, states, card, policy, segment, task, now).plan(now)
+
+
+def _ranked(
+    config: RuntimeConfig,
+    usable: Sequence[Target],
+    states: Mapping[Target, State],
+    card: Scorecard,
+    policy: Policy,
+    segment: str | None,
+    task: TaskType,
+    now: datetime,
+) -> Ranking:
+    """By what is known at the task type; within the ceiling in money, which all task types have in common."""
+
+    def at(each: TaskType) -> Ranking:
+        known = card.at_task(each, policy)
+        evidence = {t: known[t] for t in usable if t in known and known[t].mass > 0}
+        return Ranking(config, usable, states, evidence, policy, card, segment, each)
+
+    mine, most = at(task), policy.objective.max_cost_usd
+    if most is None:
+        return mine
+    if all(known.cost_usd is None for known in mine.evidence.values()):
+        return mine.within(ceiling.Pacing(most, 0, 0.0, most, can_be_held=False))
+    others = {each for hour in card.spending.of_the_day(now) for each in hour.by_task} - {task}
+    menus = {task: mine.menu(), **{each: at(each).menu() for each in sorted(others)}}
+    return mine.within(ceiling.pace(most, card.spending, task, menus, now, policy.ceiling))
 
 
 def _priority(config: RuntimeConfig, target: Target) -> int:
@@ -119,6 +147,9 @@ def route(plan: Plan, rng: random.Random, now: datetime) -> Route:
     if rate > 0 and rng.random() < rate:
         return Route(plan.order(plan.explorable[0]), explored=True, propensity=rate, reason=plan.explores)
     ties = plan.ties
+    if plan.pacing is not None and plan.pacing.binds:
+        first, share = plan.pacing.draw(rng.random())
+        return Route(plan.order(first), explored=False, propensity=(1.0 - rate) * share, reason=plan.lead)
     first = ties[int(rng.random() * len(ties))] if len(ties) > 1 else ties[0]
     return Route(plan.order(first), explored=False, propensity=(1.0 - rate) / len(ties), reason=plan.lead)
 
@@ -204,6 +235,7 @@ def _explained(plan: Plan, route: Route, order: list[str]) -> dict[str, Any]:
         "candidates": plan.written["candidates"],
         **({} if route.stay is None else {"affinity": route.stay.to_json()}),
         **({"quota": {str(t): why for t, why in route.used_up.items()}} if route.used_up else {}),
+        **({} if plan.pacing is None else {"ceiling": plan.pacing.to_json()}),
     }
 
 
