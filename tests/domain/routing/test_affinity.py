@@ -19,7 +19,7 @@ M = 1e-6
 
 
 def side(ms: float, prompt: float, cached: float, good: float = 1.0) -> Side:
-    return Side(Figures(ms, 0.0, good), prompt * M, cached * M)
+    return Side(Figures(ms, 0.0, good, late=min(1.0, ms / 1000), dear=0.0), prompt * M, cached * M)
 
 
 def test_gain_and_loss_are_the_documented_sums() -> None:

@@ -74,8 +74,72 @@ def test_the_score_is_the_documented_sum() -> None:
 
     scores = {c.target: c.score for c in plan(card).candidates}
 
-    assert scores[DEEPSEEK] == pytest.approx(0.4 * 1 + 0.3 * 0.5 + 0.3 * 1)
-    assert scores[GEMINI] == pytest.approx(0.4 * 0.5 + 0.3 * 1 + 0.3 * 1)
+    assert scores[DEEPSEEK] == pytest.approx((0.4 * 0.8 + 0.3 * (1 - 0.002 / 0.006) + 1) / 1.7)
+    assert scores[GEMINI] == pytest.approx((0.4 * 0.6 + 0.3 * (1 - 0.001 / 0.006) + 1) / 1.7)
+
+
+def test_at_the_default_weights_the_score_is_the_declared_objective() -> None:
+    """And at others it leans from there: twice the weight of latency counts twice as much beside the rest."""
+    rows = [
+        *calls(DEEPSEEK, 10, success=0.9, latency_ms=200, cost_usd=0.002, quality=0.9),
+        *calls(GEMINI, 10, latency_ms=400, cost_usd=0.0, quality=0.8),
+        *calls(ANTHROPIC, 10, latency_ms=2000, cost_usd=0.02, quality=1.0),
+    ]
+    card = after_rounds(rows)
+
+    for candidate in plan(card).candidates[:3]:
+        assert candidate.score == pytest.approx((candidate.utility + 0.7) / 1.7)
+    leaning = {
+        c.target: c.score for c in plan(card, weights={"latency": 0.7, "cost": 0.15, "reliability": 0.15}).candidates
+    }
+    assert leaning[GEMINI] == pytest.approx((0.7 * 0.6 + 0.15 * 1 + 0.5 * 0.8) / (0.7 + 0.15 + 0.5))
+
+
+def test_targets_that_nobody_needs_change_no_score() -> None:
+    """With ratios to the best of all, a cheap and weak target made the good ones look dear."""
+    needed = [
+        *calls(DEEPSEEK, 10, latency_ms=500, cost_usd=0.0006, quality=0.84),
+        *calls(GEMINI, 10, latency_ms=600, cost_usd=0.002, quality=0.89),
+    ]
+    others = [
+        *calls(ANTHROPIC, 10, latency_ms=420, cost_usd=0.0001, quality=0.72),
+        *calls(OPENAI, 10, latency_ms=900, cost_usd=0.006, quality=0.94),
+    ]
+    alone, among = plan(after_rounds(needed)), plan(after_rounds([*needed, *others]))
+
+    assert alone.ties == among.ties == (DEEPSEEK,)
+    scores = [{c.target: c.score for c in made.candidates} for made in (alone, among)]
+    assert [scores[1][t] for t in (DEEPSEEK, GEMINI)] == [scores[0][t] for t in (DEEPSEEK, GEMINI)]
+
+
+def test_a_free_model_is_not_infinitely_cheap() -> None:
+    rows = [
+        *calls(DEEPSEEK, 10, latency_ms=90, cost_usd=0.0, quality=0.7),
+        *calls(GEMINI, 10, latency_ms=240, cost_usd=0.0003, quality=0.86),
+    ]
+
+    assert plan(after_rounds(rows)).ties == (GEMINI,)
+
+
+def test_a_rare_answer_of_half_a_minute_counts_as_one_that_is_too_slow() -> None:
+    slow = [outcome(DEEPSEEK, 30_000.0), *calls(DEEPSEEK, 19, latency_ms=300)]
+    card = after_rounds([*slow, *calls(GEMINI, 20, latency_ms=450)])
+
+    made = plan(card)
+
+    assert card.evidence[DEEPSEEK].latency_ms > 1700
+    assert made.ties == (DEEPSEEK,)
+    assert made.candidates[0].utility == pytest.approx(1 - 0.4 * (0.3 * 19 + 1) / 20 - 0.3 * 0.001 / 0.006)
+
+
+@pytest.mark.parametrize("failing", [(2, 5), (0, 1), (8, 9), (3, 7)])
+def test_two_failures_of_ten_shut_no_gate_in_whatever_order_they_came(failing: tuple[int, int]) -> None:
+    rows = [outcome(DEEPSEEK, success=place not in failing) for place in range(10)]
+
+    made = plan(after_rounds([*rows, *calls(GEMINI, 10)]))
+
+    assert {c.target: c.eligible for c in made.candidates}[DEEPSEEK]
+    assert {c.target: c.evidence.success for c in made.candidates if c.evidence}[DEEPSEEK] == pytest.approx(0.8)
 
 
 def test_a_dead_provider_that_was_fast_and_cheap_does_not_win() -> None:
@@ -112,7 +176,7 @@ def test_among_scores_closer_than_noise_the_objective_decides() -> None:
     """The dearer one leads by a hair's breadth of score, and costs twenty times as much."""
     dear = calls(DEEPSEEK, 10, latency_ms=240, cost_usd=0.006)
     cheap = calls(GEMINI, 10, latency_ms=445, cost_usd=0.0003)
-    weights = {"latency": 0.68, "cost": 0.31, "reliability": 0.01}
+    weights = {"latency": 0.79, "cost": 0.16, "reliability": 0.05}
 
     made = plan(after_rounds([*dear, *cheap]), weights=weights)
 
@@ -169,8 +233,9 @@ def test_a_success_since_it_opened_closes_a_breaker() -> None:
 def test_in_a_long_outage_the_next_trial_waits_for_traffic_too() -> None:
     first = {DEEPSEEK: Breaker(4, later(minutes=1), "server_error", START, since=later(minutes=-1))}
     second = {DEEPSEEK: Breaker(9, later(minutes=1), "server_error", START, since=later(minutes=-6))}
-    card = after_rounds(table(SPECIFIED)).observe([outcome(DEEPSEEK, success=False, source=Source.LIVE)], POLICY)
-    passed = card.observe([outcome(GEMINI, 350, source=Source.LIVE)] * POLICY.breaker.trial_calls, POLICY)
+    fast = {**SPECIFIED, GEMINI: 650, ANTHROPIC: 750, OPENAI: 820}
+    card = after_rounds(table(fast)).observe([outcome(DEEPSEEK, success=False, source=Source.LIVE)], POLICY)
+    passed = card.observe([outcome(GEMINI, 650, source=Source.LIVE)] * POLICY.breaker.trial_calls, POLICY)
 
     now = later(minutes=2)
     assert plan(card, now=now, breakers=first).ties == (DEEPSEEK,)
@@ -204,7 +269,9 @@ def test_weights_of_a_provider_apply_to_its_own_score_alone() -> None:
     changed = {c.target: c.score for c in plan(card, providers=own).candidates}
 
     assert changed[DEEPSEEK] == plain[DEEPSEEK]
-    assert (plain[GEMINI], changed[GEMINI]) == (pytest.approx(0.8), pytest.approx(1.0))
+    dear = 0.001 / 0.006
+    assert plain[GEMINI] == pytest.approx((0.4 * 0.6 + 0.3 * (1 - dear) + 1) / 1.7)
+    assert changed[GEMINI] == pytest.approx((0.5 * (1 - dear) + 0.5 / 0.3) / (0.5 + 0.5 / 0.3))
 
 
 def test_a_clock_that_was_set_back_makes_nothing_old() -> None:
@@ -318,13 +385,13 @@ def flapped(*since: Any) -> Scorecard:
     card = after_rounds(table(SPECIFIED), table(SPECIFIED))
     card = card.observe(calls(GEMINI, 400, latency_ms=350, source=Source.LIVE), POLICY)
     bad = [outcome(DEEPSEEK, 700, success=good, source=Source.LIVE) for good in (False, True) * 12]
-    card = card.observe([*bad, *[outcome(GEMINI, 350, source=Source.LIVE)] * POLICY.breaker.trial_calls], POLICY)
+    card = card.observe([*bad, *[outcome(GEMINI, 650, source=Source.LIVE)] * POLICY.breaker.trial_calls], POLICY)
     return card.observe(since, POLICY)
 
 
 def test_a_target_that_fails_since_its_round_is_looked_at_now_and_then() -> None:
     failed = outcome(DEEPSEEK, 120, success=False, source=Source.LIVE)
-    passed_by = [outcome(GEMINI, 350, source=Source.LIVE)] * POLICY.breaker.trial_calls
+    passed_by = [outcome(GEMINI, 650, source=Source.LIVE)] * POLICY.breaker.trial_calls
 
     assert plan(flapped()).ties == (GEMINI,)
     assert plan(flapped()).explorable == (DEEPSEEK,)
@@ -409,7 +476,7 @@ def test_an_explanation_says_why_a_request_went_where_it_went() -> None:
     assert router.explanation_json(made, explore)["order"][0] == "gemini/m"
     assert router.explanation_json(made, exploit) == said  # whatever was explained between
     by_name = {each["provider"]: each for each in said["candidates"]}
-    assert by_name["deepseek"]["score"] == 1
+    assert by_name["deepseek"]["score"] == 0.9141
     assert (by_name["gemini"]["score"], by_name["gemini"]["reasons"]) == (None, ["no evidence yet"])
     assert "success 0.10 is below" in by_name["openai"]["reasons"][0]
     assert (by_name["anthropic"]["breaker"], by_name["anthropic"]["eligible"]) == ("open", False)
