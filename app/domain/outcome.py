@@ -44,13 +44,13 @@ class Outcome:
     cost_usd: float | None = None
     #: 0..1 where the answer was graded
     quality: float | None = None
+    #: of a round's; None: not known, or a request of somebody's
+    prompt_id: str | None = None
     #: `code` of the ProviderError
     error_class: str | None = None
     #: False for failures that are not the provider's fault (our network, the caller's bad request)
     counts: bool = True
     simulated: bool = False
-    #: of a benchmark's prompt; None: it has none, or nobody noted it
-    prompt_id: str | None = None
 
     @property
     def needs_person(self) -> bool:

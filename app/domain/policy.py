@@ -46,11 +46,19 @@ class EvidencePolicy:
     level_reset_sigma: float = 3.0
     quality_round_decay: float = 0.8
     quality_mass_cap: float = 40.0
-    quality_reset_sigma: float = 3.0
+    quality_reset_sigma: float = 2.5
+    quality_prompts: int = 200
     task_mass_cap: float = 50.0
-    task_prior_mass: float = 20.0
-    task_sigma: float = 2.0
+    task_round_decay: float = 0.9
+    task_reset_sigma: float = 3.0
+    task_latency_spread: float = 0.05
+    task_cost_spread: float = 0.1
+    task_success_spread: float = 0.02
+    task_quality_spread: float = 0.05
+    task_prior: float = 1.0
     feedback_mass_cap: float = 100.0
+    feedback_sigma: float = 2.0
+    feedback_prior_mass: float = 20.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,10 +87,10 @@ def of_probe(probe: Probe) -> Outcome:
         tokens_estimated=probe.tokens_estimated,
         cost_usd=probe.cost_usd,
         quality=probe.quality,
+        prompt_id=probe.prompt_id,
         error_class=probe.error_class,
         counts=probe.counts,
         simulated=probe.simulated,
-        prompt_id=probe.prompt_id,
     )
 
 

@@ -15,11 +15,9 @@ from typing import Any
 
 from app.domain.evidence.lengths import Lengths
 from app.domain.evidence.level import Level, Rate
+from app.domain.evidence.quality import Draws, Grades, by_prompt
 from app.domain.outcome import Outcome
 from app.domain.policy import EvidencePolicy, ExplorationPolicy, Objective, Policy
-
-#: variance below which grades are taken to agree by chance (standard deviation .05)
-LEAST_VARIANCE = 0.0025
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +42,14 @@ class Evidence:
     dear: Level = field(default_factory=Level)
     #: of prompts and answers, and what they cost in time
     lengths: Lengths = field(default_factory=Lengths)
-    #: mean grade; None: nothing was graded
+    #: mean grade of its prompts; None: nothing was graded
     quality: float | None = None
-    #: of one grade, not of the mean
+    #: between prompts; of one, not of the mean
     quality_variance: float = 0.0
+    #: prompts, not grades
     quality_mass: float = 0.0
+    #: what these three are from
+    grades: Grades = field(default_factory=Grades)
     #: outcomes ever seen, by source
     benchmark_count: int = 0
     live_count: int = 0
@@ -77,6 +78,11 @@ class Evidence:
     #: looks in a row, after traffic had passed it by, that found it as good as usual; and the sum of their times
     good_looks: int = 0
     good_looks_ms: float = 0.0
+
+    @property
+    def quality_error(self) -> float:
+        """Standard error of `quality`, clustered by prompt."""
+        return math.sqrt(self.quality_variance / max(self.quality_mass, 1e-9))
 
     def with_live(self, outcome: Outcome, policy: Policy, calls: int) -> Evidence:
         """One more live call, the `calls`-th of all targets together."""
@@ -191,7 +197,7 @@ class Evidence:
             good_looks=0,
             good_looks_ms=0.0,
             **_usual(self, known.success, policy.exploration),
-            **_graded(known, [o.quality for o in outcomes if o.quality is not None], policy.evidence),
+            **_graded(known, outcomes, policy.evidence),
             **_pace(known, [outcome.latency_ms for outcome in answered], policy.exploration),
         )
 
@@ -219,7 +225,6 @@ class Evidence:
             late_failed_mass=self.late_failed_mass * fast,
             latency_mass=self.latency_mass * fast,
             cost_mass=self.cost_mass * fast,
-            quality_mass=self.quality_mass * limits.quality_round_decay,
         )  # fmt: skip
         for outcome in outcomes:
             if not outcome.success:
@@ -290,33 +295,23 @@ def _latest(*times: datetime | None) -> datetime | None:
     return max((time for time in times if time is not None), default=None)
 
 
-def _graded(known: Evidence, grades: Sequence[float], policy: EvidencePolicy) -> dict[str, Any]:
-    """A round's grades pooled with the older ones, or in their place where they differ beyond chance."""
-    if not grades:
+def _graded(known: Evidence, outcomes: Sequence[Outcome], policy: EvidencePolicy) -> dict[str, Any]:
+    """A round's grades pooled by prompt with the older ones, or in their place where they differ beyond chance."""
+    graded = [(each.prompt_id, each.quality) for each in outcomes if each.quality is not None]
+    if not graded:
         return {}
-    count = len(grades)
-    mean = sum(grades) / count
-    variance = sum((grade - mean) ** 2 for grade in grades) / count
-    if known.quality is None or _is_another_quality(known, known.quality, mean, variance, count, policy):
-        return {"quality": mean, "quality_variance": variance, "quality_mass": float(count)}
-    old, total = known.quality_mass, known.quality_mass + count
-    step = mean - known.quality
+    grades = known.grades
+    if grades.quality is None and known.quality is not None:  # of an earlier release, which did not tell prompts apart
+        grades = Grades(unnamed=Draws(known.quality, known.quality_variance, known.quality_mass))
+    grades = grades.after(*by_prompt(graded), policy)
+    found = grades.quality
+    assert found is not None
     return {
-        "quality": known.quality + step * count / total,
-        "quality_variance": (old * known.quality_variance + count * variance) / total
-        + old * count * (step / total) ** 2,
-        "quality_mass": min(total, policy.quality_mass_cap),
+        "grades": grades,
+        "quality": found.mean,
+        "quality_variance": found.variance,
+        "quality_mass": found.prompts,
     }
-
-
-def _is_another_quality(
-    known: Evidence, quality: float, mean: float, variance: float, count: int, policy: EvidencePolicy
-) -> bool:
-    if known.quality_mass <= 0:
-        return True
-    each = max(known.quality_variance, variance, LEAST_VARIANCE)
-    error = math.sqrt(each / count + each / known.quality_mass)
-    return abs(mean - quality) > policy.quality_reset_sigma * error
 
 
 def _usual(before: Evidence, success: float, policy: ExplorationPolicy) -> dict[str, Any]:

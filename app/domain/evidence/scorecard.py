@@ -13,14 +13,13 @@ from pydantic import TypeAdapter
 from app.domain.catalog import Target, TaskType
 from app.domain.evidence import task_effects
 from app.domain.evidence.evidence import Evidence
+from app.domain.evidence.quality import Grades, by_prompt
 from app.domain.evidence.spending import Payment, Spending
-from app.domain.evidence.task_effects import Feedback, TaskEvidence
+from app.domain.evidence.task_effects import Feedback, TaskEvidence, Tasks
 from app.domain.outcome import Outcome, Source
 from app.domain.policy import Policy
 
 __all__ = ["Evidence", "Feedback", "Scorecard", "TaskEvidence"]
-
-Tasks = Mapping[TaskType, Mapping[Target, TaskEvidence]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ class Scorecard:
             if outcome.counts and outcome.source is not Source.FEEDBACK:
                 calls += 1
                 known = evidence.get(outcome.target, Evidence())
-                _note(tasks, outcome, known, None, policy)
+                _note(tasks, outcome, known, policy)
                 evidence[outcome.target] = known.with_live(outcome, policy, calls)
         return replace(self, evidence=evidence, calls=calls, tasks=tasks)
 
@@ -62,7 +61,7 @@ class Scorecard:
                 by_target.setdefault(outcome.target, []).append(outcome)
         if not by_target:
             return self
-        decay = policy.evidence.quality_round_decay
+        decay = policy.evidence.task_round_decay
         tasks = {
             task: {target: known.faded(decay) if target in by_target else known for target, known in targets.items()}
             for task, targets in self.tasks.items()
@@ -70,9 +69,9 @@ class Scorecard:
         measured: dict[Target, Evidence] = {}
         for target, mine in by_target.items():
             measured[target] = self.evidence.get(target, Evidence()).with_round(mine, policy)
-            grades = [outcome.quality for outcome in mine if outcome.quality is not None]
             for outcome in mine:
-                _note(tasks, outcome, measured[target], sum(grades) / len(grades) if grades else None, policy)
+                _note(tasks, outcome, measured[target], policy)
+            _note_grades(tasks, mine, measured[target].grades, policy)
         return replace(self, evidence={**self.evidence, **measured}, marks=(*self.marks, self.calls)[-2:], tasks=tasks)
 
     def with_score(
@@ -91,10 +90,10 @@ class Scorecard:
         return replace(self, spending=self.spending.after(payments, policy.objective.max_cost_usd))
 
     def at_task(self, task: TaskType, policy: Policy) -> Mapping[Target, Evidence]:
-        """The evidence to rank by: that of the task type where it is beyond doubt, the whole else; and feedback."""
+        """The evidence to rank by: of the task type as far as it differs from the whole beyond chance; and feedback."""
         evidence = self.evidence
         if task in self.tasks:
-            evidence = task_effects.at_task(evidence, self.tasks[task], policy.evidence)
+            evidence = task_effects.at_task(evidence, self.tasks, task, policy.evidence)
         return task_effects.with_feedback(evidence, self.feedback, policy.evidence) if self.feedback else evidence
 
     @property
@@ -146,14 +145,30 @@ def _note(
     tasks: dict[TaskType, dict[Target, TaskEvidence]],
     outcome: Outcome,
     whole: Evidence,
-    mean_quality: float | None,
     policy: Policy,
 ) -> None:
     if outcome.task_type is TaskType.DEFAULT:
         return
     targets = tasks.setdefault(outcome.task_type, {})
     known = targets.get(outcome.target, TaskEvidence())
-    targets[outcome.target] = known.with_outcome(outcome, whole, mean_quality, policy.evidence)
+    targets[outcome.target] = known.with_outcome(outcome, whole, policy.evidence)
+
+
+def _note_grades(
+    tasks: dict[TaskType, dict[Target, TaskEvidence]], outcomes: Sequence[Outcome], grades: Grades, policy: Policy
+) -> None:
+    """A round's, of one target: how much those of a task differ from what it usually gets in this round."""
+    graded = [(each.prompt_id, each.quality) for each in outcomes if each.quality is not None]
+    if not graded:
+        return
+    usual = grades.usual(*by_prompt(graded))
+    by_task: dict[TaskType, list[float]] = {}
+    for each in outcomes:
+        if each.quality is not None and each.task_type is not TaskType.DEFAULT:
+            by_task.setdefault(each.task_type, []).append(each.quality - usual)
+    for task, steps in by_task.items():
+        known = tasks[task][outcomes[0].target]
+        tasks[task][outcomes[0].target] = replace(known, quality=known.quality.with_round(steps, policy.evidence))
 
 
 def _dumped(known: Mapping[Target, Any], kind: type) -> dict[str, Any]:

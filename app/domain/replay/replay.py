@@ -172,9 +172,9 @@ class Served:
     def _outcomes(self, round_: Round) -> list[Outcome]:
         now = _at(round_.at_s)
         return [
-            _outcome(self.targets[name], sample, Source.BENCHMARK, now)
+            replace(_outcome(self.targets[name], sample, Source.BENCHMARK, now), prompt_id=str(place))
             for name, samples in round_.table.items()
-            for sample in samples
+            for place, sample in enumerate(samples)
         ]
 
 

@@ -55,7 +55,7 @@ def test_ten_prompts_decide_no_category_by_noise(rounds: int, seeds: int) -> Non
         whole = first(card, TaskType.DEFAULT)
         strange += sum(first(card, task) != whole for task in (TaskType.CODE, TaskType.CREATIVE, TaskType.ANALYSIS))
 
-    assert strange <= seeds // 20  # of three times as many
+    assert strange <= seeds // 15  # of three times as many
 
 
 def test_a_target_that_is_bad_at_code_is_passed_by_for_code_alone() -> None:
@@ -95,7 +95,7 @@ def test_a_task_that_is_hard_for_everybody_moves_nobody() -> None:
 
     adjusted = card.at_task(TaskType.CODE, POLICY)
     for target in TARGETS:
-        assert adjusted[target].quality == pytest.approx(card.evidence[target].quality, abs=0.06)
+        assert adjusted[target].quality == pytest.approx(card.evidence[target].quality, abs=0.08)  # of −.5
 
 
 def test_what_is_within_the_noise_is_nothing_and_few_outcomes_count_in_part() -> None:

@@ -391,7 +391,7 @@ def flapped(*since: Any) -> Scorecard:
 
 def test_a_target_that_fails_since_its_round_is_looked_at_now_and_then() -> None:
     failed = outcome(DEEPSEEK, 120, success=False, source=Source.LIVE)
-    passed_by = [outcome(GEMINI, 650, source=Source.LIVE)] * POLICY.breaker.trial_calls
+    passed_by = [outcome(GEMINI, 350, source=Source.LIVE)] * POLICY.breaker.trial_calls
 
     assert plan(flapped()).ties == (GEMINI,)
     assert plan(flapped()).explorable == (DEEPSEEK,)
