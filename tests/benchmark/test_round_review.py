@@ -9,10 +9,14 @@ import pytest
 
 from app.benchmark import benchmark
 from app.domain.config.runtime_config import Weights
+from app.domain.evidence.scorecard import Scorecard
+from app.errors import BadKey, ConnectionLost, ProviderError
+from app.evidence import rebuilding, scorecard
 from app.live import live_config
-from app.providers.base import Timing
+from app.providers.base import Answer, Timing
+from app.store import database, outcomes
 from tests.support.rounds import probes, run_round, said, takes, the_round, with_policy
-from tests.support.system import System, answer
+from tests.support.system import Behaviour, System, answer
 
 SPREAD = {"deepseek": 240, "gemini": 350, "anthropic": 450, "openai": 520}
 
@@ -123,3 +127,66 @@ def test_reviewing_a_round_twice_says_everything_once(system: System) -> None:
     benchmark.optimize(system.services, round_id)
 
     assert len(said(system, round_id, "comparison")) == 2
+
+
+def fails_with(error: ProviderError, after_ms: float) -> Behaviour:
+    def behave(model: str, request: object) -> Answer:
+        error.timing = Timing(connect_ms=0.0, first_token_ms=None, total_ms=after_ms)
+        raise error
+
+    return behave
+
+
+def learned(system: System) -> Scorecard:
+    with database.transaction(system.services.sessions) as session:
+        return scorecard.held(outcomes.learned(session))
+
+
+def test_an_outage_of_our_own_network_is_no_evidence_and_moves_nothing(system: System) -> None:
+    run_round(system)
+    system.client.behaviours |= {name: fails_with(ConnectionLost(), 3000.0) for name in SPREAD}
+    before, known = system.services.config.value, learned(system)
+
+    round_id = run_round(system)
+
+    record = the_round(system, round_id)
+    assert (record.status, record.degraded) == ("done", True)
+    (text,) = said(system, round_id, "degraded")
+    assert text.startswith("all 40 calls of all providers failed (connection_lost ×40): our own trouble")
+    assert said(system, round_id, "partial") == said(system, round_id, "reliability") == []
+    after = system.services.config.value
+    assert after.global_ == before.global_
+    assert after.metadata.optimization_score_samples == before.metadata.optimization_score_samples == 40
+    assert learned(system) == known
+
+
+def test_after_an_outage_of_our_own_what_was_learned_is_rebuilt_without_it(system: System) -> None:
+    run_round(system)
+    system.client.behaviours |= {name: fails_with(ConnectionLost(), 3000.0) for name in SPREAD}
+    run_round(system)
+
+    with database.transaction(system.services.sessions) as session:
+        rebuilt = rebuilding.rebuilt(session, system.services.policy)
+
+    assert {target: each.success for target, each in rebuilt.card.evidence.items()} == dict.fromkeys(
+        learned(system).evidence, 1.0
+    )
+    assert len(rebuilt.card.evidence) == 4
+
+
+def test_a_bad_key_is_what_a_person_must_mend_and_moves_nothing(system: System) -> None:
+    run_round(system)
+    before = system.services.config.value
+    system.client.behaviours["deepseek"] = fails_with(BadKey(), 80.0)
+
+    round_id = run_round(system)
+
+    after = system.services.config.value
+    assert after.global_ == before.global_
+    (text,) = said(system, round_id, "needs_person")
+    assert text.startswith("deepseek needs a person: its key is refused (")
+    assert said(system, round_id, "reliability") == []
+    assert not the_round(system, round_id).degraded
+    assert after.metadata.optimization_score == 1.0
+    assert after.metadata.optimization_score_low <= 1.0 == after.metadata.optimization_score_high
+    assert after.metadata.optimization_score_samples == 30
