@@ -65,12 +65,15 @@ def _tried(chosen: Mapping[str, Regime], seeds: Sequence[int], constants: Policy
     if jobs == 1:  # no process for one that this one can do
         yield from ([trial(name, regime, seed, constants) for seed in seeds] for name, regime in chosen.items())
         return
-    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+    pool = ProcessPoolExecutor(jobs, get_context("spawn"))
+    try:
         begun = [
             [pool.submit(trial, name, regime, seed, constants) for seed in seeds] for name, regime in chosen.items()
         ]
         for futures in begun:
             yield [future.result() for future in futures]
+    finally:  # who interrupts it does not wait for what has not begun
+        pool.shutdown(cancel_futures=True)
 
 
 def _document(rows: Sequence[tuple[Sequence[Trial], Sequence[str]]]) -> dict[str, Any]:

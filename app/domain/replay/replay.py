@@ -202,6 +202,11 @@ class Static(Served):
 class UtilityGreedy(Served):
     """The same evidence, gate and breakers, but whoever is worth most by the objective: no weights, no exploration."""
 
+    def __init__(self, header: Header, policy: Policy, rng: random.Random) -> None:
+        super().__init__(header, policy, rng)
+        routing = self.config.global_.model_copy(update={"exploration_rate": 0.0})
+        self.config = self.config.model_copy(update={"global_": routing})
+
     def choose(self, at_s: float) -> str:
         now = _at(at_s)
         plan = router.plan(self.config, tuple(self.targets.values()), self.card, self.breakers, self.policy, now)
