@@ -79,11 +79,13 @@ def set_(provider: str, assignments: tuple[str, ...], as_json: bool) -> None:
     \b
     latency, fail_latency (ms) · sigma · tokens_per_s · error_rate (0..1) · input_price, output_price (USD per
     million tokens) · quality (0..1), prompt_quality.PROMPT (0..1, or null) · reasoning_tokens · tool_rate (0..1) ·
+    rpm, tpm (requests and tokens per minute, 0: no limit) ·
     refusals.RULE (true, false, or null: is this kind of wrong request refused, as the real one does?) ·
     error_kind: server_error, rate_limited, overloaded, timeout, cut, out_of_credit, bad_key, empty, filter, blocked,
     error_inside, model_unknown, context_too_long, bad_request
     Example:  tooloo lab set deepseek latency=450 error_rate=0.1
               tooloo lab set openai error_rate=1 error_kind=timeout
+              tooloo lab set openai rpm=60
     """
     changes: dict[str, Any] = {}
     for assignment in assignments:

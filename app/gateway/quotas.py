@@ -32,7 +32,7 @@ MOST_EVENTS, STREAM_S = 5_000, 600
 #: s between words of what was spent; where little is left, and where nothing is scarce
 SOON_S, LATER_S = 0.02, 1.0
 #: ms that who listens waits for the next event
-LISTEN_MS = 1_000
+LISTEN_MS = 400
 #: events that are kept while Redis is away
 MOST_UNTOLD = 2_000
 

@@ -48,7 +48,13 @@ class Refused(Exception):
     """The request is answered with an error of the provider's."""
 
     def __init__(
-        self, why: Fault | Mistake, detail: str = "", *, field: str | None = None, rule: Rule | None = None
+        self,
+        why: Fault | Mistake,
+        detail: str = "",
+        *,
+        field: str | None = None,
+        rule: Rule | None = None,
+        wait_s: float = 2.0,
     ) -> None:
         super().__init__(detail or why.value)
         self.why = why
@@ -58,3 +64,5 @@ class Refused(Exception):
         self.field = field
         #: the rule it is against, if it is one of the table's
         self.rule = rule
+        #: of a rate limit: when the next request may come
+        self.wait_s = wait_s

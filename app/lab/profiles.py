@@ -41,6 +41,8 @@ class Profile:
     reasoning_tokens: Annotated[int, Field(ge=0, le=100_000)] = 0
     tool_rate: Share = 0.0
     prompt_token_ms: Milliseconds = 0.0
+    rpm: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    tpm: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0
     #: by the id of a rule, or "*": is it on?
     refusals: Mapping[str, bool] = field(default_factory=dict)
 

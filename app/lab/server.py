@@ -7,13 +7,15 @@ import json
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 
 from aiohttp import web
 
 from app.domain.catalog import Prompt, Provider
 from app.lab import control, embeddings, reply
 from app.lab.answering import AnswerFunction, reply_to
-from app.lab.faults import Mistake, Refused
+from app.lab.faults import Fault, Mistake, Refused
 from app.lab.journal import Seen, refusal_of
 from app.lab.playback import Playback
 from app.lab.reply import End, Reply
@@ -93,7 +95,8 @@ async def _decide(lab: Lab, service: Service, request: web.Request, seen: Seen, 
         return await _answer(lab, service, request, seen, arrived_s)
     except Refused as refused:
         seen.refused = refusal_of(refused)
-        return reply.refusal(service.wire.reject(refused, seen.model), refused.why, 0.0, {})
+        headers = service.quota.headers(datetime.now(UTC)) if refused.why is Fault.RATE_LIMITED else {}
+        return reply.refusal(service.wire.reject(refused, seen.model), refused.why, 0.0, headers)
 
 
 async def _answer(lab: Lab, service: Service, request: web.Request, seen: Seen, arrived_s: float) -> Reply:
@@ -117,11 +120,20 @@ async def _answer(lab: Lab, service: Service, request: web.Request, seen: Seen, 
     if place.operation is Operation.COUNT:
         seen.prompt_tokens = len(tokens(call.conversation))
         return Reply(200, "application/json", reply.plain(to_json({"input_tokens": seen.prompt_tokens}), 0.0))
+    lab.hold_quota(service, len(tokens(call.conversation)), arrived_s)
     course, seen.prompt_id = lab.course(service, call.prompt, call.conversation, arrived_s)
     if course.answers:
         size = len(tokens(call.conversation))
         course = course.reading(size, lab.cached(service, call.model, body, size, arrived_s))
-    return reply_to(wire, call, course, lab.answer, service.answer_rng, time.time())
+    made = reply_to(wire, call, course, lab.answer, service.answer_rng, time.time())
+    return _with_quota(service, made)
+
+
+def _with_quota(service: Service, made: Reply) -> Reply:
+    if made.content is not None:
+        service.quota.spend(made.content.completion_tokens)
+    told = service.quota.headers(datetime.now(UTC))
+    return replace(made, headers={**told, **made.headers}) if told else made
 
 
 def _embedded(lab: Lab, service: Service, place: Place, raw: bytes, seen: Seen, arrived_s: float) -> Reply:
@@ -129,9 +141,10 @@ def _embedded(lab: Lab, service: Service, place: Place, raw: bytes, seen: Seen, 
     seen.model, seen.parameters, seen.prompt = call.model, call.parameters, call.inputs[0]
     if call.model not in dict(service.provider.embeddings).values():
         raise Refused(Mistake.UNKNOWN_MODEL)
+    lab.hold_quota(service, sum(len(tokens(text)) for text in call.inputs), arrived_s)
     course, _ = lab.course(service, call.inputs[0], "", arrived_s)
     stamp = Stamp(created_s=int(time.time()), nonce=service.answer_rng.getrandbits(128) | 1 << 127)
-    return embeddings.reply_to(service.wire, call, course, stamp)
+    return _with_quota(service, embeddings.reply_to(service.wire, call, course, stamp))
 
 
 def _nobody(path: str, headers: Mapping[str, str], body: bytes) -> None:

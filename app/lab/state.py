@@ -16,6 +16,7 @@ from app.lab.journal import Journal
 from app.lab.playback import Playback
 from app.lab.profiles import Profile
 from app.lab.prompt_cache import NOTHING, Cached, PromptCache
+from app.lab.quota import Quota
 from app.lab.refusals import table
 from app.lab.refusals.kinds import kind_of
 from app.lab.refusals.rule import Body, Kind
@@ -38,6 +39,7 @@ class Service:
     #: what is answered
     answer_rng: random.Random
     cache: PromptCache
+    quota: Quota
 
 
 class Lab:
@@ -61,6 +63,7 @@ class Lab:
                 rng=_generator(seed, provider.name),
                 answer_rng=_generator(seed, f"{provider.name}/answers"),
                 cache=PromptCache(kind),
+                quota=Quota(kind),
             )
             for provider in providers
         }
@@ -80,6 +83,11 @@ class Lab:
             sample = self.playback.sample(service.provider.name, index, conversation, now_s)
             return course.recorded(sample, self.playback.speed), prompt_id
         return course.drawn(self.profiles[service.provider.name], prompt_id, service.rng), prompt_id
+
+    def hold_quota(self, service: Service, tokens: int, now_s: float) -> None:
+        """Raises Refused where its quota is used up. A trace says which calls fail."""
+        if self.playback is None:
+            service.quota.take(self.profiles[service.provider.name], tokens, now_s)
 
     def cached(self, service: Service, model: str, body: Body, prompt_tokens: int, now_s: float) -> Cached:
         """What the provider has of the prompt in its cache. A trace says how long calls take, whatever is cached."""

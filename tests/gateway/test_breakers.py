@@ -256,9 +256,17 @@ def test_an_outage_of_a_minute_with_requests_every_four_seconds(connection: redi
     assert min(at for at in asked if at >= 60) - 60 <= 12
 
 
-def test_a_short_rate_limit_is_no_outage(connection: redis.Redis) -> None:
+def test_a_rate_limit_is_no_outage(connection: redis.Redis) -> None:
     (one,) = processes(connection, 1)
-    one.observe(TARGET, RateLimited(retry_after_s=2), NOW)
+    for _ in range(5):
+        one.observe(TARGET, RateLimited(retry_after_s=2), NOW)
+    one.stop()
+    assert one.value == {}
+
+
+def test_who_is_overloaded_and_says_for_how_long_is_left_alone_for_that(connection: redis.Redis) -> None:
+    (one,) = processes(connection, 1)
+    one.observe(TARGET, Overloaded(retry_after_s=2), NOW)
     one.stop()
     assert one.is_open(TARGET, NOW + timedelta(seconds=1))
     assert not one.is_open(TARGET, NOW + timedelta(seconds=2))

@@ -15,6 +15,7 @@ Times are seconds since the epoch.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -95,7 +96,7 @@ class Ledger:
         """When no more than this was spent within the window, if nothing more is; -inf where that is so already."""
         wanted = self.total - most
         if wanted <= 0 or not self._times:
-            return float("-inf")
+            return -math.inf
         place = min(bisect_left(self._totals, wanted - 1e-9), len(self._times) - 1)
         return self._times[place] + window_s
 
@@ -121,6 +122,7 @@ class Window:
 class Told:
     """The latest word of the provider's headers."""
 
+    #: infinite: they do not say
     limit: float
     remaining: float
     #: when the request was sent that brought it, and when it came
@@ -136,7 +138,7 @@ class Told:
 
     @classmethod
     def first(cls, reading: Reading, sent_s: float, now_s: float) -> Told:
-        told = cls(0.0, 0.0, sent_s, now_s, now_s, 0.0, (sent_s, reading.remaining, now_s))
+        told = cls(math.inf, 0.0, sent_s, now_s, now_s, 0.0, (sent_s, reading.remaining, now_s))
         told._take(reading, sent_s, now_s)
         told.anchor = (sent_s, reading.remaining, told.reset_at_s)
         return told
@@ -158,14 +160,14 @@ class Told:
         self._take(reading, sent_s, now_s)
 
     def _take(self, reading: Reading, sent_s: float, now_s: float) -> None:
-        self.limit = max(reading.limit or self.limit, reading.remaining)
+        self.limit = self.limit if reading.limit is None else max(reading.limit, reading.remaining)
         self.remaining, self.sent_s, self.read_s = reading.remaining, sent_s, now_s
         reset_s = reading.reset_s
         if reset_s is None:
             reset_s = reading.window_s or WINDOW_S
         # a whole number may be rounded, and who comes early is refused
         self.reset_at_s = now_s + reset_s + (1.0 if reset_s and float(reset_s).is_integer() else 0.05)
-        missing = (self.limit - self.remaining) / self.limit if self.limit > 0 else 0.0
+        missing = (self.limit - self.remaining) / self.limit if 0 < self.limit < math.inf else 0.0
         if missing > 0:
             if abs(self.window_s * missing - reset_s) > max(1.1, 0.3 * reset_s):  # no bucket, or not the one it was
                 self.refills, self.window_s = 0, reset_s / missing
@@ -175,7 +177,7 @@ class Told:
     @property
     def rate(self) -> float:
         """What comes back per s, where it comes continuously."""
-        return self.limit / self.window_s if self.window_s > 0 else 0.0
+        return self.limit / self.window_s if self.window_s > 0 and self.limit < math.inf else 0.0
 
     @property
     def flows(self) -> bool:
@@ -197,7 +199,7 @@ class Told:
         if left >= amount:
             return 0.0
         if now_s < self.reset_at_s:
-            back_s = (amount - left) / self.rate if self.flows and self.rate > 0 else float("inf")
+            back_s = (amount - left) / self.rate if self.flows and self.rate > 0 else math.inf
             return min(back_s, self.reset_at_s - now_s)
         return max(0.0, ledger.falls_to(self.limit - amount, WINDOW_S) - now_s)
 
@@ -215,7 +217,7 @@ class Learned:
     failed: int = 0
     #: windows in which more was served, and when the last of them began
     beyond: int = 0
-    beyond_s: float = field(default=float("-inf"))
+    beyond_s: float = field(default=-math.inf)
 
     @property
     def allowed(self) -> float:

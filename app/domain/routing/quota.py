@@ -8,6 +8,7 @@ all its models together. Spent is counted when it is sent.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -69,7 +70,7 @@ class Quota:
         #: what answers take beside their prompts
         self._answer_tokens = 0.0
         self.blocked_until_s = 0.0
-        self.limited_s = float("-inf")
+        self.limited_s = -math.inf
         self.strikes = 0
         #: requests that have to want it before it is asked again
         self._hold = 0.0
@@ -170,6 +171,7 @@ class Quota:
         count = known.ledger.between(sent_s - WINDOW_S, sent_s) - 1.0
         for kind, each in self.kinds.items():  # it was not served
             each.ledger.add(now_s, -self._amount(kind, prompt_tokens))
+        readings = [each if each.reset_s is not None else each._replace(reset_s=retry_after_s) for each in readings]
         explained = self._explains(readings, sent_s, now_s, prompt_tokens)
         if retry_after_s is not None:
             until_s = now_s + min(retry_after_s, self._cap_s)
@@ -313,7 +315,10 @@ class Quotas:
                 continue
             short = quota.shortage(now_s, 0.0)
             found[target] = {
-                "left": {k: {"left": int(left), "of": int(most)} for k, (left, most) in quota.left(now_s).items()},
+                "left": {
+                    k: {"left": int(left), "of": int(most)} if most < math.inf else {"left": int(left), "of": None}
+                    for k, (left, most) in quota.left(now_s).items()
+                },
                 "usedUp": None if short is None else short.reason,
                 "waitS": None if short is None else round(short.wait_s, 1),
             }
@@ -330,7 +335,8 @@ def _limit(source: Window | Told | Learned) -> float:
 
 def _said(kind: str, source: Window | Told | Learned, ledger: Ledger, now_s: float, wait_s: float) -> str:
     left = max(0.0, source.left(ledger, now_s))
-    return f"quota: {left:.0f} of {_limit(source):.0f} {kind.replace('_', ' ')} left for {_span(wait_s)}"
+    most = "" if _limit(source) == math.inf else f"of {_limit(source):.0f} "
+    return f"quota: {left:.0f} {most}{kind.replace('_', ' ')} left for {_span(wait_s)}"
 
 
 def _span(seconds: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from app.lab.faults import Fault, Mistake, Refused
@@ -50,7 +51,7 @@ def rejection(refused: Refused, model: str) -> Rejection:
     message = shape.message.format(model=model, field=refused.field, detail=detail)
     if refused.why is Mistake.INVALID_VALUE and refused.field is None:
         message = refused.detail
-    limited = {"Retry-After": "2", "anthropic-ratelimit-requests-remaining": "0"}
+    limited = {"Retry-After": f"{math.ceil(refused.wait_s)}", "anthropic-ratelimit-requests-remaining": "0"}
     return Rejection(
         shape.status,
         to_json({"type": "error", "error": {"type": shape.type, "message": message}}),

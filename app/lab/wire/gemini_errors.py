@@ -39,7 +39,7 @@ _ERRORS = {
         "You exceeded your current quota, please check your plan and billing details. For more information on this "
         "error, head to: https://ai.google.dev/gemini-api/docs/rate-limits.\n* Quota exceeded for metric: "
         + _QUOTA
-        + ", limit: 10, model: {model}\nPlease retry in 2s.",
+        + ", limit: 10, model: {model}\nPlease retry in {wait}.",
         (
             {
                 "@type": _RPC + "QuotaFailure",
@@ -100,11 +100,12 @@ _ERRORS = {
 def rejection(refused: Refused, model: str) -> Rejection:
     shape = _ERRORS[refused.why]
     field = re.sub(r"\.(\d+)", r"[\1]", refused.field or "")
-    message = shape.message.format(model=model, field=field, detail=refused.detail.replace("{field}", field))
+    wait = f"{refused.wait_s:.3g}s"
+    message = shape.message.format(model=model, field=field, detail=refused.detail.replace("{field}", field), wait=wait)
     if refused.why is Mistake.INVALID_VALUE and not field:
         message = f"Invalid JSON payload received. {refused.detail}"
     error: dict[str, Any] = {"code": shape.status, "message": message, "status": shape.name}
-    details = list(shape.details)
+    details = [{**each, "retryDelay": wait} if "retryDelay" in each else each for each in shape.details]
     if field:
         violation = {"field": field, "description": message}
         details.append({"@type": _RPC + "BadRequest", "fieldViolations": [violation]})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import NamedTuple
 
@@ -33,7 +34,7 @@ _OPENAI = {
         "requests",
         "rate_limit_exceeded",
         "Rate limit reached for {model} in organization org-lab on requests per min (RPM): Limit 500, Used 500, "
-        "Requested 1. Please try again in 2s. Visit https://platform.openai.com/account/rate-limits to learn more.",
+        "Requested 1. Please try again in {wait}. Visit https://platform.openai.com/account/rate-limits to learn more.",
     ),
     Fault.OVERLOADED: _Shape(503, "server_error", None, "The engine is currently overloaded, please try again later."),
     Fault.OUT_OF_CREDIT: _Shape(
@@ -121,7 +122,7 @@ def rejection(kind: Kind, refused: Refused, model: str) -> Rejection:
     shape = _shape(kind, refused)
     field = re.sub(r"\.(\d+)", r"[\1]", refused.field) if refused.field else None
     detail = refused.detail.replace("{field}", field or "")
-    message = shape.message.format(model=model, field=field, detail=detail)
+    message = shape.message.format(model=model, field=field, detail=detail, wait=f"{refused.wait_s:.3g}s")
     if refused.why is Mistake.INVALID_VALUE and field is None:
         message = _NOT_JSON
     return Rejection(
@@ -129,7 +130,7 @@ def rejection(kind: Kind, refused: Refused, model: str) -> Rejection:
         to_json(openai_envelopes.envelope(kind, shape.status, message, shape.type, field, shape.code)),
         # DeepSeek labels its errors so: a client must look at the body all the same
         "application/octet-stream" if kind is Kind.DEEPSEEK else "application/json; charset=utf-8",
-        {"Retry-After": "2"} if refused.why is Fault.RATE_LIMITED else {},
+        {"Retry-After": f"{math.ceil(refused.wait_s)}"} if refused.why is Fault.RATE_LIMITED else {},
     )
 
 
