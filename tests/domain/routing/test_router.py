@@ -385,7 +385,7 @@ def flapped(*since: Any) -> Scorecard:
     card = after_rounds(table(SPECIFIED), table(SPECIFIED))
     card = card.observe(calls(GEMINI, 400, latency_ms=350, source=Source.LIVE), POLICY)
     bad = [outcome(DEEPSEEK, 700, success=good, source=Source.LIVE) for good in (False, True) * 12]
-    card = card.observe([*bad, *[outcome(GEMINI, 650, source=Source.LIVE)] * POLICY.breaker.trial_calls], POLICY)
+    card = card.observe([*bad, *[outcome(GEMINI, 350, source=Source.LIVE)] * POLICY.breaker.trial_calls], POLICY)
     return card.observe(since, POLICY)
 
 
