@@ -44,7 +44,7 @@ class EvidencePolicy:
     level_mass_cap: float = 200.0
     level_round_decay: float = 0.8
     level_reset_sigma: float = 3.0
-    quality_round_decay: float = 0.8
+    quality_round_decay: float = 0.95
     quality_mass_cap: float = 40.0
     quality_reset_sigma: float = 2.5
     quality_prompts: int = 200
@@ -116,8 +116,8 @@ class ExplorationPolicy:
     recovered_ratio: float = 1.2
     success_below: float = 0.8
     excess_decay: float = 0.5
-    margin: float = 0.1
-    age_margin: float = 0.4
+    errors: float = 1.0
+    age_margin: float = 0.2
     least_per_round: float = 20.0
 
 

@@ -27,6 +27,8 @@ LEAST_VARIANCE = 1e-6
 LEAST_CHANCE = 0.02
 #: calls that the pooled rate is worth before any recent one: one failure of two is no rate of one half
 PRIOR_MASS = 10.0
+#: log-odds before any call that a rate has not changed: two failures among twenty calls are chance
+STEADY = 3.0
 #: mean, mass, variance
 Moments = tuple[float, float, float]
 
@@ -44,12 +46,23 @@ class Level:
 
     @property
     def mean(self) -> float:
-        return self.recent + (self.pooled - self.recent) / (1 + math.exp(-self.odds))
+        return self.recent + (self.pooled - self.recent) * self._share
 
     @property
     def effective_mass(self) -> float:
         """Values behind the mean."""
-        return self.recent_mass + (self.mass - self.recent_mass) / (1 + math.exp(-self.odds))
+        return self.recent_mass + (self.mass - self.recent_mass) * self._share
+
+    @property
+    def error(self) -> float:
+        """Standard error of the mean; of a single value nothing is known."""
+        mass = self.effective_mass
+        return math.sqrt(max(self.variance, self.recent_variance) / mass) if mass > 1 else math.inf
+
+    @property
+    def _share(self) -> float:
+        """Of the pooled mean."""
+        return 1 / (1 + math.exp(-self.odds))
 
     def with_value(self, value: float, most_recent: float = math.inf, most_pooled: float = math.inf) -> Self:
         """`most_recent`, `most_pooled`: effective counts that the means hold at most."""
@@ -114,6 +127,10 @@ class Level:
 @dataclass(frozen=True, slots=True)
 class Rate(Level):
     """Of successes (1) and failures (0)."""
+
+    @property
+    def _share(self) -> float:
+        return 1 / (1 + math.exp(-self.odds - STEADY))
 
     def _foretold(self, value: float) -> float:
         shrunk = (self.recent * self.recent_mass + self.pooled * PRIOR_MASS) / (self.recent_mass + PRIOR_MASS)

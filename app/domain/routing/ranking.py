@@ -198,9 +198,10 @@ class Ranking:
     def _worth_a_look(self, rate: float, now: datetime) -> list[Target]:
         """Those that may have become the best one since they were last seen; the longest unseen first.
 
-        How far behind a target may be grows with the age of what is known of it, as a share of what choosing well is
-        worth here (U_best − U_mean): where that is little, looking around costs as much as it can bring. Who asks for
-        more exploration than the optimizer ever does, asks for targets that are further behind.
+        How far behind a target may be: by the error of what live calls could tell of it, and by the age of what is
+        known, as a share of what choosing well is worth here (U_best − U_mean): where that is little, looking around
+        costs as much as it can bring. Who asks for more exploration than the optimizer ever does, asks for targets that
+        are further behind.
         """
         limits, best = self.policy.exploration, self.utilities[self.ties[0]]
         reach = max(1.0, rate / limits.raised)
@@ -209,12 +210,21 @@ class Ranking:
         interval_s = self.policy.rounds.interval_s
         for target in self.ranked[len(self.ties) :]:
             age = self._age_s(target, now)
-            margin = limits.margin + limits.age_margin * math.sqrt(min(1.0, age / interval_s))
-            if best - self.utilities[target] < stake * margin * reach or self._would_lead_if_back(target):
+            margin = stake * limits.age_margin * math.sqrt(min(1.0, age / interval_s)) + self._error(target)
+            if best - self.utilities[target] < margin * reach or self._would_lead_if_back(target):
                 ages[target] = age
         again = [t for t in (*self.ranked[len(self.ties) :], *self.refused) if t not in ages]
         ages |= {target: self._age_s(target, now) for target in again if self._is_due_for_a_look(target)}
         return sorted(ages, key=lambda target: (not self.evidence[target].good_looks, -ages[target]))
+
+    def _error(self, target: Target) -> float:
+        """In utility: of its success and its latency, which live calls show; quality only rounds do."""
+        known, limits = self.evidence[target], self.policy.exploration
+        mass = known.mass + 2
+        middle = (known.success * known.mass + 1) / mass
+        success = math.sqrt(middle * (1 - middle) / mass) * (1.0 if known.quality is None else known.quality)
+        latency = self.policy.objective.latency * min(1.0, known.late.error)
+        return limits.errors * math.hypot(success, latency)
 
     def _age_s(self, target: Target, now: datetime) -> float:
         """Seconds since it was last seen; never seen is as old as it gets."""
