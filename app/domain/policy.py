@@ -38,12 +38,11 @@ class CeilingPolicy:
 class EvidencePolicy:
     live_mass_cap: float = 300.0
     success_round_decay: float = 0.95
-    success_reset_sigma: float = 2.5
+    success_reset_sigma: float = 3.0
     latency_mass_cap: float = 20.0
     latency_round_decay: float = 0.1
     level_mass_cap: float = 200.0
     level_round_decay: float = 0.8
-    level_reset_sigma: float = 3.0
     quality_round_decay: float = 0.95
     quality_mass_cap: float = 40.0
     quality_reset_sigma: float = 2.5

@@ -215,13 +215,13 @@ class Evidence:
         known = replace(
             self,
             **_of_rate(
-                self._rate.with_round(
+                self._rate.with_counts(
                     [float(outcome.success) for outcome in outcomes],
                     fast, limits.success_round_decay, limits.success_reset_sigma,
                 )
             ),
-            late=self.late.with_round([late(o, objective) for o in answered], fast, slow, limits.level_reset_sigma),
-            dear=self.dear.with_round(prices, fast, slow, limits.level_reset_sigma),
+            late=self.late.with_round([late(o, objective) for o in answered], fast, slow),
+            dear=self.dear.with_round(prices, fast, slow),
             late_failed_mass=self.late_failed_mass * fast,
             latency_mass=self.latency_mass * fast,
             cost_mass=self.cost_mass * fast,

@@ -81,32 +81,12 @@ class Level:
         noise = max(self.variance, self.recent_variance, LEAST_VARIANCE)
         return ((value - self.recent) ** 2 - (value - self.pooled) ** 2) / (2 * noise)
 
-    def with_round(self, values: Sequence[float], keep_recent: float, keep_pooled: float, sigma: float) -> Self:
-        """Values that came together, in full, over what is kept of the older ones; their order says nothing.
-
-        Where they differ from the pooled mean by more than `sigma` standard errors, they are all that is known.
-        """
-        if not values:
-            return self
-        batch = _of(values)
-        if not self.mass or self._differs(batch, self.mass * keep_pooled, sigma):
-            return type(self)(*batch, *batch)
-        odds = DISCOUNT ** len(values) * self.odds + sum(map(self._foretold, values))
-        recent = _merged((self.recent, self.recent_mass * keep_recent, self.recent_variance), batch)
-        if odds < FORGOTTEN:
-            return type(self)(*recent, *recent)
-        pooled = _merged((self.pooled, self.mass * keep_pooled, self.variance), batch)
-        return type(self)(*pooled, *recent, min(odds, CERTAIN))
-
-    def _differs(self, batch: Moments, mass: float, sigma: float) -> bool:
-        mean, count, variance = batch
-        noise = self._noise(_merged((self.pooled, mass, self.variance), batch)[0], variance)
-        error = math.sqrt(noise * (1 / count + 1 / mass)) if mass > 0 else 0.0
-        return abs(mean - self.pooled) > max(sigma * error, 1e-9)
-
-    def _noise(self, middle: float, variance: float) -> float:
-        """Variance of one value."""
-        return max(variance, self.variance, LEAST_VARIANCE)
+    def with_round(self, values: Sequence[float], keep_recent: float, keep_pooled: float) -> Self:
+        """Values that came together, in full, over what is kept of the older ones."""
+        level = replace(self, recent_mass=self.recent_mass * keep_recent, mass=self.mass * keep_pooled)
+        for value in values:
+            level = level.with_value(value)
+        return level if values else self
 
     def at(self, value: float, mass: float) -> Self:
         """It is known to be this now."""
@@ -137,8 +117,25 @@ class Rate(Level):
         pooled, recent = (min(1 - LEAST_CHANCE, max(LEAST_CHANCE, p)) for p in (self.pooled, shrunk))
         return math.log(pooled / recent) if value else math.log((1 - pooled) / (1 - recent))
 
-    def _noise(self, middle: float, variance: float) -> float:
-        return middle * (1 - middle)
+    def with_counts(self, values: Sequence[float], keep_recent: float, keep_pooled: float, sigma: float) -> Rate:
+        """A round's calls at once: their order says nothing.
+
+        Where they differ from the pooled rate by more than `sigma` standard errors, they are all that is known.
+        """
+        batch = _of(values)
+        if not self.mass or self._differs(batch, self.mass * keep_pooled, sigma):
+            return Rate(*batch, *batch)
+        odds = DISCOUNT ** len(values) * self.odds + sum(map(self._foretold, values))
+        recent = _merged((self.recent, self.recent_mass * keep_recent, self.recent_variance), batch)
+        if odds < FORGOTTEN:
+            return Rate(*recent, *recent)
+        pooled = _merged((self.pooled, self.mass * keep_pooled, self.variance), batch)
+        return Rate(*pooled, *recent, min(odds, CERTAIN))
+
+    def _differs(self, batch: Moments, mass: float, sigma: float) -> bool:
+        rate, count, _ = batch
+        middle = (self.pooled * mass + rate * count) / (mass + count)
+        return abs(rate - self.pooled) > sigma * math.sqrt(middle * (1 - middle) * (1 / count + 1 / mass)) + 1e-9
 
 
 def _running(mean: float, variance: float, value: float, mass: float) -> tuple[float, float]:

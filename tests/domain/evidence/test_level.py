@@ -46,17 +46,17 @@ def test_a_change_is_followed_within_as_many_calls_as_are_recent(seed: int) -> N
 
 
 def test_a_price_that_changes_is_the_new_one_after_a_round() -> None:
-    level = Level().with_round([0.05] * 10, 0.1, 0.8, 3.0).with_round([0.6] * 10, 0.1, 0.8, 3.0)
+    level = Level().with_round([0.05] * 10, 0.1, 0.8).with_round([0.6] * 10, 0.1, 0.8)
 
     assert level.mean == pytest.approx(0.6)
 
 
 @given(values=st.lists(st.sampled_from([0.0, 1.0]), min_size=1, max_size=30), seed=st.integers(0, 99))
 def test_the_order_within_a_round_says_nothing(values: list[float], seed: int) -> None:
-    before = Rate().with_round([1.0] * 9 + [0.0], 0.1, 0.95, 2.5)
+    before = Rate().with_counts([1.0] * 9 + [0.0], 0.1, 0.95, 2.5)
     shuffled = random.Random(seed).sample(values, len(values))
 
-    one, other = (before.with_round(each, 0.1, 0.95, 2.5) for each in (values, shuffled))
+    one, other = (before.with_counts(each, 0.1, 0.95, 2.5) for each in (values, shuffled))
 
     assert one.mean == pytest.approx(other.mean)
     assert one.effective_mass == pytest.approx(other.effective_mass)
@@ -70,16 +70,14 @@ def test_whatever_comes_a_mean_lies_among_the_values(steps: list[float | list[fl
     level, seen = kind(), []
     for step in steps:
         seen += step if isinstance(step, list) else [step]
-        level = (
-            level.with_round(step, 0.1, 0.8, 3.0) if isinstance(step, list) else level.with_value(step, RECENT, POOLED)
-        )
+        level = level.with_round(step, 0.1, 0.8) if isinstance(step, list) else level.with_value(step, RECENT, POOLED)
         assert min(seen) - 1e-9 <= level.mean <= max(seen) + 1e-9
         assert level.variance >= 0
         assert level.effective_mass > 0
 
 
 def test_three_failures_of_ten_are_chance_at_a_rate_of_nine_in_ten_and_ten_are_not() -> None:
-    good = Rate().with_round([1.0] * 90 + [0.0] * 10, 0.1, 0.95, 2.5)
+    good = Rate().with_counts([1.0] * 90 + [0.0] * 10, 0.1, 0.95, 2.5)
 
-    assert good.with_round([0.0] * 3 + [1.0] * 7, 0.1, 0.95, 2.5).mean > 0.8
-    assert good.with_round([0.0] * 10, 0.1, 0.95, 2.5).mean == 0.0
+    assert good.with_counts([0.0] * 3 + [1.0] * 7, 0.1, 0.95, 2.5).mean > 0.8
+    assert good.with_counts([0.0] * 10, 0.1, 0.95, 2.5).mean == 0.0
