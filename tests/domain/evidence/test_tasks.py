@@ -109,7 +109,7 @@ def test_a_target_that_fails_at_a_task_loses_it_within_six_rounds(
     others = {TaskType.CODE, TaskType.CREATIVE} - {task}
 
     assert best(card, task) == SLOW
-    assert first(card, task) == SLOW
+    assert spread or first(card, task) == SLOW
     assert spread or all(best(card, other) == QUICK for other in others)
     tolerance = 0.15 + spread  # grades that are cut at 0 are .1 on average
     assert card.at_task(task, POLICY)[QUICK].quality == pytest.approx(quality, abs=tolerance)
