@@ -56,11 +56,19 @@ def _cells(candidate: dict[str, Any]) -> list[str]:
         _number(candidate.get("score"), "{:.3f}"),
         _number(known.get("latencyMs"), "{:.0f}"),
         _number(known.get("success"), "{:.2f}"),
-        _number(known.get("quality"), "{:.2f}"),
+        _quality(known),
         _number(known.get("costUsd"), "{:.6f}"),
         f"{calls:.0f}",
         "; ".join(candidate.get("reasons", [])),
     ]
+
+
+def _quality(known: dict[str, Any]) -> str:
+    """With the farther end of its interval: two standard errors, but where the best or worst grade cuts it."""
+    value, ends = known.get("quality"), known.get("qualityInterval")
+    if value is None or not ends:
+        return _number(value, "{:.2f}")
+    return f"{value:.2f}±{max(value - ends[0], ends[1] - value):.2f}".replace("±0.", "±.")
 
 
 def _number(value: float | None, form: str) -> str:

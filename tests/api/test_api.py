@@ -219,6 +219,10 @@ def test_the_scorecard_shows_every_target_in_the_order_of_routing(client: FlaskC
 
     assert len(data["candidates"]) == 4
     assert all({"provider", "model", "score", "reasons"} <= set(candidate) for candidate in data["candidates"])
+    for known in (candidate["evidence"] for candidate in data["candidates"]):
+        lowest, highest = known["qualityInterval"]
+        assert 0 <= lowest <= known["quality"] <= highest <= 1
+        assert known["qualityPrompts"] == 10
 
 
 def test_insights_say_which_round_they_come_from(client: FlaskClient, system: System) -> None:

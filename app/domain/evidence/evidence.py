@@ -84,6 +84,13 @@ class Evidence:
         """Standard error of `quality`, clustered by prompt."""
         return math.sqrt(self.quality_variance / max(self.quality_mass, 1e-9))
 
+    @property
+    def quality_interval(self) -> tuple[float, float] | None:
+        """Two standard errors to both sides, as far as a grade can be."""
+        if self.quality is None:
+            return None
+        return max(0.0, self.quality - 2 * self.quality_error), min(1.0, self.quality + 2 * self.quality_error)
+
     def with_live(self, outcome: Outcome, policy: Policy, calls: int) -> Evidence:
         """One more live call, the `calls`-th of all targets together."""
         seen: dict[str, Any] = {

@@ -53,6 +53,11 @@ class PromptGrades:
     def faded(self, decay: float) -> PromptGrades:
         return replace(self, last_mass=self.last_mass * decay, mass=self.mass * decay)
 
+    def moved_by(self, step: float) -> PromptGrades:
+        """As it is likely to be now; worth one grade at the most."""
+        grade = min(1.0, max(0.0, self.grade + step))
+        return PromptGrades(grade, self.last_mass, grade, min(self.mass, 1 - self.last_mass))
+
     def asked(self, grade: float) -> PromptGrades:
         return PromptGrades(grade, 1.0, self.grade, self.total)
 
@@ -192,11 +197,7 @@ class Grades:
         """Everything anew from the last `since` rounds; prompts that were not asked are moved by the same step."""
         steps = {name: named[name] - each.grade for name, each in known.items()}
         step = sum(steps.values()) / len(steps)
-        others = {
-            name: PromptGrades(_share(each.grade + step), each.last_mass)
-            for name, each in self.prompts.items()
-            if name not in named
-        }
+        others = {name: each.moved_by(step) for name, each in self.prompts.items() if name not in named}
         asked = {
             name: PromptGrades(grade, 1.0, known[name].last, known[name].last_mass)
             if since > 1 and name in known
@@ -262,7 +263,3 @@ def _bounded(prompts: Mapping[str, PromptGrades], limit: int) -> dict[str, Promp
         return kept
     latest = sorted(kept, key=lambda name: (-kept[name].last_mass, name))
     return {name: kept[name] for name in latest[:limit]}
-
-
-def _share(value: float) -> float:
-    return min(1.0, max(0.0, value))

@@ -153,11 +153,12 @@ def spread(types: Iterable[Sequence[Deviation]], usual: float, worth: float) -> 
     below = worth / (2 * prior.between) ** 2
     above = below * prior.between
     for deviations in known:
-        own = [1 / (prior.error(each) + prior.between) for each in deviations]
-        total, mean = sum(own), _mean(deviations, prior)
-        for each, weight in zip(deviations, own, strict=True):
+        seen = [(each.mean, error, 1 / (error + prior.between)) for each in deviations for error in [prior.error(each)]]
+        total = sum(weight for _, _, weight in seen)
+        mean = sum(value * weight for value, _, weight in seen) / total if total else 0.0
+        for value, error, weight in seen:
             free = 1 - weight / total
-            above += weight * weight * ((each.mean - mean) ** 2 - free * prior.error(each))
+            above += weight * weight * ((value - mean) ** 2 - free * error)
             below += weight * weight * free
     return Spread(prior.noise, max(LEAST_BETWEEN * prior.between, above / below))
 

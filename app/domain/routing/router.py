@@ -264,6 +264,10 @@ def _evidence_json(candidate: Candidate, known: Evidence, now: datetime) -> dict
         "latencyMs": _rounded(known.latency_ms, 1),
         "success": _rounded(known.success),
         "quality": _rounded(known.quality),
+        "qualityInterval": None
+        if (interval := known.quality_interval) is None
+        else [_rounded(end) for end in interval],
+        "qualityPrompts": _rounded(known.quality_mass, 1),
         "costUsd": known.cost_usd,
         "mass": _rounded(known.mass, 1),
         "benchmarkCount": known.benchmark_count,

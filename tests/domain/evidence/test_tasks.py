@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from statistics import mean
 
 import pytest
 
 from app.domain.catalog import Target, TaskType
 from app.domain.evidence.scorecard import Scorecard
-from app.domain.evidence.task_effects import Deviation, settled
+from app.domain.evidence.task_effects import Deviation, moves, settled, spread
 from app.domain.outcome import Outcome, Source
-from app.domain.routing import router
+from app.domain.routing import router, scoring
 from tests.domain.small_world import ANTHROPIC, DEEPSEEK, GEMINI, OPENAI, POLICY, START, TARGETS, config, outcome
 
 #: as the standard prompts are distributed
@@ -68,6 +69,116 @@ def test_a_target_that_is_bad_at_code_is_passed_by_for_code_alone() -> None:
     assert card.at_task(TaskType.CODE, POLICY)[DEEPSEEK].quality < card.evidence[DEEPSEEK].quality - 0.1
 
 
+#: two of ten prompts are code, one creative, five analysis
+MIX = [TaskType.DEFAULT] * 2 + [TaskType.CREATIVE] + [TaskType.CODE] * 2 + [TaskType.ANALYSIS] * 5
+#: equal at all but one task: the first is faster and cheaper
+QUICK, SLOW = DEEPSEEK, GEMINI
+PACE = {QUICK: (300.0, 0.0005), SLOW: (420.0, 0.0007)}
+
+
+def equal_but_for(task: TaskType, quality: float, spread: float, rounds: int, seed: int) -> Scorecard:
+    """`QUICK` gets that at the task; everything else is .9."""
+    card, rng = Scorecard.empty(), random.Random(seed)
+    for _ in range(rounds):
+        outcomes = [
+            replace(
+                outcome(target, ms * rng.lognormvariate(0, 0.25), cost_usd=usd, quality=min(1.0, max(0.0, grade))),
+                task_type=kind,
+                prompt_id=f"{place}",
+            )
+            for target, (ms, usd) in PACE.items()
+            for place, kind in enumerate(MIX)
+            for grade in [rng.gauss(quality if (target, kind) == (QUICK, task) else 0.9, spread)]
+        ]
+        card = card.close_round(outcomes, POLICY)
+    return card
+
+
+def best(card: Scorecard, task: TaskType) -> Target:
+    """By the objective."""
+    known = scoring.figures(card.at_task(task, POLICY), POLICY.objective)
+    return max(known, key=lambda target: scoring.utility(known[target], POLICY.objective))
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.25])
+@pytest.mark.parametrize("rounds", [6, 24])
+@pytest.mark.parametrize("quality", [0.3, 0.0])
+@pytest.mark.parametrize("task", [TaskType.CODE, TaskType.CREATIVE, TaskType.ANALYSIS])
+def test_a_target_that_fails_at_a_task_loses_it_within_six_rounds(
+    task: TaskType, quality: float, rounds: int, spread: float
+) -> None:
+    card = equal_but_for(task, quality, spread, rounds, seed=rounds)
+    others = {TaskType.CODE, TaskType.CREATIVE} - {task}
+
+    assert best(card, task) == SLOW
+    assert spread or first(card, task) == SLOW
+    assert spread or all(best(card, other) == QUICK for other in others)
+    tolerance = 0.15 + spread  # grades that are cut at 0 are .1 on average
+    assert card.at_task(task, POLICY)[QUICK].quality == pytest.approx(quality, abs=tolerance)
+    assert card.at_task(task, POLICY)[SLOW].quality == pytest.approx(0.88, abs=tolerance)
+
+
+@pytest.mark.parametrize(("quality", "rounds"), [(0.5, 3), (0.5, 24), (0.7, 6), (0.7, 24)])
+def test_a_target_that_is_worse_at_code_loses_it_once_that_is_worth_more_than_its_speed(
+    quality: float, rounds: int
+) -> None:
+    assert best(equal_but_for(TaskType.CODE, quality, 0.0, rounds, seed=1), TaskType.CODE) == SLOW
+
+
+def test_a_target_that_is_as_good_at_code_keeps_it() -> None:
+    for seed in range(10):
+        card = equal_but_for(TaskType.CODE, 0.88, 0.1, 12, seed)
+        assert best(card, TaskType.CODE) == QUICK
+
+
+def test_a_target_that_learned_to_code_gets_it_back() -> None:
+    card, good = equal_but_for(TaskType.CODE, 0.0, 0.0, 24, 1), equal_but_for(TaskType.CODE, 0.9, 0.0, 1, 1)
+    assert best(card, TaskType.CODE) == SLOW
+    rng = random.Random(2)
+    for _ in range(3):
+        outcomes = [
+            replace(
+                outcome(target, ms * rng.lognormvariate(0, 0.25), cost_usd=usd, quality=0.9),
+                task_type=kind,
+                prompt_id=f"{place}",
+            )
+            for target, (ms, usd) in PACE.items()
+            for place, kind in enumerate(MIX)
+        ]
+        card = card.close_round(outcomes, POLICY)
+
+    assert best(card, TaskType.CODE) == best(good, TaskType.CODE) == QUICK
+
+
+def lost_by_task(seed: int, ahead_ms: float) -> dict[TaskType, float]:
+    """U that routing by task loses against the best target for all; all are equally good at everything."""
+    card, rng, lost = Scorecard.empty(), random.Random(seed), dict.fromkeys(TaskType, 0.0)
+    pace = {QUICK: 300.0, SLOW: 300.0 + ahead_ms}
+    for _ in range(8):
+        outcomes = [
+            replace(
+                outcome(target, ms * rng.lognormvariate(0, 0.25), quality=min(1.0, max(0.0, rng.gauss(0.85, 0.25)))),
+                task_type=kind,
+                prompt_id=f"{place}",
+            )
+            for target, ms in pace.items()
+            for place, kind in enumerate(MIX)
+        ]
+        card = card.close_round(outcomes, POLICY)
+        for task in TaskType:
+            behind = pace[best(card, task)] - 300.0
+            lost[task] += POLICY.objective.latency * behind / POLICY.objective.latency_ref_ms / 8
+    return lost
+
+
+def test_targets_that_are_equally_good_at_everything_are_not_told_apart_by_chance() -> None:
+    runs = [lost_by_task(seed, ahead_ms) for ahead_ms in (20, 50, 100, 200) for seed in range(12)]
+    lost = {task: mean(run[task] for run in runs) for task in TaskType}
+
+    assert max(lost.values()) <= 0.006
+    assert all(each - lost[TaskType.DEFAULT] <= 0.0015 for each in lost.values())  # what the types add to it
+
+
 def test_live_traffic_shows_who_is_slow_at_a_task() -> None:
     card = after(2, 1)
     rng = random.Random(2)
@@ -100,7 +211,46 @@ def test_a_task_that_is_hard_for_everybody_moves_nobody() -> None:
         assert adjusted[target].quality == pytest.approx(card.evidence[target].quality, abs=0.08)  # of −.5
 
 
-def test_what_is_within_the_noise_is_nothing_and_few_outcomes_count_in_part() -> None:
+def test_a_deviation_counts_in_the_part_that_types_differ_by_more_than_chance() -> None:
+    calm = [Deviation(0.01, 0.04, 20.0), Deviation(-0.01, 0.04, 20.0), Deviation(0.0, 0.04, 20.0)]
+    odd = Deviation(-0.5, 0.04, 20.0)
+    alike, unlike = spread([calm] * 3, 0.05, 1.0), spread([calm, [*calm, odd]], 0.05, 1.0)
+
+    assert alike.between < 0.05**2 < unlike.between
+    step = {
+        name: moves("abcd", dict(zip("abcd", [*calm, odd], strict=True)), name)["d"].step for name in (alike, unlike)
+    }
+    assert -0.5 < step[unlike] < -0.35 < -0.2 < step[alike] < 0
+
+
+def test_few_outcomes_count_less_than_many() -> None:
+    known = spread([[Deviation(0.0, 0.04, 40.0)] * 4], 0.05, 1.0)
+    few, many = (
+        moves("ab", {"a": Deviation(-0.3, 0.04, mass), "b": Deviation(0.0, 0.04, 40.0)}, known)["a"]
+        for mass in (3.0, 40.0)
+    )
+
+    assert many.step < few.step < 0
+    assert many.error < few.error
+
+
+def test_what_is_common_to_all_moves_nobody_and_who_was_not_asked_is_as_they_are() -> None:
+    known = spread([[Deviation(-0.5, 0.02, 40.0), Deviation(-0.52, 0.02, 40.0)]], 0.05, 1.0)
+    found = moves("abc", {"a": Deviation(-0.5, 0.02, 40.0), "b": Deviation(-0.52, 0.02, 40.0)}, known)
+
+    assert all(abs(each.step) < 0.03 for each in found.values())
+    assert moves("a", {"a": Deviation(-0.5, 0.02, 40.0)}, known)["a"].step == 0  # there is nobody to compare with
+
+
+def test_of_two_one_of_which_fails_that_one_moves() -> None:
+    own = {"a": Deviation(-0.72, 0.0, 20.0), "b": Deviation(0.0, 0.0, 20.0)}
+    found = moves("ab", own, spread([own.values(), [Deviation(0.18, 0.0, 20.0), Deviation(0.0, 0.0, 20.0)]], 0.05, 1.0))
+
+    assert found["a"].step == pytest.approx(-0.72, abs=0.03)
+    assert found["b"].step == pytest.approx(0.0, abs=0.03)
+
+
+def test_what_people_said_within_the_noise_is_nothing_and_few_scores_count_in_part() -> None:
     others = [Deviation(0.0, 0.04, 40.0)] * 3
     limits = POLICY.evidence
 
