@@ -46,8 +46,12 @@ def test_a_key_that_is_refused_now_and_then_raises_nothing() -> None:
 
 def test_what_fails_everywhere_at_the_moment_is_our_own_trouble() -> None:
     served = [outcome(target, 240.0) for target in TARGETS for _ in range(20)]
+    lost = failures("connection_lost", TARGETS)
+    spells = [each for t in TARGETS for each in [outcome(t, 240.0), *failures("connection_lost", [t])[:3]] * 10]
 
-    assert after(settled(), [*served, *failures("connection_lost", TARGETS)]) is None
+    assert after(settled(), [*served, *spells, *lost]) is None
+    recovered = after(settled(), [*served, *spells, *lost, outcome(DEEPSEEK, 240.0)])
+    assert recovered is not None  # somebody serves: what the others have is theirs
 
 
 def test_weights_stand_as_they_do_after_a_round() -> None:
