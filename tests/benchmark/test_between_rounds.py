@@ -310,7 +310,7 @@ def test_what_the_optimizer_remembers_is_rebuilt_with_the_scorecard(system: Syst
 
 def test_a_memory_that_can_be_read_outlives_a_lost_scorecard_but_not_a_rebuild_by_hand(system: System) -> None:
     right = busy_rounds(system)
-    other = replace(right, hold=7)
+    other = replace(right, previous=(0.1, 0.1, 0.8))
     with database.transaction(system.services.sessions) as session:
         session.execute(update(Learned).values(scorecard={}, optimizer=other.to_json()))
 

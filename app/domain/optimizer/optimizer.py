@@ -92,14 +92,21 @@ def optimize(
         insights=tuple(said),
         score=worth,
         state=state,
-        evidence={
-            "verdict": move.verdict,
-            "at": int(now.timestamp() * 1000),
-            "spread": round(weight_moves.latency_spread(known.values()), 4),
-            "earned": None if move.gain is None else move.gain.to_json(),
-            "targets": {names.of(target): row.to_json() for target, row in table.items()},
-        },
+        evidence=_evidence(move, known, table, names, now),
     )
+
+
+def _evidence(
+    move: Move, known: Mapping[Target, Evidence], table: Mapping[Target, Measured], names: Names, now: datetime
+) -> dict[str, Any]:
+    """What the revision keeps of why."""
+    return {
+        "verdict": move.verdict,
+        "at": int(now.timestamp() * 1000),
+        "spread": round(weight_moves.latency_spread(known.values()), 4),
+        "earned": None if move.gain is None else move.gain.to_json(),
+        "targets": {names.of(target): row.to_json() for target, row in table.items()},
+    }
 
 
 def _score(

@@ -251,3 +251,19 @@ def test_whatever_comes_every_number_stays_in_its_range(live: list, benchmark: l
         assert each.latency_ms is None or -1e-6 <= each.latency_ms <= 1e6 + 1
         assert each.quality is None or -1e-9 <= each.quality <= 1 + 1e-9
         assert each.quality_variance >= 0
+
+
+def test_a_refused_key_says_nothing_of_speed_however_long_it_takes_and_is_remembered_until_it_serves() -> None:
+    slow = replace(outcome(DEEPSEEK, 9000.0, success=False, source=Source.LIVE), error_class="bad_key")
+    before = after_rounds(calls(DEEPSEEK, 10, latency_ms=240))
+
+    live = before.observe([slow], POLICY)
+    round_ = before.close_round([slow] * 10, POLICY)
+
+    for card in (live, round_):
+        assert card.evidence[DEEPSEEK].latency_ms == pytest.approx(240)
+        assert card.evidence[DEEPSEEK].needs_person == "bad_key"
+        assert Scorecard.from_json(card.to_json()) == card
+    served = live.observe([outcome(DEEPSEEK, 240.0, source=Source.LIVE)], POLICY)
+    assert served.evidence[DEEPSEEK].needs_person is None
+    assert round_.close_round(calls(DEEPSEEK, 10, latency_ms=240), POLICY).evidence[DEEPSEEK].needs_person is None

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.domain.catalog import Target
 from app.domain.config.runtime_config import Weights
-from app.domain.optimizer import between_rounds, memory, weight_moves
+from app.domain.optimizer import between_rounds, memory, standing, weight_moves
 from app.domain.optimizer.memory import Change
 from app.domain.optimizer.optimizer import OptimizerState
 from tests.domain.optimizer.test_optimizer import Loop
@@ -86,3 +90,27 @@ def test_a_contradicted_proposal_is_in_the_told_memory() -> None:
     changes = [Change((0.4, 0.3, 0.3), 0.1), Change((0.4, 0.3, 0.3), 0.1, "contradicted")]
 
     assert memory.with_changes(OptimizerState.empty(), changes, POLICY).spoken
+
+
+def test_what_an_older_release_remembered_is_read_and_its_tables_tell_nothing() -> None:
+    old = {
+        "excess": 0.05, "base_rate": 0.1, "previous": [0.4, 0.3, 0.3], "rounds_since": 2, "hold": 1,
+        "tables": [{"features": {"a/m": [1, 1, 1]}, "utilities": {"a/m": 0.5}, "errors": {"a/m": 0.1}}] * 6,
+        "given_weights": [0.4, 0.3, 0.3], "own_weights": [0.5, 0.2, 0.3], "given_rate": 0.1, "own_rate": 0.1,
+        "base_weights": None,
+    }  # fmt: skip
+
+    state = OptimizerState.from_json(old)
+
+    assert (state.previous, state.spoken, len(state.tables)) == ((0.4, 0.3, 0.3), False, 6)
+    assert standing.score((0.4, 0.3, 0.3), state.tables, POLICY.weights) is None
+
+
+def test_the_memory_of_many_targets_and_prompts_stays_small() -> None:
+    targets = [Target(f"provider-{n}", "model") for n in range(30)]
+    loop = Loop()
+    for _ in range(9):
+        loop.round([replace(outcome(t, 300.0), prompt_id=f"prompt-{p}") for t in targets for p in range(100)])
+
+    assert len(loop.state.tables) == POLICY.weights.horizon_rounds
+    assert len(json.dumps(loop.state.to_json())) < 250_000
