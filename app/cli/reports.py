@@ -56,8 +56,16 @@ def _cells(candidate: dict[str, Any]) -> list[str]:
         _number(known.get("quality"), "{:.2f}"),
         _number(known.get("costUsd"), "{:.6f}"),
         f"{calls:.0f}",
-        "; ".join(candidate.get("reasons", [])),
+        "; ".join([*candidate.get("reasons", []), *_quota(candidate.get("quota") or {})]),
     ]
+
+
+def _quota(quota: dict[str, Any]) -> list[str]:
+    if quota.get("usedUp"):
+        return [quota["usedUp"]]
+    left = quota.get("left") or {}
+    shown = [f"{each['left']} of {each['of']} {kind}" for kind, each in left.items() if each["of"] is not None]
+    return [f"quota: {', '.join(shown)} left"] if shown else []
 
 
 def _number(value: float | None, form: str) -> str:

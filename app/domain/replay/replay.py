@@ -27,7 +27,8 @@ from app.domain.replay.trace import Header, Round, Sample
 from app.domain.routing import router, scoring
 from app.domain.routing.allowance import Reading
 from app.domain.routing.breaker import Breaker
-from app.domain.routing.quota import REQUESTS, Quotas
+from app.domain.routing.quota import REQUESTS
+from app.domain.routing.quotas import Quotas
 
 #: model of the targets that stand for a trace's providers
 MODEL = "trace"

@@ -11,7 +11,8 @@ import pytest
 
 from app.domain.catalog import Target
 from app.domain.routing.allowance import PATIENCE, Ledger, Reading
-from app.domain.routing.quota import HOLD_S, Declared, Quotas
+from app.domain.routing.quota import HOLD_S, Declared
+from app.domain.routing.quotas import Quotas
 
 TARGET = Target("one", "m")
 Law = Literal["fixed", "sliding", "bucket"]
