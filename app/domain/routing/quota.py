@@ -93,13 +93,20 @@ class Quota:
         found: Shortage | None = None
         for kind, known in self.kinds.items():
             amount = self._amount(kind, prompt_tokens)
-            if kind == REQUESTS and not reserved:
-                amount += len(self.reserved)
             for source in known.sources():
                 wait_s = source.wait_s(known.ledger, now_s, amount)
                 if wait_s > 0 and (found is None or wait_s > found.wait_s):
                     found = Shortage(_said(kind, source, known.ledger, now_s, wait_s), wait_s)
-        return found
+        return found if found is not None or reserved or not self.reserved else self._kept(now_s)
+
+    def _kept(self, now_s: float) -> Shortage | None:
+        """For those who have reserved what is left."""
+        known = self.kinds[REQUESTS]
+        left = min((source.left(known.ledger, now_s) for source in known.sources()), default=math.inf)
+        if left >= 1 + len(self.reserved):
+            return None
+        wait_s = min(self.reserved) - now_s
+        return Shortage(f"quota: what is left is kept for a benchmark, for {_span(wait_s)} at most", wait_s)
 
     def left(self, now_s: float) -> dict[str, dict[str, int | None]]:
         """By kind what is left, and of how much, where that is known: the scarcest source."""

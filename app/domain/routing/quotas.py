@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from app.domain.catalog import Target
@@ -91,32 +91,49 @@ class Quotas:
         own.limited(sent_s, now_s, retry_after_s, readings, prompt_tokens)
 
     def apply(self, event: Sequence[Any]) -> None:
-        """What happened in another process: its name, the target, and the arguments of the method of that name.
+        """What happened, here or in another process: its name, the target, and numbers and readings.
 
         Raises ValueError, TypeError or IndexError for what is none.
         """
-        name, target = event[0], Target.parse(event[1])
-        if name == "reserve":
-            for quota in self._both(target):
-                quota.reserved.append(float(event[2]))
-        elif name == "release":
-            for quota in self._both(target):
-                if float(event[2]) in quota.reserved:
-                    quota.reserved.remove(float(event[2]))
-        elif name == "spend":
-            self.spend(target, *event[2:])
-        elif name == "answered":
-            sent_s, now_s, readings, expected, prompt, completion = event[2:]
-            self.served(target, sent_s, now_s, _readings(readings))
-            self.used(target, now_s, expected, prompt, completion)
-        elif name == "limited":
-            sent_s, now_s, retry_after_s, readings, prompt_tokens = event[2:]
-            self.limited(target, sent_s, now_s, retry_after_s, _readings(readings), prompt_tokens)
-        elif name == "read":
-            sent_s, now_s, readings = event[2:]
-            self.read(target, _readings(readings), sent_s, now_s)
-        else:
+        name, target, *rest = event
+        known: dict[str, Callable[..., None]] = {
+            "spend": self._spent,
+            "answered": self._answered,
+            "limited": self._refused,
+            "read": self._told,
+            "reserve": self._reserved,
+            "release": self._released,
+        }
+        if name not in known:
             raise ValueError(f"no event of a quota: {name!r}")
+        known[name](Target.parse(target), *rest)
+
+    def _spent(self, target: Target, at_s: Any, prompt_tokens: Any, requests: Any) -> None:
+        self.spend(target, float(at_s), float(prompt_tokens), float(requests))
+
+    def _answered(
+        self, target: Target, sent_s: Any, now_s: Any, readings: Any, expected: Any, prompt: Any, completion: Any
+    ) -> None:
+        self.served(target, float(sent_s), float(now_s), _readings(readings))
+        self.used(target, float(now_s), float(expected), float(prompt), float(completion))
+
+    def _refused(
+        self, target: Target, sent_s: Any, now_s: Any, retry_after_s: Any, readings: Any, prompt_tokens: Any
+    ) -> None:
+        delay_s = None if retry_after_s is None else float(retry_after_s)
+        self.limited(target, float(sent_s), float(now_s), delay_s, _readings(readings), float(prompt_tokens))
+
+    def _told(self, target: Target, sent_s: Any, now_s: Any, readings: Any) -> None:
+        self.read(target, _readings(readings), float(sent_s), float(now_s))
+
+    def _reserved(self, target: Target, until_s: Any) -> None:
+        for quota in self._both(target):
+            quota.reserved.append(float(until_s))
+
+    def _released(self, target: Target, until_s: Any) -> None:
+        for quota in self._both(target):
+            if float(until_s) in quota.reserved:
+                quota.reserved.remove(float(until_s))
 
     def to_json(self, target: Target, now_s: float) -> dict[str, Any] | None:
         """What is left of its limits, and why it should not be asked, where it should not; None: no limit is known."""
@@ -136,4 +153,4 @@ class Quotas:
 
 
 def _readings(rows: Iterable[Sequence[Any]]) -> tuple[Reading, ...]:
-    return tuple(Reading(*row) for row in rows)
+    return tuple(Reading(str(kind), *[None if each is None else float(each) for each in rest]) for kind, *rest in rows)  # type: ignore[arg-type]  # `remaining` is a number, or float() has raised
