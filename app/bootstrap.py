@@ -30,10 +30,10 @@ from app.gateway.gateway import Gateway
 from app.gateway.hedging import Hedging
 from app.gateway.lessons import Lessons
 from app.gateway.metrics import Metrics
-from app.gateway.quotas import SharedQuotas, declared
 from app.gateway.sessions import WAIT_S, Sessions
 from app.live import live_config, snapshot_file
 from app.live.published import Subscription
+from app.live.quotas import SharedQuotas, declared
 from app.live.snapshot_file import SnapshotFile
 from app.operations.health import Vitals, Watch, checks
 from app.operations.recovery import Recovery
@@ -87,6 +87,7 @@ def build(settings: Settings, *, threads: int = 16, publish_timeout_s: float = 5
     sessions = sessionmaker(engine, expire_on_commit=False)
     redis_url = settings.require_redis_url()
     client = Client(Pool(threads))
+    connection = connect(redis_url)
     celery = make_celery(redis_url, [p.name for p in providers], socket_timeout_s=publish_timeout_s)
     return Services(
         settings=settings,
@@ -97,13 +98,14 @@ def build(settings: Settings, *, threads: int = 16, publish_timeout_s: float = 5
         simulated=simulated,
         engine=engine,
         sessions=sessions,
-        redis=connect(redis_url),
+        redis=connection,
         client=client,
         canary=Canary(client),
         messages=Messages(celery),
         config=live_config.live(sessions, providers, live_config.epoch_ms()),
         scorecard=scorecard.live(sessions),
         keys=keys.live(sessions),
+        quotas=SharedQuotas(connection, declared(providers), policy.breaker.retry_after_cap_s),
     )
 
 
@@ -204,7 +206,7 @@ class Running:
         if self.gateway.hedging is not None:
             self.gateway.hedging.stop()
         self.gateway.breakers.stop()
-        self.gateway.quotas.stop()
+        self.gateway.services.quotas.stop()
         self.gateway.recorder.stop()
         self.subscription.stop()
         self.snapshot.stop()
@@ -216,6 +218,7 @@ def follow(services: Services) -> Subscription:
     services.scorecard.refresh(services.redis)
     subscription = Subscription(services.redis, [services.config, services.scorecard])
     subscription.start()
+    services.quotas.start()
     return subscription
 
 
@@ -244,9 +247,6 @@ def start(services: Services, *, seed: int | None = None) -> Running:
     hedging = Hedging(limits, metrics) if limits.hedge_share > 0 else None
     quick = connect(services.settings.require_redis_url(), timeout_s=WAIT_S)
     conversations = Sessions(quick, services.policy.affinity)
-    quotas = SharedQuotas(services.redis, declared(services.providers), services.policy.breaker.retry_after_cap_s)
-    quotas.start()
-    gateway = Gateway(
-        services, recorder, breakers, random.Random(seed), metrics, hedging, lessons, conversations, quotas
-    )
+    services.quotas.start()
+    gateway = Gateway(services, recorder, breakers, random.Random(seed), metrics, hedging, lessons, conversations)
     return Running(gateway, subscription, snapshot, watch, rates, recovery, Responses(services))

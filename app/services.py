@@ -15,6 +15,7 @@ from app.domain.evidence.scorecard import Scorecard
 from app.domain.keys import Keys
 from app.domain.policy import Policy
 from app.live.published import Published
+from app.live.quotas import SharedQuotas
 from app.providers.base import Endpoint
 from app.providers.canary import Canary
 from app.providers.client import Client
@@ -42,6 +43,7 @@ class Services:
     config: Published[RuntimeConfig]
     scorecard: Published[Scorecard]
     keys: Published[Keys]
+    quotas: SharedQuotas
 
     @property
     def targets(self) -> tuple[Target, ...]:

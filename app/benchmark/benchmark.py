@@ -18,7 +18,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from app.benchmark import applying, judge, probing
+from app.benchmark import applying, judge, pacing, probing
 from app.benchmark.planning import Affordable, Selection, affordable, selected_prompts, selected_targets
 from app.benchmark.round_review import insight_json, review
 from app.domain.catalog import Provider, Target
@@ -223,7 +223,7 @@ def _place(services: Services, provider: Provider) -> Place:
         provider=provider.name,
         concurrency=provider.concurrency,
         timeout_ms=timeout_ms,
-        lease=timedelta(milliseconds=timeout_ms, seconds=policy.lease_margin_s),
+        lease=timedelta(milliseconds=timeout_ms, seconds=policy.lease_margin_s) + pacing.patience(services, provider),
         max_attempts=policy.max_attempts,
     )
 

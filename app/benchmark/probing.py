@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import structlog
 
+from app.benchmark import pacing
 from app.domain import grading
 from app.domain.catalog import Prompt, Provider
 from app.domain.config.runtime_config import RuntimeConfig
@@ -46,7 +47,7 @@ def run(
     _warm_up(services, endpoint)
     canary = _canary(services, key)
     try:
-        answer = _call(services, endpoint, key.model, prompt, timeout_ms)
+        answer = pacing.paced(services, key.target, lambda: _call(services, endpoint, key.model, prompt, timeout_ms))
     except ProviderError as error:
         result = _failed(error)
     else:

@@ -48,7 +48,8 @@ def lines(data: dict[str, Any]) -> list[str]:
     told += ["", "candidates, in the order of the ranking"]
     for number, candidate in enumerate(why["candidates"], 1):
         score = "–" if candidate.get("score") is None else f"{candidate['score']:.3f}"
-        reasons = "; ".join(candidate.get("reasons", []))
+        used_up = why.get("quota", {}).get(f"{candidate['provider']}/{candidate['model']}")
+        reasons = "; ".join([*candidate.get("reasons", []), *([used_up] if used_up else [])])
         told.append(f"  {number}. {candidate['provider']}/{candidate['model']}  {score}  {reasons}".rstrip())
     return told
 

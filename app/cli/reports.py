@@ -59,7 +59,7 @@ def _cells(candidate: dict[str, Any]) -> list[str]:
         _quality(known),
         _number(known.get("costUsd"), "{:.6f}"),
         f"{calls:.0f}",
-        "; ".join(candidate.get("reasons", [])),
+        "; ".join([*candidate.get("reasons", []), *_quota(candidate.get("quota") or {})]),
     ]
 
 
@@ -69,6 +69,14 @@ def _quality(known: dict[str, Any]) -> str:
     if value is None or not ends:
         return _number(value, "{:.2f}")
     return f"{value:.2f}±{max(value - ends[0], ends[1] - value):.2f}".replace("±0.", "±.")
+
+
+def _quota(quota: dict[str, Any]) -> list[str]:
+    if quota.get("usedUp"):
+        return [quota["usedUp"]]
+    left = quota.get("left") or {}
+    shown = [f"{each['left']} of {each['of']} {kind}" for kind, each in left.items() if each["of"] is not None]
+    return [f"quota: {', '.join(shown)} left"] if shown else []
 
 
 def _number(value: float | None, form: str) -> str:

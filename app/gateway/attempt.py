@@ -16,10 +16,11 @@ import structlog
 
 from app.domain.catalog import Provider, Target
 from app.domain.targets.limits import Limits
-from app.errors import Hedged, ProviderError
+from app.errors import Hedged, ProviderError, RateLimited
 from app.gateway.calls import AttemptResult, Begun
 from app.gateway.metrics import OK
 from app.live import live_config
+from app.providers import rate_limits
 from app.providers.base import BEAT, Answer, ChatRequest, Delta, Timing, Usage
 from app.providers.http.clock import CancelToken
 from app.providers.prices import answer_cost, cost_usd, saved_usd
@@ -130,6 +131,27 @@ class Attempt(Generic[R]):
         """Its client went away: paid for as far as it came."""
         self._spend(self._estimate(characters))
         self._end(CLIENT_GONE, timing.total_ms, timing)
+
+    def spend_quota(self, prompt_tokens: float) -> None:
+        """It is about to be sent."""
+        self.prompt_tokens = prompt_tokens
+        self.sent_s = self.services.quotas.spend(self.target, prompt_tokens)
+
+    def give_back(self) -> None:
+        """It was not sent after all."""
+        self.services.quotas.spend(self.target, self.prompt_tokens, -1.0)
+
+    def tell_quota(self) -> None:
+        """What the provider said of what is left, and what was used of it."""
+        error = None if self.summary is None else self.summary.error
+        left = rate_limits.readings(self.rate_limits, live_config.utc_now())
+        quotas, target, expected = self.services.quotas, self.target, self.prompt_tokens
+        if isinstance(error, RateLimited):
+            quotas.limited(target, self.sent_s, error.retry_after_s, left, expected)
+        elif self.status == OK and self.usage is not None:
+            quotas.answered(target, self.sent_s, left, expected, self.usage.prompt, self.usage.completion)
+        else:
+            quotas.read(target, self.sent_s, left)
 
     def _end(self, status: str, latency_ms: float, timing: Timing | None, error: ProviderError | None = None) -> None:
         self.status, self.timing = status, timing

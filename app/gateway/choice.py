@@ -84,7 +84,7 @@ def _next_target(request: Request) -> Target | None:
     for target in request.route.order:
         if not may_call(request, target) or passes_over(request, target):
             continue
-        short = request.quotas.shortage(target, request.prompt_tokens)
+        short = request.services.quotas.shortage(target, request.prompt_tokens)
         if short is None and not _hangs(request, target) and request.breakers.admits(target, live_config.utc_now()):
             return target
         if last is None:
@@ -107,7 +107,7 @@ def second_attempt(request: Request, send: Send[R]) -> Attempt[R] | None:
         now = live_config.utc_now()
         if not may_call(request, target) or _hangs(request, target) or request.breakers.is_open(target, now):
             continue
-        if request.quotas.shortage(target, request.prompt_tokens) is not None:
+        if request.services.quotas.shortage(target, request.prompt_tokens) is not None:
             continue
         if not passes_over(request, target) and request.breakers.admits(target, now):
             return attempt_at(request, target, send)
@@ -146,8 +146,7 @@ def attempt_at(request: Request, target: Target, send: Send[R], *, prefill: str 
         **{**defaults, **request.call.parameters},
     )
     attempt = Attempt(request.services, target, asked, _limits(request, target), send)
-    attempt.prompt_tokens = request.prompt_tokens
-    attempt.sent_s = request.quotas.spend(target, request.prompt_tokens)
+    attempt.spend_quota(request.prompt_tokens)
     request.attempts.append(attempt)
     attempt.cancel_token = CancelToken()
     if request.left:  # while it was made

@@ -26,7 +26,6 @@ from app.gateway.hedging import Hedging
 from app.gateway.lessons import Lessons
 from app.gateway.metrics import Metrics
 from app.gateway.needs import prompt_tokens
-from app.gateway.quotas import SharedQuotas, declared
 from app.gateway.request import Request
 from app.gateway.sessions import Sessions
 from app.gateway.stream import ReplyStream as ReplyStream
@@ -48,16 +47,12 @@ class Gateway:
         hedging: Hedging | None = None,
         lessons: Lessons | None = None,
         sessions: Sessions | None = None,
-        quotas: SharedQuotas | None = None,
     ) -> None:
         self.services = services
         self.recorder = recorder
         self.breakers = breakers
         self.lessons = lessons or Lessons(services.redis, services.policy.gateway)
         self.sessions = sessions or Sessions(services.redis, services.policy.affinity)
-        self.quotas = quotas or SharedQuotas(
-            services.redis, declared(services.providers), services.policy.breaker.retry_after_cap_s
-        )
         self.metrics = metrics
         #: None: off
         self.hedging = hedging
@@ -109,13 +104,13 @@ class Gateway:
         if not route.order:
             reasons = "; ".join(f"{name}: {why}" for name, why in services.left_out(config).items())
             raise NoTarget(f"no provider can answer ({reasons})")
-        tokens = prompt_tokens(call.messages) if self.quotas.counts_tokens else 0.0
+        tokens = prompt_tokens(call.messages) if services.quotas.counts_tokens else 0.0
         route = self._within(plan, route, tokens)
         return self._request(call, plan, route, stream=stream, session=session, prompt_tokens=tokens)
 
     def _within(self, plan: Plan, route: Route, tokens: float) -> Route:
         """Past targets that are used up to their quota."""
-        within = self.quotas.within(plan, route, tokens)
+        within = self.services.quotas.within(plan, route, tokens)
         if within.order[0] != route.order[0]:
             self.metrics.spilled(route.order[0])
         return within
@@ -144,7 +139,6 @@ class Gateway:
             self._log_limit,
             self.sessions,
             session,
-            self.quotas,
             prompt_tokens,
         )
 

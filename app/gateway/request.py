@@ -24,7 +24,6 @@ from app.errors import (
     ContentFiltered,
     LimitSpent,
     ProviderError,
-    RateLimited,
     Timeout,
     Unsupported,
     most_telling,
@@ -38,11 +37,9 @@ from app.gateway.calls import AttemptResult, Call, Reply
 from app.gateway.lessons import Lessons
 from app.gateway.metrics import OK, Metrics
 from app.gateway.needs import needs
-from app.gateway.quotas import SharedQuotas
 from app.gateway.records import Row
 from app.gateway.sessions import Sessions, after
 from app.live import live_config
-from app.providers import rate_limits
 from app.providers.base import Answer, Timing
 from app.services import Services
 
@@ -63,9 +60,8 @@ class Request:
     sessions: Sessions
     #: where its conversation was, if it goes on with one
     session: Session | None
-    quotas: SharedQuotas
     #: about as many, where a limit of tokens is known; else 0
-    prompt_tokens: float = 0.0
+    prompt_tokens: float
     started_s: float = field(default_factory=time.perf_counter)
     #: in the order in which they began; the last, or the last two, may not have ended
     attempts: list[Attempt[Any]] = field(default_factory=list)
@@ -115,7 +111,7 @@ class Request:
         if isinstance(error, Unsupported):  # nobody was called, so there is nothing to count
             self.breakers.in_flight.end(attempt.target, attempt, stream=self.stream, answered=False)
             self.breakers.release(attempt.target)
-            self.quotas.spend(attempt.target, -attempt.prompt_tokens, -1.0)
+            attempt.give_back()
             self.attempts.remove(attempt)
             self.passed_over += (AttemptResult(attempt.target, False, 0.0, error),)
             return
@@ -270,24 +266,12 @@ class Request:
         else:
             error = None if attempt.summary is None else attempt.summary.error
             self.breakers.observe(attempt.target, error, live_config.utc_now())
-        self._count_quota(attempt)
+        attempt.tell_quota()
         self.metrics.attempt(attempt.target, attempt.status)
         if attempt.usage is not None:
             usage = attempt.usage
             self.metrics.spent(attempt.target.provider, attempt.cost_usd, usage.prompt, usage.completion)
         return records.outcome(self, attempt)
-
-    def _count_quota(self, attempt: Attempt[Any]) -> None:
-        """What the provider said of what is left, and what was used of it."""
-        error = None if attempt.summary is None else attempt.summary.error
-        left = rate_limits.readings(attempt.rate_limits, live_config.utc_now())
-        target, sent_s, expected = attempt.target, attempt.sent_s, attempt.prompt_tokens
-        if isinstance(error, RateLimited):
-            self.quotas.limited(target, sent_s, error.retry_after_s, left, expected)
-        elif attempt.status == OK and attempt.usage is not None:
-            self.quotas.answered(target, sent_s, left, expected, attempt.usage.prompt, attempt.usage.completion)
-        else:
-            self.quotas.read(target, sent_s, left)
 
     def _goes_on(self, ended: Attempt[Any]) -> None:
         outcome = self._count(ended)

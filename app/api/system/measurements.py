@@ -14,7 +14,7 @@ from app.api.system.round_events import progress
 from app.api.system.shapes import insights_json, round_json
 from app.benchmark import benchmark
 from app.benchmark.planning import Selection
-from app.domain.catalog import TaskType
+from app.domain.catalog import Target, TaskType
 from app.domain.routing import router
 from app.errors import InvalidRequest
 from app.live import live_config
@@ -66,6 +66,7 @@ def benchmark_progress(round_id: str) -> Response:
 def scorecard() -> Response:
     services = gateway().services
     plan = gateway().plan(_segment(), live_config.utc_now(), _task_type())
+    quotas = services.quotas.left(each.target for each in plan.candidates)
     return ok(
         {
             "taskType": plan.task.value,
@@ -73,7 +74,10 @@ def scorecard() -> Response:
             "explorationRate": services.config.value.effective_exploration_rate,
             "simulated": services.simulated,
             "ceiling": None if plan.pacing is None else plan.pacing.to_json(),
-            "candidates": router.candidates_json(plan),
+            "candidates": [
+                {**each, "quota": quotas.get(Target(each["provider"], each["model"]))}
+                for each in router.candidates_json(plan)
+            ],
             "leftOut": [
                 {"provider": name, "reason": reason}
                 for name, reason in services.left_out(services.config.value).items()

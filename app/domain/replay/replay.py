@@ -30,7 +30,8 @@ from app.domain.rounds.measurement import own_trouble
 from app.domain.routing import router, scoring
 from app.domain.routing.allowance import Reading
 from app.domain.routing.breaker import Breaker
-from app.domain.routing.quota import REQUESTS, Quotas
+from app.domain.routing.quota import REQUESTS
+from app.domain.routing.quotas import Quotas
 from app.errors import RateLimited, ServerError
 
 #: model of the targets that stand for a trace's providers

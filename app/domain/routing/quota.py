@@ -9,15 +9,12 @@ all its models together. Spent is counted when it is sent.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from app.domain.catalog import Target
 from app.domain.routing.allowance import PATIENCE, WINDOW_S, Learned, Ledger, Reading, Told, Window
 
-#: stands for all models of a provider
-ALL = "*"
 REQUESTS, TOKENS, INPUT, OUTPUT = "requests", "tokens", "input_tokens", "output_tokens"
 #: 429s in a row without an answer between them after which a target is left alone for PATIENCE requests …
 STRIKES = 3
@@ -70,6 +67,8 @@ class Quota:
         #: what answers take beside their prompts
         self._answer_tokens = 0.0
         self.blocked_until_s = 0.0
+        #: until when those are awaited for whom the next requests are kept
+        self.reserved: list[float] = []
         self.limited_s = -math.inf
         self.strikes = 0
         #: requests that have to want it before it is asked again
@@ -82,7 +81,9 @@ class Quota:
             return True
         return any(each.sources() for each in self.kinds.values())
 
-    def shortage(self, now_s: float, prompt_tokens: float) -> Shortage | None:
+    def shortage(self, now_s: float, prompt_tokens: float, *, reserved: bool = False) -> Shortage | None:
+        """None: a request may be sent. What is `reserved` is for those who have said so before."""
+        self.reserved = [until_s for until_s in self.reserved if until_s > now_s] if self.reserved else self.reserved
         if now_s < self.blocked_until_s:
             wait_s = self.blocked_until_s - now_s
             return Shortage(f"quota: it asked us to wait for {_span(wait_s)} more", wait_s)
@@ -96,15 +97,25 @@ class Quota:
                 wait_s = source.wait_s(known.ledger, now_s, amount)
                 if wait_s > 0 and (found is None or wait_s > found.wait_s):
                     found = Shortage(_said(kind, source, known.ledger, now_s, wait_s), wait_s)
-        return found
+        return found if found is not None or reserved or not self.reserved else self._kept(now_s)
 
-    def left(self, now_s: float) -> dict[str, tuple[float, float]]:
-        """By kind what is left, and of how much: the scarcest source."""
-        found = {}
+    def _kept(self, now_s: float) -> Shortage | None:
+        """For those who have reserved what is left."""
+        known = self.kinds[REQUESTS]
+        left = min((source.left(known.ledger, now_s) for source in known.sources()), default=math.inf)
+        if left >= 1 + len(self.reserved):
+            return None
+        wait_s = min(self.reserved) - now_s
+        return Shortage(f"quota: what is left is kept for a benchmark, for {_span(wait_s)} at most", wait_s)
+
+    def left(self, now_s: float) -> dict[str, dict[str, int | None]]:
+        """By kind what is left, and of how much, where that is known: the scarcest source."""
+        found: dict[str, dict[str, int | None]] = {}
         for kind, known in self.kinds.items():
             figures = [(max(0.0, each.left(known.ledger, now_s)), _limit(each)) for each in known.sources()]
-            if figures:
-                found[kind] = min(figures)
+            left, most = min(figures, default=(math.inf, math.inf))
+            if left < math.inf:
+                found[kind] = {"left": int(left), "of": int(most) if most < math.inf else None}
         return found
 
     def wanted(self) -> None:
@@ -209,124 +220,6 @@ class Quota:
         if retry_after_s is None and count < known.learned.limit:
             wait_s = min(MOST_BACK_OFF_S, BACK_OFF_S * 2 ** min(self.strikes - 1, 10))
             self.blocked_until_s = max(self.blocked_until_s, now_s + wait_s)
-
-
-class Quotas:
-    """Of all targets. Not safe for threads: whoever shares it holds a lock."""
-
-    def __init__(self, declared: Mapping[str, Declared], retry_after_cap_s: float = 3600.0) -> None:
-        self._cap_s = retry_after_cap_s
-        #: is any limit known that is one of tokens?
-        self.counts_tokens = any(each.tokens_per_minute is not None for each in declared.values())
-        self.of: dict[Target, Quota] = {
-            Target(provider, ALL): Quota(each, retry_after_cap_s)
-            for provider, each in declared.items()
-            if each != Declared()
-        }
-
-    def own(self, target: Target) -> Quota:
-        """What is known of the target itself."""
-        if target not in self.of:
-            self.of[target] = Quota(retry_after_cap_s=self._cap_s)
-        return self.of[target]
-
-    def _both(self, target: Target) -> list[Quota]:
-        shared = self.of.get(Target(target.provider, ALL))
-        own = self.own(target)
-        return [own] if shared is None else [own, shared]
-
-    def shortage(self, target: Target, now_s: float, prompt_tokens: float = 0.0) -> Shortage | None:
-        """None: it may be asked."""
-        found: Shortage | None = None
-        for quota in self._both(target):
-            if quota.is_limited and (short := quota.shortage(now_s, prompt_tokens)) is not None:
-                found = short if found is None or short.wait_s > found.wait_s else found
-        return found
-
-    def is_scarce(self, target: Target, now_s: float) -> bool:
-        return any(quota.is_scarce(now_s) for quota in self._both(target))
-
-    def used_up(self, targets: Iterable[Target], now_s: float, prompt_tokens: float = 0.0) -> dict[Target, str]:
-        """Those of them that should not be asked now, and why."""
-        found = ((target, self.shortage(target, now_s, prompt_tokens)) for target in targets)
-        return {target: short.reason for target, short in found if short is not None}
-
-    def wanted(self, target: Target) -> None:
-        self.own(target).wanted()
-
-    def spend(self, target: Target, at_s: float, prompt_tokens: float = 0.0, requests: float = 1.0) -> None:
-        for quota in self._both(target):
-            quota.spend(at_s, prompt_tokens, requests)
-
-    def used(self, target: Target, now_s: float, expected: float, prompt: float, completion: float) -> None:
-        for quota in self._both(target):
-            quota.used(now_s, expected, prompt, completion)
-
-    def read(self, target: Target, readings: Sequence[Reading], sent_s: float, now_s: float) -> None:
-        """What headers say, whatever came of the request."""
-        self.counts_tokens = self.counts_tokens or any("tokens" in each.kind for each in readings)
-        self.own(target).read(readings, sent_s, now_s)
-
-    def served(self, target: Target, sent_s: float, now_s: float, readings: Sequence[Reading] = ()) -> None:
-        self.read(target, readings, sent_s, now_s)
-        self.own(target).served(sent_s)
-
-    def limited(
-        self,
-        target: Target,
-        sent_s: float,
-        now_s: float,
-        retry_after_s: float | None,
-        readings: Sequence[Reading] = (),
-        prompt_tokens: float = 0.0,
-    ) -> None:
-        own = self.own(target)
-        for quota in self._both(target):
-            if quota is not own:
-                quota.spend(now_s, prompt_tokens, -1.0)
-        own.limited(sent_s, now_s, retry_after_s, readings, prompt_tokens)
-
-    def apply(self, event: Sequence[Any]) -> None:
-        """What happened in another process: its name, the target, and the arguments of the method of that name.
-
-        Raises ValueError, TypeError or IndexError for what is none.
-        """
-        name, target = event[0], Target.parse(event[1])
-        if name == "spend":
-            self.spend(target, *event[2:])
-        elif name == "answered":
-            sent_s, now_s, readings, expected, prompt, completion = event[2:]
-            self.served(target, sent_s, now_s, _readings(readings))
-            self.used(target, now_s, expected, prompt, completion)
-        elif name == "limited":
-            sent_s, now_s, retry_after_s, readings, prompt_tokens = event[2:]
-            self.limited(target, sent_s, now_s, retry_after_s, _readings(readings), prompt_tokens)
-        elif name == "read":
-            sent_s, now_s, readings = event[2:]
-            self.read(target, _readings(readings), sent_s, now_s)
-        else:
-            raise ValueError(f"no event of a quota: {name!r}")
-
-    def to_json(self, now_s: float) -> dict[Target, dict[str, Any]]:
-        """Of those that have a limit: what is left of it, and why they should not be asked, where they should not."""
-        found = {}
-        for target, quota in self.of.items():
-            if not quota.is_limited:
-                continue
-            short = quota.shortage(now_s, 0.0)
-            found[target] = {
-                "left": {
-                    k: {"left": int(left), "of": int(most)} if most < math.inf else {"left": int(left), "of": None}
-                    for k, (left, most) in quota.left(now_s).items()
-                },
-                "usedUp": None if short is None else short.reason,
-                "waitS": None if short is None else round(short.wait_s, 1),
-            }
-        return found
-
-
-def _readings(rows: Iterable[Sequence[Any]]) -> tuple[Reading, ...]:
-    return tuple(Reading(*row) for row in rows)
 
 
 def _limit(source: Window | Told | Learned) -> float:

@@ -11,7 +11,8 @@ import pytest
 
 from app.domain.catalog import Target
 from app.domain.routing.allowance import PATIENCE, Ledger, Reading
-from app.domain.routing.quota import HOLD_S, Declared, Quotas
+from app.domain.routing.quota import HOLD_S, Declared
+from app.domain.routing.quotas import Quotas
 
 TARGET = Target("one", "m")
 Law = Literal["fixed", "sliding", "bucket"]
@@ -106,7 +107,7 @@ def test_a_target_is_filled_and_refuses_one_in_a_hundred_at_most(
     played = play(
         Quotas({}), Provider(limit, law), per_minute, minutes, headers=headers, retry_after=retry_after, seed=1
     )
-    # nobody can fill what chance leaves idle, where requests come but little faster; and what is not told is learned first
+    # nobody can fill what chance leaves idle where requests come but little faster, and what nobody tells is learned
     least = 0.8 if per_minute < 2.5 * limit else 0.93 if headers else 0.87
     assert played.refused <= 0.01 * played.asked
     assert played.served >= least * limit * minutes

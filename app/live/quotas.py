@@ -11,7 +11,8 @@ import json
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import redis
@@ -20,7 +21,8 @@ import structlog
 from app.domain.catalog import Provider, Target
 from app.domain.routing import router
 from app.domain.routing.allowance import WINDOW_S, Reading
-from app.domain.routing.quota import Declared, Quotas, Shortage
+from app.domain.routing.quota import Declared, Shortage
+from app.domain.routing.quotas import Quotas
 from app.domain.routing.ranking import Plan
 from app.domain.routing.router import Route
 
@@ -62,12 +64,17 @@ class SharedQuotas:
         #: heard up to here; at first what was said within the last window
         self._heard = f"{max(0, round((clock() - WINDOW_S) * 1000))}-0"
         self._wake, self._hurry, self._stopping = threading.Event(), threading.Event(), threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """Tell others and hear them, until `stop`; harmless where that is so already."""
+        if self._threads:
+            return
+        self._stopping.clear()
         self._threads = [
             threading.Thread(target=self._tell_on, name="quotas-tell", daemon=True),
             threading.Thread(target=self._listen, name="quotas-listen", daemon=True),
         ]
-
-    def start(self) -> None:
         for thread in self._threads:
             thread.start()
 
@@ -76,8 +83,8 @@ class SharedQuotas:
         self._wake.set()
         self._hurry.set()
         for thread in self._threads:
-            if thread.is_alive():
-                thread.join(timeout=5)
+            thread.join(timeout=5)
+        self._threads = []
 
     @property
     def counts_tokens(self) -> bool:
@@ -100,6 +107,20 @@ class SharedQuotas:
         """Why it should not be asked at the moment; None: it may be."""
         with self._lock:
             return self._quotas.shortage(target, self._clock(), prompt_tokens)
+
+    @contextmanager
+    def reserved(self, target: Target, patience_s: float) -> Iterator[Callable[[], Shortage | None]]:
+        """The next request that the target takes is kept for who holds this; gives what says whether it may be sent."""
+        until_s = self._clock() + patience_s
+        self._happened(["reserve", str(target), until_s], soon=True)
+        try:
+            yield lambda: self._kept(target)
+        finally:
+            self._happened(["release", str(target), until_s], soon=True)
+
+    def _kept(self, target: Target) -> Shortage | None:
+        with self._lock:
+            return self._quotas.shortage(target, self._clock(), reserved=True)
 
     def spend(self, target: Target, prompt_tokens: float = 0.0, requests: float = 1.0) -> float:
         """A request is sent now: the moment, to be given to `ended`."""
@@ -127,10 +148,12 @@ class SharedQuotas:
         if readings:
             self._happened(["read", str(target), sent_s, self._clock(), readings])
 
-    def left(self) -> dict[Target, dict[str, Any]]:
+    def left(self, targets: Iterable[Target]) -> dict[Target, dict[str, Any]]:
         """What is known of the targets' quotas, as the API shows it."""
         with self._lock:
-            return self._quotas.to_json(self._clock())
+            now_s = self._clock()
+            shown = ((target, self._quotas.to_json(target, now_s)) for target in targets)
+            return {target: known for target, known in shown if known is not None}
 
     def _happened(self, event: Event, *, soon: bool = False) -> None:
         with self._lock:
