@@ -43,7 +43,7 @@ class EvidencePolicy:
     latency_round_decay: float = 0.1
     level_mass_cap: float = 200.0
     level_round_decay: float = 0.8
-    quality_round_decay: float = 0.95
+    quality_round_decay: float = 0.8
     quality_mass_cap: float = 40.0
     quality_reset_sigma: float = 2.5
     quality_prompts: int = 200

@@ -61,7 +61,8 @@ def test_ten_prompts_decide_no_category_by_noise(rounds: int, seeds: int) -> Non
 
 def test_a_target_that_is_bad_at_code_is_passed_by_for_code_alone() -> None:
     weaker = dict.fromkeys((GEMINI, ANTHROPIC, OPENAI), 0.7)
-    others = dict.fromkeys((TaskType.DEFAULT, TaskType.CREATIVE, TaskType.ANALYSIS), {**weaker, DEEPSEEK: 1.0})
+    rest = {**weaker, DEEPSEEK: 1.0}
+    others = {TaskType.DEFAULT: rest, TaskType.CREATIVE: rest, TaskType.ANALYSIS: rest}
     card = after(12, 1, {TaskType.CODE: {DEEPSEEK: 0.05}, **others})
 
     assert first(card, TaskType.DEFAULT) == DEEPSEEK

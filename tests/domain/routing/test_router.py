@@ -275,7 +275,7 @@ def test_weights_of_a_provider_apply_to_its_own_score_alone() -> None:
 
 
 def test_a_clock_that_was_set_back_makes_nothing_old() -> None:
-    made = plan(after_rounds(table({DEEPSEEK: 240, GEMINI: 300, ANTHROPIC: 480, OPENAI: 500})), now=later(days=-1))
+    made = plan(after_rounds(table({DEEPSEEK: 240, GEMINI: 300, ANTHROPIC: 480, OPENAI: 500}, 100)), now=later(days=-1))
 
     assert made.explorable == ()
     assert made.ties == (DEEPSEEK,)
@@ -354,7 +354,17 @@ def test_exploration_is_a_cap_and_goes_to_the_longest_unseen_that_could_pay() ->
 
 
 def test_evidence_that_is_fresh_is_not_explored() -> None:
-    assert plan(after_rounds(table({DEEPSEEK: 240, GEMINI: 300, ANTHROPIC: 480, OPENAI: 500}))).explorable == ()
+    assert plan(after_rounds(table({DEEPSEEK: 240, GEMINI: 300, ANTHROPIC: 480, OPENAI: 500}, 100))).explorable == ()
+
+
+def test_what_a_few_calls_say_of_success_is_doubted_and_what_many_say_is_not() -> None:
+    """Ten calls of a round may have failed by chance: a look is cheap, and an hour is long."""
+    unlucky = calls(GEMINI, 10, success=0.8, latency_ms=100)
+    well_known = calls(GEMINI, 1000, success=0.8, latency_ms=100)
+    leader = calls(DEEPSEEK, 200, latency_ms=240)
+
+    assert GEMINI in plan(after_rounds([*leader, *unlucky])).explorable
+    assert GEMINI not in plan(after_rounds([*leader, *well_known])).explorable
 
 
 def test_who_asks_for_much_exploration_gets_it() -> None:
@@ -373,8 +383,8 @@ def test_exploration_mode_explores() -> None:
 
 def test_a_target_that_became_slow_is_looked_after_while_it_would_lead_if_it_came_back() -> None:
     busy = calls(GEMINI, 500, latency_ms=350, source=Source.LIVE)
-    back = after_rounds(table(SPECIFIED), table({**SPECIFIED, DEEPSEEK: 900})).observe(busy, POLICY)
-    never = after_rounds(table(SPECIFIED), table({**SPECIFIED, OPENAI: 900})).observe(busy, POLICY)
+    back = after_rounds(table(SPECIFIED, 100), table({**SPECIFIED, DEEPSEEK: 900}, 100)).observe(busy, POLICY)
+    never = after_rounds(table(SPECIFIED, 100), table({**SPECIFIED, OPENAI: 900}, 100)).observe(busy, POLICY)
 
     assert plan(back).explorable == (DEEPSEEK,)
     assert plan(never).explorable == ()
@@ -382,7 +392,7 @@ def test_a_target_that_became_slow_is_looked_after_while_it_would_lead_if_it_cam
 
 def flapped(*since: Any) -> Scorecard:
     """DeepSeek led, then failed; GEMINI had the traffic, and then came what is given."""
-    card = after_rounds(table(SPECIFIED), table(SPECIFIED))
+    card = after_rounds(table(SPECIFIED, 100), table(SPECIFIED, 100))
     card = card.observe(calls(GEMINI, 400, latency_ms=350, source=Source.LIVE), POLICY)
     bad = [outcome(DEEPSEEK, 700, success=good, source=Source.LIVE) for good in (False, True) * 12]
     card = card.observe([*bad, *[outcome(GEMINI, 350, source=Source.LIVE)] * POLICY.breaker.trial_calls], POLICY)
@@ -410,11 +420,13 @@ def test_looks_that_find_it_as_good_as_usual_bring_a_target_back() -> None:
 
 
 def test_a_round_that_falls_into_an_outage_does_not_forget_what_was_before() -> None:
-    outage = [*calls(DEEPSEEK, 10, success=0.0), *table({t: ms for t, ms in SPECIFIED.items() if t != DEEPSEEK})]
+    outage = [*calls(DEEPSEEK, 100, success=0.0), *table({t: ms for t, ms in SPECIFIED.items() if t != DEEPSEEK}, 100)]
     busy = calls(GEMINI, 400, latency_ms=350, source=Source.LIVE)
 
-    once = after_rounds(table(SPECIFIED), outage).observe(busy, POLICY)
-    long_ago = after_rounds(table(SPECIFIED), *[outage] * (POLICY.exploration.slow_rounds + 1)).observe(busy, POLICY)
+    once = after_rounds(table(SPECIFIED, 100), outage).observe(busy, POLICY)
+    long_ago = after_rounds(table(SPECIFIED, 100), *[outage] * (POLICY.exploration.slow_rounds + 1)).observe(
+        busy, POLICY
+    )
 
     assert plan(once).explorable == (DEEPSEEK,)
     assert plan(long_ago).explorable == ()
