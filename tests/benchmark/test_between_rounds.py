@@ -264,6 +264,8 @@ def test_a_scorecard_that_is_lost_is_rebuilt_from_what_is_recorded(system: Syste
         assert now.latency_ms == pytest.approx(was.latency_ms, rel=0.05)
         assert now.success == pytest.approx(was.success, abs=0.05)
         assert now.quality == pytest.approx(was.quality, abs=0.001)
+        assert now.grades == was.grades
+        assert now.grades.prompts.keys() == {prompt.id for prompt in system.services.prompts}
         assert now.baseline_ms == pytest.approx(was.baseline_ms, rel=0.001)
         assert now.last_observed_at == was.last_observed_at
         assert now.benchmark_count == was.benchmark_count
