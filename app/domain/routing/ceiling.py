@@ -22,7 +22,7 @@ comes to the same.
 
 A target that costs a multiple of c (`lump`) is called only while the credit covers a few such calls: one of them is a
 day's money where requests are few. Of a day's money `carry_share` is saved up, and no more: later it would be spent at
-once. Where requests are longer than the prompts that targets are known by, all costs are scaled by what was paid.
+once. What requests of a task type cost, in terms of the prompts that targets are known by, is told by what was paid.
 """
 
 from __future__ import annotations
@@ -155,9 +155,9 @@ def pace(
 ) -> Pacing:
     """What the ceiling does to requests of `task`; `menus`: of it, and of the task types that had requests lately."""
     hours = spending.of_the_day(now) if spending.ceiling_usd == ceiling_usd else ()
-    requests, usd, usd2, expected = map(sum, zip(Paid(), *(each.all for each in hours), strict=True))
-    shares, scale = _shares(hours, task, menus), _scale(usd, expected, ceiling_usd, policy)
-    menus = {each: menu.scaled(scale) for each, menu in menus.items()}
+    requests, usd, usd2, _ = map(sum, zip(Paid(), *(each.all for each in hours), strict=True))
+    shares = _shares(hours, task, menus)
+    menus = {each: menu.scaled(_scale(hours, each, ceiling_usd, policy)) for each, menu in menus.items()}
     weighed = {each: (shares[each], menu.offers) for each, menu in menus.items()}
     # what would be bought with all of the ceiling says how dear a single call may be
     _, wanted = best_mix(weighed, ceiling_usd)
@@ -181,10 +181,11 @@ def pace(
     return replace(found, price=price, mix=tuple(mixes[task].items()), can_be_held=cheapest <= ceiling_usd)
 
 
-def _scale(usd: float, expected_usd: float, ceiling_usd: float, policy: CeilingPolicy) -> float:
-    """Requests may be longer than the prompts that targets are known by: what they cost, in terms of those."""
+def _scale(hours: Sequence[Hour], task: TaskType, ceiling_usd: float, policy: CeilingPolicy) -> float:
+    """What requests of a task type cost, in terms of what is known of their targets: they may be longer than probes."""
+    paid = [each.by_task[task] for each in hours if task in each.by_task]
     few = policy.horizon_calls * ceiling_usd
-    return (usd + few) / (expected_usd + few)
+    return (sum(each.usd for each in paid) + few) / (sum(each.expected_usd for each in paid) + few)
 
 
 def _allowance(ceiling_usd: float, credit: float, reserve: float, horizon: float, policy: CeilingPolicy) -> float:

@@ -135,12 +135,9 @@ class Ranking:
         return {t: self.evidence[t].success * (q - graded[t].quality) for t, q in shrunk(graded).items()}
 
     def _mean_cost_usd(self, target: Target) -> float:
-        """As it is at the request's task type."""
-        known, whole = self.evidence[target], self.card.evidence[target]
-        mean_usd = mean_cost_usd(whole, self.policy.objective)
-        if mean_usd is None or not known.cost_usd or not whole.cost_usd:
-            return self.figures[target].cost_usd
-        return mean_usd * known.cost_usd / whole.cost_usd
+        """Over all task types; what each of them costs in terms of it, the ceiling knows by what was paid."""
+        mean_usd = mean_cost_usd(self.card.evidence[target], self.policy.objective)
+        return self.figures[target].cost_usd if mean_usd is None else mean_usd
 
     def within(self, pacing: ceiling.Pacing) -> Ranking:
         """Ranked by utility less the price of money: those that the ceiling divides the requests between come first."""
