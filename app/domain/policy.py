@@ -26,9 +26,10 @@ class CeilingPolicy:
     """How `objective.max_cost_usd` is held."""
 
     horizon_calls: float = 50.0
-    horizon_share: float = 0.05
-    reserve_calls: float = 2.0
-    reserve_noise: float = 0.3
+    horizon_share: float = 0.03
+    lump: float = 2.0
+    reserve_calls: float = 3.0
+    reserve_noise: float = 0.5
     save_share: float = 0.05
     carry_share: float = 0.01
     carry_noise: float = 3.0

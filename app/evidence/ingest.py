@@ -108,7 +108,7 @@ def _ingest_batch(services: Services) -> int:
         card = held_or_rebuilt(session, row, policy)  # before the rows are in, so that they count once
         stored, requested, dropped = _stored(session, [fields for _, fields in batch])
         ingested = [_outcome(each) for each in stored]
-        card = card.observe(ingested, policy).paid(_payments(requested), policy)
+        card = card.paid(_payments(requested, card, policy), policy).observe(ingested, policy)
         card = _with_feedback(card, scores, policy)
         feedback.counted(session, [each.feedback.request_id for each in scores])
         if services.config.value.learns_continuously:
@@ -142,10 +142,11 @@ def _stored(
     return stored, kept, dropped
 
 
-def _payments(requested: Sequence[Mapping[str, Any]]) -> list[Payment]:
+def _payments(requested: Sequence[Mapping[str, Any]], card: Scorecard, policy: Policy) -> list[Payment]:
     """Of requests that were routed, with all their calls; who names a provider or a model has chosen its price."""
     routed = [row for row in requested if row["asked"].partition(":")[0] == AUTO and row["cost_usd"] is not None]
-    return [Payment(row["at"], TaskType(row["task_type"]), row["cost_usd"]) for row in routed]
+    served = [(row, Target(row["provider"], row["model"]) if row["provider"] else None) for row in routed]
+    return [card.payment(row["at"], TaskType(row["task_type"]), row["cost_usd"], by, policy) for row, by in served]
 
 
 def _with_feedback(card: Scorecard, scores: Sequence[feedback.Score], policy: Policy) -> Scorecard:

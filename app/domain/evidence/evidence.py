@@ -40,6 +40,8 @@ class Evidence:
     late_failed_mass: float = 0.0
     #: of min(1, cost / cost_ref_usd) of successes, call by call
     dear: Level = field(default_factory=Level)
+    #: cost / cost_ref_usd of successes, unclipped: what a ceiling in money reckons with
+    price: Level = field(default_factory=Level)
     #: of prompts and answers, and what they cost in time
     lengths: Lengths = field(default_factory=Lengths)
     #: mean grade of its prompts; None: nothing was graded
@@ -229,6 +231,10 @@ class Evidence:
             ),
             late=self.late.with_round([late(o, objective) for o in answered], fast, slow),
             dear=self.dear.with_round(prices, fast, slow),
+            price=self.price.with_round(
+                [outcome.cost_usd / objective.cost_ref_usd for outcome in answered if outcome.cost_usd is not None],
+                fast, slow,
+            ),
             late_failed_mass=self.late_failed_mass * fast,
             latency_mass=self.latency_mass * fast,
             cost_mass=self.cost_mass * fast,
@@ -295,7 +301,13 @@ def _failed_late(known: Evidence, outcome: Outcome, policy: Policy) -> dict[str,
 def _dear(known: Evidence, outcome: Outcome, objective: Objective, *most: float) -> dict[str, Any]:
     if outcome.cost_usd is None:
         return {}
-    return {"dear": known.dear.with_value(dear(outcome.cost_usd, objective), *most)}
+    share = outcome.cost_usd / objective.cost_ref_usd
+    return {"dear": known.dear.with_value(min(1.0, share), *most), "price": known.price.with_value(share, *most)}
+
+
+def mean_cost_usd(known: Evidence, objective: Objective) -> float | None:
+    """Of a call, over as many as tell the same: single calls of a model differ by a factor of ten and more."""
+    return known.price.mean * objective.cost_ref_usd if known.price.mass else known.cost_usd
 
 
 def _latest(*times: datetime | None) -> datetime | None:

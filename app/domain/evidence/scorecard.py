@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 
 from app.domain.catalog import Target, TaskType
 from app.domain.evidence import task_effects
-from app.domain.evidence.evidence import Evidence
+from app.domain.evidence.evidence import Evidence, mean_cost_usd
 from app.domain.evidence.quality import Grades, by_prompt
 from app.domain.evidence.spending import Payment, Spending
 from app.domain.evidence.task_effects import Feedback, TaskEvidence, Tasks
@@ -88,6 +88,12 @@ class Scorecard:
     def paid(self, payments: Iterable[Payment], policy: Policy) -> Scorecard:
         """What requests that were routed cost, each once."""
         return replace(self, spending=self.spending.after(payments, policy.objective.max_cost_usd))
+
+    def payment(self, at: datetime, task: TaskType, cost_usd: float, target: Target | None, policy: Policy) -> Payment:
+        """Of a request that this target served."""
+        known = None if target is None else self.evidence.get(target)
+        expected_usd = None if known is None else mean_cost_usd(known, policy.objective)
+        return Payment(at, task, cost_usd, expected_usd)
 
     def at_task(self, task: TaskType, policy: Policy) -> Mapping[Target, Evidence]:
         """The evidence to rank by: of the task type as far as it differs from the whole beyond chance; and feedback."""

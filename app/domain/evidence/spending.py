@@ -20,6 +20,8 @@ class Payment(NamedTuple):
     at: datetime
     task: TaskType
     cost_usd: float
+    #: that the evidence has of the target that served it; None: what it cost
+    expected_usd: float | None = None
 
 
 class Paid(NamedTuple):
@@ -27,6 +29,16 @@ class Paid(NamedTuple):
     usd: float = 0.0
     #: sum of the squares
     usd2: float = 0.0
+    expected_usd: float = 0.0
+
+    def after(self, payment: Payment) -> Paid:
+        cost_usd, expected_usd = payment.cost_usd, payment.expected_usd
+        return Paid(
+            self.requests + 1,
+            self.usd + cost_usd,
+            self.usd2 + cost_usd * cost_usd,
+            self.expected_usd + (cost_usd if expected_usd is None else expected_usd),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +66,9 @@ class Spending:
         if ceiling_usd is None:
             return Spending()
         by_hour = {each.number: dict(each.by_task) for each in self.hours} if ceiling_usd == self.ceiling_usd else {}
-        for at, task, cost_usd in payments:
-            tasks = by_hour.setdefault(hour(at), {})
-            requests, usd, usd2 = tasks.get(task, Paid())
-            tasks[task] = Paid(requests + 1, usd + cost_usd, usd2 + cost_usd * cost_usd)
+        for each in payments:
+            tasks = by_hour.setdefault(hour(each.at), {})
+            tasks[each.task] = tasks.get(each.task, Paid()).after(each)
         latest = sorted(by_hour)[-1:]
         kept = [number for number in sorted(by_hour) if number > latest[0] - HOURS]
         return Spending(ceiling_usd, tuple(Hour(number, by_hour[number]) for number in kept))
@@ -85,8 +96,11 @@ class Spending:
 
 def _hour(document: Any) -> Hour:
     tasks = document["tasks"].items()
-    by_task = {TaskType(task): Paid(int(count), float(usd), float(usd2)) for task, (count, usd, usd2) in tasks}
-    return Hour(int(document["hour"]), by_task)
+    return Hour(int(document["hour"]), {TaskType(task): _paid(*sums) for task, sums in tasks})
+
+
+def _paid(requests: Any, usd: Any, usd2: Any, expected_usd: Any) -> Paid:
+    return Paid(int(requests), float(usd), float(usd2), float(expected_usd))
 
 
 def hour(at: datetime) -> int:

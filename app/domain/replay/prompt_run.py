@@ -13,7 +13,6 @@ from datetime import timedelta
 from typing import Any
 
 from app.domain.catalog import Target, TaskType
-from app.domain.evidence.spending import Payment
 from app.domain.optimizer import optimizer
 from app.domain.outcome import Outcome, Source
 from app.domain.policy import Policy
@@ -46,8 +45,8 @@ class Steered(Served):
         target = router.route(plan, self.rng, now).order[0]
         cost_usd = answers[target.model].cost_usd
         outcome = Outcome(target, Source.LIVE, now, True, LATENCY_MS, question.task, cost_usd=cost_usd)
-        self.card = self.card.observe([outcome], self.policy)
-        self.card = self.card.paid([Payment(now, question.task, cost_usd)], self.policy)
+        payment = self.card.payment(now, question.task, cost_usd, target, self.policy)
+        self.card = self.card.paid([payment], self.policy).observe([outcome], self.policy)
         return target.model
 
     def measure(self, at_s: float, table: Sequence[tuple[TaskType, Mapping[str, Answer]]]) -> None:

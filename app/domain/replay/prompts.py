@@ -56,7 +56,7 @@ def read(lines: Iterable[str]) -> tuple[Question, ...]:
                 raise ValueError(f"line {rows.line_num}: prompt_id {prompt!r} has model {model!r} twice")
             answers[prompt][model] = answer
     except csv.Error as error:
-        raise ValueError(f"line {rows.line_num}: not CSV: {error}") from None
+        raise ValueError(f"line {rows.line_num + 1}: not CSV: {error}") from None
     return _whole(texts, answers)
 
 

@@ -17,7 +17,6 @@ from app.domain.catalog import Target, TaskType
 from app.domain.config import runtime_config
 from app.domain.config.runtime_config import ProviderConfig
 from app.domain.evidence.scorecard import Scorecard
-from app.domain.evidence.spending import Payment
 from app.domain.optimizer import optimizer
 from app.domain.optimizer.optimizer import OptimizerState
 from app.domain.outcome import Outcome, Source
@@ -146,7 +145,8 @@ class Served:
         self.quotas.served(target, at_s, at_s, left)
         self.card = self.card.observe([_outcome(target, sample, Source.LIVE, now)], self.policy)
         if sample.ok and self.policy.objective.max_cost_usd is not None:
-            self.card = self.card.paid([Payment(now, TaskType.DEFAULT, sample.cost_usd)], self.policy)
+            payment = self.card.payment(now, TaskType.DEFAULT, sample.cost_usd, target, self.policy)
+            self.card = self.card.paid([payment], self.policy)
         self.breakers[target] = self.breakers.get(target, Breaker()).after(
             sample.ok,
             error_class=_error_class(sample),

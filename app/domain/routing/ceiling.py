@@ -20,8 +20,9 @@ mirror descent for online allocation"). But it does not move in steps: it is sol
 left (re-solving, Jasin and Kumar 2012), so that it has no state of its own, and every process that knows what was spent
 comes to the same.
 
-A target dearer than c is called only while the credit covers `reserve` such calls: no run of bad luck at the beginning
-goes over the ceiling. More than `carry_share` of a day's money is not saved up: that would be spent at once later.
+A target that costs a multiple of c (`lump`) is called only while the credit covers a few such calls: one of them is a
+day's money where requests are few. Of a day's money `carry_share` is saved up, and no more: later it would be spent at
+once. What requests of a task type cost, in terms of the prompts that targets are known by, is told by what was paid.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple, TypeVar
 
 from app.domain.catalog import Target, TaskType
-from app.domain.evidence.spending import Hour, Spending
+from app.domain.evidence.spending import Hour, Paid, Spending
 from app.domain.insight import Insight
 from app.domain.policy import CeilingPolicy, Objective
 
@@ -60,6 +61,11 @@ class Menu:
     offers: Mapping[Target, Offer]
     #: who has first place where there is no ceiling; they share it
     usual: tuple[Target, ...]
+
+    def scaled(self, factor: float) -> Menu:
+        """Where everything costs so many times as much."""
+        offers = {target: Offer(offer.value, offer.cost_usd * factor) for target, offer in self.offers.items()}
+        return replace(self, offers=offers)
 
     @property
     def usual_usd(self) -> float:
@@ -149,8 +155,9 @@ def pace(
 ) -> Pacing:
     """What the ceiling does to requests of `task`; `menus`: of it, and of the task types that had requests lately."""
     hours = spending.of_the_day(now) if spending.ceiling_usd == ceiling_usd else ()
-    requests, usd, usd2 = map(sum, zip((0, 0.0, 0.0), *(each.all for each in hours), strict=True))
+    requests, usd, usd2, _ = map(sum, zip(Paid(), *(each.all for each in hours), strict=True))
     shares = _shares(hours, task, menus)
+    menus = {each: menu.scaled(_scale(hours, each, ceiling_usd, policy)) for each, menu in menus.items()}
     weighed = {each: (shares[each], menu.offers) for each, menu in menus.items()}
     # what would be bought with all of the ceiling says how dear a single call may be
     _, wanted = best_mix(weighed, ceiling_usd)
@@ -172,6 +179,13 @@ def pace(
     price, mixes = best_mix(afforded, allowance)
     cheapest = sum(share * min(offer.cost_usd for offer in offers.values()) for share, offers in weighed.values())
     return replace(found, price=price, mix=tuple(mixes[task].items()), can_be_held=cheapest <= ceiling_usd)
+
+
+def _scale(hours: Sequence[Hour], task: TaskType, ceiling_usd: float, policy: CeilingPolicy) -> float:
+    """What requests of a task type cost, in terms of what is known of their targets: they may be longer than probes."""
+    paid = [each.by_task[task] for each in hours if task in each.by_task]
+    few = policy.horizon_calls * ceiling_usd
+    return (sum(each.usd for each in paid) + few) / (sum(each.expected_usd for each in paid) + few)
 
 
 def _allowance(ceiling_usd: float, credit: float, reserve: float, horizon: float, policy: CeilingPolicy) -> float:
@@ -197,8 +211,8 @@ def _credit(hours: Iterable[Hour], ceiling_usd: float, most: float) -> float:
     """USD left of what the requests of the day might have cost; what is beyond `most` at the end of an hour is gone."""
     credit = 0.0
     for each in hours:
-        requests, usd, _ = each.all
-        credit = min(most, credit + ceiling_usd * requests - usd)
+        paid = each.all
+        credit = min(most, credit + ceiling_usd * paid.requests - paid.usd)
     return credit
 
 
@@ -207,7 +221,7 @@ def _afforded(
 ) -> Mapping[Target, Offer]:
     """Those of which one call can be paid; the cheapest always."""
     cheapest = min(offers, key=lambda target: offers[target].cost_usd)
-    most = ceiling_usd + max(0.0, credit) / policy.reserve_calls
+    most = ceiling_usd + max(policy.lump * ceiling_usd, credit / policy.reserve_calls)
     return {target: offer for target, offer in offers.items() if target == cheapest or offer.cost_usd <= most}
 
 

@@ -10,13 +10,14 @@ from typing import Any, NamedTuple
 
 from app.domain.catalog import Target, TaskType
 from app.domain.config.runtime_config import RuntimeConfig, Weights
-from app.domain.evidence.evidence import Evidence
+from app.domain.evidence.evidence import Evidence, mean_cost_usd
 from app.domain.evidence.scorecard import Scorecard
 from app.domain.evidence.task_effects import Feedback, TaskEvidence
 from app.domain.policy import Policy
 from app.domain.routing import ceiling, scoring
 from app.domain.routing.breaker import State
 from app.domain.routing.scoring import Features, Figures
+from app.domain.routing.shrinkage import Graded, shrunk
 
 
 class Candidate(NamedTuple):
@@ -111,21 +112,42 @@ class Ranking:
         best = max(close, key=utilities.__getitem__)
         return [best, *(t for t in close if t != best and utilities[best] - utilities[t] <= limits.near_tie)]
 
-    def menu(self) -> ceiling.Menu:
-        """What may be chosen, by the objective, and who has first place without a ceiling."""
-        able = [t for t in self.ranked if self.states[t] != "open"] or self.ranked
-        offers = {t: ceiling.Offer(self.utilities[t], self.figures[t].cost_usd) for t in able}
+    def menu(self, most_usd: float) -> ceiling.Menu:
+        """What may be chosen, by the objective, and who has first place without a ceiling.
+
+        Those that the gate refused are in it where all others cost more than the ceiling: it is to be held.
+        """
+        able = [t for t in self.ranked if self.states[t] != "open"] or list(self.ranked)
+        costs = {t: self._mean_cost_usd(t) for t in self.evidence}
+        if min(costs[t] for t in able) > most_usd:
+            able += [t for t in self.refused if t not in able]
+        better = self._drawn_to_prices(able, costs)
+        offers = {t: ceiling.Offer(self.utilities[t] + better.get(t, 0.0), costs[t]) for t in able}
         return ceiling.Menu(offers, tuple(t for t in self.ties if t in offers) or tuple(able[:1]))
+
+    def _drawn_to_prices(self, able: Sequence[Target], costs: Mapping[Target, float]) -> dict[Target, float]:
+        """What is to be added to utilities whose grades are partly chance."""
+        graded = {
+            t: Graded(known.quality, known.quality_variance / max(known.quality_mass, 1.0), costs[t])
+            for t, known in self.evidence.items()
+            if t in able and known.quality is not None
+        }
+        return {t: self.evidence[t].success * (q - graded[t].quality) for t, q in shrunk(graded).items()}
+
+    def _mean_cost_usd(self, target: Target) -> float:
+        """Over all task types; what each of them costs in terms of it, the ceiling knows by what was paid."""
+        mean_usd = mean_cost_usd(self.card.evidence[target], self.policy.objective)
+        return self.figures[target].cost_usd if mean_usd is None else mean_usd
 
     def within(self, pacing: ceiling.Pacing) -> Ranking:
         """Ranked by utility less the price of money: those that the ceiling divides the requests between come first."""
         self.pacing = pacing
         if pacing.binds:
-            self.utilities = {t: u - pacing.price * self.figures[t].cost_usd for t, u in self.utilities.items()}
+            self.utilities = {t: u - pacing.price * self._mean_cost_usd(t) for t, u in self.utilities.items()}
             self.ties = [t for t, _ in pacing.mix]
             rest = sorted((t for t in self.ranked if t not in self.ties), key=lambda t: -self.utilities[t])
-            behind = [t for t in self.order if t not in self.ranked]
             self.ranked = [*self.ties, *rest]
+            behind = [t for t in self.order if t not in self.ranked]
             self.order = sorted([*self.ranked, *behind], key=lambda t: self.states[t] == "open")
         return self
 
@@ -155,7 +177,7 @@ class Ranking:
         self, explorable: list[Target], rate: float, pacing: ceiling.Pacing
     ) -> tuple[list[Target], ceiling.Pacing]:
         """Nothing dearer than the ceiling is explored, and the mix pays for what is."""
-        costs = {t: known.cost_usd for t, known in self.figures.items()}
+        costs = {t: self._mean_cost_usd(t) for t in self.figures}
         dearest = max(costs.values())
         explorable = [t for t in explorable if costs.get(t, dearest) <= pacing.ceiling_usd]
         if explorable:

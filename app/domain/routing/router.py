@@ -88,7 +88,7 @@ def _ranked(
     if all(known.cost_usd is None for known in mine.evidence.values()):
         return mine.within(ceiling.Pacing(most, 0, 0.0, most, can_be_held=False))
     others = {each for hour in card.spending.of_the_day(now) for each in hour.by_task} - {task}
-    menus = {task: mine.menu(), **{each: at(each).menu() for each in sorted(others)}}
+    menus = {task: mine.menu(most), **{each: at(each).menu(most) for each in sorted(others)}}
     return mine.within(ceiling.pace(most, card.spending, task, menus, now, policy.ceiling))
 
 

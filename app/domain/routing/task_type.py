@@ -3,8 +3,8 @@
 1. Of the last user message its first and last REACH characters are looked at: instructions stand at the ends. The
    system prompt counts half, as it says what the assistant is for; earlier turns count for nothing.
 2. Points: 3 for a mark that only code bears ("```", "console.log"); 2 for an order that only this type gets (a verb of
-   making with a thing to be made: "write … function", "write … poem"; a verb of analysing); 1 for each word that is
-   typical of it, 2 at most.
+   making with a thing to be made: "write … function", "write … poem"; a verb of analysing), or a question for a number
+   among numbers ("how many … 16 … 3"), which is analysis; 1 for each word that is typical of it, 2 at most.
 3. The type with the most points, if they are at least LEAST and more than any other has; `default` else.
 
 It is wrong at times, and being wrong is cheap: the type chooses model parameters and the evidence to rank by. Who knows
@@ -81,6 +81,9 @@ _TYPES = {
 }
 #: any word that is worth a point
 _TELLING = frozenset(word for type_ in _TYPES.values() for words in type_ for word in words)
+#: asks for a number
+_ASKS_NUMBER = re.compile(r"\b(?:how (?:many|much|long|far|old|tall|fast|often)|wie ?viele?|wie (?:lange|weit|alt))\b")
+_NUMBER = re.compile(r"(?<![\w.])\d+(?:[.,]\d+)*")
 _WORD = re.compile(r"[^\W\d_]+[+#]*")
 
 
@@ -111,8 +114,10 @@ def detect(messages: Sequence[Said]) -> TaskType:
 
 def _points(text: str) -> dict[TaskType, int]:
     ends = text if len(text) <= 2 * REACH else f"{text[:REACH]}\n{text[-REACH:]}"
-    words = set(_WORD.findall(ends.lower()))
-    if words.isdisjoint(_TELLING) and not any(mark in ends for mark in _CODE_MARKS):
+    lower = ends.lower()
+    words = set(_WORD.findall(lower))
+    reckons = _ASKS_NUMBER.search(lower) is not None and len(_NUMBER.findall(lower)) >= 2
+    if not reckons and words.isdisjoint(_TELLING) and not any(mark in ends for mark in _CODE_MARKS):
         return {}
     makes = not words.isdisjoint(_MAKE)
     points = {
@@ -120,6 +125,7 @@ def _points(text: str) -> dict[TaskType, int]:
         + min(2, len(words & type_.typical))
         for task, type_ in _TYPES.items()
     }
+    points[TaskType.ANALYSIS] += 2 * reckons
     if any(mark in ends for mark in _CODE_MARKS):
         points[TaskType.CODE] += 3
     return points

@@ -16,6 +16,7 @@ from app.domain.evidence.spending import Payment, Spending
 from app.domain.policy import CeilingPolicy, Policy
 from app.domain.routing import router
 from app.domain.routing.ceiling import Menu, Offer, Pacing, best_mix, hull, pace
+from app.domain.routing.shrinkage import Graded, shrunk
 from tests.domain.small_world import START, TARGETS, calls, config, later
 
 CHEAP, MIDDLE, DEAR, WASTEFUL = TARGETS
@@ -128,10 +129,44 @@ def test_a_debt_is_paid_back_and_a_credit_spent() -> None:
     assert dict(debt.mix)[CHEAP] > dict(credit.mix)[CHEAP]
 
 
-def test_a_dear_target_waits_until_its_call_can_be_paid() -> None:
-    """Of the ceiling it could have one call in twenty; the first of them would be twenty requests' money."""
+def test_a_dear_target_waits_until_its_calls_can_be_paid() -> None:
+    """Of the ceiling it could have one call in twenty; the first of them would be ten requests' money."""
     assert DEAR not in dict(paced(0.001).mix)
     assert DEAR in dict(paced(0.001, spent(*[0.0005] * 100, ceiling=0.001)).mix)
+
+
+def test_costs_are_scaled_by_what_requests_cost_in_terms_of_probes() -> None:
+    """Requests three times as long as the prompts that the targets are known by."""
+    payments = [Payment(START, DEFAULT, 0.0003, 0.0001)] * 1000
+    long = paced(0.0003, Spending().after(payments, 0.0003))
+    as_probes = paced(0.0003, spent(*[0.0003] * 1000, ceiling=0.0003))
+
+    assert dict(long.mix)[CHEAP] > 0.9  # which costs .0003 then
+    assert dict(as_probes.mix)[CHEAP] < 0.7
+
+
+def test_where_grades_are_few_the_dearer_target_is_taken_to_be_as_good_as_its_price() -> None:
+    few, many = (
+        shrunk(
+            {
+                t: Graded(q, 0.04 / count, 10.0**-n)
+                for n, (t, q) in enumerate(zip(TARGETS, (0.9, 0.92, 0.8, 0.6), strict=True))
+            }
+        )
+        for count in (4, 4000)
+    )
+
+    assert few[TARGETS[0]] > few[TARGETS[1]]
+    assert many[TARGETS[0]] == pytest.approx(0.9, abs=0.005)
+    assert many[TARGETS[1]] == pytest.approx(0.92, abs=0.005)
+
+
+def test_a_target_refused_for_its_quality_is_called_where_all_others_break_the_ceiling() -> None:
+    poor = measured({CHEAP: 0.0001, DEAR: 0.01}, {CHEAP: 0.3, DEAR: 0.95})
+
+    assert not any(c.eligible for c in planned(None, poor).candidates if c.target == CHEAP)
+    assert planned(0.002, poor).ties == (CHEAP,)
+    assert planned(0.02, poor).ties == (DEAR,)
 
 
 def test_what_was_spent_under_another_ceiling_or_before_the_day_is_no_debt() -> None:
