@@ -359,8 +359,8 @@ def test_evidence_that_is_fresh_is_not_explored() -> None:
 
 def test_what_a_few_calls_say_of_success_is_doubted_and_what_many_say_is_not() -> None:
     """Ten calls of a round may have failed by chance: a look is cheap, and an hour is long."""
-    unlucky = calls(GEMINI, 10, success=0.8, latency_ms=100)
-    well_known = calls(GEMINI, 1000, success=0.8, latency_ms=100)
+    unlucky = calls(GEMINI, 10, success=0.9, latency_ms=100)
+    well_known = calls(GEMINI, 1000, success=0.9, latency_ms=100)
     leader = calls(DEEPSEEK, 200, latency_ms=240)
 
     assert GEMINI in plan(after_rounds([*leader, *unlucky])).explorable
