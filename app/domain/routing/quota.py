@@ -68,7 +68,7 @@ class Quota:
                 self.kinds.setdefault(kind, _Kind()).window = Window(float(limit))
         #: what answers take beside their prompts
         self._answer_tokens = 0.0
-        self.blocked_until_s = 0.0
+        self.blocked_until_s = -math.inf
         #: until when those are awaited for whom the next requests are kept
         self.reserved: list[float] = []
         self.limited_s = -math.inf
@@ -81,7 +81,7 @@ class Quota:
     @property
     def is_limited(self) -> bool:
         """Is anything known that could say no?"""
-        if self.strikes or self.blocked_until_s:
+        if self.strikes or self.blocked_until_s > -math.inf:
             return True
         return any(each.sources() for each in self.kinds.values())
 
