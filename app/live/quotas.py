@@ -87,7 +87,7 @@ class SharedQuotas:
         self._wake.set()
         self._hurry.set()
         for thread in self._threads:
-            thread.join(timeout=5)
+            thread.join(timeout=1)  # they are daemons, and may wait for a Redis that is away
         self._threads = []
 
     @property
