@@ -102,6 +102,8 @@ class Passage:
         body = passed.body if passed.body or passed.method in ("POST", "PUT", "PATCH") else None
         if passed.client is not None:
             passed.client.on_leave(self._call.interrupt)
+        if (model := asked_model(passed.path, passed.body)) is not None:
+            self._gateway.services.quotas.spend(Target(passed.provider, model))
         try:
             pool = self._gateway.services.client.pool
             self._response = framing.send(pool, self._call, passed.method, url, sent, body)

@@ -33,6 +33,8 @@ STREAM = "tooloo:quotas"
 MOST_EVENTS, STREAM_S = 5_000, 600
 #: s between words of what was spent; where little is left, and where nothing is scarce
 SOON_S, LATER_S = 0.02, 1.0
+#: s for which a process counts that has said something
+ACTIVE_S = 5.0
 #: ms that who listens waits for the next event
 LISTEN_MS = 400
 #: events that are kept while Redis is away
@@ -61,6 +63,8 @@ class SharedQuotas:
         self._lock = threading.Lock()
         self._me = uuid.uuid4().hex
         self._untold: list[Event] = []
+        #: processes that have said something of late, and when
+        self._others: dict[str, float] = {}
         #: heard up to here; at first what was said within the last window
         self._heard = f"{max(0, round((clock() - WINDOW_S) * 1000))}-0"
         self._wake, self._hurry, self._stopping = threading.Event(), threading.Event(), threading.Event()
@@ -83,7 +87,7 @@ class SharedQuotas:
         self._wake.set()
         self._hurry.set()
         for thread in self._threads:
-            thread.join(timeout=5)
+            thread.join(timeout=1)  # they are daemons, and may wait for a Redis that is away
         self._threads = []
 
     @property
@@ -210,6 +214,10 @@ class SharedQuotas:
             for name, fields in entries:
                 self._heard = name.decode() if isinstance(name, bytes) else name
                 self._take(fields)
+        with self._lock:
+            now_s = time.monotonic()
+            self._others = {name: at_s for name, at_s in self._others.items() if now_s - at_s < ACTIVE_S}
+            self._quotas.beside = len(self._others)
         return True
 
     def _take(self, fields: Mapping[Any, Any]) -> None:
@@ -219,6 +227,7 @@ class SharedQuotas:
         try:
             events: list[Event] = json.loads(said["events"])
             with self._lock:
+                self._others[said["by"]] = time.monotonic()
                 for event in events:
                     self._quotas.apply(event)
         except (KeyError, IndexError, TypeError, ValueError) as error:

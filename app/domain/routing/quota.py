@@ -22,6 +22,8 @@ STRIKES = 3
 HOLD_S = 900.0
 #: s that a target is left alone after a 429 that nothing explains, doubled with each further one
 BACK_OFF_S, MOST_BACK_OFF_S = 1.0, 60.0
+#: requests of a limit for each that is left for another process which sends at the same moment
+ONE_SPARE_OF = 12
 #: requests, or of its limit, that are little
 MANY, SCARCE = 20.0, 0.2
 #: of the tokens that answers take beside their prompts, the weight of the newest
@@ -66,10 +68,12 @@ class Quota:
                 self.kinds.setdefault(kind, _Kind()).window = Window(float(limit))
         #: what answers take beside their prompts
         self._answer_tokens = 0.0
-        self.blocked_until_s = 0.0
+        self.blocked_until_s = -math.inf
         #: until when those are awaited for whom the next requests are kept
         self.reserved: list[float] = []
         self.limited_s = -math.inf
+        #: the latest 429, and what was served in the window before those of late
+        self._refused_s, self._count = -math.inf, 0.0
         self.strikes = 0
         #: requests that have to want it before it is asked again
         self._hold = 0.0
@@ -77,12 +81,17 @@ class Quota:
     @property
     def is_limited(self) -> bool:
         """Is anything known that could say no?"""
-        if self.strikes or self.blocked_until_s:
+        if self.strikes or self.blocked_until_s > -math.inf:
             return True
         return any(each.sources() for each in self.kinds.values())
 
-    def shortage(self, now_s: float, prompt_tokens: float, *, reserved: bool = False) -> Shortage | None:
-        """None: a request may be sent. What is `reserved` is for those who have said so before."""
+    def shortage(
+        self, now_s: float, prompt_tokens: float, *, reserved: bool = False, beside: int = 0
+    ) -> Shortage | None:
+        """None: a request may be sent. What is `reserved` is for those who have said so before.
+
+        As many others, `beside` us, see the same room at the same moment, and each may send one.
+        """
         self.reserved = [until_s for until_s in self.reserved if until_s > now_s] if self.reserved else self.reserved
         if now_s < self.blocked_until_s:
             wait_s = self.blocked_until_s - now_s
@@ -94,7 +103,8 @@ class Quota:
         for kind, known in self.kinds.items():
             amount = self._amount(kind, prompt_tokens)
             for source in known.sources():
-                wait_s = source.wait_s(known.ledger, now_s, amount)
+                spare = min(beside, _limit(source) // ONE_SPARE_OF) if kind == REQUESTS else 0
+                wait_s = source.wait_s(known.ledger, now_s, amount + spare)
                 if wait_s > 0 and (found is None or wait_s > found.wait_s):
                     found = Shortage(_said(kind, source, known.ledger, now_s, wait_s), wait_s)
         return found if found is not None or reserved or not self.reserved else self._kept(now_s)
@@ -184,19 +194,20 @@ class Quota:
             each.ledger.add(now_s, -self._amount(kind, prompt_tokens))
         readings = [each if each.reset_s is not None else each._replace(reset_s=retry_after_s) for each in readings]
         explained = self._explains(readings, sent_s, now_s, prompt_tokens)
+        alone = now_s - max(self._refused_s, self.blocked_until_s) > WINDOW_S
         if retry_after_s is not None:
             until_s = now_s + min(retry_after_s, self._cap_s)
             self.blocked_until_s = max(self.blocked_until_s, until_s)
-        if sent_s <= self.limited_s:
-            if known.learned is not None:
-                known.learned.owed += PATIENCE
+        self._refused_s, self._count = now_s, count if alone else min(count, self._count)
+        under_way = sent_s <= self.limited_s
+        if under_way and known.learned is not None:
+            known.learned.owed += PATIENCE
             return
-        self.strikes += 1
-        self.limited_s = now_s
-        if self.strikes >= STRIKES:
-            self._hold = PATIENCE
+        if not under_way:
+            self.strikes, self.limited_s = self.strikes + 1, now_s
+            self._hold = PATIENCE if self.strikes >= STRIKES else self._hold
         if not explained:
-            self._learn(known, count, now_s, retry_after_s)
+            self._learn(known, now_s, retry_after_s, alone=alone)
 
     def _explains(self, readings: Sequence[Reading], sent_s: float, now_s: float, prompt_tokens: float) -> bool:
         """Do the headers say, now or before, that there was too little left?"""
@@ -211,13 +222,13 @@ class Quota:
         self.read(readings, sent_s, now_s)
         return ran_out or any(each.remaining < max(1.0, self._amount(each.kind, prompt_tokens)) for each in readings)
 
-    def _learn(self, known: _Kind, count: float, now_s: float, retry_after_s: float | None) -> None:
-        """`count`: served in the window before it."""
-        if known.learned is None:
-            known.learned = Learned(max(1.0, count))
-        else:
-            known.learned.refused(max(0.0, count))
-        if retry_after_s is None and count < known.learned.limit:
+    def _learn(self, known: _Kind, now_s: float, retry_after_s: float | None, *, alone: bool) -> None:
+        """One that comes alone may be an accident, and teaches nothing yet."""
+        if known.learned is not None:
+            known.learned.refused(max(0.0, self._count))
+        elif not alone:
+            known.learned = Learned(max(1.0, self._count))
+        if retry_after_s is None and (known.learned is None or self._count < known.learned.limit):
             wait_s = min(MOST_BACK_OFF_S, BACK_OFF_S * 2 ** min(self.strikes - 1, 10))
             self.blocked_until_s = max(self.blocked_until_s, now_s + wait_s)
 

@@ -18,6 +18,8 @@ class Quotas:
 
     def __init__(self, declared: Mapping[str, Declared], retry_after_cap_s: float = 3600.0) -> None:
         self._cap_s = retry_after_cap_s
+        #: processes that use the same quotas at the moment, beside this one
+        self.beside = 0
         #: is any limit known that is one of tokens?
         self.counts_tokens = any(each.tokens_per_minute is not None for each in declared.values())
         self.of: dict[Target, Quota] = {
@@ -43,7 +45,10 @@ class Quotas:
         """None: it may be asked."""
         found: Shortage | None = None
         for quota in self._both(target):
-            if quota.is_limited and (short := quota.shortage(now_s, prompt_tokens, reserved=reserved)) is not None:
+            if (
+                quota.is_limited
+                and (short := quota.shortage(now_s, prompt_tokens, reserved=reserved, beside=self.beside)) is not None
+            ):
                 found = short if found is None or short.wait_s > found.wait_s else found
         return found
 

@@ -235,3 +235,27 @@ def test_a_ledger_forgets_and_stays_right() -> None:
     assert ledger.total == 20_000
     assert abs(ledger.since(999.95 - 60.0) - 1200) <= 2
     assert len(ledger._times) < 5_000
+
+
+def test_a_lone_refusal_may_be_an_accident() -> None:
+    quotas = Quotas({})
+    quotas.spend(TARGET, 0.0)
+    quotas.served(TARGET, 0.0, 0.1)
+    quotas.spend(TARGET, 1.0)
+    quotas.limited(TARGET, 1.0, 1.1, 0.2)
+    assert quotas.shortage(TARGET, 1.2) is not None
+    assert quotas.shortage(TARGET, 1.4) is None
+
+
+def test_each_process_leaves_one_request_for_each_other_one() -> None:
+    quotas = Quotas({"one": Declared(requests_per_minute=60)})
+    quotas.beside = 2
+    for number in range(58):
+        assert quotas.shortage(TARGET, 0.01 * number) is None
+        quotas.spend(TARGET, 0.01 * number)
+    assert quotas.shortage(TARGET, 1.0) is not None
+    small = Quotas({"one": Declared(requests_per_minute=5)})
+    small.beside = 2
+    for number in range(5):
+        assert small.shortage(TARGET, 0.01 * number) is None
+        small.spend(TARGET, 0.01 * number)
