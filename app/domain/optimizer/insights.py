@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from statistics import median
 
 from app.domain.evidence.evidence import Evidence
 from app.domain.insight import Insight
@@ -10,7 +11,7 @@ from app.domain.optimizer.gains import Gain
 from app.domain.optimizer.moves import Move
 from app.domain.optimizer.weight_moves import Triple, latency_spread, worst_success
 from app.domain.outcome import Outcome
-from app.domain.policy import WeightsPolicy
+from app.domain.policy import Objective, WeightsPolicy
 from app.errors import AccountProblem, BadKey, ModelUnknown, OutOfCredit
 
 
@@ -91,6 +92,32 @@ _TO_MEND = {
     AccountProblem.code: ("its account may not do this", "look into the account"),
     ModelUnknown.code: ("it does not have this model", "correct the model in config/providers.toml"),
 }
+
+
+def beyond_references(outcomes: Collection[Outcome], objective: Objective) -> list[Insight]:
+    """Where most answers are slower or dearer than what counts, the objective cannot tell them apart."""
+    answered = [outcome for outcome in outcomes if outcome.success and outcome.counts]
+    latencies = [outcome.latency_ms for outcome in answered]
+    costs = [outcome.cost_usd for outcome in answered if outcome.cost_usd is not None]
+    said = [
+        _beyond(latencies, objective.latency_ref_ms, "latency_ref_ms", "took longer than {:.0f} ms", "slower"),
+        _beyond(costs, objective.cost_ref_usd, "cost_ref_usd", "cost more than {:g} USD", "dearer"),
+    ]
+    return [each for each in said if each is not None]
+
+
+def _beyond(values: Sequence[float], reference: float, name: str, what: str, worse: str) -> Insight | None:
+    beyond = sum(value > reference for value in values)
+    if 2 * beyond <= len(values):
+        return None
+    # two digits of twice the middle one: what is slow, or dear, here
+    better = float(f"{2 * median(values):.2g}")
+    text = (
+        f"{beyond} of {len(values)} answers {what.format(reference)}, beyond which {worse} is not worse by your "
+        f"objective: declare {name} in policy.toml, such as {better:g}"
+    )
+    data = {"name": name, "reference": reference, "beyond": beyond, "answers": len(values), "suggested": better}
+    return Insight("reference", text, data)
 
 
 def needs_person(outcomes: Collection[Outcome]) -> list[Insight]:

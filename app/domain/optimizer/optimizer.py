@@ -83,6 +83,7 @@ def optimize(
     after = weight_moves.to_weights(move.weights)
     if complete and trouble is None:
         said += _beyond_weights(state, move.weights, ranked, names, policy)
+        said += insights_.beyond_references(outcomes, policy.objective)
     lean = scoring.effective(after, policy)
     said += insights_.best({names.of(target): scoring.score(lean, shares) for target, shares in ranked.items()})
     state = replace(state, given_weights=before, own_weights=move.weights, given_rate=exploration_rate, own_rate=rate)

@@ -282,6 +282,19 @@ def test_what_the_weights_cannot_repair_is_said() -> None:
     assert 0 < said[-1].data["low"] < said[-1].data["gain"] < said[-1].data["high"]
 
 
+def test_a_reference_that_most_answers_lie_beyond_is_named_with_a_better_one() -> None:
+    slow = Loop().round(table({DEEPSEEK: 1500, GEMINI: 2500, ANTHROPIC: 4000, OPENAI: 900}, cost_usd=0.001))
+    dear = Loop().round(table({DEEPSEEK: 240, GEMINI: 350}, cost_usd=0.02))
+
+    assert (
+        "30 of 40 answers took longer than 1000 ms, beyond which slower is not worse by your objective: "
+        "declare latency_ref_ms in policy.toml, such as 4000"
+    ) in texts(slow)
+    assert "20 of 20 answers cost more than 0.006 USD" in texts(dear)
+    assert "such as 0.04" in texts(dear)
+    assert "declare" not in texts(Loop().round(table(SPECIFIED)))
+
+
 def numbered(rows: Sequence[Outcome]) -> list[Outcome]:
     return [replace(each, prompt_id=f"p{place}") for place, each in enumerate(rows)]
 
