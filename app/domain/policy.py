@@ -71,7 +71,7 @@ class GatePolicy:
 @dataclass(frozen=True, slots=True)
 class ScorePolicy:
     noise: float = 0.03
-    near_tie: float = 0.01
+    near_tie: float = 0.003
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,10 @@ from app.domain.routing.scoring import Features, Figures
 from app.domain.routing.shrinkage import Graded, shrunk
 
 
+#: of a target of which nothing is known: that all of ten calls succeeded is no reason for doubt
+USUAL_SUCCESS = 0.98
+
+
 class Candidate(NamedTuple):
     """A target's place in the ranking, with what put it there."""
 
@@ -242,8 +246,8 @@ class Ranking:
     def _error(self, target: Target) -> float:
         """In utility: of its success and its latency, which live calls show; quality only rounds do."""
         known, limits = self.evidence[target], self.policy.exploration
-        mass = known.mass + 2
-        middle = (known.success * known.mass + 1) / mass
+        mass = known.mass + 1
+        middle = (known.success * known.mass + USUAL_SUCCESS) / mass
         success = math.sqrt(middle * (1 - middle) / mass) * (1.0 if known.quality is None else known.quality)
         latency = self.policy.objective.latency * min(1.0, known.late.error)
         return limits.errors * math.hypot(success, latency)
