@@ -342,8 +342,8 @@ def test_weights_of_a_segment_apply_to_it_alone_and_only_when_segmentation_is_on
 
 
 def test_exploration_is_a_cap_and_goes_to_the_longest_unseen_that_could_pay() -> None:
-    card = after_rounds(table({DEEPSEEK: 240, GEMINI: 290, ANTHROPIC: 295, OPENAI: 2000}))
-    card = card.observe([outcome(GEMINI, 290, at=later(minutes=50))], POLICY)
+    card = after_rounds(table({DEEPSEEK: 240, GEMINI: 275, ANTHROPIC: 280, OPENAI: 2000}))
+    card = card.observe([outcome(GEMINI, 275, at=later(minutes=50))], POLICY)
 
     made = plan(card, now=later(hours=1))
 
@@ -436,8 +436,8 @@ def test_where_the_next_round_comes_before_exploration_could_tell_nothing_is_exp
     rounds = [table({DEEPSEEK: 240, GEMINI: 290, ANTHROPIC: 1900, OPENAI: 2000})] * 2
     card = after_rounds(*rounds)
 
-    quiet = card.observe(calls(DEEPSEEK, 50, source=Source.LIVE), POLICY)
-    busy = card.observe(calls(DEEPSEEK, 500, source=Source.LIVE), POLICY)
+    quiet = card.observe(calls(DEEPSEEK, 50, latency_ms=240, source=Source.LIVE), POLICY)
+    busy = card.observe(calls(DEEPSEEK, 500, latency_ms=240, source=Source.LIVE), POLICY)
 
     assert plan(quiet, now=later(hours=1)).explorable == ()
     assert plan(busy, now=later(hours=1)).explorable == (GEMINI,)
