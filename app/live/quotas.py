@@ -87,7 +87,7 @@ class SharedQuotas:
         self._wake.set()
         self._hurry.set()
         for thread in self._threads:
-            thread.join(timeout=1)  # they are daemons, and may wait for a Redis that is away
+            thread.join(timeout=3)  # they are daemons, and may wait for a Redis that is away
         self._threads = []
 
     @property
@@ -207,7 +207,9 @@ class SharedQuotas:
         """Take over what others have said since; False where Redis is away."""
         try:
             found: Any = connection.xread({STREAM: self._heard}, block=wait_ms)
-        except redis.RedisError as error:
+        except (redis.RedisError, OSError, ValueError) as error:  # the last two: its connection was closed meanwhile
+            if self._stopping.is_set():
+                return False
             log.warning("quotas of other processes not known", reason=str(error))
             return False
         for _, entries in found or ():

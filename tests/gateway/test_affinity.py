@@ -225,20 +225,20 @@ def test_what_is_measured_moves_it_when_the_gain_is_worth_more(system: System, r
         return lambda model, request: replace(answer(latency_ms=ms), usage=LONG)
 
     change(system, explorationRate=0)
-    speeds = {"openai": 1_000.0, "gemini": 1_300.0, "deepseek": 20_000.0, "anthropic": 20_000.0}
+    speeds = {"openai": 400.0, "gemini": 500.0, "deepseek": 20_000.0, "anthropic": 20_000.0}
     system.client.behaviours |= {name: takes(ms) for name, ms in speeds.items()}
     for _ in range(3):
         run_round(system)
     system.services.scorecard.refresh(system.services.redis)
     assert chat(running, (SYSTEM, ASK)) == "openai"
-    speeds |= {"openai": 1_300.0, "gemini": 1_000.0}
+    speeds |= {"openai": 500.0, "gemini": 400.0}
     system.client.behaviours |= {name: takes(ms) for name, ms in speeds.items()}
     for _ in range(3):
         run_round(system)
     system.services.scorecard.refresh(system.services.redis)
     assert chat(running, (SYSTEM, Message("user", "Something else."))) == "gemini"
 
-    assert chat(running, SECOND) == "openai", "300 ms are worth less than 20,000 cached tokens"
+    assert chat(running, SECOND) == "openai", "100 ms are worth less than 20,000 cached tokens"
 
     speeds |= {"openai": 9_000.0}
     system.client.behaviours |= {name: takes(ms) for name, ms in speeds.items()}

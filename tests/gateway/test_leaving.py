@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from app.domain.catalog import Target
 from app.errors import ClientLeft
 from app.gateway.calls import Call
 from app.providers.base import Message
@@ -65,7 +66,8 @@ def test_a_silent_stream_ends_when_its_client_leaves(at: int, two: Pair) -> None
 def test_who_left_while_a_limit_was_waited_for_is_asked_for_no_more(two: Pair) -> None:
     two.primary.behaviours = [refuses(429, **{"retry-after": "2"})]
     with reading(two) as (client, _):
-        wait_until(lambda: two.running.gateway.breakers.value, what="the limit is known")
+        quotas = two.running.gateway.services.quotas
+        wait_until(lambda: quotas.shortage(Target("primary", "m")), what="the limit is known")
         client.leave()
 
     request, (outcome,) = logged(two, 1)

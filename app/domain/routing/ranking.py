@@ -19,7 +19,6 @@ from app.domain.routing.breaker import State
 from app.domain.routing.scoring import Features, Figures
 from app.domain.routing.shrinkage import Graded, shrunk
 
-
 #: of a target of which nothing is known: that all of ten calls succeeded is no reason for doubt
 USUAL_SUCCESS = 0.98
 

@@ -10,7 +10,7 @@ w: the weights in force, w0: the base weights of the policy. At w = w0 the score
 default weights are the declared objective, and others lean from there. Latency and cost are clipped call by call, so
 that one answer of 30 s counts as one that is too slow, and no feature of a target depends on which others there are.
 
-A gap in what is known is filled from the others, so that it neither wins nor loses by itself where that is possible: an
+S is drawn to what is usual among the targets, by USUAL_MASS calls. A gap in what is known is filled from the others, so that it neither wins nor loses by itself where that is possible: an
 ungraded target is as good as the graded ones are on average (1 where none was graded), an unknown price is the
 dearest one known, an unknown speed the slowest.
 """
@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from statistics import median
 from typing import NamedTuple
 
 from app.domain.catalog import Target
@@ -28,6 +29,8 @@ from app.domain.policy import Objective, Policy
 
 #: of latency, cost, reliability; each 0..1, 1 is the best
 Features = tuple[float, float, float]
+#: calls that the usual success rate is worth beside those of a target
+USUAL_MASS = 10.0
 #: a base weight below this counts as this: who sets it to nothing gets no infinite lean
 LEAST_BASE = 0.01
 
@@ -82,22 +85,30 @@ def figures(evidence: Mapping[Target, Evidence], objective: Objective) -> dict[T
     slowest = max(latencies, default=objective.latency_ref_ms)
     dearest = max(costs, default=0.0)
     average = sum(grades) / len(grades) if grades else 1.0
+    usual = median(known.success for known in evidence.values()) if evidence else 1.0
     return {
         target: _figures(
             known,
             slowest if known.latency_ms is None else known.latency_ms,
             dearest if known.cost_usd is None else known.cost_usd,
             average if known.quality is None else known.quality,
+            _drawn(known, usual),
             objective,
         )
         for target, known in evidence.items()
     }
 
 
-def _figures(known: Evidence, latency_ms: float, cost_usd: float, quality: float, objective: Objective) -> Figures:
+def _drawn(known: Evidence, usual: float) -> float:
+    """Success, drawn to what is usual here: one failure of ten calls is mostly chance (James and Stein)."""
+    return (known.success * known.mass + usual * USUAL_MASS) / (known.mass + USUAL_MASS)
+
+
+def _figures(
+    known: Evidence, latency_ms: float, cost_usd: float, quality: float, served: float, objective: Objective
+) -> Figures:
     late = known.late.mean if known.late.mass else min(1.0, latency_ms / objective.latency_ref_ms)
     dear = known.dear.mean if known.dear.mass else min(1.0, cost_usd / objective.cost_ref_usd)
-    served = known.success
     return Figures(
         latency_ms,
         cost_usd,

@@ -113,5 +113,5 @@ def test_whole_answers_show_no_failure(client: Anthropic, api: Served) -> None:
         **ASKED, stream=True, extra_headers={"x-tooloo-whole-answers": "true"}
     )
 
-    assert raw.headers["x-tooloo-target"].startswith("gemini/")
+    assert not raw.headers["x-tooloo-target"].startswith("deepseek/")
     assert raw.headers["x-tooloo-attempts"] == "2"
