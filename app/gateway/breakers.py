@@ -55,15 +55,18 @@ class Breakers:
         self.in_flight = InFlight()
         self.trials = Trials(connection, KEY, policy.open_s)
 
-    def admits(self, target: Target, now: datetime) -> bool:
-        """May this request call the target? A half-open one gets a single trial at a time over all processes.
+    def admits(self, target: Target, now: datetime, planned: datetime) -> bool:
+        """May this request, whose plan is of `planned`, call the target?
 
-        Who is admitted to a trial must end it by `observe` or `release`; one that never does ends by itself.
+        A half-open one gets a single trial at a time over all processes: who is admitted to it must end it by `observe`
+        or `release`; one that never does ends by itself. One that opened since the plan was made is no trial any more.
         """
         breaker = self.value.get(target)
-        if breaker is None or breaker.open_until is None or breaker.allows(now) != "half_open":
+        if breaker is None or breaker.open_until is None:
             return True
-        return self.trials.begin(target, breaker.open_until, now)
+        if breaker.allows(now) == "half_open":
+            return self.trials.begin(target, breaker.open_until, now)
+        return breaker.opened_at is None or breaker.opened_at < planned
 
     def is_open(self, target: Target, now: datetime) -> bool:
         breaker = self.value.get(target)

@@ -85,13 +85,17 @@ def _next_target(request: Request) -> Target | None:
         if not may_call(request, target) or passes_over(request, target):
             continue
         short = request.services.quotas.shortage(target, request.prompt_tokens)
-        if short is None and not _hangs(request, target) and request.breakers.admits(target, live_config.utc_now()):
+        if short is None and not _hangs(request, target) and _admits(request, target):
             return target
         if last is None:
             last, wait_s = target, 0.0 if short is None else short.wait_s
     if last is not None and not request.attempts and wait_s * 1000 <= request.services.policy.gateway.wait_ms:
         time.sleep(wait_s)
     return None if request.left else last
+
+
+def _admits(request: Request, target: Target) -> bool:
+    return request.breakers.admits(target, live_config.utc_now(), request.plan.at)
 
 
 def _hangs(request: Request, target: Target) -> bool:
@@ -109,7 +113,7 @@ def second_attempt(request: Request, send: Send[R]) -> Attempt[R] | None:
             continue
         if request.services.quotas.shortage(target, request.prompt_tokens) is not None:
             continue
-        if not passes_over(request, target) and request.breakers.admits(target, now):
+        if not passes_over(request, target) and request.breakers.admits(target, now, request.plan.at):
             return attempt_at(request, target, send)
     return None
 

@@ -59,7 +59,7 @@ def _attempts(request: Request, broken: Attempt[Begun], given: str) -> Iterator[
             continue
         if not choice.may_call(request, target) or choice.passes_over(request, target):
             continue
-        if not request.breakers.admits(target, live_config.utc_now()):
+        if not request.breakers.admits(target, live_config.utc_now(), request.plan.at):
             continue
         if given.strip() and _continues(request, target):
             yield choice.attempt_at(request, target, begin, prefill=given.rstrip()), True

@@ -111,17 +111,17 @@ def half_open(connection: redis.Redis, count: int) -> list[Breakers]:
 def test_one_trial_at_a_time_over_all_processes(connection: redis.Redis) -> None:
     one, two = half_open(connection, 2)
 
-    assert [each.admits(TARGET, LATER) for each in (one, two, one, two)] == [True, False, False, False]
+    assert [each.admits(TARGET, LATER, NOW) for each in (one, two, one, two)] == [True, False, False, False]
     one.release(TARGET)
     one.stop()
     again = LATER + timedelta(seconds=2)
-    assert [each.admits(TARGET, again) for each in (two, one)] == [True, False]
+    assert [each.admits(TARGET, again, NOW) for each in (two, one)] == [True, False]
 
 
 def test_many_processes_and_threads_at_once_begin_one_trial(connection: redis.Redis) -> None:
     made = half_open(connection, 4)
     with ThreadPoolExecutor(16) as threads:
-        admitted = list(threads.map(lambda number: made[number % 4].admits(TARGET, LATER), range(16), timeout=60))
+        admitted = list(threads.map(lambda number: made[number % 4].admits(TARGET, LATER, NOW), range(16), timeout=60))
     assert admitted.count(True) == 1
 
 
@@ -130,36 +130,47 @@ def test_who_has_not_heard_yet_what_came_of_a_trial_begins_none(
     connection: redis.Redis, error: Overloaded | None
 ) -> None:
     one, two = half_open(connection, 2)
-    assert one.admits(TARGET, LATER)
+    assert one.admits(TARGET, LATER, NOW)
     one.observe(TARGET, error, LATER)
     one.stop()
 
-    assert not two.admits(TARGET, LATER)
+    assert not two.admits(TARGET, LATER, NOW)
     two.refresh(connection)
     assert two.is_open(TARGET, LATER) is (error is not None)
-    assert two.admits(TARGET, LATER + timedelta(seconds=17))
+    assert two.admits(TARGET, LATER + timedelta(seconds=17), NOW)
+
+
+def test_who_planned_a_trial_before_another_one_failed_it_makes_none(connection: redis.Redis) -> None:
+    """Its plan says half-open, the breaker says open: it was taken for one that may be asked."""
+    (one,) = half_open(connection, 1)
+    assert one.admits(TARGET, LATER, LATER)
+    one.observe(TARGET, Overloaded(), LATER)
+    one.stop()
+
+    assert not one.admits(TARGET, LATER, LATER)
+    assert one.admits(TARGET, LATER, LATER + timedelta(seconds=1))  # by a plan that knows of it: the last resort
 
 
 def test_a_trial_that_never_ends_ends_by_itself(connection: redis.Redis) -> None:
     one, two = half_open(connection, 2)
-    assert one.admits(TARGET, LATER)
+    assert one.admits(TARGET, LATER, NOW)
     (key,) = connection.keys("tooloo:breakers:trial:*")
     assert 0 < connection.pttl(key) <= 15_000
     connection.delete(key)
-    assert two.admits(TARGET, LATER)
+    assert two.admits(TARGET, LATER, NOW)
 
 
 def test_where_redis_was_emptied_there_are_trials_all_the_same(connection: redis.Redis) -> None:
     one, two = half_open(connection, 2)
     connection.flushall()
-    assert [each.admits(TARGET, LATER) for each in (one, two)] == [True, False]
+    assert [each.admits(TARGET, LATER, NOW) for each in (one, two)] == [True, False]
 
 
 def test_without_redis_each_process_has_its_own_trial(connection: redis.Redis) -> None:
     made = half_open(connection, 2)
     for each in made:
         each.trials._connection = redis.Redis(unix_socket_path="/nowhere.sock", retry=Retry(NoBackoff(), 0))
-    assert [each.admits(TARGET, LATER) for each in made * 2] == [True, True, False, False]
+    assert [each.admits(TARGET, LATER, NOW) for each in made * 2] == [True, True, False, False]
 
 
 def test_a_slow_redis_delays_a_trial_and_doubles_none(connection: redis.Redis) -> None:
@@ -174,10 +185,10 @@ def test_a_slow_redis_delays_a_trial_and_doubles_none(connection: redis.Redis) -
 
     one.trials.patience_s = 0.01
     one.trials._connection = Slow()  # type: ignore[assignment]  # as much of a client as is used
-    assert [one.admits(TARGET, LATER) for _ in range(2)] == [False, False]
+    assert [one.admits(TARGET, LATER, NOW) for _ in range(2)] == [False, False]
     answers.set()
-    wait_until(lambda: one.admits(TARGET, LATER), 20, what="the trial that Redis granted late is taken")
-    assert not one.admits(TARGET, LATER)
+    wait_until(lambda: one.admits(TARGET, LATER, NOW), 20, what="the trial that Redis granted late is taken")
+    assert not one.admits(TARGET, LATER, NOW)
     (claimed,) = connection.keys("tooloo:breakers:trial:*")
     assert connection.pttl(claimed) > 0
 
@@ -185,7 +196,7 @@ def test_a_slow_redis_delays_a_trial_and_doubles_none(connection: redis.Redis) -
 def test_a_trial_is_given_back_behind_what_came_of_it(connection: redis.Redis) -> None:
     """Told between the two, another process began a second trial of a target that had just failed its first."""
     one, two = half_open(connection, 2)
-    assert one.admits(TARGET, LATER)
+    assert one.admits(TARGET, LATER, NOW)
     ends = one.trials.end
 
     def tells_meanwhile(target: Target) -> bool:
@@ -200,7 +211,7 @@ def test_a_trial_is_given_back_behind_what_came_of_it(connection: redis.Redis) -
     counts = one._count
 
     def tries_first(*arguments: Any) -> Any:
-        admitted.append(two.admits(TARGET, LATER))
+        admitted.append(two.admits(TARGET, LATER, NOW))
         return counts(*arguments)
 
     one._count = tries_first  # type: ignore[method-assign]

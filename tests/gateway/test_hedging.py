@@ -107,7 +107,7 @@ def test_a_trial_that_loses_is_given_to_the_next_request(up: Upstreams) -> None:
     up.late()
 
     assert attempts(up.running.gateway.chat(Call(QUESTION))) == [("one", "hedged"), ("two", "ok")]
-    assert breakers.admits(up.target("one"), utc_now())
+    assert breakers.admits(up.target("one"), utc_now(), utc_now())
 
 
 def test_the_first_may_still_win_and_the_second_is_stopped(up: Upstreams) -> None:

@@ -19,6 +19,7 @@ from app.live.live_config import utc_now
 from app.providers.base import Answer, ChatRequest, Delta, Endpoint
 from tests.gateway.test_gateway import ALL, QUESTION, change, fails_with, ingested
 from tests.support.system import FakeClient, System, answer
+from tests.support.waiting import wait_until
 
 
 @dataclass
@@ -222,6 +223,7 @@ def test_a_trial_whose_caller_went_away_is_given_to_the_next(running: Running) -
     half_open(running, target)
 
     running.gateway.stream(Call(QUESTION)).close()
+    wait_until(lambda: not running.gateway.breakers.trials.untold, what="it is given back")
 
     assert running.gateway.stream(Call(QUESTION)).target == target
 
