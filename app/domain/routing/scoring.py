@@ -10,9 +10,9 @@ w: the weights in force, w0: the base weights of the policy. At w = w0 the score
 default weights are the declared objective, and others lean from there. Latency and cost are clipped call by call, so
 that one answer of 30 s counts as one that is too slow, and no feature of a target depends on which others there are.
 
-S is drawn to what is usual among the targets, by USUAL_MASS calls. A gap in what is known is filled from the others, so that it neither wins nor loses by itself where that is possible: an
-ungraded target is as good as the graded ones are on average (1 where none was graded), an unknown price is the
-dearest one known, an unknown speed the slowest.
+S is drawn to what is usual among the targets, by USUAL_MASS calls. A gap in what is known is filled from the others, so
+that it neither wins nor loses by itself where that is possible: an ungraded target is as good as the graded ones are on
+average (1 where none was graded), an unknown price is the dearest one known, an unknown speed the slowest.
 """
 
 from __future__ import annotations
