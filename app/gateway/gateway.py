@@ -1,6 +1,6 @@
 """MAIN PATH 2: route → call → fall over → stream → record.
 
-A request waits for providers only, never for Postgres or Redis (0.2 s at most where it is to be the trial of a target).
+A request waits for providers only, never for Postgres or Redis (0.5 s at most where it is to be the trial of a target).
 """
 
 from __future__ import annotations

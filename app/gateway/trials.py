@@ -18,7 +18,7 @@ log = structlog.get_logger()
 
 KEY = "tooloo:breakers:trial:"
 #: s that a request waits for Redis's word, once in a trial
-PATIENCE_S = 0.2
+PATIENCE_S = 0.5
 #: s until a trial that another process has is asked for again: it may come to no end
 AGAIN_S = 1.0
 

@@ -104,9 +104,11 @@ def test_a_trial_that_loses_is_given_to_the_next_request(up: Upstreams) -> None:
     now = utc_now()
     breakers = up.running.gateway.breakers
     breakers.value = {up.target("one"): Breaker(3, now, "overloaded", now)}
+    breakers.trials.patience_s = 10
     up.late()
 
     assert attempts(up.running.gateway.chat(Call(QUESTION))) == [("one", "hedged"), ("two", "ok")]
+    wait_until(lambda: not breakers.trials.untold, what="it is given back")
     assert breakers.admits(up.target("one"), utc_now(), utc_now())
 
 
