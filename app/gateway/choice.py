@@ -85,7 +85,7 @@ def _next_target(request: Request) -> Target | None:
         if not may_call(request, target) or passes_over(request, target):
             continue
         short = request.services.quotas.shortage(target, request.prompt_tokens)
-        if short is None and not _hangs(request, target) and _admits(request, target):
+        if short is None and not _hangs(request, target) and admits(request, target):
             return target
         if last is None:
             last, wait_s = target, 0.0 if short is None else short.wait_s
@@ -94,7 +94,7 @@ def _next_target(request: Request) -> Target | None:
     return None if request.left else last
 
 
-def _admits(request: Request, target: Target) -> bool:
+def admits(request: Request, target: Target) -> bool:
     return request.breakers.admits(target, live_config.utc_now(), request.plan.at)
 
 
@@ -113,7 +113,7 @@ def second_attempt(request: Request, send: Send[R]) -> Attempt[R] | None:
             continue
         if request.services.quotas.shortage(target, request.prompt_tokens) is not None:
             continue
-        if not passes_over(request, target) and request.breakers.admits(target, now, request.plan.at):
+        if not passes_over(request, target) and admits(request, target):
             return attempt_at(request, target, send)
     return None
 

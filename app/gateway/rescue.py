@@ -17,7 +17,6 @@ from app.gateway import choice
 from app.gateway.attempt import Attempt, begin
 from app.gateway.calls import Begun
 from app.gateway.request import Request
-from app.live import live_config
 from app.providers import capabilities
 from app.providers.base import BEAT, Delta
 
@@ -59,7 +58,7 @@ def _attempts(request: Request, broken: Attempt[Begun], given: str) -> Iterator[
             continue
         if not choice.may_call(request, target) or choice.passes_over(request, target):
             continue
-        if not request.breakers.admits(target, live_config.utc_now(), request.plan.at):
+        if not choice.admits(request, target):
             continue
         if given.strip() and _continues(request, target):
             yield choice.attempt_at(request, target, begin, prefill=given.rstrip()), True

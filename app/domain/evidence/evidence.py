@@ -220,7 +220,7 @@ class Evidence:
         limits, objective = policy.evidence, policy.objective
         fast, slow = limits.latency_round_decay, limits.level_round_decay
         answered = [outcome for outcome in outcomes if outcome.success]
-        prices = [dear(outcome.cost_usd, objective) for outcome in answered if outcome.cost_usd is not None]
+        prices = [o.cost_usd / objective.cost_ref_usd for o in answered if o.cost_usd is not None]
         known = replace(
             self,
             **_of_rate(
@@ -230,11 +230,8 @@ class Evidence:
                 )
             ),
             late=self.late.with_round([late(o, objective) for o in answered], fast, slow),
-            dear=self.dear.with_round(prices, fast, slow),
-            price=self.price.with_round(
-                [outcome.cost_usd / objective.cost_ref_usd for outcome in answered if outcome.cost_usd is not None],
-                fast, slow,
-            ),
+            dear=self.dear.with_round([min(1.0, price) for price in prices], fast, slow),
+            price=self.price.with_round(prices, fast, slow),
             late_failed_mass=self.late_failed_mass * fast,
             latency_mass=self.latency_mass * fast,
             cost_mass=self.cost_mass * fast,
@@ -283,11 +280,6 @@ def _cost(known: Evidence, outcome: Outcome, cap: float) -> dict[str, Any]:
 def late(outcome: Outcome, objective: Objective) -> float:
     """0..1: what the call cost in time, as a share of what is too slow."""
     return min(1.0, outcome.latency_ms / objective.latency_ref_ms)
-
-
-def dear(cost_usd: float, objective: Objective) -> float:
-    """0..1: what the call cost, as a share of what is too dear."""
-    return min(1.0, cost_usd / objective.cost_ref_usd)
 
 
 def _failed_late(known: Evidence, outcome: Outcome, policy: Policy) -> dict[str, Any]:

@@ -264,9 +264,8 @@ class Ranking:
             return False
         figures = self.figures[target]
         success = max(known.success, known.usual_success)
-        quality = figures.good / known.success if known.success > 0 else known.quality or 1.0
         latency_ms = min(filter(None, (known.latency_ms, known.baseline_ms)), default=figures.latency_ms)
-        usual = self._at(figures, latency_ms)._replace(good=success * quality)
+        usual = self._at(figures, latency_ms)._replace(good=success * figures.quality)
         if not self._would_lead(target, usual):  # first, because it is the cheaper question and mostly the answer
             return False
         leader = self.ties[0]

@@ -41,11 +41,12 @@ class Figures(NamedTuple):
     #: mean of successes
     latency_ms: float
     cost_usd: float
-    #: success × quality
+    #: success × quality, the success drawn to what is usual
     good: float
     #: 0..1: per call, what it costs in time and money as shares of what is too slow and too dear
     late: float
     dear: float
+    quality: float = 1.0
 
 
 def gate(evidence: Mapping[Target, Evidence], policy: Policy) -> dict[Target, str]:
@@ -61,7 +62,7 @@ def gate(evidence: Mapping[Target, Evidence], policy: Policy) -> dict[Target, st
             refused[target] = f"needs a person: {known.needs_person}"
         elif success_at_best(known) < success:
             refused[target] = f"success {known.success:.2f} is below {success:.2f} beyond chance"
-        elif known.quality is not None and _at_best(known, known.quality) < quality:
+        elif known.quality is not None and known.quality + 2 * known.quality_error < quality:
             refused[target] = f"quality {known.quality:.2f} is below {quality:.2f}"
     return refused
 
@@ -71,11 +72,6 @@ def success_at_best(known: Evidence) -> float:
     mass = known.mass + 4
     middle = (known.success * known.mass + 2) / mass
     return min(1.0, middle + 2 * math.sqrt(middle * (1 - middle) / mass))
-
-
-def _at_best(known: Evidence, quality: float) -> float:
-    """Upper end of the interval in which the mean quality lies."""
-    return quality + 2 * math.sqrt(known.quality_variance / max(known.quality_mass, 1e-9))
 
 
 def figures(evidence: Mapping[Target, Evidence], objective: Objective) -> dict[Target, Figures]:
@@ -115,6 +111,7 @@ def _figures(
         good=served * quality,
         late=served * late + (1 - served) * (known.late_failed if known.late_failed_mass else late),
         dear=served * dear,
+        quality=quality,
     )
 
 

@@ -357,6 +357,31 @@ def test_evidence_that_is_fresh_is_not_explored() -> None:
     assert plan(after_rounds(table({DEEPSEEK: 240, GEMINI: 300, ANTHROPIC: 480, OPENAI: 500}, 100))).explorable == ()
 
 
+def test_success_is_drawn_to_what_is_usual_as_far_as_calls_are_few() -> None:
+    """One failure of ten probes is worth more than the milliseconds between two targets, and is mostly chance."""
+    others = table({GEMINI: 290, ANTHROPIC: 450, OPENAI: 520})
+
+    unlucky = plan(after_rounds([*calls(DEEPSEEK, 10, success=0.9, latency_ms=120), *others]))
+    failing = plan(after_rounds([*calls(DEEPSEEK, 1000, success=0.9, latency_ms=120), *others]))
+
+    assert unlucky.ties == (DEEPSEEK,)
+    assert failing.ties == (GEMINI,)
+
+
+def test_a_look_at_a_failing_target_takes_its_quality_for_what_was_graded() -> None:
+    """Not for its share of a success rate that was drawn to the others': that made it better than any answer was."""
+    graded = [*calls(DEEPSEEK, 50, latency_ms=240, quality=0.72), *calls(GEMINI, 50, latency_ms=350, quality=0.83)]
+    down = [outcome(DEEPSEEK, 240, success=good, source=Source.LIVE) for good in (False, False, True) * 8]
+    passed_by = [outcome(GEMINI, 350, source=Source.LIVE)] * 5 * POLICY.breaker.trial_calls
+    card = after_rounds(graded, graded).observe([*down, *passed_by], POLICY)
+
+    made = router.plan(config(), (DEEPSEEK, GEMINI), card, {}, POLICY, START)
+
+    assert card.evidence[DEEPSEEK].success < 0.7
+    assert made.ties == (GEMINI,)
+    assert made.explorable == ()
+
+
 def test_what_a_few_calls_say_of_success_is_doubted_and_what_many_say_is_not() -> None:
     """Ten calls of a round may have failed by chance: a look is cheap, and an hour is long."""
     unlucky = calls(GEMINI, 10, success=0.9, latency_ms=100)
