@@ -90,6 +90,14 @@ def test_the_shipped_config_files_are_valid() -> None:
         ('[x]\nformat = "soap"\nbase_url = "http://x"\nmodels = ["m"]', "x.format"),
         ('[x]\nformat = "openai"\nbase_url = "not a url"\nmodels = ["m"]', "x.base_url"),
         ('[x]\nformat = "openai"\nbase_url = "http://x"\nmodels = []', "x.models"),
+        (
+            '[x]\nformat = "openai"\nbase_url = "http://x"\nmodels = ["m"]\nrequests_per_minute = 0',
+            "requests_per_minute",
+        ),
+        (
+            '[x]\nformat = "openai"\nbase_url = "http://x"\nmodels = ["m"]\ntokens_per_minute = "1k"',
+            "tokens_per_minute",
+        ),
         ('[x]\nformat = "openai"\nbase_url = "http://x"\nmodels = ["m"]\ntimeout = 3', "x.timeout"),
         (ONE + "idle_ms = 0", "x.idle_ms: Input should be greater than or equal to 100"),
         (ONE + 'first_token_ms = "long"', "x.first_token_ms"),

@@ -45,6 +45,16 @@ def test_a_change_is_followed_within_as_many_calls_as_are_recent(seed: int) -> N
     assert changed.mean == pytest.approx(0.464, abs=0.06)
 
 
+def test_behind_a_change_a_mean_becomes_long_again() -> None:
+    """The recent one alone would be as uncertain for ever, as the pooled one still holds what was before."""
+    rng = random.Random(3)
+    changed = after([0.24 * rng.lognormvariate(0, 0.25) for _ in range(300)])
+    changed = after([0.45 * rng.lognormvariate(0, 0.25) for _ in range(150)], changed)
+
+    assert changed.pooled == pytest.approx(0.464, rel=0.05)
+    assert changed.effective_mass > 3 * RECENT
+
+
 def test_a_price_that_changes_is_the_new_one_after_a_round() -> None:
     level = Level().with_round([0.05] * 10, 0.1, 0.8).with_round([0.6] * 10, 0.1, 0.8)
 

@@ -55,6 +55,14 @@ def test_a_quick_failure_says_nothing_about_speed_and_a_slow_one_does() -> None:
     assert known(quick).success == known(slow).success == pytest.approx(10 / 11)
 
 
+def test_a_refused_key_says_nothing_about_speed() -> None:
+    refused = replace(outcome(DEEPSEEK, 900.0, success=False, source=Source.LIVE), error_class="bad_key")
+    card = after_rounds(calls(DEEPSEEK, 10, latency_ms=200)).observe([refused] * 3, POLICY)
+
+    assert (known(card).late_failed, known(card).late_failed_mass) == (0.0, 0.0)
+    assert known(card.close_round([refused] * 10, POLICY)).late_failed_mass == 0.0
+
+
 def test_what_does_not_count_against_a_provider_leaves_no_trace() -> None:
     card = after_rounds(calls(DEEPSEEK, 10))
 

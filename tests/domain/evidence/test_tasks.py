@@ -180,6 +180,26 @@ def test_targets_that_are_equally_good_at_everything_are_not_told_apart_by_chanc
     assert all(each - lost[TaskType.DEFAULT] <= 0.0015 for each in lost.values())  # what the types add to it
 
 
+def test_what_a_task_takes_in_time_and_money_is_in_what_it_is_worth() -> None:
+    """The shares of the references move with the means, or the score would not know."""
+    card = Scorecard.empty()
+    for _ in range(12):
+        card = card.close_round(
+            [
+                replace(outcome(target, ms * (3 if slow else 1), cost_usd=usd * (3 if slow else 1)), task_type=task)
+                for target, ms, usd in ((DEEPSEEK, 240.0, 0.0006), (GEMINI, 350.0, 0.0006))
+                for task in PROMPTS
+                for slow in (target == DEEPSEEK and task is TaskType.CODE,)
+            ],
+            POLICY,
+        )
+    whole, code = card.evidence[DEEPSEEK], card.at_task(TaskType.CODE, POLICY)[DEEPSEEK]
+
+    assert code.late.mean > 1.5 * whole.late.mean
+    assert code.dear.mean > 1.5 * whole.dear.mean
+    assert (first(card, TaskType.CODE), first(card, TaskType.CREATIVE)) == (GEMINI, DEEPSEEK)
+
+
 def test_live_traffic_shows_who_is_slow_at_a_task() -> None:
     card = after(2, 1)
     rng = random.Random(2)

@@ -173,6 +173,8 @@ def test_a_refusal_by_quota_is_worth_a_failure_and_each_policy_has_the_quota_for
     assert fixed["limitedRate"] == fixed["failRate"] == pytest.approx(0.8, abs=0.01)
     assert fixed["captured"] < 0
     assert done.figures["tooloo"]["limitedRate"] < 0.3
+    # who knows of no quotas takes a 429 for a failure, and leaves
+    assert done.figures["static"]["limitedRate"] < 0.7
 
 
 def test_tooloo_and_those_beside_it_go_through_a_regime() -> None:

@@ -132,14 +132,25 @@ def test_a_rare_answer_of_half_a_minute_counts_as_one_that_is_too_slow() -> None
     assert made.candidates[0].utility == pytest.approx(1 - 0.4 * (0.3 * 19 + 1) / 20 - 0.3 * 0.001 / 0.006)
 
 
-@pytest.mark.parametrize("failing", [(2, 5), (0, 1), (8, 9), (3, 7)])
-def test_two_failures_of_ten_shut_no_gate_in_whatever_order_they_came(failing: tuple[int, int]) -> None:
+@pytest.mark.parametrize("failing", [(2, 5), (0, 1), (8, 9), (0, 1, 2), (3, 5, 9)])
+def test_two_failures_of_ten_shut_no_gate_nor_three_in_whatever_order_they_came(failing: tuple[int, ...]) -> None:
     rows = [outcome(DEEPSEEK, success=place not in failing) for place in range(10)]
 
     made = plan(after_rounds([*rows, *calls(GEMINI, 10)]))
 
     assert {c.target: c.eligible for c in made.candidates}[DEEPSEEK]
-    assert {c.target: c.evidence.success for c in made.candidates if c.evidence}[DEEPSEEK] == pytest.approx(0.8)
+    assert {c.target: c.evidence.success for c in made.candidates if c.evidence}[DEEPSEEK] == pytest.approx(
+        1 - len(failing) / 10
+    )
+
+
+def test_failures_that_take_long_cost_more_than_quick_ones() -> None:
+    slow = [outcome(DEEPSEEK, 30_000.0, success=False)] * 3
+    quick = [outcome(GEMINI, 30.0, success=False)] * 3
+    card = after_rounds([*calls(DEEPSEEK, 17), *slow, *calls(GEMINI, 17), *quick])
+
+    worth = {c.target: c.utility for c in plan(card).candidates}
+    assert worth[GEMINI] - worth[DEEPSEEK] == pytest.approx(0.4 * 0.15 * (1 - 0.03))
 
 
 def test_a_dead_provider_that_was_fast_and_cheap_does_not_win() -> None:
@@ -413,6 +424,9 @@ def test_a_target_that_became_slow_is_looked_after_while_it_would_lead_if_it_cam
 
     assert plan(back).explorable == (DEEPSEEK,)
     assert plan(never).explorable == ()
+    still = back.observe([outcome(DEEPSEEK, 900, source=Source.LIVE)], POLICY)
+    assert plan(still).explorable == ()
+    assert plan(still.observe(busy[: POLICY.breaker.trial_calls], POLICY)).explorable == (DEEPSEEK,)
 
 
 def flapped(*since: Any) -> Scorecard:
