@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from app.services import Services
-from app.store import database, retention
+from app.store import alerts, database, retention
 
 log = structlog.get_logger()
 
@@ -23,6 +23,7 @@ def retain(services: Services) -> tuple[int, int]:
     if responses := _in_batches(services, retention.delete_responses, kept, services.policy.retention.batch):
         log.info("old responses deleted", responses=responses)
     policy = services.policy.retention
+    _in_batches(services, alerts.forget, timedelta(days=policy.outcomes_days), policy.batch)
     gone = (
         _in_batches(services, retention.delete_rounds, timedelta(days=policy.rounds_days), policy.batch // 50 + 1),
         _in_batches(services, retention.delete_outcomes, timedelta(days=policy.outcomes_days), policy.batch),
