@@ -18,6 +18,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from app.domain.catalog import Prompt, Target
+from app.store import rollups
 from app.store.models import Probe, ProbeStatus, Round, RoundStatus
 
 #: error classes of probes that did not run; they make a round partial
@@ -131,6 +132,7 @@ def close(session: Session, round_id: str, status: RoundStatus, insights: Iterab
         .where(Round.id == round_id, Round.status == RoundStatus.OPTIMIZING)
         .values(status=status, finished_at=func.now(), insights=all_notes)
     )
+    rollups.mark_round(session, round_id)
     return _count(done) == 1
 
 
