@@ -4,18 +4,34 @@ from __future__ import annotations
 
 from flask import Flask, Response
 
-from app.api import auth, chat, current, edge, envelope, feedback, front, health, openapi, prometheus, requests, web
+from app.api import (
+    auth,
+    chat,
+    compact,
+    current,
+    edge,
+    envelope,
+    feedback,
+    front,
+    health,
+    openapi,
+    prometheus,
+    request_list,
+    requests,
+    web,
+)
 from app.api.anthropic import routes as anthropic_routes
 from app.api.auth import Guard
 from app.api.lean import LeanFlask
 from app.api.openai import routes
-from app.api.system import keys, measurements, round_events, runtime_config
+from app.api.system import keys, measurements, round_events, runtime_config, spend, timeline
 from app.bootstrap import Running
 
 
 def create_app(running: Running) -> Flask:
     app = LeanFlask("tooloo")
     app.after_request(_show_name)
+    compact.attach(app)
     envelope.handle_errors(app)
     services = running.gateway.services
     app.config["MAX_CONTENT_LENGTH"] = services.settings.max_body
@@ -32,6 +48,8 @@ def create_app(running: Running) -> Flask:
         runtime_config.runtime_config,
         keys.keys,
         measurements.system,
+        timeline.timeline,
+        spend.spend,
         round_events.round_events,
         chat.chat,
         feedback.feedback,
@@ -39,6 +57,7 @@ def create_app(running: Running) -> Flask:
         anthropic_routes.anthropic,
         anthropic_routes.listing,
         requests.requests,
+        request_list.request_list,
         prometheus.metrics,
         openapi.openapi,
     ):

@@ -121,9 +121,9 @@ def delete_before(session: Session, moment: datetime) -> int:
     return len(gone.all())
 
 
-def usage(session: Session, since: date, by: Sequence[str]) -> list[dict[str, Any]]:
-    """Sums since a day, told apart by some of DIMENSIONS, in their order; simulated and real never in one row."""
+def usage(session: Session, since: date, by: Sequence[str], *, until: date = date.max) -> list[dict[str, Any]]:
+    """Sums from one day to another, by some of DIMENSIONS, in their order; simulated and real never in one row."""
     kept = [getattr(Usage, name) for name in dict.fromkeys((*by, "simulated"))]
     sums = [func.sum(getattr(Usage, name)).label(name) for name in SUMS]
-    query = select(*kept, *sums).where(Usage.day >= since).group_by(*kept).order_by(*kept)
+    query = select(*kept, *sums).where(Usage.day >= since, Usage.day <= until).group_by(*kept).order_by(*kept)
     return [dict(row._mapping) for row in session.execute(query)]
