@@ -11,15 +11,16 @@ from flask import Blueprint, Flask, Response, current_app
 from pydantic import BaseModel
 from werkzeug.routing import Rule
 
+from app.api import auth
 from app.api.anthropic.request import CountRequest, MessagesRequest
 from app.api.chat import ChatBody
 from app.api.envelope import json_response
 from app.api.openai.completions import CompletionRequest
 from app.api.openai.embeddings import EmbeddingRequest
 from app.api.openai.fields import ChatCompletionRequest
+from app.api.pages import blueprint
 from app.api.responses.request import ResponsesRequest
 from app.api.system.measurements import BenchmarkBody
-from app.api.web import static_file
 
 #: request bodies by endpoint, where there is a model of it
 BODIES: Mapping[str, type[BaseModel]] = {
@@ -95,8 +96,8 @@ STREAMS = {
     *("openai.responses.create", "anthropic.messages"),
 }
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-#: the page of the dashboard and its parts, and the catch-all: no part of the API
-UNLISTED = {"openai.nothing", "anthropic.nothing"}
+#: how the endpoints begin that are no part of the API: the pages, and the catch-all
+UNLISTED = ("openai.nothing", "anthropic.nothing", "pages.", "web.")
 
 openapi = Blueprint("openapi", __name__)
 
@@ -110,7 +111,8 @@ def reference() -> Response:
 @openapi.get("/docs")
 def page() -> Response:
     """This reference, for people."""
-    return static_file("docs.html")
+    auth.signed_in(auth.guard())
+    return blueprint.page("docs", "API")
 
 
 def describe(app: Flask) -> dict[str, Any]:
@@ -118,7 +120,7 @@ def describe(app: Flask) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     schemas: dict[str, Any] = {}
     for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule):
-        if rule.endpoint not in UNLISTED:
+        if not rule.endpoint.startswith(UNLISTED):
             for method in _methods(rule):
                 paths.setdefault(path_of(rule), {})[method.lower()] = _operation(app, rule, method, schemas)
     return {

@@ -14,7 +14,7 @@ from app.domain.catalog import Target, WireFormat
 from app.domain.config.runtime_config import RuntimeConfig
 from app.domain.routing import retry
 from app.domain.routing.affinity import Session
-from app.domain.routing.ranking import Plan
+from app.domain.routing.plan import Plan
 from app.domain.routing.router import Route
 from app.errors import (
     AllAttemptsFailed,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from flask import Blueprint, Response, request
 from pydantic import Field
@@ -71,26 +71,28 @@ def benchmark_progress(round_id: str) -> Response:
 
 @system.get("/scorecard")
 def scorecard() -> Response:
+    return ok(standing(_segment(), _task_type()))
+
+
+def standing(segment: str | None, task: TaskType) -> dict[str, Any]:
+    """Where requests go now, and why."""
     services = gateway().services
-    plan = gateway().plan(_segment(), live_config.utc_now(), _task_type())
+    plan = gateway().plan(segment, live_config.utc_now(), task)
     quotas = services.quotas.left(each.target for each in plan.candidates)
-    return ok(
-        {
-            "taskType": plan.task.value,
-            "configVersion": services.config.value.version,
-            "explorationRate": services.config.value.effective_exploration_rate,
-            "simulated": services.simulated,
-            "ceiling": None if plan.pacing is None else plan.pacing.to_json(),
-            "candidates": [
-                {**each, "quota": quotas.get(Target(each["provider"], each["model"]))}
-                for each in router.candidates_json(plan)
-            ],
-            "leftOut": [
-                {"provider": name, "reason": reason}
-                for name, reason in services.left_out(services.config.value).items()
-            ],
-        }
-    )
+    return {
+        "taskType": plan.task.value,
+        "configVersion": services.config.value.version,
+        "explorationRate": services.config.value.effective_exploration_rate,
+        "simulated": services.simulated,
+        "ceiling": None if plan.pacing is None else plan.pacing.to_json(),
+        "candidates": [
+            {**each, "quota": quotas.get(Target(each["provider"], each["model"]))}
+            for each in router.candidates_json(plan)
+        ],
+        "leftOut": [
+            {"provider": name, "reason": reason} for name, reason in services.left_out(services.config.value).items()
+        ],
+    }
 
 
 @system.get("/insights")
