@@ -29,7 +29,7 @@ from app.services import Services
 from app.store import database
 from tests.providers.server import Received, Server, whole
 from tests.support.ports import free_port
-from tests.support.system import System
+from tests.support.system import ROOT, System
 from tests.support.waiting import wait_until
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of thirty-two bytes ...").decode()
@@ -179,7 +179,7 @@ def test_a_process_that_has_just_begun_to_look_ends_nothing(system: System, rece
     with database.transaction(system.services.sessions) as session:
         session.execute(text("UPDATE alerts SET seen_at = now() - interval '1 hour'"))
 
-    all_look(processes(system.services, receiver, lambda: [], 1))
+    all_look(processes(system.services, receiver, list, 1))
 
     assert receiver.types() == ["attention.began"]
 
@@ -196,6 +196,23 @@ def test_an_api_process_tells_what_it_sees(system: System, receiver: Receiver, t
         running.stop()
 
     assert {json.loads(each.body)["data"]["kind"] for each in receiver.taken} >= {"disk"}
+
+
+def test_the_snippet_of_the_docs_tells_a_genuine_message_from_others(receiver: Receiver) -> None:
+    page = (ROOT / "docs" / "monitoring.md").read_text(encoding="utf-8")
+    snippet = page.partition("```python\n")[2].partition("```")[0]
+    names: dict[str, Any] = {}
+    exec(snippet, names)  # noqa: S102  # our own page
+    now = int(time.time())
+    Webhook(receiver.url, "plain").send("m", {"text": "ä"}, now)
+    Webhook(receiver.url, "plain").send("m", {"text": "ä"}, now - 301)
+    good, old = receiver.taken
+
+    genuine = names["is_genuine"]
+    assert genuine("plain", good.headers, good.body)
+    assert not genuine("other", good.headers, good.body)
+    assert not genuine("plain", good.headers, good.body + b" ")
+    assert not genuine("plain", old.headers, old.body)
 
 
 def test_a_plain_secret_is_its_own_bytes() -> None:
