@@ -72,7 +72,7 @@ def histogram(found: Mapping[str, Any]) -> Chart:
         {"label": "answered", "hue": _FINE, "values": fine},
         {"label": "failed", "hue": _BAD, "values": failed},
     ]
-    spec = {"x": [at // 1000 for at in steps], "unit": "count", "kind": "area", "log": False, "series": series}
+    spec = {"x": [at // 1000 for at in steps], "unit": "count", "kind": "bars", "log": False, "series": series}
     rows = [
         [moment(bar["at"]), figures.count(bar["requests"] - bar["failed"]), figures.count(bar["failed"])]
         for bar in reversed(found["histogram"]["bars"])

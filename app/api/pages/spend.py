@@ -57,7 +57,7 @@ def over_days(found: Mapping[str, Any]) -> Chart:
         {"label": name or "nobody", "hue": hue, "values": [usd.get((name, at), 0.0) for at in days]}
         for hue, name in enumerate(names)
     ]
-    spec = {"x": [at // 1000 for at in days], "unit": "USD", "kind": "area", "log": False, "series": series}
+    spec = {"x": [at // 1000 for at in days], "unit": "USD", "kind": "bars", "log": False, "series": series}
     rows = [
         [moment(at)[:10], *(figures.usd(line["values"][place]) for line in series)]  # type: ignore[index]  # a list
         for place, at in enumerate(days)
