@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import redis
 import structlog
 from celery import Celery
 from celery.exceptions import QueueNotFound
@@ -20,6 +21,8 @@ from app.domain.rounds.rounds import ProbeKey
 
 log = structlog.get_logger()
 
+#: of the broker's keys in Redis
+KEY_PREFIX = "tooloo:celery:"
 CONTROL = "control"
 OPTIMIZER = "optimizer"
 PROBE = "tooloo.probe"
@@ -33,6 +36,15 @@ def probe_queue(provider: str) -> str:
 
 def queues(providers: Iterable[str]) -> list[str]:
     return [probe_queue(provider) for provider in providers]
+
+
+def queue_lengths(connection: redis.Redis, providers: Iterable[str]) -> dict[str, int]:
+    """Messages that wait, by queue; what a worker has in hand is not among them. Raises redis.RedisError."""
+    names = [CONTROL, OPTIMIZER, *queues(providers)]
+    with connection.pipeline(transaction=False) as asked:
+        for name in names:
+            asked.llen(KEY_PREFIX + name)
+        return dict(zip(names, map(int, asked.execute()), strict=True))
 
 
 def broker_url(redis_url: str) -> str:
@@ -97,7 +109,7 @@ def _redis_transport(socket_timeout_s: float) -> dict[str, Any]:
         "socket_connect_timeout": 3,
         "socket_keepalive": True,
         "health_check_interval": 10,
-        "global_keyprefix": "tooloo:celery:",
+        "global_keyprefix": KEY_PREFIX,
     }
 
 

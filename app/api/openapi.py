@@ -37,6 +37,10 @@ BODIES: Mapping[str, type[BaseModel]] = {
 QUERIES: Mapping[str, Mapping[str, str]] = {
     "system.benchmark_results": {"limit": "how many rounds, 1 to 100"},
     "system.insights": {"limit": "of how many rounds, 1 to 100"},
+    "system.estimate_benchmark": {
+        "provider": "only this one; may be repeated",
+        "prompt": "only this one; may be repeated",
+    },
     "system.scorecard": {"segment": "whose weights to rank by"},
     "openai.responses.retrieve": {"include": "reasoning.encrypted_content: what the provider wants back"},
     "openai.responses.input_items": {

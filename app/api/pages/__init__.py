@@ -6,7 +6,7 @@ happens. There is no HTTP to ourselves, and no figure that the API does not have
 
 from __future__ import annotations
 
-from app.api.pages import overview, sign_in, stream
+from app.api.pages import config, health, keys, overview, rounds, sign_in, stream
 from app.api.pages.blueprint import pages
 
-__all__ = ["overview", "pages", "sign_in", "stream"]
+__all__ = ["config", "health", "keys", "overview", "pages", "rounds", "sign_in", "stream"]
