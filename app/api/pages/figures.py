@@ -92,3 +92,8 @@ def value(given: object) -> str:
     text = given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)
     shown = "".join(_shown(character) for character in text)
     return shown if len(shown) <= LONGEST else f"{shown[:LONGEST]}…"
+
+
+def setting(path: str) -> str:
+    """The path of a change in the document, as `tooloo config set` calls it."""
+    return path.replace("global.providerWeights.", "weights.").removeprefix("global.")
