@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import redis
 import structlog
 from celery import Celery
 from celery.exceptions import QueueNotFound
@@ -21,9 +20,9 @@ from app.domain.rounds.rounds import ProbeKey
 
 log = structlog.get_logger()
 
-#: of the broker's keys in Redis
-KEY_PREFIX = "tooloo:celery:"
 CONTROL = "control"
+#: of every key that Celery has in Redis; a queue is a list there
+PREFIX = "tooloo:celery:"
 OPTIMIZER = "optimizer"
 PROBE = "tooloo.probe"
 OPTIMIZE = "tooloo.optimize"
@@ -36,15 +35,6 @@ def probe_queue(provider: str) -> str:
 
 def queues(providers: Iterable[str]) -> list[str]:
     return [probe_queue(provider) for provider in providers]
-
-
-def queue_lengths(connection: redis.Redis, providers: Iterable[str]) -> dict[str, int]:
-    """Messages that wait, by queue; what a worker has in hand is not among them. Raises redis.RedisError."""
-    names = [CONTROL, OPTIMIZER, *queues(providers)]
-    with connection.pipeline(transaction=False) as asked:
-        for name in names:
-            asked.llen(KEY_PREFIX + name)
-        return dict(zip(names, map(int, asked.execute()), strict=True))
 
 
 def broker_url(redis_url: str) -> str:
@@ -109,7 +99,7 @@ def _redis_transport(socket_timeout_s: float) -> dict[str, Any]:
         "socket_connect_timeout": 3,
         "socket_keepalive": True,
         "health_check_interval": 10,
-        "global_keyprefix": KEY_PREFIX,
+        "global_keyprefix": PREFIX,
     }
 
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from app.domain.config.runtime_config import RuntimeConfig
 from app.domain.routing import router
-from app.domain.routing.ranking import Plan
+from app.domain.routing.plan import Plan
 from app.domain.routing.router import Route
 from app.evidence.request_log import Limit, sampled
 from app.gateway.attempt import Attempt

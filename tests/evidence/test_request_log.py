@@ -81,6 +81,8 @@ def test_a_request_can_be_explained(system: System, client: FlaskClient) -> None
     assert [(a["provider"], a["success"]) for a in found["attempts"]] == [("deepseek", False), ("gemini", True)]
     assert found["explanation"]["order"][0].startswith("deepseek/")
     assert len(found["explanation"]["candidates"]) == 4
+    assert {"parts", "gap", "turn", "why"} <= set(found["explanation"]["candidates"][0])
+    assert set(found["explanation"]) >= {"weights", "candidatesLeftOut"}
     assert "mutex" not in str(found)
 
 

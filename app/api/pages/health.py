@@ -6,13 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-import redis
 from flask import Response, get_template_attribute, request
 
 from app.api.current import gateway, watch
 from app.api.pages.asked import Asked
 from app.api.pages.blueprint import live, page, pages
-from app.broker import queue_lengths
 from app.live import live_config
 from app.settings import LOOPBACK
 
@@ -49,17 +47,10 @@ def _figures() -> dict[str, Any]:
         if pulse is None
         else {"ageS": pulse.age_s, "oldestS": pulse.oldest_s, "waiting": pulse.waiting, "dropped": pulse.dropped},
         "diskFreeMb": vitals.disk_free_mb,
-        "queues": _queues(services.redis, [provider.name for provider in services.providers]),
+        "queues": vitals.queues,
         "config": services.config.value.version,
         "scorecard": services.scorecard.version,
     }
-
-
-def _queues(connection: redis.Redis, providers: list[str]) -> dict[str, int] | None:
-    try:
-        return queue_lengths(connection, providers)
-    except redis.RedisError:
-        return None
 
 
 def _flower() -> str | None:
