@@ -8,7 +8,7 @@ from typing import Any
 
 from app.domain.catalog import TaskType
 from app.domain.config.runtime_config import RuntimeConfig
-from app.domain.routing.ranking import Plan
+from app.domain.routing.plan import Plan
 
 #: (config, segment, task type) → the ranking
 Rank = Callable[[RuntimeConfig, str | None, TaskType], Plan]
