@@ -108,7 +108,7 @@ const TooLoo = (() => {
     const hear = () => { heard = Date.now(); showAge(); };
     source.addEventListener("row", (event) => { hear(); replaceRow(JSON.parse(event.data)); });
     source.addEventListener("alive", hear);
-    source.addEventListener("gone", () => location.assign(signInPath()));
+    source.addEventListener("gone", () => { hush(); location.assign(signInPath()); });
     source.addEventListener("error", () => {
       if (source && source.readyState === EventSource.CLOSED) { hush(); againSoon(); }
     });
