@@ -13,9 +13,11 @@ from app.api.pages.blueprint import HUES, colours, live, page, pages
 from app.api.system import attention, runtime_config
 from app.api.system.measurements import standing
 from app.api.system.round_events import progress
+from app.api.system.timeline import timeline_json
 from app.domain.catalog import TaskType
 from app.errors import DependencyUnavailable
 from app.store import database, rounds
+from app.store.rollups import LIVE
 
 #: of the last changes
 CHANGES = 5
@@ -45,9 +47,20 @@ def values(seen: Asked) -> dict[str, Any]:
     return {
         "standing": standing(seen.segment, seen.task_type),
         "attention": [item.to_json() for item in attention.present()],
+        "went": _known(lambda: went(seen)),
         "running": _known(running),
         "changes": _known(_changes),
     }
+
+
+def went(seen: Asked) -> dict[str, Any]:
+    """Live calls of the time that is looked at, and the share of each target, the largest first."""
+    asked_for = {"from": str(seen.from_ms), "to": str(seen.to_ms), "segment": seen.segment or ""}
+    totals = timeline_json(gateway().services, asked_for)["totals"]
+    live_ones = [each for each in totals if each["source"] == LIVE]
+    calls = sum(each["calls"] for each in live_ones)
+    shares = {f"{each['provider']}/{each['model']}": each["calls"] / calls for each in live_ones if each["calls"]}
+    return {"calls": calls, "shares": sorted(shares.items(), key=lambda pair: -pair[1])}
 
 
 def running() -> dict[str, Any]:
@@ -76,8 +89,8 @@ def _known(ask: Any) -> Any:
 
 
 def _drawn(macro: str, shown: dict[str, Any]) -> str:
-    given = shown["standing"] if macro == "sentence" else shown[macro]
-    return str(get_template_attribute("overview_rows.html", macro)(given)).strip()
+    given = (shown["standing"], shown["went"]) if macro == "sentence" else (shown[macro],)
+    return str(get_template_attribute("overview_rows.html", macro)(*given)).strip()
 
 
 def _row(place: int, candidate: dict[str, Any]) -> str:
