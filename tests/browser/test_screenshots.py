@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -15,9 +13,11 @@ import requests
 from playwright.sync_api import Browser, Page, expect
 
 from app.evidence import ingest
+from app.lab import answers
 from app.operations import rolling
 from app.providers.client import Client, Pool
 from tests.browser.looking import Looking
+from tests.browser.palette import reduced
 from tests.support.lab import RunningLab, running_lab
 from tests.support.rounds import run_round
 from tests.support.served import served
@@ -40,7 +40,7 @@ CHATS = 120
 
 @pytest.fixture
 def lab() -> Iterator[RunningLab]:
-    with running_lab() as made:
+    with running_lab(answers.answer, instant=False) as made:
         yield made
 
 
@@ -72,7 +72,7 @@ def test_every_page_with_a_morning_behind_it(chromium: Browser, lively: System, 
                 for name, path in PAGES.items():
                     page = looking.go(path.format(round=round_id))
                     if page.get_by_role("heading", name="Not shown").count() == 0:
-                        _take(page, f"{name}-{'phone' if width == 'phone' else scheme}")
+                        _take(chromium, page, f"{name}-{'phone' if width == 'phone' else scheme}")
                 looking.trouble.clear()  # pages that are not there
 
 
@@ -81,11 +81,11 @@ def test_an_empty_one_and_one_without_word(chromium: Browser, url: str) -> None:
         page = looking.page
         page.clock.install()
         looking.go("/")
-        _take(page, "overview-empty")
+        _take(chromium, page, "overview-empty")
         page.context.set_offline(True)
         page.clock.run_for(40_000)
         expect(page.locator("html")).to_have_class("stale")
-        _take(page, "overview-stale")
+        _take(chromium, page, "overview-stale")
         looking.trouble.clear()  # nobody was met
 
 
@@ -102,11 +102,9 @@ def _chat(url: str) -> None:
         assert set(clients.map(one, range(CHATS))) == {200}
 
 
-def _take(page: Page, name: str) -> None:
+def _take(chromium: Browser, page: Page, name: str) -> None:
     assert FOLDER is not None
     page.wait_for_load_state("load")
     file = Path(FOLDER) / f"{name}.png"
     file.parent.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=file, animations="disabled")
-    if (convert := shutil.which("convert")) is not None:  # ImageMagick: a palette makes it a third
-        subprocess.run([convert, str(file), "+dither", "-colors", "64", f"PNG8:{file}"], check=True)
+    file.write_bytes(reduced(chromium, page.screenshot(animations="disabled")))
