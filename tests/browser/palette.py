@@ -27,13 +27,15 @@ _REDUCE = """async (encoded) => {
   colours.sort((one, other) => other.n - one.n);
   const palette = colours.slice(0, 256).map((each) => each.rgb);
   const away = (one, other) => one.reduce((sum, value, c) => sum + (value - other[c]) ** 2, 0);
-  const nearest = (rgb) => palette.reduce((best, each, i) => (away(each, rgb) < away(palette[best], rgb) ? i : best), 0);
+  const nearer = (rgb) => (best, each, i) => (away(each, rgb) < away(palette[best], rgb) ? i : best);
+  const nearest = (rgb) => palette.reduce(nearer(rgb), 0);
   const index = new Map(colours.map((each, i) => [each.key, i < 256 ? i : nearest(each.rgb)]));
   const rows = new Uint8Array((width + 1) * height);
   for (let y = 0; y < height; y += 1) {
     for (let x = 0; x < width; x += 1) rows[y * (width + 1) + 1 + x] = index.get(keyAt((y * width + x) * 4));
   }
-  const packed = await new Response(new Blob([rows]).stream().pipeThrough(new CompressionStream("deflate"))).arrayBuffer();
+  const stream = new Blob([rows]).stream().pipeThrough(new CompressionStream("deflate"));
+  const packed = await new Response(stream).arrayBuffer();
   const text = Array.from(new Uint8Array(packed), (byte) => String.fromCharCode(byte)).join("");
   return { width, height, palette: palette.flat(), rows: btoa(text) };
 }"""
