@@ -210,6 +210,12 @@ def signed_in(guard: Guard) -> Caller | None:
     return who
 
 
+def visit() -> None:
+    """Who looks at an open page, so that it shows them what they may see."""
+    if signed_in(guard()) is None and not guard().needs_keys:
+        g.caller = ANYBODY
+
+
 def take(who: Caller, held: Session) -> Caller:
     """The request is made by them, by the cookie of that session."""
     g.caller, g.session = who, held

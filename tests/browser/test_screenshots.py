@@ -70,10 +70,10 @@ def test_every_page_with_a_morning_behind_it(chromium: Browser, lively: System, 
         for width, scheme in (("desk", "light"), ("desk", "dark"), ("phone", "light")):
             with Looking.at(chromium, url, width=width, scheme=scheme) as looking:
                 for name, path in PAGES.items():
-                    page = looking.go(path.format(round=round_id))
-                    if page.get_by_role("heading", name="Not shown").count() == 0:
+                    answer = requests.get(url + path.format(round=round_id), timeout=60)
+                    if answer.status_code == 200:
+                        page = looking.go(path.format(round=round_id))
                         _take(chromium, page, f"{name}-{'phone' if width == 'phone' else scheme}")
-                looking.trouble.clear()  # pages that are not there
 
 
 def test_an_empty_one_and_one_without_word(chromium: Browser, url: str) -> None:
@@ -105,6 +105,7 @@ def _chat(url: str) -> None:
 def _take(chromium: Browser, page: Page, name: str) -> None:
     assert FOLDER is not None
     page.wait_for_load_state("load")
+    page.wait_for_function("() => document.getElementById('state')?.textContent !== 'loading…'")
     file = Path(FOLDER) / f"{name}.png"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(reduced(chromium, page.screenshot(animations="disabled")))

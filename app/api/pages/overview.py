@@ -8,7 +8,7 @@ from typing import Any
 from flask import Response, get_template_attribute
 
 from app.api.current import gateway
-from app.api.pages.asked import Asked, asked
+from app.api.pages.asked import RANGES, Asked, asked
 from app.api.pages.blueprint import HUES, colours, live, page, pages
 from app.api.system import attention, runtime_config
 from app.api.system.measurements import standing
@@ -60,7 +60,8 @@ def went(seen: Asked) -> dict[str, Any]:
     live_ones = [each for each in totals if each["source"] == LIVE]
     calls = sum(each["calls"] for each in live_ones)
     shares = {f"{each['provider']}/{each['model']}": each["calls"] / calls for each in live_ones if each["calls"]}
-    return {"calls": calls, "shares": sorted(shares.items(), key=lambda pair: -pair[1])}
+    span = f"the last {RANGES[seen.range][0]}" if seen.range else "the time that the link names"
+    return {"span": span, "calls": calls, "shares": sorted(shares.items(), key=lambda pair: -pair[1])}
 
 
 def running() -> dict[str, Any]:
