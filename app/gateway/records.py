@@ -72,7 +72,8 @@ def outcome(request: Request, attempt: Attempt[Any]) -> Row | None:
         "counts": summary.success if summary.error is None else summary.error.counts,
         "simulated": request.services.simulated,
         "explored": route.explored and first,
-        "propensity": route.propensity if first else None,
+        # where nothing was drawn there is no probability: the request, or its conversation, named the target
+        "propensity": route.propensity if first and not route.is_settled else None,
         "revision": request.config.revision,
     }
 
