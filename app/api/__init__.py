@@ -8,6 +8,7 @@ from app.access.sessions import Ended
 from app.api import (
     auth,
     chat,
+    compact,
     current,
     edge,
     envelope,
@@ -18,6 +19,7 @@ from app.api import (
     pages,
     prometheus,
     proxied,
+    request_list,
     requests,
     session,
     web,
@@ -26,13 +28,14 @@ from app.api.anthropic import routes as anthropic_routes
 from app.api.auth import Guard
 from app.api.lean import LeanFlask
 from app.api.openai import routes
-from app.api.system import attention, keys, measurements, round_events, runtime_config
+from app.api.system import attention, keys, measurements, round_events, runtime_config, spend, timeline
 from app.bootstrap import Running
 
 
 def create_app(running: Running) -> Flask:
     app = LeanFlask("tooloo")
     app.after_request(_show_name)
+    compact.attach(app)
     envelope.handle_errors(app)
     services = running.gateway.services
     app.config["MAX_CONTENT_LENGTH"] = services.settings.max_body
@@ -52,6 +55,8 @@ def create_app(running: Running) -> Flask:
         keys.keys,
         measurements.system,
         attention.attention,
+        timeline.timeline,
+        spend.spend,
         round_events.round_events,
         chat.chat,
         feedback.feedback,
@@ -59,6 +64,7 @@ def create_app(running: Running) -> Flask:
         anthropic_routes.anthropic,
         anthropic_routes.listing,
         requests.requests,
+        request_list.request_list,
         prometheus.metrics,
         openapi.openapi,
     ):

@@ -10,8 +10,9 @@ from pydantic import Field
 from app.api.current import gateway
 from app.api.envelope import Body, body, ok
 from app.api.names import NAME_LIMIT, Name
+from app.api.queries import Query
 from app.api.system.round_events import progress
-from app.api.system.shapes import insights_json, round_json
+from app.api.system.shapes import insights_json, round_json, round_summary_json
 from app.benchmark import benchmark
 from app.benchmark.planning import Selection
 from app.domain.catalog import Target, TaskType
@@ -36,16 +37,22 @@ system = Blueprint("system", __name__, url_prefix="/api/v1/system")
 
 @system.get("/benchmark-results")
 def benchmark_results() -> Response:
+    """The latest rounds with every probe's result; `fields=summary`: without."""
     services = gateway().services
-    limit = _limit(HISTORY)
+    limit, summary = _limit(HISTORY), _is_summary()
     with database.transaction(services.sessions) as session:
         records = rounds.finished(session, limit)
         by_round: dict[str, list[Probe]] = {record.id: [] for record in records}
-        for probe in rounds.probes(session, list(by_round)):
+        for probe in rounds.probes(session, list(by_round), with_answers=not summary):
             by_round[probe.round_id].append(probe)
         total = rounds.count_finished(session)
         prompts = {prompt.id: prompt for prompt in services.prompts}
-        history = [round_json(record, by_round[record.id], prompts) for record in records]
+        history = [
+            round_summary_json(record, by_round[record.id])
+            if summary
+            else round_json(record, by_round[record.id], prompts)
+            for record in records
+        ]
     return ok({"latest": history[0] if history else None, "history": history, "totalRounds": total})
 
 
@@ -90,9 +97,17 @@ def standing(segment: str | None, task: TaskType) -> dict[str, Any]:
 
 @system.get("/insights")
 def insights() -> Response:
-    services = gateway().services
+    """What rounds found and did, newest first; `fields=summary`: without the numbers behind each sentence."""
+    services, summary = gateway().services, _is_summary()
     with database.transaction(services.sessions) as session:
-        return ok({"insights": insights_json(rounds.with_insights(session, _limit(HISTORY)))})
+        found = insights_json(rounds.with_insights(session, _limit(HISTORY)))
+    if summary:
+        found = [{name: value for name, value in each.items() if name != "data"} for each in found]
+    return ok({"insights": found})
+
+
+def _is_summary() -> bool:
+    return Query(request.args, ("limit", "fields")).is_summary()
 
 
 def _segment() -> str | None:
