@@ -64,6 +64,8 @@ def compare(
     return Comparison(found.calls, len(found.blocks), values, tuple(each for each in made if each is not None))
 
 
+#: what the digits of a sum leave of nothing
+NEGLIGIBLE = 1e-12
 #: a way to choose: target → share; routing itself is none of these
 Shares = Mapping[str, float]
 #: per block
@@ -191,6 +193,7 @@ class _Estimates:
             return NOTHING
         mine, its = self._estimators({}, measure), self._estimators(shares, measure)
         value = mine(None) - its(None)
+        value = 0.0 if abs(value) < NEGLIGIBLE else value
         prompts = self._prompt_errors(shares, measure)
         error = math.hypot(jackknife([mine(b) - its(b) for b in self.blocks]), prompts[0])
         freedom = min(len(self.blocks) - 1, prompts[1]) if prompts[0] else len(self.blocks) - 1

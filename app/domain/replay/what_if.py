@@ -1,8 +1,8 @@
 """What other weights, another objective or other references would have done with a recorded time.
 
 The recorded rounds and requests go twice through the code that serves traffic, once as the configuration stands and
-once as it would be, with the same draws of chance: weights and exploration stay, evidence comes as it came. Of a request
-only the chosen target's outcome is known; for each other target the nearest recorded call stands in
+once as it would be, with the same draws of chance: weights and exploration stay, evidence comes as it came. Of a
+request only the chosen target's outcome is known; for each other target the nearest recorded call stands in
 (app.domain.replay.recorded). Differences are paired, request by request, with 95 % intervals by the jackknife over
 BLOCKS parts of the time.
 """

@@ -11,7 +11,7 @@ from functools import cache
 
 from app.domain.policy import Objective
 from app.domain.replay import baselines
-from app.domain.replay.baselines import Comparison, LiveCell, RoundCell, Sums
+from app.domain.replay.baseline_types import PER_E, Comparison, LiveCell, RoundCell, Sums
 
 OBJECTIVE = Objective()
 BLOCKS, PER_BLOCK, PROMPTS, SEEDS = 24, 50, 10, 40
@@ -62,7 +62,7 @@ class World:
         chances = [1 - self.rate, *[self.rate / (len(names) - 1)] * (len(names) - 1)]
         (target,) = self.rng.choices(names, chances)
         sums = self.call(target, block, self.longer)
-        bucket = math.floor(math.log(sums[0]) * baselines.PER_E)
+        bucket = math.floor(math.log(sums[0]) * PER_E)
         self.live[block, target, bucket].append((chances[names.index(target)], sums))
 
     def compare(self, first: str = "b") -> Comparison:
