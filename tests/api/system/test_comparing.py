@@ -34,7 +34,7 @@ def client(system: System) -> Iterator[FlaskClient]:
 
 
 def record(system: System, count: int = 240) -> None:
-    """An hour of requests of which four fifths went to gemini, the slower one, and the others were drawn for deepseek."""
+    """An hour of requests of which four fifths went to gemini, the slower one, and the others to deepseek."""
     now, rows = datetime.now(UTC), []
     targets = {target.provider: target for target in system.services.targets}
     for number in range(count):
