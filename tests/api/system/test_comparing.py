@@ -50,6 +50,20 @@ def record(system: System, count: int = 240) -> None:
         outcomes.record(session, rows)
 
 
+def record_after(system: System) -> None:
+    """Requests after the rounds, which can be replayed."""
+    target = system.services.targets[0]
+    rows = [
+        row(
+            f"late-{number}", provider=target.provider, model=target.model, propensity=0.9, attempt=1, cost_usd=0.001,
+            latency_ms=240.0 + number % 7, simulated=system.services.simulated, at=datetime.now(UTC),
+        )
+        for number in range(40)
+    ]  # fmt: skip
+    with database.transaction(system.services.sessions) as session:
+        outcomes.record(session, rows)
+
+
 def measured(system: System) -> None:
     for name, latency_ms in (MODELS | {"anthropic": 450.0, "openai": 520.0}).items():
         system.client.behaviours[name] = takes(latency_ms)
@@ -118,6 +132,7 @@ def test_what_is_asked_for_wrongly_is_named(client: FlaskClient, system: System)
 def test_what_if_replays_what_was_recorded_and_changes_nothing(client: FlaskClient, system: System) -> None:
     run_round(system)
     measured(system)
+    record_after(system)
     before = client.get(f"{SYSTEM}/runtime-config").get_json()["data"]
 
     asked = {"weights": {"latency": 0.9}, "objective": {"latencyRefMs": 300}}
@@ -126,7 +141,8 @@ def test_what_if_replays_what_was_recorded_and_changes_nothing(client: FlaskClie
     assert data["whatIf"]["weights"]["latency"] == 0.9
     assert sum(data["whatIf"]["weights"].values()) == pytest.approx(1)
     assert data["whatIf"]["objective"]["latencyRefMs"] == 300
-    assert data["rounds"] == 2
+    assert (data["rounds"], data["requests"]) == (2, 40)
+    assert sum(data["now"]["shares"].values()) == pytest.approx(1)
     assert client.get(f"{SYSTEM}/runtime-config").get_json()["data"] == before
 
 
@@ -146,4 +162,5 @@ def test_the_commands_show_both(system: System, tmp_path: Path, monkeypatch: pyt
         assert "beside always deepseek/" in better
         assert max(map(len, better.splitlines()[:6])) <= 80
         assert json.loads(run("better", "--since", "1h", "--json"))["requests"] == 240
+        record_after(system)
         assert "would have gone elsewhere" in run("whatif", "--latency", ".6", "--since", "1h")
