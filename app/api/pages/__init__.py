@@ -6,7 +6,36 @@ happens. There is no HTTP to ourselves, and no figure that the API does not have
 
 from __future__ import annotations
 
-from app.api.pages import config, health, keys, overview, rounds, sign_in, stream
+from app.api.pages import (
+    better,
+    config,
+    health,
+    keys,
+    overview,
+    request_detail,
+    requests,
+    rounds,
+    sign_in,
+    spend,
+    stream,
+    timeline,
+    whatif,
+)
 from app.api.pages.blueprint import pages
 
-__all__ = ["config", "health", "keys", "overview", "pages", "rounds", "sign_in", "stream"]
+__all__ = [
+    "better",
+    "config",
+    "health",
+    "keys",
+    "overview",
+    "pages",
+    "request_detail",
+    "requests",
+    "rounds",
+    "sign_in",
+    "spend",
+    "stream",
+    "timeline",
+    "whatif",
+]
