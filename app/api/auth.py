@@ -33,7 +33,7 @@ from app.live.published import Published
 from app.settings import Settings
 
 #: probes of an orchestrator, the reference, and what a browser needs to sign in and out; none holds data
-OPEN = {"/healthz", "/readyz", "/docs", "/openapi.json", "/sign-in", "/sign-out"}
+OPEN = {"/healthz", "/readyz", "/docs", "/openapi.json", "/sign-in", "/sign-out", "/favicon.ico"}
 #: … and the files of the page
 OPEN_FOLDER = "/web/"
 #: where a cookie counts for nothing: what programs call, and what a GET may cost money at
