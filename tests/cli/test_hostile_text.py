@@ -96,11 +96,20 @@ ANSWERS = {
         ],
     },
     "GET /api/v1/requests": {
-        "from": 1, "to": 2, "total": 1, "next": EVIL, "keptDays": 14,
+        "from": 1,
+        "to": 2,
+        "total": 1,
+        "next": EVIL,
+        "keptDays": 14,
         "requests": [
             {
                 **dict.fromkeys(("requestId", "provider", "model", "status"), EVIL),
-                "timestamp": 1, "latency": 1, "cost": None, "explored": True, "fellOver": True, "simulated": True,
+                "timestamp": 1,
+                "latency": 1,
+                "cost": None,
+                "explored": True,
+                "fellOver": True,
+                "simulated": True,
             }
         ],
     },
