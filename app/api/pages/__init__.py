@@ -6,7 +6,7 @@ happens. There is no HTTP to ourselves, and no figure that the API does not have
 
 from __future__ import annotations
 
-from app.api.pages import overview, requests, sign_in, spend, stream, timeline
+from app.api.pages import overview, overview_charts, requests, sign_in, spend, stream, timeline
 from app.api.pages.blueprint import pages
 
-__all__ = ["overview", "pages", "requests", "sign_in", "spend", "stream", "timeline"]
+__all__ = ["overview", "overview_charts", "pages", "requests", "sign_in", "spend", "stream", "timeline"]
