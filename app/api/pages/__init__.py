@@ -6,7 +6,30 @@ happens. There is no HTTP to ourselves, and no figure that the API does not have
 
 from __future__ import annotations
 
-from app.api.pages import overview, overview_charts, requests, sign_in, spend, stream, timeline
+from app.api.pages import (
+    better,
+    overview,
+    overview_charts,
+    request_detail,
+    requests,
+    sign_in,
+    spend,
+    stream,
+    timeline,
+    whatif,
+)
 from app.api.pages.blueprint import pages
 
-__all__ = ["overview", "overview_charts", "pages", "requests", "sign_in", "spend", "stream", "timeline"]
+__all__ = [
+    "better",
+    "overview",
+    "overview_charts",
+    "pages",
+    "request_detail",
+    "requests",
+    "sign_in",
+    "spend",
+    "stream",
+    "timeline",
+    "whatif",
+]
