@@ -33,7 +33,7 @@ from app.live.published import Published
 from app.settings import Settings
 
 #: probes of an orchestrator, the reference, and what a browser needs to sign in and out; none holds data
-OPEN = {"/healthz", "/readyz", "/docs", "/openapi.json", "/sign-in", "/sign-out"}
+OPEN = {"/healthz", "/readyz", "/docs", "/openapi.json", "/sign-in", "/sign-out", "/favicon.ico"}
 #: … and the files of the page
 OPEN_FOLDER = "/web/"
 #: where a cookie counts for nothing: what programs call, and what a GET may cost money at
@@ -46,6 +46,8 @@ LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 CHAT_PATHS = ("/api/v1/chat", "/api/v1/feedback", "/v1/")
 #: … also where nothing is written: what a GET does there is the provider's
 PASSTHROUGH = "/v1/passthrough/"
+#: posted, but they change nothing
+READ_PATHS = ("/api/v1/system/what-if",)
 #: headers that no page can send without asking first, which we do not answer
 SAID_BY_PROGRAMS = ("X-API-Key", "X-Goog-Api-Key", "X-Tooloo-Passthrough")
 #: nobody but an admin sees which keys there are
@@ -210,6 +212,12 @@ def signed_in(guard: Guard) -> Caller | None:
     return who
 
 
+def visit() -> None:
+    """Who looks at an open page, so that it shows them what they may see."""
+    if signed_in(guard()) is None and not guard().needs_keys:
+        g.caller = ANYBODY
+
+
 def take(who: Caller, held: Session) -> Caller:
     """The request is made by them, by the cookie of that session."""
     g.caller, g.session = who, held
@@ -241,7 +249,7 @@ def _needed(method: str, path: str) -> tuple[Scope, ...]:
         return (Scope.CHAT,)
     if path.startswith(CHAT_PATHS):
         return (Scope.CHAT, Scope.READ) if read else (Scope.CHAT,)
-    return (Scope.READ,) if read else (Scope.ADMIN,)
+    return (Scope.READ,) if read or path in READ_PATHS else (Scope.ADMIN,)
 
 
 def _count(guard: Guard, who: Caller) -> None:

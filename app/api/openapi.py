@@ -24,6 +24,7 @@ from app.api.openai.embeddings import EmbeddingRequest
 from app.api.openai.fields import ChatCompletionRequest
 from app.api.pages import blueprint
 from app.api.responses.request import ResponsesRequest
+from app.api.system.comparing import WhatIfBody
 from app.api.system.keys import KeyBody
 from app.api.system.measurements import BenchmarkBody
 
@@ -39,6 +40,7 @@ BODIES: Mapping[str, type[BaseModel]] = {
     "system.start_benchmark": BenchmarkBody,
     "feedback.give": FeedbackBody,
     "keys.create": KeyBody,
+    "comparing.what_if": WhatIfBody,
 }
 #: … and where there is none: an example
 EXAMPLES: Mapping[str, Mapping[str, Any]] = {
@@ -47,6 +49,10 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "runtime_config.import_": {"document": {"features": {"smartRouting": True}}, "updatedBy": "anna"},
     "runtime_config.reset": {"reason": "begin anew", "updatedBy": "anna"},
 }
+_SPAN = {
+    "from": "epoch ms, a time with its zone, or now-7d, which it is where nobody says",
+    "to": "likewise; now where nobody says",
+}
 #: query parameters by endpoint
 QUERIES: Mapping[str, Mapping[str, str]] = {
     "system.benchmark_results": {
@@ -54,6 +60,10 @@ QUERIES: Mapping[str, Mapping[str, str]] = {
         "fields": "summary: without each probe's result",
     },
     "system.insights": {"limit": "of how many rounds, 1 to 100", "fields": "summary: without the numbers behind"},
+    "system.estimate_benchmark": {
+        "provider": "only this one; may be repeated",
+        "prompt": "only this one; may be repeated",
+    },
     "system.scorecard": {
         "segment": "whose weights to rank by",
         "taskType": "default, creative, code or analysis: as it is for requests of this type",
@@ -94,6 +104,8 @@ QUERIES: Mapping[str, Mapping[str, str]] = {
         "limit": "1 to 200; 50 where it is not said",
         "fields": "summary: without the explanation and what attempts said",
     },
+    "comparing.baselines": _SPAN,
+    "comparing.what_if": _SPAN,
     "timeline.course": {
         "from": "epoch ms, a time with its zone, or now-24h; else 24 hours before to",
         "to": "the same; else now",
@@ -131,7 +143,7 @@ def reference() -> Response:
 @openapi.get("/docs")
 def page() -> Response:
     """This reference, for people."""
-    auth.signed_in(auth.guard())
+    auth.visit()
     return blueprint.page("docs", "API")
 
 

