@@ -15,6 +15,7 @@ class Objective:
 
     latency: float = 0.4
     cost: float = 0.3
+    #: 0, for either: not declared; app.domain.evidence.references learns it
     latency_ref_ms: float = 1000.0
     cost_ref_usd: float = 0.006
     #: mean USD per request that routing may come to; None: no ceiling

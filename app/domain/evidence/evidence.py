@@ -210,6 +210,17 @@ class Evidence:
             **_pace(known, [outcome.latency_ms for outcome in answered], policy.exploration),
         )
 
+    def measured_by(self, old: Objective, new: Objective) -> Evidence:
+        """The shares, of other references. What lay beyond an old one counts as if it lay at it."""
+        late, dear = old.latency_ref_ms / new.latency_ref_ms, old.cost_ref_usd / new.cost_ref_usd
+        return replace(
+            self,
+            late=self.late.scaled(late),
+            late_failed=min(1.0, self.late_failed * late),
+            dear=self.dear.scaled(dear),
+            price=self.price.scaled(dear, math.inf),
+        )
+
     @property
     def _rate(self) -> Rate:
         """Of what an earlier release has counted, two numbers are known."""
