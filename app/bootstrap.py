@@ -35,8 +35,9 @@ from app.live import live_config, snapshot_file
 from app.live.published import Subscription
 from app.live.quotas import SharedQuotas, declared
 from app.live.snapshot_file import SnapshotFile
-from app.operations.health import Vitals, Watch, checks
+from app.operations.health import Watch, checks
 from app.operations.recovery import Recovery
+from app.operations.vitals import Vitals
 from app.providers.base import Endpoint
 from app.providers.canary import Canary
 from app.providers.client import Client, Pool

@@ -9,7 +9,7 @@ from app.api.anthropic import routes as anthropic_routes
 from app.api.auth import Guard
 from app.api.lean import LeanFlask
 from app.api.openai import routes
-from app.api.system import keys, measurements, round_events, runtime_config
+from app.api.system import attention, keys, measurements, round_events, runtime_config
 from app.bootstrap import Running
 
 
@@ -32,6 +32,7 @@ def create_app(running: Running) -> Flask:
         runtime_config.runtime_config,
         keys.keys,
         measurements.system,
+        attention.attention,
         round_events.round_events,
         chat.chat,
         feedback.feedback,

@@ -9,7 +9,8 @@ from flask import Blueprint, Response
 from app.api.current import gateway, watch
 from app.api.envelope import ok
 from app.live import live_config
-from app.operations.health import OK
+from app.operations.attention import accounts
+from app.operations.health import BENCHMARK, OK, ROUNDS
 from app.services import Services
 
 health = Blueprint("health", __name__)
@@ -21,7 +22,7 @@ def alive() -> Response:
 
     It is `ok`, `no round yet`, `silent` or `unknown`; `benchmark.reason` says more of the last two.
     """
-    status, _, reason = watch().states()["benchmark"].partition(": ")
+    status, _, reason = watch().states()[BENCHMARK].partition(": ")
     benchmark = {"status": status, **({"reason": reason} if reason else {})}
     return ok({"status": "ok", "simulated": gateway().services.simulated, "benchmark": benchmark})
 
@@ -30,14 +31,18 @@ def alive() -> Response:
 def ready() -> Response:
     """503 only where no request could be answered: chat goes on without Postgres and without Redis.
 
-    `breakers` names the targets whose breaker is not closed, `refusals` what targets are not asked for, and why.
+    `breakers` names the targets whose breaker is not closed, `refusals` what targets are not asked for, and why;
+    `needsPerson` what a provider holds against a key or an account, and the cure.
     """
     services = gateway().services
-    dependencies = {name: state for name, state in watch().states().items() if name != "benchmark"}
+    dependencies = {name: state for name, state in watch().states().items() if name not in (BENCHMARK, ROUNDS)}
     checks = {**dependencies, "providers": _providers(services)}
-    status = "ok" if set(checks.values()) == {OK} else "degraded"
+    to_mend = [f"{item.text}: {item.cure}" for item in accounts(services)]
+    status = "ok" if set(checks.values()) == {OK} and not to_mend else "degraded"
     open_ones = {str(target): state for target, state in gateway().breakers.states(live_config.utc_now()).items()}
     facts: dict[str, Any] = {"status": status, "checks": checks, "breakers": open_ones}
+    if to_mend:
+        facts["needsPerson"] = to_mend
     if refusals := gateway().lessons.shown(live_config.utc_now()):
         facts["refusals"] = refusals
     return ok(facts, 200 if checks["providers"] == OK else 503)

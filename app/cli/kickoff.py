@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import click
 import requests
@@ -11,6 +13,9 @@ from app import bootstrap, logs, settings
 from app.benchmark import benchmark, reaper
 from app.cli.terminal import say
 from app.errors import DependencyUnavailable, OverBudget
+from app.live import live_config
+from app.providers import checkup
+from app.providers.checkup import Finding, Status
 from app.services import Services
 from app.settings import Settings
 from app.store import database, rounds
@@ -39,6 +44,9 @@ def kickoff() -> None:
     round_id = first_round(services)
     for line in summary(configured, services, round_id):
         say(line)
+    for finding in broken(services):
+        say(f"  NEEDS YOU     {finding.subject}: {finding.detail}")
+        say(f"                → {finding.fix}")
 
 
 def first_round(services: Services) -> str:
@@ -80,9 +88,21 @@ def summary(configured: Settings, services: Services, round_id: str) -> list[str
     lines += [
         f"  first round   {round_id}; watch it with: tooloo results",
         '  try           tooloo chat "What is a mutex?"',
-        "",
+        "  needs you?    tooloo status",
     ]
     return lines
+
+
+def broken(services: Services) -> list[Finding]:
+    """Keys that are refused and providers that are not there: asked for their list of models, which costs nothing."""
+    disabled = services.left_out(services.config.value)
+    endpoints = [each for name, each in services.endpoints.items() if not (each.provider.simulated or name in disabled)]
+    if not endpoints:
+        return []
+    look = partial(checkup.check, services.client, call=False, now=live_config.utc_now())
+    with ThreadPoolExecutor(len(endpoints)) as threads:
+        found = [finding for each in threads.map(look, endpoints) for finding in each]
+    return [each for each in found if each.status is Status.FAILED and each.check in ("key", "reachable", "model")]
 
 
 def _wait_for_page(url: str, *answers: int) -> None:

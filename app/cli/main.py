@@ -22,6 +22,7 @@ COMMANDS = {
     "flower": "app.cli.processes:flower",
     "migrate": "app.cli.processes:migrate",
     "kickoff": "app.cli.kickoff:kickoff",
+    "status": "app.cli.status:status",
     "benchmark": "app.cli.benchmark:benchmark",
     "results": "app.cli.benchmark:results",
     "scorecard": "app.cli.reports:scorecard",

@@ -217,6 +217,8 @@ class AffinityPolicy:
 class HealthPolicy:
     ingest_silent_s: float = 30.0
     benchmark_silent_intervals: float = 1.25
+    local_failures: int = 5
+    disk_free_mb: float = 500.0
 
 
 @dataclass(frozen=True, slots=True)

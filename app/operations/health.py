@@ -6,14 +6,15 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import redis
 import structlog
 
 from app.errors import DependencyUnavailable
 from app.evidence import ingest
-from app.evidence.ingest import Pulse
 from app.operations import processes
+from app.operations.vitals import Vitals, free_mb, look
 from app.services import Services
 from app.store import database, health, outcomes, rounds
 
@@ -35,13 +36,16 @@ WRITTEN, WRITTEN_S = "tooloo:written", 60
 OK = "ok"
 
 
-@dataclass
-class Vitals:
-    """Figures of the latest looks, for /metrics; None: not known at the moment."""
+#: looks that are no state of a dependency: /healthz tells of the first, app.operations.attention of both
+BENCHMARK, ROUNDS = "benchmark", "rounds"
 
-    #: s since a round with results ended
-    benchmark_age_s: float | None = None
-    ingest: Pulse | None = None
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """`said`: OK, or what is wrong, and since when this process has seen it so."""
+
+    said: str
+    since: datetime | None
 
 
 class Watch:
@@ -77,6 +81,11 @@ class Watch:
     def states(self) -> dict[str, str]:
         return {name: watched.state() for name, watched in self._watches.items()}
 
+    def troubles(self) -> dict[str, State]:
+        """What is not OK."""
+        states = {name: State(watched.state(), watched.since()) for name, watched in self._watches.items()}
+        return {name: state for name, state in states.items() if state.said != OK}
+
 
 class _Watched:
     def __init__(self, check: Callable[[], str], every_s: float, silent_s: float, first_s: float) -> None:
@@ -84,12 +93,14 @@ class _Watched:
         self._every_s, self._silent_s, self._first_s = every_s, silent_s, first_s
         self._found = "not looked at yet"
         self._looked_at = time.monotonic()
+        self._since: datetime | None = None
         self._first = threading.Event()
         self.stopping = threading.Event()
 
     def run(self) -> None:
         while not self.stopping.is_set():
             self._found, self._looked_at = self._look(), time.monotonic()
+            self._since = None if self._found == OK else self._since or datetime.now(UTC)
             self._first.set()
             self.stopping.wait(self._every_s)
 
@@ -105,6 +116,10 @@ class _Watched:
         silent_s = time.monotonic() - self._looked_at
         return self._found if silent_s < self._every_s + self._silent_s else f"no answer for {silent_s:.0f} s"
 
+    def since(self) -> datetime | None:
+        """None: it was fine when it was last looked at."""
+        return self._since
+
 
 def checks(services: Services, vitals: Vitals) -> Mapping[str, Callable[[], str]]:
     """What a Watch looks at. Each says `ok` of what can do its work, not of what merely answers."""
@@ -114,7 +129,8 @@ def checks(services: Services, vitals: Vitals) -> Mapping[str, Callable[[], str]
         "ingest": lambda: _ingest(services, vitals),
         "config": lambda: _config(services),
         "processes": lambda: processes.state(processes.read(services.settings.processes_file), time.time()),
-        "benchmark": lambda: _benchmark(services, vitals),
+        BENCHMARK: lambda: _benchmark(services, vitals),
+        ROUNDS: lambda: _rounds(services, vitals),
     }
 
 
@@ -138,6 +154,17 @@ def _benchmark(services: Services, vitals: Vitals) -> str:
     if age_s <= services.policy.health.benchmark_silent_intervals * policy.interval_s + policy.deadline_s:
         return OK
     return f"silent: no round with results for {age_s:.0f} s"
+
+
+def _rounds(services: Services, vitals: Vitals) -> str:
+    """Keeps what app.operations.attention reads."""
+    vitals.disk_free_mb = free_mb(services.settings.snapshot_file.parent)
+    try:
+        vitals.seen = look(services)
+    except DependencyUnavailable as error:
+        vitals.seen = None
+        return f"unknown: {error}"
+    return OK
 
 
 def _postgres(services: Services) -> str:

@@ -9,7 +9,8 @@ from sqlalchemy.orm import sessionmaker
 
 from app import bootstrap
 from app.domain.policy import HealthPolicy
-from app.operations.health import Vitals, checks
+from app.operations.health import checks
+from app.operations.vitals import Vitals
 from app.store import database, health
 from tests.support.ports import free_port, silent
 from tests.support.rounds import run_round

@@ -59,6 +59,8 @@ class Evidence:
     refused_count: int = 0
     #: why only a person can mend it: the class of its last error, if no success came since
     needs_person: str | None = None
+    #: since when, as far as errors tell; None: nothing to mend, or found by an earlier release
+    needs_person_since: datetime | None = None
     last_observed_at: datetime | None = None
     last_success_at: datetime | None = None
     #: `Scorecard.calls` when it was last seen: how much traffic has passed it by since
@@ -99,7 +101,7 @@ class Evidence:
             "live_count": self.live_count + 1,
             "last_observed_at": _latest(self.last_observed_at, outcome.at),
             "seen_at_call": calls,
-            "needs_person": _to_mend(self.needs_person, [outcome]),
+            **_to_mend(self, [outcome]),
         }
         if outcome.refused:
             return replace(self, **seen, **self._after_refusal(policy))
@@ -201,7 +203,7 @@ class Evidence:
             benchmark_count=self.benchmark_count + len(outcomes),
             last_observed_at=_latest(self.last_observed_at, *(outcome.at for outcome in outcomes)),
             last_success_at=_latest(self.last_success_at, *(outcome.at for outcome in answered)),
-            needs_person=_to_mend(self.needs_person, outcomes),
+            **_to_mend(self, outcomes),
             failure_run=0,
             good_looks=0,
             good_looks_ms=0.0,
@@ -253,11 +255,15 @@ class Evidence:
         return known
 
 
-def _to_mend(before: str | None, outcomes: Sequence[Outcome]) -> str | None:
+def _to_mend(before: Evidence, outcomes: Sequence[Outcome]) -> dict[str, Any]:
     """A key that is refused once is refused until it has served again."""
-    errors = [outcome.error_class for outcome in outcomes if outcome.needs_person]
-    served = any(outcome.success for outcome in outcomes)
-    return errors[-1] if errors else None if served else before
+    failed = [outcome for outcome in outcomes if outcome.needs_person]
+    if failed:
+        since = before.needs_person_since if before.needs_person else min(outcome.at for outcome in failed)
+        return {"needs_person": failed[-1].error_class, "needs_person_since": since}
+    if any(outcome.success for outcome in outcomes):
+        return {"needs_person": None, "needs_person_since": None}
+    return {}
 
 
 def _mean(old: float | None, mass: float, value: float) -> float:

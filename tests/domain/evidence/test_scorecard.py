@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -271,7 +272,10 @@ def test_a_refused_key_says_nothing_of_speed_however_long_it_takes_and_is_rememb
     for card in (live, round_):
         assert card.evidence[DEEPSEEK].latency_ms == pytest.approx(240)
         assert card.evidence[DEEPSEEK].needs_person == "bad_key"
+        assert card.evidence[DEEPSEEK].needs_person_since == slow.at
+        later = card.observe([replace(slow, at=slow.at + timedelta(hours=1))], POLICY)
+        assert later.evidence[DEEPSEEK].needs_person_since == slow.at
         assert Scorecard.from_json(card.to_json()) == card
     served = live.observe([outcome(DEEPSEEK, 240.0, source=Source.LIVE)], POLICY)
-    assert served.evidence[DEEPSEEK].needs_person is None
+    assert (served.evidence[DEEPSEEK].needs_person, served.evidence[DEEPSEEK].needs_person_since) == (None, None)
     assert round_.close_round(calls(DEEPSEEK, 10, latency_ms=240), POLICY).evidence[DEEPSEEK].needs_person is None
