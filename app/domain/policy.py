@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """U = success·quality − latency·min(1, latency/latency_ref_ms) − cost·min(1, cost/cost_ref_usd)."""
+    """U = success·quality − latency·min(1, L/latency_ref_ms) − cost·min(1, C/cost_ref_usd)
+    − p95·min(1, P(L > p95_ms)/.05).
+    """
 
     latency: float = 0.4
     cost: float = 0.3
@@ -20,6 +22,14 @@ class Objective:
     cost_ref_usd: float = 0.006
     #: mean USD per request that routing may come to; None: no ceiling
     max_cost_usd: float | None = None
+    #: utility lost where the 95th percentile of latency is p95_ms or more; 0: tails count as any slow call does
+    p95: float = 0.0
+    p95_ms: float = 3000.0
+
+    @property
+    def time(self) -> float:
+        """All that speed is worth."""
+        return self.latency + self.p95
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,10 @@
 
     reference = 2 · usual
     usual     = exp of the mean of ln x over the rounds, fading by KEPT a round
-    x         = median over the targets of what a successful call took, or cost
+    x         = lower median over the targets of what a successful call took, or cost
 
 Twice the usual leaves room on both sides of it: a share of 0 is free, .5 usual, 1 twice as bad. The median does not
-move when one target becomes slow or a dear one is added. A reference stays until what is usual has moved by more than
+move when one target, or half of them, become slow, or a dear one is added. A reference stays until what is usual has moved by more than
 MOVED, for all that was measured against it is told anew then.
 """
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from statistics import fmean, median
+from statistics import fmean, median_low
 
 from app.domain.catalog import Target
 from app.domain.evidence.evidence import Evidence
@@ -82,4 +82,4 @@ def _middle(known: Mapping[Target, float | None], measured: Sequence[tuple[Targe
         if value is not None:
             by_target.setdefault(target, []).append(value)
     means = {**known, **{target: fmean(values) for target, values in by_target.items()}}
-    return median(found) if (found := [mean for mean in means.values() if mean]) else None
+    return median_low(found) if (found := [mean for mean in means.values() if mean]) else None
