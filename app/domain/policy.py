@@ -127,7 +127,7 @@ class ExplorationPolicy:
     recovered_ratio: float = 1.2
     success_below: float = 0.8
     excess_decay: float = 0.5
-    errors: float = 1.0
+    errors: float = 0.6
     age_margin: float = 0.2
     least_per_round: float = 20.0
 
