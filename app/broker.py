@@ -21,6 +21,8 @@ from app.domain.rounds.rounds import ProbeKey
 log = structlog.get_logger()
 
 CONTROL = "control"
+#: of every key that Celery has in Redis; a queue is a list there
+PREFIX = "tooloo:celery:"
 OPTIMIZER = "optimizer"
 PROBE = "tooloo.probe"
 OPTIMIZE = "tooloo.optimize"
@@ -97,7 +99,7 @@ def _redis_transport(socket_timeout_s: float) -> dict[str, Any]:
         "socket_connect_timeout": 3,
         "socket_keepalive": True,
         "health_check_interval": 10,
-        "global_keyprefix": "tooloo:celery:",
+        "global_keyprefix": PREFIX,
     }
 
 

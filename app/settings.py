@@ -33,6 +33,8 @@ KNOWN = {
     "TOOLOO_LOG_LEVEL": "debug, info, warning or error",
     "TOOLOO_ADMIN_KEY": "key that writes need, required beyond loopback",
     "TOOLOO_API_KEY": "key that chat needs, required beyond loopback",
+    "TOOLOO_TRUSTED_PROXIES": "number of reverse proxies in front, whose X-Forwarded-Proto and -Prefix count",
+    "TOOLOO_PATH_PREFIX": "path under which a reverse proxy serves all this, such as /tooloo",
     "TOOLOO_FLOWER_AUTH": "user:password of Flower, required beyond loopback",
     "TOOLOO_FLOWER_HOST": "address Flower listens on",
     "TOOLOO_API_PROCESSES": "number of API processes",
@@ -75,6 +77,10 @@ class Settings:
     log_level: str
     admin_key: str | None = field(repr=False)
     api_key: str | None = field(repr=False)
+    #: in front, one behind the other; their X-Forwarded-Proto and X-Forwarded-Prefix count
+    trusted_proxies: int
+    #: "" or /one/or/more/steps
+    path_prefix: str
     flower_auth: str | None = field(repr=False)
     api_processes: int
     worker_processes: int
@@ -155,6 +161,8 @@ def load(environment: Mapping[str, str] | None = None, dotenv: Path | None = Pat
         log_level=_choice(merged, "TOOLOO_LOG_LEVEL", ("debug", "info", "warning", "error"), "info"),
         admin_key=merged.get("TOOLOO_ADMIN_KEY") or None,
         api_key=merged.get("TOOLOO_API_KEY") or None,
+        trusted_proxies=int(_number(merged, "TOOLOO_TRUSTED_PROXIES", 0, low=0, high=10)),
+        path_prefix=_prefix(merged, "TOOLOO_PATH_PREFIX"),
         flower_auth=merged.get("TOOLOO_FLOWER_AUTH") or None,
         api_processes=int(_number(merged, "TOOLOO_API_PROCESSES", 2, low=1, high=64)),
         worker_processes=int(_number(merged, "TOOLOO_WORKER_PROCESSES", 2, low=1, high=64)),
@@ -218,6 +226,13 @@ def _port(values: Mapping[str, str], name: str, default: int) -> int:
     if number != int(number):
         raise ConfigError(f"{name} must be a port number: got {values[name]!r}", field=name)
     return int(number)
+
+
+def _prefix(values: Mapping[str, str], name: str) -> str:
+    text = values.get(name, "").rstrip("/")
+    if text and not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", text):
+        raise ConfigError(f"{name} must be a path such as /tooloo: got {values[name]!r}", field=name)
+    return text
 
 
 def _seed(values: Mapping[str, str], name: str) -> int | None:

@@ -52,4 +52,9 @@ def beat_schedule(policy: RoundPolicy, retention: RetentionPolicy) -> dict[str, 
             "schedule": timedelta(seconds=retention.every_s),
             "options": {"queue": CONTROL, "expires": min(retention.every_s, 300)},
         },
+        "roll up": {
+            "task": "tooloo.roll_up",
+            "schedule": timedelta(seconds=retention.roll_up_every_s),
+            "options": {"queue": CONTROL, "expires": min(retention.roll_up_every_s, 300)},
+        },
     }

@@ -17,7 +17,7 @@ from app.domain.rounds.rounds import ProbeKey
 from app.errors import TooLooError
 from app.evidence import ingest as live_outcomes
 from app.evidence import request_log
-from app.operations import retention
+from app.operations import retention, rolling
 from app.services import Services
 from app.settings import Settings
 
@@ -86,6 +86,12 @@ def judge_round(round_id: str) -> None:
 def retain() -> None:
     retention.retain(_services())
     request_log.purge(_services())
+    rolling.again(_services())
+
+
+@_said_plainly
+def roll_up() -> None:
+    rolling.roll_up(_services(), ending.is_set)
 
 
 @_said_plainly
@@ -109,6 +115,7 @@ def register(app: Celery) -> None:
     app.task(optimize, name=OPTIMIZE, time_limit=60, soft_time_limit=50)
     app.task(judge_round, name=JUDGE)
     app.task(retain, name="tooloo.retain", time_limit=300, soft_time_limit=240)
+    app.task(roll_up, name="tooloo.roll_up", time_limit=300, soft_time_limit=240)
     app.task(start_slot, name="tooloo.start_slot")
     app.task(ingest, name="tooloo.ingest")
     app.task(reap, name="tooloo.reap", time_limit=300, soft_time_limit=240)

@@ -4,35 +4,59 @@ from __future__ import annotations
 
 from flask import Flask, Response
 
-from app.api import auth, chat, current, edge, envelope, feedback, front, health, openapi, prometheus, requests, web
+from app.access.sessions import Ended
+from app.api import (
+    auth,
+    chat,
+    compact,
+    current,
+    edge,
+    envelope,
+    feedback,
+    front,
+    health,
+    openapi,
+    pages,
+    prometheus,
+    proxied,
+    request_list,
+    requests,
+    session,
+    web,
+)
 from app.api.anthropic import routes as anthropic_routes
 from app.api.auth import Guard
 from app.api.lean import LeanFlask
 from app.api.openai import routes
-from app.api.system import attention, keys, measurements, round_events, runtime_config
+from app.api.system import attention, keys, measurements, round_events, runtime_config, spend, timeline
 from app.bootstrap import Running
 
 
 def create_app(running: Running) -> Flask:
     app = LeanFlask("tooloo")
     app.after_request(_show_name)
+    compact.attach(app)
     envelope.handle_errors(app)
     services = running.gateway.services
     app.config["MAX_CONTENT_LENGTH"] = services.settings.max_body
     limits = services.policy.gateway
     gate = edge.Gate(limits.in_flight, limits.in_flight_per_key)
-    serve = edge.renamed(edge.bounded(app.wsgi_app, gate))
+    serve = proxied.behind(edge.renamed(edge.bounded(app.wsgi_app, gate)), services.settings)
     app.wsgi_app = serve  # type: ignore[assignment,method-assign]  # Flask's way
     app.before_request(front.answer_refused)
-    auth.protect(app, Guard(services.settings, services.keys, running.limits))
+    auth.protect(app, Guard(services.settings, services.keys, running.limits, Ended(services.redis)))
     current.attach(app, running.gateway, running.watch, running.responses)
     for blueprint in (
         web.web,
+        pages.pages,
+        session.session,
         health.health,
         runtime_config.runtime_config,
         keys.keys,
         measurements.system,
         attention.attention,
+        timeline.timeline,
+        spend.spend,
         round_events.round_events,
         chat.chat,
         feedback.feedback,
@@ -40,6 +64,7 @@ def create_app(running: Running) -> Flask:
         anthropic_routes.anthropic,
         anthropic_routes.listing,
         requests.requests,
+        request_list.request_list,
         prometheus.metrics,
         openapi.openapi,
     ):

@@ -7,6 +7,9 @@ Once there is a key in the environment, or a stored one with the scope `admin`, 
 this listens on loopback only (app.bootstrap refuses anything else) and requests go without; one that brings a stored
 key has what that key allows. On loopback a write needs a JSON content type and a loopback Host all the same, so that a
 web page the user has open cannot drive it.
+
+A browser trades a key for the cookie of a session (app.access.sessions), which opens what that key does. A write by
+cookie needs the session's CSRF token as well, and under /v1 no cookie counts.
 """
 
 from __future__ import annotations
@@ -19,16 +22,25 @@ from urllib.parse import urlsplit
 
 from flask import Flask, current_app, g, request
 
+from app.access import sessions
 from app.access.limits import Limits
+from app.access.sessions import Ended, Session
 from app.api.edge import TICKET
 from app.domain import keys
-from app.domain.keys import Keys, Scope, Treatment
+from app.domain.keys import Key, Keys, Scope, Treatment
 from app.errors import DependencyUnavailable, Forbidden, TooManyRequests, Unauthorized
 from app.live.published import Published
 from app.settings import Settings
 
-#: probes of an orchestrator, the dashboard's files and the reference, which hold no data
-OPEN = {"/healthz", "/readyz", "/", "/web/style.css", "/web/dashboard.js", "/web/docs.js", "/docs", "/openapi.json"}
+#: probes of an orchestrator, the reference, and what a browser needs to sign in and out; none holds data
+OPEN = {"/healthz", "/readyz", "/docs", "/openapi.json", "/sign-in", "/sign-out"}
+#: … and the files of the page
+OPEN_FOLDER = "/web/"
+#: where a cookie counts for nothing: what programs call, and what a GET may cost money at
+NO_COOKIES = "/v1/"
+COOKIE = "tooloo_session"
+CSRF_HEADER = "X-CSRF-Token"
+READS = {"GET", "HEAD", "OPTIONS"}
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 #: requests that cost money, or belong to one that did
 CHAT_PATHS = ("/api/v1/chat", "/api/v1/feedback", "/v1/")
@@ -39,6 +51,7 @@ SAID_BY_PROGRAMS = ("X-API-Key", "X-Goog-Api-Key", "X-Tooloo-Passthrough")
 #: nobody but an admin sees which keys there are
 ADMIN_PATHS = ("/api/v1/system/keys",)
 
+ADMIN_KEY, API_KEY = "TOOLOO_ADMIN_KEY", "TOOLOO_API_KEY"
 _SCOPES_OF_API_KEY = frozenset({Scope.CHAT, Scope.READ})
 
 
@@ -74,6 +87,7 @@ class Guard:
     settings: Settings
     keys: Published[Keys]
     limits: Limits
+    ended: Ended
 
     @property
     def needs_keys(self) -> bool:
@@ -81,21 +95,64 @@ class Guard:
 
     def identify(self, presented: str) -> Caller | None:
         """Whose key it is; None: nobody's. Raises DependencyUnavailable where that cannot be known at the moment."""
+        found = self._find(presented)
+        return None if found is None else self._caller(found)
+
+    def sign_in(self, presented: str, now_s: float) -> tuple[Caller, Session, str] | None:
+        """A session for who shows a key, and its cookie; None: it is nobody's key."""
+        found = self._find(presented)
+        if found is None:
+            return None
+        session = sessions.begin(found if isinstance(found, str) else found.id, now_s)
+        return self._caller(found), session, sessions.seal(session, self._signer(found))
+
+    def of_session(self, cookie: str, now_s: float) -> tuple[Caller, Session] | None:
+        """Whose session it is, while it lasts; None: nobody's. Raises DependencyUnavailable as `identify` does."""
+        session = sessions.read(cookie, now_s)
+        found = None if session is None else self._named(session.key)
+        if session is None or found is None or not sessions.is_sealed(cookie, self._signer(found)):
+            return None
+        return None if self.ended.has(session) else (self._caller(found), session)
+
+    def csrf(self, session: Session) -> str:
+        found = self._named(session.key)
+        assert found is not None
+        return sessions.csrf(session, self._signer(found))
+
+    def _find(self, presented: str) -> Key | str | None:
+        """The stored key, or the name of the variable that holds it."""
         shown = keys.digest(presented)
-        admin, api = (_same(shown, key) for key in (self.settings.admin_key, self.settings.api_key))
+        # every one is compared, so that the time it takes says nothing
+        environment = [name for name, key in self._environment().items() if _same(shown, key)]
         stored = self.keys.value.find(presented)
-        if admin or (api and not self.settings.admin_key):
+        if stored is None and not environment and keys.looks_like_one(presented):
+            self._know_keys()
+        return environment[0] if environment else stored
+
+    def _named(self, name: str) -> Key | str | None:
+        if name in self._environment():
+            return name if self._environment()[name] else None
+        self._know_keys()
+        return self.keys.value.by_id.get(name)
+
+    def _know_keys(self) -> None:
+        if self.keys.version < 0:
+            raise DependencyUnavailable("keys cannot be checked: neither Redis nor PostgreSQL is reachable")
+
+    def _environment(self) -> dict[str, str | None]:
+        return {ADMIN_KEY: self.settings.admin_key, API_KEY: self.settings.api_key}
+
+    def _caller(self, found: Key | str) -> Caller:
+        if isinstance(found, Key):
+            return Caller(found.id, found.name, found.scopes, found.segment, found.rate_per_minute, found.parameters)
+        if found == ADMIN_KEY or not self.settings.admin_key:
             # with one key alone, that one opens everything: a write must never be easier than a question
             return Caller(None, "admin", frozenset(Scope))
-        if api:
-            return Caller(None, "api", _SCOPES_OF_API_KEY)
-        if stored is not None:
-            return Caller(
-                stored.id, stored.name, stored.scopes, stored.segment, stored.rate_per_minute, stored.parameters
-            )
-        if self.keys.version < 0 and keys.looks_like_one(presented):
-            raise DependencyUnavailable("keys cannot be checked: neither Redis nor PostgreSQL is reachable")
-        return None
+        return Caller(None, "api", _SCOPES_OF_API_KEY)
+
+    def _signer(self, found: Key | str) -> bytes:
+        own = found.hash if isinstance(found, Key) else _digest_of(self._environment()[found] or "")
+        return sessions.signer(self.settings.admin_key, self.settings.api_key, own)
 
 
 def protect(app: Flask, guard: Guard) -> None:
@@ -112,7 +169,7 @@ def caller() -> Caller:
 def _check() -> None:
     guard: Guard = current_app.extensions["tooloo.guard"]
     path = request.path
-    if path in OPEN:
+    if path in OPEN or path.startswith(OPEN_FOLDER):
         return
     if guard.settings.loopback:
         _refuse_web_pages()
@@ -129,7 +186,7 @@ def _check() -> None:
 
 def _authenticated(guard: Guard, scope: Scope) -> Caller:
     presented = _presented()
-    found = guard.identify(presented) if presented else None
+    found = guard.identify(presented) if presented else signed_in(guard)
     if found is not None:
         return found
     if guard.needs_keys or keys.looks_like_one(presented):
@@ -140,9 +197,44 @@ def _authenticated(guard: Guard, scope: Scope) -> Caller:
     return ANYBODY
 
 
+def signed_in(guard: Guard) -> Caller | None:
+    """Whose session the request's cookie is; raises Forbidden for a write without its CSRF token."""
+    if request.path.startswith(NO_COOKIES) or (cookie := request.cookies.get(COOKIE)) is None:
+        return None
+    found = guard.of_session(cookie, time.time())
+    if found is None:
+        return None
+    who = take(*found)
+    if request.method not in READS and not is_csrf(guard, request.headers.get(CSRF_HEADER, "")):
+        raise Forbidden(f"a write by a page needs its token as `{CSRF_HEADER}`: load the page again", field=CSRF_HEADER)
+    return who
+
+
+def take(who: Caller, held: Session) -> Caller:
+    """The request is made by them, by the cookie of that session."""
+    g.caller, g.session = who, held
+    return who
+
+
+def is_csrf(guard: Guard, token: str) -> bool:
+    """Is it the token of the session by whose cookie the request is made?"""
+    return hmac.compare_digest(token.encode(errors="replace"), guard.csrf(g.session).encode())
+
+
+def session() -> Session | None:
+    """The session by whose cookie the request is made."""
+    found: Session | None = g.get("session")
+    return found
+
+
+def guard() -> Guard:
+    found: Guard = current_app.extensions["tooloo.guard"]
+    return found
+
+
 def _needed(method: str, path: str) -> tuple[Scope, ...]:
     """Any of these will do; the first is the one to ask for."""
-    read = method in {"GET", "HEAD", "OPTIONS"}
+    read = method in READS
     if path.startswith(ADMIN_PATHS):
         return (Scope.ADMIN,)
     if path.startswith(PASSTHROUGH):

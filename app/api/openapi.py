@@ -11,15 +11,16 @@ from flask import Blueprint, Flask, Response, current_app
 from pydantic import BaseModel
 from werkzeug.routing import Rule
 
+from app.api import auth
 from app.api.anthropic.request import CountRequest, MessagesRequest
 from app.api.chat import ChatBody
 from app.api.envelope import json_response
 from app.api.openai.completions import CompletionRequest
 from app.api.openai.embeddings import EmbeddingRequest
 from app.api.openai.fields import ChatCompletionRequest
+from app.api.pages import blueprint
 from app.api.responses.request import ResponsesRequest
 from app.api.system.measurements import BenchmarkBody
-from app.api.web import static_file
 
 #: request bodies by endpoint, where there is a model of it
 BODIES: Mapping[str, type[BaseModel]] = {
@@ -34,8 +35,11 @@ BODIES: Mapping[str, type[BaseModel]] = {
 }
 #: query parameters by endpoint
 QUERIES: Mapping[str, Mapping[str, str]] = {
-    "system.benchmark_results": {"limit": "how many rounds, 1 to 100"},
-    "system.insights": {"limit": "of how many rounds, 1 to 100"},
+    "system.benchmark_results": {
+        "limit": "how many rounds, 1 to 100",
+        "fields": "summary: without each probe's result",
+    },
+    "system.insights": {"limit": "of how many rounds, 1 to 100", "fields": "summary: without the numbers behind"},
     "system.scorecard": {"segment": "whose weights to rank by"},
     "openai.responses.retrieve": {"include": "reasoning.encrypted_content: what the provider wants back"},
     "openai.responses.input_items": {
@@ -48,6 +52,42 @@ QUERIES: Mapping[str, Mapping[str, str]] = {
         "after_id": "only those behind this one",
         "before_id": "only those before this one",
     },
+    "request_list.listed": {
+        "from": "epoch ms, a time with its zone, or now-24h; else as long as the log is kept",
+        "to": "the same; else now",
+        "provider": "who served it",
+        "model": "of the provider that served it",
+        "status": "ok, client_gone, the code of the error that the caller got, or failed: every such code",
+        "explored": "true or false",
+        "fellOver": "true or false: did a target fail and another was called",
+        "key": "name of the API key that asked",
+        "segment": "of the request",
+        "taskType": "default, creative, code or analysis",
+        "asked": "the model asked for",
+        "stream": "true or false",
+        "simulated": "true or false",
+        "minMs": "only those that took as long, in ms",
+        "configVersion": "routed by this version",
+        "tried": "provider or provider/model that was called, whether it served or not",
+        "error": "code that an attempt failed with, of `tried` where both are given",
+        "before": "`next` of the page before",
+        "limit": "1 to 200; 50 where it is not said",
+        "fields": "summary: without the explanation and what attempts said",
+    },
+    "timeline.course": {
+        "from": "epoch ms, a time with its zone, or now-24h; else 24 hours before to",
+        "to": "the same; else now",
+        "step": "hour or day; else hour up to 14 days",
+        "segment": "of this one alone",
+        "taskType": "default, creative, code or analysis",
+        "provider": "of this one alone",
+        "model": "of this one alone",
+    },
+    "spend.spent": {
+        "from": "epoch ms, a time with its zone, or now-30d: from the start of its day in UTC on",
+        "to": "the same; else now",
+        "by": "day, key, segment, provider, model: separated by commas",
+    },
     "requests.usage": {"days": "1 to 366", "by": "day, key, segment, provider, model: separated by commas"},
 }
 #: endpoints that stream where the request asks for it
@@ -56,8 +96,8 @@ STREAMS = {
     *("openai.responses.create", "anthropic.messages"),
 }
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-#: the page of the dashboard and its parts, and the catch-all: no part of the API
-UNLISTED = {"openai.nothing", "anthropic.nothing"}
+#: how the endpoints begin that are no part of the API: the pages, and the catch-all
+UNLISTED = ("openai.nothing", "anthropic.nothing", "pages.", "web.")
 
 openapi = Blueprint("openapi", __name__)
 
@@ -71,7 +111,8 @@ def reference() -> Response:
 @openapi.get("/docs")
 def page() -> Response:
     """This reference, for people."""
-    return static_file("docs.html")
+    auth.signed_in(auth.guard())
+    return blueprint.page("docs", "API")
 
 
 def describe(app: Flask) -> dict[str, Any]:
@@ -79,7 +120,7 @@ def describe(app: Flask) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     schemas: dict[str, Any] = {}
     for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule):
-        if rule.endpoint not in UNLISTED:
+        if not rule.endpoint.startswith(UNLISTED):
             for method in _methods(rule):
                 paths.setdefault(path_of(rule), {})[method.lower()] = _operation(app, rule, method, schemas)
     return {

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, request
 
 from app.api.current import gateway
 from app.api.envelope import ok
-from app.domain.routing.ending import ending
+from app.domain.routing.ending import ending, fell_over
 from app.errors import InvalidRequest, NotFound
 from app.live.live_config import to_ms
 from app.store import database
@@ -37,7 +37,7 @@ def explain(request_id: str) -> Response:
                 "and may have been left out by sampling",
                 field="requestId",
             )
-        return ok(_request_json(found))
+        return ok(request_json(found))
 
 
 @requests.get("/system/usage")
@@ -80,7 +80,7 @@ def _camel(row: dict[str, Any]) -> dict[str, Any]:
     return {name: int(value) if name in _COUNTS else value for name, value in shown.items()}
 
 
-def _request_json(found: LoggedRequest) -> dict[str, Any]:
+def request_json(found: LoggedRequest) -> dict[str, Any]:
     return {
         "requestId": found.request_id,
         "timestamp": to_ms(found.at),
@@ -102,6 +102,8 @@ def _request_json(found: LoggedRequest) -> dict[str, Any]:
         },
         "simulated": found.simulated,
         "configVersion": str(found.revision),
+        "explored": bool(found.explanation.get("explored")),
+        "fellOver": fell_over(found.attempts),
         "why": ending(
             reason=found.explanation["reason"],
             order=found.explanation["order"],

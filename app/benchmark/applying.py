@@ -35,9 +35,11 @@ def applied(current: RuntimeConfig, result: Optimization, now_ms: int, *, of_rou
         wanted["provider_weights"] = result.weights
     if not current.pins.exploration_rate:
         wanted["exploration_rate"] = result.exploration_rate
-    metadata: dict[str, object] = {"optimized_by": "optimizer", "last_optimization_time": now_ms}
-    if of_round:
-        metadata["iteration_count"] = current.metadata.iteration_count + 1
+    moved = {name for name, value in wanted.items() if value != getattr(current.global_, name)}
+    metadata: dict[str, object] = {}
+    if moved or result.score is not None:  # else nothing was optimized: a part of a round moves nothing
+        metadata = {"optimized_by": "optimizer", "last_optimization_time": now_ms}
+        metadata |= {"iteration_count": current.metadata.iteration_count + 1} if of_round else {}
     if (score := result.score) is not None:
         metadata |= {
             "optimization_score": round(score.value, 4),

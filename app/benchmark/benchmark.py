@@ -387,6 +387,7 @@ def _close(services: Services, round_id: str) -> bool:
             services.policy,
             complete=measured.moves_weights,
             trimmed=measured.coverage is Coverage.TRIMMED,
+            keys={each.name: each.key_env for each in services.providers if each.key_env},
             now=now,
         )
         insights = [*_insights(current, result, measured), *_of_the_ceiling(services, current, card, now)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import click
@@ -15,6 +15,7 @@ from app.cli.client import call
 from app.cli.console import Console
 from app.cli.main import print_json
 from app.cli.terminal import one_line, say
+from app.domain.shown import share
 
 SYSTEM = "/api/v1/system"
 FINAL = {"done", "partial", "failed"}
@@ -145,7 +146,7 @@ def _cells(rows: list[dict[str, Any]]) -> list[str]:
         _mean([row["latency"] for row in ok], "{:.0f}"),
         _mean([row["timeToFirstToken"] for row in ok], "{:.0f}"),
         _mean([row["tokensPerSecond"] for row in ok], "{:.0f}"),
-        _mean([row["qualityScore"] for row in ok], "{:.2f}"),
+        _mean([row["qualityScore"] for row in ok], share),
         _sum([row["cost"] for row in rows]),
         ", ".join(sorted({row["error"] for row in rows if row["error"]})),
     ]
@@ -156,7 +157,7 @@ def _figures(shown: dict[str, Any]) -> Iterator[str]:
     summary = shown["summary"]
     yield (
         f"{summary['successCount']}/{summary['providersAttempted']} probes ok, "
-        f"mean latency {summary['avgLatency']} ms, mean quality {summary['avgQualityScore']}, "
+        f"{_means(summary)}"
         f"cost {_usd(summary['totalCostUsd'])} (expected {_usd(summary['estimatedCostUsd'])})"
     )
     if (off := shown["measurementError"]) is not None:
@@ -171,13 +172,21 @@ def _figures(shown: dict[str, Any]) -> Iterator[str]:
         )
 
 
+def _means(summary: dict[str, Any]) -> str:
+    """Nothing where nothing answered."""
+    latency, quality = summary["avgLatency"], summary["avgQualityScore"]
+    told = "" if latency is None else f"mean latency {latency} ms, "
+    return told if quality is None else f"{told}mean quality {share(quality)}, "
+
+
 def _usd(value: float | None) -> str:
     return "unknown" if value is None else f"${value:.4f}"
 
 
-def _mean(values: list[float | None], form: str) -> str:
+def _mean(values: list[float | None], form: str | Callable[[float], str]) -> str:
     known = [value for value in values if value is not None]
-    return form.format(sum(known) / len(known)) if known else "–"
+    write = form.format if isinstance(form, str) else form
+    return write(sum(known) / len(known)) if known else "–"
 
 
 def _sum(values: list[float | None]) -> str:

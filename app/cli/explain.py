@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 import click
@@ -10,6 +12,7 @@ import click
 from app.cli.client import call
 from app.cli.main import print_json
 from app.cli.terminal import say
+from app.domain import shown
 
 
 @click.command()
@@ -39,19 +42,59 @@ def lines(data: dict[str, Any]) -> list[str]:
     notes += ["SIMULATED"] if data["simulated"] else []
     why = data["explanation"]
     told = [f"{when}Z  {' · '.join(notes)}", served + data["why"]]
+    told += _exploring(why)
     told += ["", "attempts"] if data["attempts"] else []
     for number, attempt in enumerate(data["attempts"], 1):
         error = attempt.get("error")
         end = "answered" if attempt["success"] else f"{error['code']}: {error['message']}" if error else "client gone"
         told.append(f"  {number}. {attempt['provider']}/{attempt['model']}  {attempt['latency']:.0f} ms  {end}")
     told += [ceiling_line(why["ceiling"])] if why.get("ceiling") is not None else []
-    told += ["", "candidates, in the order of the ranking"]
-    for number, candidate in enumerate(why["candidates"], 1):
-        score = "–" if candidate.get("score") is None else f"{candidate['score']:.3f}"
-        used_up = why.get("quota", {}).get(f"{candidate['provider']}/{candidate['model']}")
-        reasons = "; ".join([*candidate.get("reasons", []), *([used_up] if used_up else [])])
-        told.append(f"  {number}. {candidate['provider']}/{candidate['model']}  {score}  {reasons}".rstrip())
+    told += ["", *_weights(why), "candidates, in the order of the ranking"]
+    told += [f"  {line}" for line in why_lines(why["candidates"], why.get("quota", {}))]
+    if more := why.get("candidatesLeftOut"):
+        told.append(f"  and {more} more, not kept")
     return told
+
+
+def _exploring(why: dict[str, Any]) -> list[str]:
+    """What chance had to do with it."""
+    if why.get("propensity") is None:
+        return []
+    text = f"it was to be first with probability {shown.share(why['propensity'])}"
+    if why.get("explored"):
+        text = f"explored: {text}"
+    return [f"{text}, exploration {shown.share(why['explorationRate'])}"]
+
+
+def _weights(why: dict[str, Any]) -> list[str]:
+    weights = why.get("weights")
+    return [] if not weights else ["weights " + ", ".join(f"{name} {shown.share(weights[name])}" for name in weights)]
+
+
+def why_lines(candidates: Sequence[dict[str, Any]], used_up: Mapping[str, str] = MappingProxyType({})) -> list[str]:
+    """Of each candidate the score and its parts, and beneath why it is where it is."""
+    return [line for place, each in enumerate(candidates, 1) for line in _why_lines(place, each, used_up)]
+
+
+def _why_lines(place: int, candidate: dict[str, Any], used_up: Mapping[str, str]) -> list[str]:
+    name = f"{candidate['provider']}/{candidate['model']}"
+    score, parts = candidate.get("score"), candidate.get("parts")
+    head = f"{place}. {name}  {'–' if score is None else shown.points(score)}"
+    if parts:
+        made = shown.adding_up(list(parts.values()), score or 0.0, 3)
+        named = zip(made, ("latency", "cost", "success × quality"), strict=True)
+        head += " = " + " + ".join(f"{shown.points(part)} {word}" for part, word in named)
+    quota = [used_up[name]] if name in used_up else _quota(candidate.get("quota") or {})
+    told = [*candidate.get("reasons", []), *quota, *([candidate["why"]] if candidate.get("why") else [])]
+    return [head, *(f"     {each}" for each in told)]
+
+
+def _quota(quota: dict[str, Any]) -> list[str]:
+    if quota.get("usedUp"):
+        return [quota["usedUp"]]
+    left = quota.get("left") or {}
+    known = [f"{each['left']} of {each['of']} {kind}" for kind, each in left.items() if each["of"] is not None]
+    return [f"quota: {', '.join(known)} left"] if known else []
 
 
 def ceiling_line(held: dict[str, Any]) -> str:

@@ -30,6 +30,8 @@ COMMANDS = {
     "config": "app.cli.config_history:config",
     "chat": "app.cli.chat:chat",
     "explain": "app.cli.explain:explain",
+    "requests": "app.cli.request_list:requests",
+    "usage": "app.cli.request_list:usage",
     "replay": "app.cli.replay:replay",
     "rebuild": "app.cli.history:rebuild",
     "lab": "app.cli.lab:lab",

@@ -11,9 +11,10 @@ from rich.table import Table
 
 from app.cli.client import call
 from app.cli.console import Console
-from app.cli.explain import ceiling_line
+from app.cli.explain import ceiling_line, why_lines
 from app.cli.main import print_json
 from app.cli.terminal import say
+from app.domain import shown
 
 SYSTEM = "/api/v1/system"
 
@@ -22,7 +23,10 @@ SYSTEM = "/api/v1/system"
 @click.option("--task", default="default", show_default=True, help="As it is for this task type.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 def scorecard(task: str, as_json: bool) -> None:
-    """Show what is known of every target, and the order that requests are sent in.
+    """Show what is known of every target, the order that requests are sent in, and why.
+
+    The parts of a score add up to it. Under the table: by how much a target leads or is behind, in what, and the
+    latency, cost or quality at which the lead would change, all else as it is.
 
     \b
     Example:  tooloo scorecard
@@ -32,16 +36,10 @@ def scorecard(task: str, as_json: bool) -> None:
     if as_json:
         print_json(data)
         return
-    title = f"config {data['configVersion']}, exploration {data['explorationRate']:.2f}"
-    title += " · SIMULATED" if data["simulated"] else ""
-    # without lines, and with no number ever cut, it fits a terminal of 80 columns
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, collapse_padding=True)
-    for name in ("#", "target", "score", "ms", "success", "quality", "cost USD", "calls", "why"):
-        table.add_column(name, justify="left" if name in {"target", "why"} else "right", no_wrap=name != "why")
-    for place, candidate in enumerate(data["candidates"], 1):
-        table.add_row(str(place), *_cells(candidate))
     console = Console()
-    console.print(table)
+    console.print(_table(data))
+    for line in why_lines(data["candidates"]):
+        console.print(line)
     console.print(objective_line(data["objective"]))
     if data.get("ceiling") is not None:
         console.print(ceiling_line(data["ceiling"]))
@@ -59,18 +57,31 @@ def objective_line(objective: dict[str, Any]) -> str:
     )
 
 
+def _table(data: dict[str, Any]) -> Table:
+    title = f"config {data['configVersion']}, exploration {shown.share(data['explorationRate'])}"
+    title += " · SIMULATED" if data["simulated"] else ""
+    # without lines, and with no number ever cut, it fits a terminal of 80 columns
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, collapse_padding=True)
+    for name in ("#", "target", "score", "ms", "success", "quality", "cost USD", "calls", "seen"):
+        table.add_column(name, justify="left" if name == "target" else "right", no_wrap=name != "target")
+    for place, candidate in enumerate(data["candidates"], 1):
+        table.add_row(str(place), *_cells(candidate))
+    return table
+
+
 def _cells(candidate: dict[str, Any]) -> list[str]:
     known = candidate.get("evidence") or {}
     calls = (known.get("benchmarkCount") or 0) + (known.get("liveCount") or 0)
+    age_s = known.get("ageS")
     return [
         f"{candidate['provider']}/{candidate['model']}",
-        _number(candidate.get("score"), "{:.3f}"),
+        "–" if candidate.get("score") is None else shown.points(candidate["score"]),
         _number(known.get("latencyMs"), "{:.0f}"),
-        _number(known.get("success"), "{:.2f}"),
+        "–" if known.get("success") is None else shown.share(known["success"]),
         _quality(known),
         _number(known.get("costUsd"), "{:.6f}"),
         f"{calls:.0f}",
-        "; ".join([*candidate.get("reasons", []), *_quota(candidate.get("quota") or {})]),
+        "–" if age_s is None else f"{shown.age(age_s)} ago",
     ]
 
 
@@ -78,16 +89,8 @@ def _quality(known: dict[str, Any]) -> str:
     """With the farther end of its interval: two standard errors, but where the best or worst grade cuts it."""
     value, ends = known.get("quality"), known.get("qualityInterval")
     if value is None or not ends:
-        return _number(value, "{:.2f}")
-    return f"{value:.2f}±{max(value - ends[0], ends[1] - value):.2f}".replace("±0.", "±.")
-
-
-def _quota(quota: dict[str, Any]) -> list[str]:
-    if quota.get("usedUp"):
-        return [quota["usedUp"]]
-    left = quota.get("left") or {}
-    shown = [f"{each['left']} of {each['of']} {kind}" for kind, each in left.items() if each["of"] is not None]
-    return [f"quota: {', '.join(shown)} left"] if shown else []
+        return "–" if value is None else shown.share(value)
+    return f"{shown.share(value)}±{shown.share(max(value - ends[0], ends[1] - value))}"
 
 
 def _number(value: float | None, form: str) -> str:
@@ -108,6 +111,6 @@ def insights(last: int, as_json: bool) -> None:
         print_json(data)
         return
     for insight in data["insights"]:
-        when = datetime.fromtimestamp(insight["timestamp"] / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        when = datetime.fromtimestamp(insight["timestamp"] / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
         simulated = " [simulated]" if insight["simulated"] else ""
         say(f"{when}{simulated}  {insight['text']}")

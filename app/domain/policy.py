@@ -177,8 +177,10 @@ class JudgePolicy:
 class RetentionPolicy:
     rounds_days: int = 400
     outcomes_days: int = 90
+    hourly_days: int = 400
     batch: int = 5000
     every_s: int = 3600
+    roll_up_every_s: int = 60
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,6 +116,9 @@ class _Request(_Entry):
     status: _Name
     provider: _Provider | None
     model: _Model | None
+    #: where nobody served it: who was called last
+    failed_provider: _Provider | None = None
+    failed_model: _Model | None = None
     latency_ms: _Ms
     prompt_tokens: _Count | None = None
     completion_tokens: _Count | None = None

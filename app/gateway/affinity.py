@@ -8,7 +8,7 @@ from datetime import datetime
 from app.domain.catalog import Target
 from app.domain.routing import scoring
 from app.domain.routing.affinity import Session, Side, Stay, weigh
-from app.domain.routing.ranking import Plan
+from app.domain.routing.plan import Plan
 from app.domain.routing.router import Route
 from app.domain.routing.scoring import Figures
 from app.gateway.calls import Call

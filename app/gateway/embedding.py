@@ -9,7 +9,7 @@ from app.domain.catalog import Target
 from app.domain.evidence.scorecard import Scorecard
 from app.domain.routing import router
 from app.domain.routing.breaker import Breaker
-from app.domain.routing.ranking import Plan
+from app.domain.routing.plan import Plan
 from app.domain.routing.router import Route
 from app.errors import NoTarget
 from app.gateway.calls import Call

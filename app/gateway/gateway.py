@@ -12,7 +12,7 @@ from app.domain.catalog import Target, TaskType
 from app.domain.config.runtime_config import RuntimeConfig
 from app.domain.routing import router
 from app.domain.routing.affinity import Session
-from app.domain.routing.ranking import Plan
+from app.domain.routing.plan import Plan
 from app.domain.routing.router import Route
 from app.errors import InvalidRequest, NoTarget, UnknownModel
 from app.evidence.recorder import Recorder

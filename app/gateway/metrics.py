@@ -14,7 +14,7 @@ from functools import cache
 from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
@@ -26,6 +26,14 @@ FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 #: s; from a cached answer to the longest reasoning
 LATENCIES_S = (0.05, 0.1, 0.2, 0.4, 0.8, 1.5, 3.0, 6.0, 12.0, 30.0, 60.0)
 OK = "ok"
+
+#: buckets that OpenTelemetry's conventions for generative AI name
+GEN_AI_SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
+GEN_AI_TOKENS = tuple(4**n for n in range(14))
+#: what they call a provider, where it is not what we do
+GEN_AI_PROVIDERS = {"gemini": "gcp.gemini"}
+#: … and an attempt that succeeded: its error.type stays empty
+NO_ERROR = ""
 
 Family = TypeVar("Family", Counter, Histogram)
 Gauges = Callable[[], Iterator[Metric]]
@@ -69,6 +77,20 @@ class Metrics:
             ("provider", "model", "outcome"),
             registry=self._own,
         )
+        self._operations = Histogram(
+            "gen_ai_client_operation_duration_seconds",
+            "Calls to providers, by target and error: gen_ai.client.operation.duration of OpenTelemetry.",
+            ("gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "error_type"),
+            buckets=GEN_AI_SECONDS,
+            registry=self._own,
+        )
+        self._usage = Histogram(
+            "gen_ai_client_token_usage",
+            "Tokens of calls to providers, by target: gen_ai.client.token.usage of OpenTelemetry.",
+            ("gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "gen_ai_token_type"),
+            buckets=GEN_AI_TOKENS,
+            registry=self._own,
+        )
         self._spilled = Counter(
             "tooloo_spilled",
             "Requests that went to another target, as the first one was used up to its quota.",
@@ -105,9 +127,11 @@ class Metrics:
     def began(self, provider: str, after_ms: float) -> None:
         _of(self._first_token, provider).observe(after_ms / 1000)
 
-    def attempt(self, target: Target, outcome: str) -> None:
-        """`outcome`: ok, or the code of the error."""
+    def attempt(self, target: Target, outcome: str, latency_ms: float, *, operation: str) -> None:
+        """`outcome`: ok, or the code of the error. `operation`: chat or embeddings."""
         _of(self._attempts, target.provider, target.model, outcome).inc()
+        error = NO_ERROR if outcome == OK else outcome
+        _of(self._operations, operation, gen_ai_provider(target), target.model, error).observe(latency_ms / 1000)
 
     def spilled(self, target: Target) -> None:
         """`target`: who would have been first."""
@@ -116,6 +140,12 @@ class Metrics:
     def hedge(self, *, won: bool) -> None:
         """A request that had two calls at once: did the second serve it?"""
         _of(self._hedges, "won" if won else "lost").inc()
+
+    def used(self, target: Target, prompt: int, completion: int, *, operation: str) -> None:
+        """Tokens of one call."""
+        provider = gen_ai_provider(target)
+        _of(self._usage, operation, provider, target.model, "input").observe(prompt)
+        _of(self._usage, operation, provider, target.model, "output").observe(completion)
 
     def spent(self, provider: str, cost_usd: float | None, prompt: int, completion: int) -> None:
         """On a call, whether it came to its end or not."""
@@ -143,6 +173,11 @@ class Metrics:
         return bytes(generate_latest(counted)) + bytes(generate_latest(now))
 
 
+def gen_ai_provider(target: Target) -> str:
+    """gen_ai.provider.name"""
+    return GEN_AI_PROVIDERS.get(target.provider, target.provider)
+
+
 @cache
 def _of(family: Family, *labels: str) -> Family:
     """labels() checks and locks at every call, which is most of what counting costs."""
@@ -155,6 +190,16 @@ class _Gauges(Collector):
 
     def collect(self) -> Iterable[Metric]:
         return self._gauges()
+
+
+def counter(name: str, help_text: str, values: Iterable[tuple[dict[str, str], float]]) -> Metric:
+    """A counter family of what is counted elsewhere; `name` without its _total."""
+    rows = list(values)
+    names = list(rows[0][0]) if rows else []
+    family = CounterMetricFamily(name, help_text, labels=names)
+    for labels, value in rows:
+        family.add_metric([labels[each] for each in names], value)
+    return family
 
 
 def gauge(name: str, help_text: str, values: Iterable[tuple[dict[str, str], float]]) -> Metric:

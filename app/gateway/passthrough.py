@@ -13,7 +13,7 @@ from typing import Any
 
 from app.domain.catalog import Target
 from app.domain.routing import router
-from app.domain.routing.ranking import Plan
+from app.domain.routing.plan import Plan
 from app.domain.routing.router import Route
 from app.errors import Forbidden, InvalidRequest, NotFound, ProviderError
 from app.gateway.attempt import CLIENT_GONE

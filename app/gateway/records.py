@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from app.domain.config.runtime_config import RuntimeConfig
 from app.domain.routing import router
-from app.domain.routing.ranking import Plan
+from app.domain.routing.plan import Plan
 from app.domain.routing.router import Route
 from app.evidence.request_log import Limit, sampled
 from app.gateway.attempt import Attempt
@@ -97,7 +97,8 @@ def log_entry(
 
 
 def _usage_entry(request: Request, status: str, served: Attempt[Any] | None) -> Row:
-    """The request with all it cost, by who served it."""
+    """The request with all it cost, by who served it; else by who failed last."""
+    failed = request.attempts[-1].target if served is None and request.attempts else None
     return {
         "request_id": request.call.request_id,
         "at": live_config.utc_now().isoformat(),
@@ -109,6 +110,8 @@ def _usage_entry(request: Request, status: str, served: Attempt[Any] | None) -> 
         "status": status,
         "provider": served.target.provider if served else None,
         "model": served.target.model if served else None,
+        "failed_provider": failed.provider if failed else None,
+        "failed_model": failed.model if failed else None,
         "latency_ms": round(request.elapsed_ms(), 1),
         **_tokens(served.usage if served else None, _beside(request, served)),
         "cost_usd": cost_usd(request, served),

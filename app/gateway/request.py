@@ -14,7 +14,7 @@ from app.domain.catalog import Target, WireFormat
 from app.domain.config.runtime_config import RuntimeConfig
 from app.domain.routing import retry
 from app.domain.routing.affinity import Session
-from app.domain.routing.ranking import Plan
+from app.domain.routing.plan import Plan
 from app.domain.routing.router import Route
 from app.errors import (
     AllAttemptsFailed,
@@ -267,9 +267,13 @@ class Request:
             error = None if attempt.summary is None else attempt.summary.error
             self.breakers.observe(attempt.target, error, live_config.utc_now())
         attempt.tell_quota()
-        self.metrics.attempt(attempt.target, attempt.status)
+        operation = "chat" if self.call.embedding is None else "embeddings"
+        ended = attempt.summary
+        took_ms = (time.perf_counter() - attempt.started_s) * 1000 if ended is None else ended.latency_ms
+        self.metrics.attempt(attempt.target, attempt.status, took_ms, operation=operation)
         if attempt.usage is not None:
             usage = attempt.usage
+            self.metrics.used(attempt.target, usage.prompt, usage.completion, operation=operation)
             self.metrics.spent(attempt.target.provider, attempt.cost_usd, usage.prompt, usage.completion)
         return records.outcome(self, attempt)
 

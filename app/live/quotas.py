@@ -21,9 +21,9 @@ import structlog
 from app.domain.catalog import Provider, Target
 from app.domain.routing import router
 from app.domain.routing.allowance import WINDOW_S, Reading
+from app.domain.routing.plan import Plan
 from app.domain.routing.quota import Declared, Shortage
 from app.domain.routing.quotas import Quotas
-from app.domain.routing.ranking import Plan
 from app.domain.routing.router import Route
 
 log = structlog.get_logger()

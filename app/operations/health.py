@@ -14,7 +14,7 @@ import structlog
 from app.errors import DependencyUnavailable
 from app.evidence import ingest
 from app.operations import processes
-from app.operations.vitals import Vitals, free_mb, look
+from app.operations.vitals import Vitals, free_mb, look, waiting
 from app.services import Services
 from app.store import database, health, outcomes, rounds
 
@@ -158,6 +158,7 @@ def _benchmark(services: Services, vitals: Vitals) -> str:
 
 def _rounds(services: Services, vitals: Vitals) -> str:
     """Keeps what app.operations.attention reads."""
+    vitals.queues = waiting(services)
     vitals.disk_free_mb = free_mb(services.settings.snapshot_file.parent)
     try:
         vitals.seen = look(services)

@@ -1,4 +1,4 @@
-"""Forgets rounds, probes, live outcomes and kept responses that are older than config/policy.toml keeps them."""
+"""Forgets rounds, probes, outcomes, their sums per hour and kept responses that are older than the policy has it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from app.services import Services
-from app.store import database, retention
+from app.store import database, retention, rollups
 
 log = structlog.get_logger()
 
@@ -23,6 +23,8 @@ def retain(services: Services) -> tuple[int, int]:
     if responses := _in_batches(services, retention.delete_responses, kept, services.policy.retention.batch):
         log.info("old responses deleted", responses=responses)
     policy = services.policy.retention
+    if sums := _in_batches(services, rollups.delete_hours, timedelta(days=policy.hourly_days), policy.batch):
+        log.info("old sums per hour deleted", rows=sums)
     gone = (
         _in_batches(services, retention.delete_rounds, timedelta(days=policy.rounds_days), policy.batch // 50 + 1),
         _in_batches(services, retention.delete_outcomes, timedelta(days=policy.outcomes_days), policy.batch),

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import redis
+
+from app.broker import CONTROL, OPTIMIZER, PREFIX, queues
 from app.evidence.ingest import Pulse
 from app.services import Services
 from app.store import database, measured, troubles
@@ -30,6 +34,8 @@ class Seen:
     #: calls that failed by our own network or machine, of LATELY
     local_failures: int
     local_since: datetime | None
+    #: p95 of how far the latest round's canary calls were off; None: none came back
+    measurement_error_ms: float | None
     #: by the clock of the database
     at: datetime
 
@@ -42,6 +48,8 @@ class Vitals:
     benchmark_age_s: float | None = None
     ingest: Pulse | None = None
     seen: Seen | None = None
+    #: messages that wait, by queue of Celery
+    queues: Mapping[str, int] | None = None
     #: MB that the disk of our own files has left
     disk_free_mb: float | None = None
 
@@ -57,8 +65,18 @@ def look(services: Services) -> Seen:
             idle_since=troubles.idle_since(session),
             local_failures=count,
             local_since=since,
+            measurement_error_ms=troubles.measurement_error_ms(session),
             at=database.now(session),
         )
+
+
+def waiting(services: Services) -> dict[str, int] | None:
+    """None where Redis is away."""
+    names = [CONTROL, OPTIMIZER, *queues(provider.name for provider in services.providers)]
+    try:
+        return {name: int(services.redis.llen(f"{PREFIX}{name}")) for name in names}
+    except redis.RedisError:
+        return None
 
 
 def free_mb(folder: Path) -> float | None:

@@ -6,12 +6,23 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Index, MetaData, SmallInteger, Text, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    MetaData,
+    SmallInteger,
+    Text,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 #: revision of migrations/ that this code was written for; their names sort by age
-SCHEMA = "0011"
+SCHEMA = "0012"
 
 
 class RoundStatus(StrEnum):
@@ -210,6 +221,7 @@ class Revision(Base):
     """An immutable version of the runtime config."""
 
     __tablename__ = "revisions"
+    __table_args__ = (Index("ix_revisions_created_at", "created_at"),)
 
     version: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     parent: Mapped[int | None] = mapped_column(BigInteger)
@@ -247,11 +259,19 @@ class ApiKey(Base):
     changed: Mapped[int] = mapped_column(BigInteger)
 
 
+#: columns that the list of requests is filtered by
+FILTERS = ("provider", "model", "status", "explored", "fell_over", "key", "segment", "task_type", "latency_ms")
+
+
 class LoggedRequest(Base):
     """One gateway request, without a word of what was said: where it went, and why."""
 
     __tablename__ = "requests"
-    __table_args__ = (Index("ix_requests_at", "at", postgresql_using="brin"),)
+    __table_args__ = (
+        Index("ix_requests_at", "at", postgresql_using="brin"),
+        # pages of the list, and its histogram, filtered without a look at the rows themselves
+        Index("ix_requests_list", "at", "request_id", postgresql_include=FILTERS),
+    )
 
     request_id: Mapped[str] = mapped_column(primary_key=True)
     at: Mapped[datetime]
@@ -282,6 +302,9 @@ class LoggedRequest(Base):
     attempts: Mapped[list[Any]]
     #: router.explanation_json
     explanation: Mapped[dict[str, Any]]
+    #: both follow from the two above; NULL: written by an older release
+    explored: Mapped[bool | None]
+    fell_over: Mapped[bool | None]
 
 
 class KeptResponse(Base):
@@ -352,3 +375,50 @@ class Learned(Base):
     #: when the optimizer last looked at live evidence, between rounds
     checked_at: Mapped[datetime | None]
     updated_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+
+
+class RollupDue(Base):
+    """An hour with calls that its roll-up has not yet. Appended beside the rows themselves, so that none gets lost."""
+
+    __tablename__ = "rollup_due"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    hour: Mapped[datetime]
+
+
+class Rollup(Base):
+    """Calls of an hour or a day, summed up: what is left of them when they are deleted. '' stands for none."""
+
+    __tablename__ = "rollups"
+
+    #: hour or day, in UTC
+    grain: Mapped[str] = mapped_column(primary_key=True)
+    #: by segment and task type; else over all of them, and both are ''
+    detailed: Mapped[bool] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(primary_key=True)
+    #: live, benchmark, judge
+    source: Mapped[str] = mapped_column(primary_key=True)
+    provider: Mapped[str] = mapped_column(primary_key=True)
+    model: Mapped[str] = mapped_column(primary_key=True)
+    segment: Mapped[str] = mapped_column(primary_key=True)
+    task_type: Mapped[str] = mapped_column(primary_key=True)
+    #: '': these calls succeeded
+    error_class: Mapped[str] = mapped_column(primary_key=True)
+    simulated: Mapped[bool] = mapped_column(primary_key=True)
+    calls: Mapped[int] = mapped_column(BigInteger)
+    #: of them, failures that do not count against the provider
+    uncounted: Mapped[int] = mapped_column(BigInteger)
+    explored: Mapped[int] = mapped_column(BigInteger)
+    #: calls with a grade, and the sum of those
+    graded: Mapped[int] = mapped_column(BigInteger)
+    quality: Mapped[float]
+    prompt_tokens: Mapped[int] = mapped_column(BigInteger)
+    completion_tokens: Mapped[int] = mapped_column(BigInteger)
+    cached_tokens: Mapped[int] = mapped_column(BigInteger)
+    cost_usd: Mapped[float]
+    #: successes whose price is unknown: they are not in cost_usd
+    unpriced: Mapped[int] = mapped_column(BigInteger)
+    #: the sum
+    latency_ms: Mapped[float]
+    #: {bucket: calls}, as app.domain.evidence.histogram has it
+    latency: Mapped[dict[str, Any]]

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from app.store import rollups
 from app.store.models import Learned, LiveOutcome
 from app.store.storing import storable
 
@@ -24,7 +25,9 @@ def record(session: Session, rows: Sequence[Mapping[str, Any]]) -> list[Mapping[
     def store(some: Sequence[Mapping[str, Any]]) -> None:
         session.execute(insert(LiveOutcome).on_conflict_do_nothing(), [dict(row) for row in some])
 
-    return storable(session, rows, store, LiveOutcome.__tablename__)
+    stored = storable(session, rows, store, LiveOutcome.__tablename__)
+    rollups.mark(session, (row["at"] for row in stored))
+    return stored
 
 
 def learned(session: Session) -> Learned:

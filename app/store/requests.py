@@ -12,6 +12,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from app.domain.routing.ending import fell_over
 from app.store.models import LoggedRequest, Usage
 from app.store.storing import storable
 
@@ -40,7 +41,7 @@ def used(row: Mapping[str, Any]) -> Used:
     """Of a row of the request log."""
     answered = row["provider"] is not None
     cost = row["cost_usd"]
-    names = (row["key"] or "", row["segment"] or "", row["provider"] or "", row["model"] or "")
+    names = (row["key"] or "", row["segment"] or "", *_laid_to(row))
     return Used(
         (row["at"].astimezone(UTC).date(), *names, bool(row["simulated"])),
         (
@@ -54,6 +55,13 @@ def used(row: Mapping[str, Any]) -> Used:
             float(row.get("cache_saved_usd") or 0.0),
         ),
     )
+
+
+def _laid_to(row: Mapping[str, Any]) -> tuple[str, str]:
+    """Who served it, else who was called last and failed; '' where nobody was called."""
+    if row["provider"] is not None:
+        return row["provider"], row["model"] or ""
+    return row.get("failed_provider") or "", row.get("failed_model") or ""
 
 
 def store(session: Session, rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -91,7 +99,13 @@ def _add(session: Session, of: tuple[Any, ...], sums: Sequence[float]) -> None:
 
 def _log(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
     if rows:
-        session.execute(insert(LoggedRequest).on_conflict_do_nothing(), [dict(row) for row in rows])
+        session.execute(insert(LoggedRequest).on_conflict_do_nothing(), [_logged(row) for row in rows])
+
+
+def _logged(row: Mapping[str, Any]) -> dict[str, Any]:
+    of_table = {name: value for name, value in row.items() if name not in {"failed_provider", "failed_model"}}
+    explored = bool(row["explanation"].get("explored"))
+    return {**of_table, "explored": explored, "fell_over": fell_over(row["attempts"])}
 
 
 def get(session: Session, request_id: str) -> LoggedRequest | None:
@@ -107,9 +121,9 @@ def delete_before(session: Session, moment: datetime) -> int:
     return len(gone.all())
 
 
-def usage(session: Session, since: date, by: Sequence[str]) -> list[dict[str, Any]]:
-    """Sums since a day, told apart by some of DIMENSIONS, in their order; simulated and real never in one row."""
+def usage(session: Session, since: date, by: Sequence[str], *, until: date = date.max) -> list[dict[str, Any]]:
+    """Sums from one day to another, by some of DIMENSIONS, in their order; simulated and real never in one row."""
     kept = [getattr(Usage, name) for name in dict.fromkeys((*by, "simulated"))]
     sums = [func.sum(getattr(Usage, name)).label(name) for name in SUMS]
-    query = select(*kept, *sums).where(Usage.day >= since).group_by(*kept).order_by(*kept)
+    query = select(*kept, *sums).where(Usage.day >= since, Usage.day <= until).group_by(*kept).order_by(*kept)
     return [dict(row._mapping) for row in session.execute(query)]

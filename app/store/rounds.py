@@ -15,9 +15,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, CursorResult, and_, cast, exists, func, insert, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from app.domain.catalog import Prompt, Target
+from app.store import rollups
 from app.store.models import Probe, ProbeStatus, Round, RoundStatus
 
 #: error classes of probes that did not run; they make a round partial
@@ -131,6 +132,7 @@ def close(session: Session, round_id: str, status: RoundStatus, insights: Iterab
         .where(Round.id == round_id, Round.status == RoundStatus.OPTIMIZING)
         .values(status=status, finished_at=func.now(), insights=all_notes)
     )
+    rollups.mark_round(session, round_id)
     return _count(done) == 1
 
 
@@ -249,15 +251,16 @@ def get(session: Session, round_id: str) -> Round | None:
     return session.get(Round, round_id)
 
 
-def probes(session: Session, round_ids: Sequence[str]) -> list[Probe]:
+#: what is long in a probe
+_ANSWERS = (Probe.answer, Probe.grade_reasons, Probe.judge_reason, Probe.error_message)
+
+
+def probes(session: Session, round_ids: Sequence[str], *, with_answers: bool = True) -> list[Probe]:
     """All probes of these rounds, in the order of providers and prompts."""
-    return list(
-        session.scalars(
-            select(Probe)
-            .where(Probe.round_id.in_(round_ids))
-            .order_by(Probe.round_id, Probe.provider, Probe.model, Probe.prompt_id)
-        )
-    )
+    query = select(Probe).where(Probe.round_id.in_(round_ids))
+    if not with_answers:
+        query = query.options(*(defer(column, raiseload=True) for column in _ANSWERS))
+    return list(session.scalars(query.order_by(Probe.round_id, Probe.provider, Probe.model, Probe.prompt_id)))
 
 
 def finished(session: Session, limit: int) -> list[Round]:

@@ -62,3 +62,10 @@ def local_failures(session: Session, span: timedelta) -> tuple[int, datetime | N
     both = of_probes.union_all(live).subquery()
     count, first = session.execute(select(func.count(), func.min(both.c.at))).one()
     return count, first
+
+
+def measurement_error_ms(session: Session) -> float | None:
+    """p95 of the latest round that has one."""
+    query = select(Round.measurement).where(Round.measurement.is_not(None)).order_by(Round.planned_at.desc()).limit(1)
+    found = session.scalar(query)
+    return None if found is None else found.get("p95Ms")

@@ -6,6 +6,7 @@ from sqlalchemy import CursorResult, func, update
 from sqlalchemy.orm import Session
 
 from app.domain.rounds.rounds import ProbeKey
+from app.store import rollups
 from app.store.models import Probe, Round, RoundStatus
 
 
@@ -23,7 +24,7 @@ def add_verdict(
     session: Session, key: ProbeKey, *, target: str, score: float | None, reason: str, cost_usd: float | None
 ) -> None:
     """`score`: None where it could not be read; it is paid for all the same."""
-    session.execute(
+    probed_at = session.scalar(
         update(Probe)
         .where(
             Probe.round_id == key.round_id,
@@ -32,4 +33,7 @@ def add_verdict(
             Probe.prompt_id == key.prompt_id,
         )
         .values(judge_target=target, judge_score=score, judge_reason=reason, judge_cost_usd=cost_usd)
+        .returning(Probe.finished_at)
     )
+    if probed_at is not None:
+        rollups.mark(session, [probed_at])

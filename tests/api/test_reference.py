@@ -31,7 +31,7 @@ def test_every_route_of_the_app_is_in_the_reference(client: FlaskClient) -> None
     paths = client.get("/openapi.json").get_json()["paths"]
 
     for rule in client.application.url_map.iter_rules():
-        if rule.endpoint in UNLISTED:
+        if rule.endpoint.startswith(UNLISTED):
             continue
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
             assert paths[path_of(rule)][method.lower()]["summary"], rule

@@ -24,7 +24,7 @@ from app.domain.evidence.scorecard import Scorecard
 from app.domain.outcome import Outcome, Source
 from app.domain.policy import Policy
 from app.domain.routing import router
-from app.domain.routing.ranking import Plan
+from app.domain.routing.plan import Plan
 from tests.bench import litellm_env, routing_traces
 from tests.domain.small_world import START
 

@@ -99,8 +99,12 @@ def test_a_round_is_compared_with_the_one_before_and_with_a_day(system: System) 
 
     system.client.behaviours["deepseek"] = takes(450)
     before, day = said(system, run_round(system), "comparison")
-    assert before.startswith("Against the round before: deepseek latency worse: 450 ms, was 240 ms (×1.88,")
-    assert day.startswith("Against the 24 hours before: deepseek latency worse: 450 ms, was 240 ms (×1.88,")
+    assert before.startswith(
+        "Against the round before, prompt by prompt: deepseek latency worse: 450 ms, was 240 ms (×1.88,"
+    )
+    assert day.startswith(
+        "Against the 24 hours before, prompt by prompt: deepseek latency worse: 450 ms, was 240 ms (×1.88,"
+    )
 
 
 def test_a_degraded_round_is_nothing_to_compare_with(system: System) -> None:
@@ -185,6 +189,7 @@ def test_a_bad_key_is_what_a_person_must_mend_and_moves_nothing(system: System) 
     assert after.global_ == before.global_
     (text,) = said(system, round_id, "needs_person")
     assert text.startswith("deepseek needs a person: its key is refused (")
+    assert text.endswith("put a valid key into DEEPSEEK_API_KEY, and start TooLoo again")
     assert said(system, round_id, "reliability") == []
     assert not the_round(system, round_id).degraded
     assert after.metadata.optimization_score == 1.0

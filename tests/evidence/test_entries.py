@@ -65,6 +65,8 @@ def request(**other: Any) -> dict[str, Any]:
         "status": "ok",
         "provider": "deepseek",
         "model": "deepseek-chat",
+        "failed_provider": None,
+        "failed_model": None,
         "latency_ms": 100.0,
         "prompt_tokens": 10,
         "completion_tokens": 20,

@@ -15,7 +15,7 @@ from app.bootstrap import Running
 from app.domain.catalog import Target
 from app.domain.routing import router
 from app.domain.routing.affinity import Stay
-from app.domain.routing.ranking import Candidate, Plan
+from app.domain.routing.plan import Candidate, Plan
 from app.domain.routing.router import Route
 from app.errors import Overloaded
 from app.evidence import ingest

@@ -14,10 +14,10 @@ from tests.support.system import System
 
 
 @contextmanager
-def served(system: System) -> Iterator[str]:
+def served(system: System, port: int = 0) -> Iterator[str]:
     """Base URL."""
     running = bootstrap.start(system.services, seed=1)
-    server = make_server("127.0.0.1", 0, create_app(running), threaded=True)
+    server = make_server("127.0.0.1", port, create_app(running), threaded=True)
     server.daemon_threads = True  # type: ignore[attr-defined]  # of socketserver: an open stream does not hold up the end
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()

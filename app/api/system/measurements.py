@@ -10,8 +10,9 @@ from pydantic import Field
 from app.api.current import gateway
 from app.api.envelope import Body, body, ok
 from app.api.names import NAME_LIMIT, Name
+from app.api.queries import Query
 from app.api.system.round_events import progress
-from app.api.system.shapes import insights_json, round_json
+from app.api.system.shapes import insights_json, round_json, round_summary_json
 from app.benchmark import benchmark
 from app.benchmark.planning import Selection
 from app.domain.catalog import Target, TaskType
@@ -37,16 +38,22 @@ system = Blueprint("system", __name__, url_prefix="/api/v1/system")
 
 @system.get("/benchmark-results")
 def benchmark_results() -> Response:
+    """The latest rounds with every probe's result; `fields=summary`: without."""
     services = gateway().services
-    limit = _limit(HISTORY)
+    limit, summary = _limit(HISTORY), _is_summary()
     with database.transaction(services.sessions) as session:
         records = rounds.finished(session, limit)
         by_round: dict[str, list[Probe]] = {record.id: [] for record in records}
-        for probe in rounds.probes(session, list(by_round)):
+        for probe in rounds.probes(session, list(by_round), with_answers=not summary):
             by_round[probe.round_id].append(probe)
         total = rounds.count_finished(session)
         prompts = {prompt.id: prompt for prompt in services.prompts}
-        history = [round_json(record, by_round[record.id], prompts) for record in records]
+        history = [
+            round_summary_json(record, by_round[record.id])
+            if summary
+            else round_json(record, by_round[record.id], prompts)
+            for record in records
+        ]
     return ok({"latest": history[0] if history else None, "history": history, "totalRounds": total})
 
 
@@ -65,27 +72,29 @@ def benchmark_progress(round_id: str) -> Response:
 
 @system.get("/scorecard")
 def scorecard() -> Response:
+    return ok(standing(_segment(), _task_type()))
+
+
+def standing(segment: str | None, task: TaskType) -> dict[str, Any]:
+    """Where requests go now, and why."""
     services = gateway().services
-    plan = gateway().plan(_segment(), live_config.utc_now(), _task_type())
+    plan = gateway().plan(segment, live_config.utc_now(), task)
     quotas = services.quotas.left(each.target for each in plan.candidates)
-    return ok(
-        {
-            "taskType": plan.task.value,
-            "configVersion": services.config.value.version,
-            "explorationRate": services.config.value.effective_exploration_rate,
-            "simulated": services.simulated,
-            "objective": _objective(services),
-            "ceiling": None if plan.pacing is None else plan.pacing.to_json(),
-            "candidates": [
-                {**each, "quota": quotas.get(Target(each["provider"], each["model"]))}
-                for each in router.candidates_json(plan)
-            ],
-            "leftOut": [
-                {"provider": name, "reason": reason}
-                for name, reason in services.left_out(services.config.value).items()
-            ],
-        }
-    )
+    return {
+        "taskType": plan.task.value,
+        "configVersion": services.config.value.version,
+        "explorationRate": services.config.value.effective_exploration_rate,
+        "simulated": services.simulated,
+        "objective": _objective(services),
+        "ceiling": None if plan.pacing is None else plan.pacing.to_json(),
+        "candidates": [
+            {**each, "quota": quotas.get(Target(each["provider"], each["model"]))}
+            for each in router.candidates_json(plan)
+        ],
+        "leftOut": [
+            {"provider": name, "reason": reason} for name, reason in services.left_out(services.config.value).items()
+        ],
+    }
 
 
 def _objective(services: Services) -> dict[str, Any]:
@@ -105,9 +114,17 @@ def _objective(services: Services) -> dict[str, Any]:
 
 @system.get("/insights")
 def insights() -> Response:
-    services = gateway().services
+    """What rounds found and did, newest first; `fields=summary`: without the numbers behind each sentence."""
+    services, summary = gateway().services, _is_summary()
     with database.transaction(services.sessions) as session:
-        return ok({"insights": insights_json(rounds.with_insights(session, _limit(HISTORY)))})
+        found = insights_json(rounds.with_insights(session, _limit(HISTORY)))
+    if summary:
+        found = [{name: value for name, value in each.items() if name != "data"} for each in found]
+    return ok({"insights": found})
+
+
+def _is_summary() -> bool:
+    return Query(request.args, ("limit", "fields")).is_summary()
 
 
 def _segment() -> str | None:

@@ -17,6 +17,12 @@ _TIMED = {ProbeStatus.OK, ProbeStatus.TIMEOUT}
 
 def round_json(record: Round, probes: Sequence[Probe], prompts: Mapping[str, Prompt]) -> dict[str, Any]:
     """One finished round: `results` per probe, `summary` over them."""
+    shown = round_summary_json(record, probes)
+    return {**shown, "results": [_probe_json(probe, prompts) for probe in probes]}
+
+
+def round_summary_json(record: Round, probes: Sequence[Probe]) -> dict[str, Any]:
+    """The same without the results."""
     successes = [probe for probe in probes if probe.status == ProbeStatus.OK]
     timed = [p.latency_ms for p in probes if p.status in _TIMED and p.latency_ms is not None]
     graded = [p.quality for p in successes if p.quality is not None]
@@ -32,7 +38,6 @@ def round_json(record: Round, probes: Sequence[Probe], prompts: Mapping[str, Pro
         "leftOut": record.left_out,
         "degraded": record.degraded,
         "measurementError": record.measurement,
-        "results": [_probe_json(probe, prompts) for probe in probes],
         "summary": {
             "providersAttempted": len(probes),
             "successCount": len(successes),

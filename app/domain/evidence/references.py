@@ -5,8 +5,8 @@
     x         = lower median over the targets of what a successful call took, or cost
 
 Twice the usual leaves room on both sides of it: a share of 0 is free, .5 usual, 1 twice as bad. The median does not
-move when one target, or half of them, become slow, or a dear one is added. A reference stays until what is usual has moved by more than
-MOVED, for all that was measured against it is told anew then.
+move when one target, or half of them, become slow, or a dear one is added. A reference stays until what is usual has
+moved by more than MOVED, for all that was measured against it is told anew then.
 """
 
 from __future__ import annotations

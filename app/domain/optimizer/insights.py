@@ -13,6 +13,7 @@ from app.domain.optimizer.moves import Move
 from app.domain.optimizer.weight_moves import Triple, latency_spread, worst_success
 from app.domain.outcome import Outcome
 from app.domain.policy import Objective, WeightsPolicy
+from app.domain.shown import points, share
 from app.errors import AccountProblem, BadKey, ModelUnknown, OutOfCredit
 
 
@@ -64,23 +65,17 @@ def _earned(gain: Gain | None) -> str:
     if gain.value == gain.low == gain.high == 0:
         return f"would have chosen the same in the latest {gain.rounds} rounds"
     more = "more" if gain.value >= 0 else "less"
-    return f"would have earned {_digits(abs(gain.value))} {more} per call {_between(gain)}"
+    return f"would have earned {points(abs(gain.value))} {more} per call {_between(gain)}"
 
 
 def _between(gain: Gain) -> str:
-    return f"(between {_digits(gain.low)} and {_digits(gain.high)})"
-
-
-def _digits(value: float) -> str:
-    """.031 or −.010: a difference of utilities."""
-    text = f"{abs(value):.3f}".removeprefix("0")
-    return f"−{text}" if value < 0 and text.strip(".0") else text
+    return f"(between {points(gain.low)} and {points(gain.high)})"
 
 
 def worth_more(name: str, preferred: str, gain: Gain) -> Insight:
     """What no weights near these can repair, or not yet."""
     text = (
-        f"by your objective {name} is worth {_digits(gain.value)} more per call than {preferred}, "
+        f"by your objective {name} is worth {points(gain.value)} more per call than {preferred}, "
         f"which your weights prefer {_between(gain)}"
     )
     return Insight("objective", text, {"target": name, "preferred": preferred, **gain.to_json()})
@@ -88,9 +83,9 @@ def worth_more(name: str, preferred: str, gain: Gain) -> Insight:
 
 #: by error class: what is wrong, and what a person is to do about it
 _TO_MEND = {
-    BadKey.code: ("its key is refused", "set a valid key"),
-    OutOfCredit.code: ("its account has no credit left", "add credit"),
-    AccountProblem.code: ("its account may not do this", "look into the account"),
+    BadKey.code: ("its key is refused", "put a valid key into {key}, and start TooLoo again"),
+    OutOfCredit.code: ("its account has no credit left", "add credit to the account of {key}"),
+    AccountProblem.code: ("its account may not do this", "look into the account of {key}"),
     ModelUnknown.code: ("it does not have this model", "correct the model in config/providers.toml"),
 }
 
@@ -140,17 +135,21 @@ def _beyond(values: Sequence[float], reference: float, name: str, what: str, wor
     return Insight("reference", text, data)
 
 
-def needs_person(outcomes: Collection[Outcome]) -> list[Insight]:
-    """What only people can mend, by provider and error; it is no evidence about anything else."""
+def needs_person(outcomes: Collection[Outcome], keys: Mapping[str, str]) -> list[Insight]:
+    """What only people can mend, by provider and error; it is no evidence about anything else.
+
+    `keys`: by provider, the variable its key is in.
+    """
     failed: dict[tuple[str, str], list[Outcome]] = {}
     for outcome in outcomes:
         if outcome.needs_person and outcome.error_class is not None:
             failed.setdefault((outcome.target.provider, outcome.error_class), []).append(outcome)
-    return [_to_mend(provider, error, mine) for (provider, error), mine in failed.items()]
+    return [_to_mend(provider, error, mine, keys) for (provider, error), mine in failed.items()]
 
 
-def _to_mend(provider: str, error: str, failed: Sequence[Outcome]) -> Insight:
+def _to_mend(provider: str, error: str, failed: Sequence[Outcome], keys: Mapping[str, str]) -> Insight:
     wrong, do = _TO_MEND[error]
+    do = do.format(key=keys.get(provider, "the variable that config/providers.toml names"))
     models = sorted({outcome.target.model for outcome in failed})
     text = f"{provider} needs a person: {wrong} ({', '.join(models)}; {len(failed)} calls): {do}"
     data = {"provider": provider, "models": models, "error": error, "calls": len(failed), "do": do}
@@ -176,8 +175,7 @@ def best(scores: Mapping[str, float]) -> list[Insight]:
 
 def shown(value: float) -> str:
     """.10 or .125, as the specification writes shares."""
-    text = f"{value:.3f}".removesuffix("0")
-    return text.removeprefix("0") if value < 1 else text
+    return share(value)
 
 
 def _all_shown(weights: Triple) -> str:

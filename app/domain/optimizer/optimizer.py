@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from app.domain.catalog import Target
@@ -56,11 +57,13 @@ def optimize(
     *,
     complete: bool,
     trimmed: bool = False,
+    keys: Mapping[str, str] = MappingProxyType({}),
     now: datetime,
 ) -> Optimization:
     """One finished round. `weights` and `exploration_rate` are those in force; `complete`: every probe ran.
 
-    `trimmed`: of a part of the prompts, so that its latencies are not those of the rounds before.
+    `trimmed`: of a part of the prompts, so that its latencies are not those of the rounds before. `keys`:
+    by provider, the variable its key is in.
     """
     declared = policy.objective
     changed = insights_.references(declared, card_before.references, card_after.references)
@@ -76,7 +79,7 @@ def optimize(
     known = {target: card_after.evidence[target] for target in table if target in card_after.evidence}
     ranked = scoring.comparable(known, policy)
     trouble = own_trouble(outcomes)
-    rate, said, move = exploration_rate, [*insights_.needs_person(outcomes), *changed], Move("partial", before)
+    rate, said, move = exploration_rate, [*insights_.needs_person(outcomes, keys), *changed], Move("partial", before)
     worth: Score | None = None
     if complete and trouble is None:
         state = remember(state, known_before, table, policy)
@@ -90,8 +93,7 @@ def optimize(
     if complete and trouble is None:
         said += _beyond_weights(state, move.weights, ranked, names, policy)
         said += insights_.beyond_references(outcomes, declared)
-    lean = scoring.effective(after, policy)
-    said += insights_.best({names.of(target): scoring.score(lean, shares) for target, shares in ranked.items()})
+        said += _best(after, ranked, table, names, policy)
     state = replace(state, given_weights=before, own_weights=move.weights, given_rate=exploration_rate, own_rate=rate)
     return Optimization(
         weights=after,
@@ -101,6 +103,15 @@ def optimize(
         state=state,
         evidence=_evidence(move, known, table, names, now),
     )
+
+
+def _best(
+    weights: Weights, ranked: Mapping[Target, Features], table: Mapping[Target, Measured], names: Names, policy: Policy
+) -> list[Insight]:
+    """Of those that answered in the round: a target that only failed may have been fast and cheap at it."""
+    lean = scoring.effective(weights, policy)
+    answered = {target: shares for target, shares in ranked.items() if table[target].success > 0}
+    return insights_.best({names.of(target): scoring.score(lean, shares) for target, shares in answered.items()})
 
 
 def _evidence(

@@ -171,7 +171,7 @@ def insight(against: str, found: Sequence[Difference]) -> Insight | None:
     elif rest:
         said.append(f"no clear difference in {rest} other comparisons")
     data = {"against": against, "confidence": CONFIDENCE, "differences": [_json(each) for each in found]}
-    return Insight("comparison", f"Against {against}: {'; '.join(said)}", data)
+    return Insight("comparison", f"Against {against}, prompt by prompt: {'; '.join(said)}", data)
 
 
 def _said(each: Difference, name: str) -> str:

@@ -31,6 +31,13 @@ def ending(
     return why if status == OK else f"{why}; the answer broke off ({status})"
 
 
+def fell_over(attempts: Sequence[Mapping[str, Any]]) -> bool:
+    """Did a target that was called fail, and another was called as well?"""
+    codes = [(each.get("error") or {}).get("code") for each in attempts]
+    called = [code for code in codes if code != UNSUPPORTED]
+    return len(called) > 1 and any(code not in {None, HEDGED, CLIENT_GONE} for code in called)
+
+
 @dataclass(frozen=True, slots=True)
 class _Course:
     """How a request came to the target that served it."""

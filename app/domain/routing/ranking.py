@@ -4,68 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import Any, NamedTuple
 
 from app.domain.catalog import Target, TaskType
 from app.domain.config.runtime_config import RuntimeConfig, Weights
 from app.domain.evidence.evidence import Evidence, mean_cost_usd
 from app.domain.evidence.scorecard import Scorecard
-from app.domain.evidence.task_effects import Feedback, TaskEvidence
 from app.domain.policy import Policy
 from app.domain.routing import ceiling, scoring
 from app.domain.routing.breaker import State
+from app.domain.routing.plan import Candidate, Plan
 from app.domain.routing.scoring import Features, Figures
 from app.domain.routing.shrinkage import Graded, shrunk
 
 #: of a target of which nothing is known: that all of ten calls succeeded is no reason for doubt
 USUAL_SUCCESS = 0.98
-
-
-class Candidate(NamedTuple):
-    """A target's place in the ranking, with what put it there."""
-
-    target: Target
-    #: None: not comparable (no evidence, not eligible, or routing by priority)
-    score: float | None
-    utility: float | None
-    eligible: bool
-    breaker: State
-    reasons: tuple[str, ...]
-    #: as it is at the request's task type
-    evidence: Evidence | None
-    task: TaskEvidence | None = None
-    feedback: Feedback | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """`candidates` in route order; `ties` share first place; `explorable` may take it, the longest unseen first."""
-
-    candidates: tuple[Candidate, ...]
-    ties: tuple[Target, ...]
-    explorable: tuple[Target, ...]
-    exploration_rate: float
-    at: datetime
-    #: why who has first place has it, and why who may be explored first would be: each true of that target
-    lead: str = ""
-    explores: str = ""
-    task: TaskType = TaskType.DEFAULT
-    segment: str | None = None
-    #: where there is a ceiling in money
-    pacing: ceiling.Pacing | None = None
-    #: the order of targets by who is first, and how it is written: the same for every request, so made once
-    orders: dict[Target, tuple[Target, ...]] = field(default_factory=dict, compare=False, repr=False)
-    written: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
-
-    def order(self, first: Target) -> tuple[Target, ...]:
-        """All targets, this one first."""
-        made = self.orders.get(first)
-        if made is None:
-            made = (first, *(each.target for each in self.candidates if each.target != first))
-            self.orders[first] = made
-        return made
+NO_ANSWER = "it has not answered yet"
 
 
 class Ranking:
@@ -87,7 +42,7 @@ class Ranking:
         self.weights = _weights(config, segment)
         self.pacing: ceiling.Pacing | None = None
         closed = {t: known for t, known in evidence.items() if states[t] != "open"}
-        self.refused = scoring.gate(closed, policy)
+        self.refused = _silent(closed) | scoring.gate(closed, policy)
         eligible = [t for t in closed if t not in self.refused] or list(closed or evidence)
         figures = scoring.figures(evidence, policy.objective)
         self.figures = figures
@@ -174,6 +129,8 @@ class Ranking:
             task=self.task,
             segment=self.segment,
             pacing=pacing,
+            weights=self.weights,
+            policy=self.policy,
         )
 
     def _affordable(
@@ -195,6 +152,8 @@ class Ranking:
         first = ties[0]
         if first not in self.scores:
             return "never measured: the breaker of every measured target is open"
+        if self.evidence[first].last_success_at is None:
+            return "nobody has answered yet"
         best = max(self.scores.values())
         near = sum(best - score <= self.policy.score.noise for score in self.scores.values())
         why = "best score" if self.scores[first] == best else f"best utility of {near} near scores"
@@ -208,16 +167,23 @@ class Ranking:
     def _candidate(self, target: Target) -> Candidate:
         known, state = self.evidence.get(target), self.states[target]
         why = "no evidence yet" if known is None else self.refused.get(target, "")
+        # who never answered has nothing that could be praised: not even the speed of its failures
+        answered = known is not None and known.last_success_at is not None
+        score = self.scores.get(target) if answered else None
+        if known is not None and not answered and not why:
+            why = NO_ANSWER
         return Candidate(
             target=target,
-            score=self.scores.get(target),
-            utility=self.utilities.get(target),
+            score=score,
+            utility=self.utilities.get(target) if answered else None,
             eligible=target in self.scores and target not in self.refused and state != "open",
             breaker=state,
             reasons=said(why, state),
             evidence=known,
             task=self.card.tasks.get(self.task, {}).get(target),
             feedback=self.card.feedback.get(target),
+            figures=None if score is None else self.figures[target],
+            lean=None if score is None else self._own(target),
         )
 
     def _worth_a_look(self, rate: float, now: datetime) -> list[Target]:
@@ -291,6 +257,12 @@ class Ranking:
         leader = self.ties[0]
         mine, its = scoring.features(figures), scoring.features(self.figures[leader])
         return scoring.score(self._own(target), mine) > scoring.score(self._own(leader), its)
+
+
+def _silent(evidence: Mapping[Target, Evidence]) -> dict[Target, str]:
+    """Nobody leads without a success, where others have one: what is known of it is what its failures cost."""
+    silent = {t: NO_ANSWER for t, known in evidence.items() if known.last_success_at is None}
+    return silent if len(silent) < len(evidence) else {}
 
 
 def _weights(config: RuntimeConfig, segment: str | None) -> Weights:

@@ -21,11 +21,15 @@ from app.domain.policy import Policy
 from app.domain.routing import ceiling
 from app.domain.routing.affinity import REASONS, Stay
 from app.domain.routing.breaker import Breaker, State
-from app.domain.routing.ranking import Candidate, Plan, Ranking, said
+from app.domain.routing.candidates import candidates_json
+from app.domain.routing.plan import Candidate, Plan
+from app.domain.routing.ranking import Ranking, said
 
 __all__ = ["Candidate", "Plan", "Route", "affine", "candidates_json", "explanation_json", "plan", "route", "within"]
 
 _CLOSED: State = "closed"
+#: candidates that are written down with a request
+MOST_EXPLAINED = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,13 +211,15 @@ def _past(order: Sequence[Target], shut: Set[Target]) -> Target:
 def explanation_json(plan: Plan, route: Route) -> dict[str, Any]:
     """Why this request went where it went, JSON-safe and compact, to be stored with it.
 
-    `candidates` in route order with score, gate and breaker reasons, and the evidence of the moment with count and age;
-    what is the same for all requests of a plan is shared between their explanations: read it, do not change it.
+    `candidates` in route order with the parts of each score, gate and breaker reasons, and the evidence of the moment
+    with count and age; of many the first ones, so that it stays small however many there are. What is the same for
+    all requests of a plan is shared between their explanations: read it, do not change it.
     """
     written = plan.written
     if "candidates" not in written:
-        written["candidates"] = candidates_json(plan)
+        written["candidates"] = candidates_json(plan)[:MOST_EXPLAINED]
         written["at"] = int(plan.at.timestamp() * 1000)
+        written["weights"] = None if plan.weights is None else plan.weights.model_dump()
     order = route.order
     if not order:
         return _explained(plan, route, [])
@@ -233,59 +239,10 @@ def _explained(plan: Plan, route: Route, order: list[str]) -> dict[str, Any]:
         "explored": route.explored,
         "propensity": route.propensity,
         "explorationRate": plan.exploration_rate,
+        "weights": plan.written["weights"],
         "candidates": plan.written["candidates"],
+        "candidatesLeftOut": max(0, len(plan.candidates) - MOST_EXPLAINED),
         **({} if route.stay is None else {"affinity": route.stay.to_json()}),
         **({"quota": {str(t): why for t, why in route.used_up.items()}} if route.used_up else {}),
         **({} if plan.pacing is None else {"ceiling": plan.pacing.to_json()}),
     }
-
-
-def candidates_json(plan: Plan) -> list[dict[str, Any]]:
-    """The ranking as the API shows it."""
-    return [
-        {
-            "provider": candidate.target.provider,
-            "model": candidate.target.model,
-            "score": _rounded(candidate.score),
-            "utility": _rounded(candidate.utility),
-            "eligible": candidate.eligible,
-            "breaker": candidate.breaker,
-            "sharesFirstPlace": candidate.target in plan.ties,
-            "mayBeExplored": candidate.target in plan.explorable,
-            "reasons": list(candidate.reasons),
-            "evidence": None if candidate.evidence is None else _evidence_json(candidate, candidate.evidence, plan.at),
-        }
-        for candidate in plan.candidates
-    ]
-
-
-def _evidence_json(candidate: Candidate, known: Evidence, now: datetime) -> dict[str, Any]:
-    seen, task, said = known.last_observed_at, candidate.task, candidate.feedback
-    return {
-        "latencyMs": _rounded(known.latency_ms, 1),
-        "success": _rounded(known.success),
-        "quality": _rounded(known.quality),
-        "qualityInterval": None
-        if (interval := known.quality_interval) is None
-        else [_rounded(end) for end in interval],
-        "qualityPrompts": _rounded(known.quality_mass, 1),
-        "costUsd": known.cost_usd,
-        "mass": _rounded(known.mass, 1),
-        "benchmarkCount": known.benchmark_count,
-        "liveCount": known.live_count,
-        "refusedCount": known.refused_count,
-        "lastObservedAt": None if seen is None else int(seen.timestamp() * 1000),
-        "ageS": None if seen is None else max(0, round((now - seen).total_seconds())),
-        "task": None if task is None else {"benchmarkCount": task.benchmark_count, "liveCount": task.live_count},
-        "feedback": None
-        if said is None
-        else {
-            "count": said.count,
-            "score": _rounded(said.score.mean),
-            "lastAt": None if said.last_at is None else int(said.last_at.timestamp() * 1000),
-        },
-    }
-
-
-def _rounded(value: float | None, digits: int = 4) -> float | None:
-    return None if value is None else round(value, digits)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from app.domain.catalog import Target
 from app.domain.config.runtime_config import Weights
 from app.domain.evidence.scorecard import Scorecard
-from app.domain.optimizer import optimizer
+from app.domain.optimizer import insights, optimizer
 from app.domain.optimizer.optimizer import Optimization, OptimizerState
 from app.domain.optimizer.round_table import RoundTable, table_of
 from app.domain.outcome import Outcome
@@ -455,9 +455,14 @@ def test_a_bad_key_is_no_evidence_and_is_named_as_what_a_person_must_mend() -> N
     assert (loop.weights, loop.rate) == (before, 0.10)
     assert set(result.evidence["targets"]) == {"gemini", "openai", "anthropic"}
     (said,) = [each for each in result.insights if each.kind == "needs_person"]
-    assert said.text == "deepseek needs a person: its key is refused (m; 10 calls): set a valid key"
+    assert said.text == (
+        "deepseek needs a person: its key is refused (m; 10 calls): "
+        "put a valid key into the variable that config/providers.toml names, and start TooLoo again"
+    )
+    (named,) = insights.needs_person([BROKEN], {"deepseek": "DEEPSEEK_API_KEY"})
+    assert named.text.endswith("put a valid key into DEEPSEEK_API_KEY, and start TooLoo again")
     assert said.data == {
-        "provider": "deepseek", "models": ["m"], "error": "bad_key", "calls": 10, "do": "set a valid key",
+        "provider": "deepseek", "models": ["m"], "error": "bad_key", "calls": 10, "do": said.data["do"],
     }  # fmt: skip
     assert "Best provider: deepseek" not in texts(result)
     assert result.score is not None
@@ -532,3 +537,14 @@ def test_whatever_is_measured_weights_stay_weights_and_the_state_survives_json(h
 def test_what_is_no_optimizer_state_is_said_to_be_none(document: object) -> None:
     with pytest.raises(ValueError, match="optimizer state"):
         OptimizerState.from_json(document)
+
+
+def test_who_only_failed_is_not_praised_nor_is_anybody_in_a_part_of_a_round() -> None:
+    only = Loop().round(calls(DEEPSEEK, 10, success=0.0))
+    beside = Loop().round([*calls(DEEPSEEK, 10, success=0.0), *table({GEMINI: 900.0})])
+    part = Loop().round(table({GEMINI: 300.0}), complete=False)
+
+    assert [each.text for each in only.insights if each.kind == "best"] == []
+    (best,) = [each for each in beside.insights if each.kind == "best"]
+    assert best.text.startswith("Best provider: gemini (score: ")
+    assert [each.text for each in part.insights if each.kind == "best"] == []

@@ -67,7 +67,7 @@ def test_a_latency_that_doubled_is_clear_and_said_with_its_interval() -> None:
     assert latency.low < 2 < latency.high
     said = insight("the round before", found)
     assert said is not None
-    assert said.text.startswith("Against the round before: deepseek latency worse: ")
+    assert said.text.startswith("Against the round before, prompt by prompt: deepseek latency worse: ")
     assert "no clear difference in 3 other comparisons" in said.text
 
 
@@ -76,7 +76,7 @@ def test_between_two_equal_rounds_there_is_no_clear_difference() -> None:
     said = insight("the round before", differences(a_round(rng), a_round(rng)))
 
     assert said is not None
-    assert said.text == "Against the round before: no clear difference in 4 comparisons"
+    assert said.text == "Against the round before, prompt by prompt: no clear difference in 4 comparisons"
 
 
 def test_chance_alone_looks_clear_in_at_most_one_round_of_twenty() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.routing.ending import ending
+from app.domain.routing.ending import ending, fell_over
 
 ORDER = ["a/x", "b/y", "c/z"]
 
@@ -244,3 +244,21 @@ def expected(course: Course) -> set[str]:
     if course.served is None:
         return {*named, *codes}
     return {*named, *course.order[: course.order.index(course.served)]}
+
+
+@pytest.mark.parametrize(
+    ("codes", "expected"),
+    [
+        ([None], False),
+        (["overloaded", None], True),
+        (["overloaded"], False),  # nobody else was called
+        (["overloaded", "bad_key"], True),
+        (["unsupported", None], False),  # passed over, not called
+        (["hedged", None], False),  # it was late, and did not fail
+        ([None, "overloaded"], True),  # asked beside it
+    ],
+)
+def test_a_request_fell_over_where_one_failed_and_another_was_called(codes: list[str | None], expected: bool) -> None:
+    attempts = [{"provider": "p", "model": "m", **({"error": {"code": code}} if code else {})} for code in codes]
+
+    assert fell_over(attempts) is expected

@@ -16,7 +16,7 @@ from app.domain.evidence.scorecard import Scorecard
 from app.domain.outcome import Source
 from app.domain.routing import router
 from app.domain.routing.breaker import Breaker
-from app.domain.routing.ranking import Plan
+from app.domain.routing.plan import Plan
 from app.domain.routing.router import Route
 from tests.domain.small_world import (
     ANTHROPIC,

@@ -11,7 +11,7 @@ import pytest
 from app.domain.catalog import Target
 from app.domain.routing import router
 from app.domain.routing.breaker import Breaker
-from app.domain.routing.ranking import Plan
+from app.domain.routing.plan import Plan
 from app.domain.routing.router import Route
 from tests.domain.routing.test_router import SPECIFIED, plan
 from tests.domain.small_world import ANTHROPIC, DEEPSEEK, GEMINI, OPENAI, START, after_rounds, table

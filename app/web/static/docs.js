@@ -22,6 +22,8 @@ function typeOf(schema) {
 function fields(schema, parent) {
   const table = element("table", "", element("div", "", parent));
   table.parentElement.className = "wide";
+  table.parentElement.tabIndex = 0;
+  table.className = "cards";
   const head = element("tr", "", element("thead", "", table));
   for (const name of ["field", "type", "needed"]) element("th", name, head);
   const rows = element("tbody", "", table);
@@ -48,7 +50,7 @@ function operation(path, method, found, schemas, parent) {
 async function show() {
   const state = document.getElementById("state");
   try {
-    const answer = await fetch("/openapi.json");
+    const answer = await fetch(`${document.documentElement.dataset.base}/openapi.json`);
     const described = await answer.json();
     document.getElementById("about").textContent = described.info.description;
     const routes = document.getElementById("routes");

@@ -1,0 +1,12 @@
+"""The pages: one file each, which calls what the API's own views call, and a template in app/web/templates.
+
+A page is a view of `blueprint.pages` that ends in `blueprint.page(…)`; `blueprint.live` gives it rows that follow what
+happens. There is no HTTP to ourselves, and no figure that the API does not have.
+"""
+
+from __future__ import annotations
+
+from app.api.pages import overview, sign_in, stream
+from app.api.pages.blueprint import pages
+
+__all__ = ["overview", "pages", "sign_in", "stream"]

@@ -1,0 +1,196 @@
+"""Sums per hour and day of all calls, live and in rounds: made anew from the rows of every hour that has new ones.
+
+Whoever writes rows marks their hours in the same transaction (`mark`). A mark that can be seen tells of rows that can
+be seen, so what a run takes is complete, and what is under way is marked for the next one. An hour that is made twice
+is the same; one whose rows may have been deleted in part is left as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, func, insert, select, text
+from sqlalchemy.orm import Session
+
+from app.domain.evidence.histogram import GROWTH, LAST
+from app.store.models import Rollup, RollupDue, Round
+
+HOUR, DAY = "hour", "day"
+LIVE, BENCHMARK, JUDGE = "live", "benchmark", "judge"
+
+_SUMS = (
+    *("calls", "uncounted", "explored", "graded", "quality"),
+    *("prompt_tokens", "completion_tokens", "cached_tokens", "cost_usd", "unpriced", "latency_ms"),
+)
+_OF = "source, provider, model, error_class, simulated"
+_INTO = f"INSERT INTO rollups (grain, detailed, at, segment, task_type, {_OF}, {', '.join(_SUMS)}, latency)"
+_KEY = f"grain, detailed, at, segment, task_type, {_OF}"
+_REPLACED = ", ".join(f"{name} = excluded.{name}" for name in (*_SUMS, "latency"))
+_ON_CONFLICT = f"ON CONFLICT ({_KEY}) DO UPDATE SET {_REPLACED}"
+
+# both tables have an index by provider and time, and none that finds an hour by itself: the providers are looked up
+_PROVIDERS = """
+  {name}(provider) AS (
+    (SELECT provider FROM {table} ORDER BY provider LIMIT 1)
+    UNION ALL
+    SELECT (SELECT t.provider FROM {table} t WHERE t.provider > p.provider ORDER BY t.provider LIMIT 1)
+    FROM {name} p WHERE p.provider IS NOT NULL
+  )"""
+_CALLS = """
+  calls AS (
+    SELECT h.at AS hour, 'live' AS source, c.provider, c.model, coalesce(c.segment, '') AS segment, c.task_type,
+           CASE WHEN c.success THEN '' ELSE coalesce(c.error_class, 'unknown') END AS error_class, c.simulated,
+           NOT c.counts AS uncounted, c.explored, NULL::float8 AS quality, c.prompt_tokens, c.completion_tokens,
+           c.cached_tokens, c.cost_usd, c.success AND c.cost_usd IS NULL AS unpriced, c.latency_ms
+    FROM unnest(CAST(:live_hours AS timestamptz[])) AS h(at) CROSS JOIN live_providers p
+    JOIN outcomes c ON c.provider = p.provider AND c.at >= h.at AND c.at < h.at + interval '1 hour'
+    UNION ALL
+    SELECT h.at, 'benchmark', c.provider, c.model, '', c.task_type,
+           CASE WHEN c.status = 'ok' THEN '' ELSE coalesce(c.error_class, 'unknown') END, c.simulated,
+           NOT c.counts, false, CASE WHEN c.status = 'ok' THEN c.quality END, c.prompt_tokens, c.completion_tokens,
+           c.cached_tokens, c.cost_usd, c.status = 'ok' AND c.cost_usd IS NULL, c.latency_ms
+    FROM unnest(CAST(:probe_hours AS timestamptz[])) AS h(at) CROSS JOIN probed_providers p
+    JOIN probes c ON c.provider = p.provider AND c.finished_at >= h.at AND c.finished_at < h.at + interval '1 hour'
+    WHERE c.latency_ms IS NOT NULL
+    UNION ALL
+    SELECT h.at, 'judge', split_part(c.judge_target, '/', 1),
+           substr(c.judge_target, strpos(c.judge_target, '/') + 1), '', c.task_type, '', c.simulated,
+           false, false, NULL, NULL, NULL, NULL, c.judge_cost_usd, c.judge_cost_usd IS NULL, NULL
+    FROM unnest(CAST(:probe_hours AS timestamptz[])) AS h(at) CROSS JOIN probed_providers p
+    JOIN probes c ON c.provider = p.provider AND c.finished_at >= h.at AND c.finished_at < h.at + interval '1 hour'
+    WHERE c.judge_target IS NOT NULL
+  )"""
+_SUMMED = """
+  summed AS (
+    SELECT hour, GROUPING(segment) = 0 AS detailed, segment, task_type, source, provider, model, error_class, simulated,
+           bucket, count(*) AS calls, count(*) FILTER (WHERE uncounted) AS uncounted,
+           count(*) FILTER (WHERE explored) AS explored, count(quality) AS graded,
+           coalesce(sum(quality), 0) AS quality, coalesce(sum(prompt_tokens), 0) AS prompt_tokens,
+           coalesce(sum(completion_tokens), 0) AS completion_tokens, coalesce(sum(cached_tokens), 0) AS cached_tokens,
+           coalesce(sum(cost_usd), 0) AS cost_usd, count(*) FILTER (WHERE unpriced) AS unpriced,
+           coalesce(sum(latency_ms), 0) AS latency_ms
+    FROM (
+      SELECT *, CASE WHEN latency_ms IS NOT NULL
+                     THEN least(:last, floor(ln(greatest(latency_ms, 1)) / ln(:growth)))::int END AS bucket FROM calls
+    ) AS c
+    GROUP BY GROUPING SETS (
+      (hour, source, provider, model, error_class, simulated, bucket),
+      (hour, source, provider, model, error_class, simulated, bucket, segment, task_type)
+    )
+  )"""
+_HOURS = text(
+    f"""WITH RECURSIVE {_PROVIDERS.format(name="live_providers", table="outcomes")},
+    {_PROVIDERS.format(name="probed_providers", table="probes")}, {_CALLS}, {_SUMMED}
+    {_INTO}
+    SELECT 'hour', detailed, hour, coalesce(segment, ''), coalesce(task_type, ''), {_OF},
+           {", ".join(f"sum({name})" for name in _SUMS)},
+           coalesce(jsonb_object_agg(bucket, calls) FILTER (WHERE bucket IS NOT NULL), '{{}}')
+    FROM summed GROUP BY detailed, hour, segment, task_type, {_OF}
+    {_ON_CONFLICT}"""
+)
+_OF_DAY = f"detailed, day, segment, task_type, {_OF}"
+_DAYS = text(
+    f"""WITH hours AS (
+      SELECT d.day, r.* FROM unnest(CAST(:days AS timestamptz[])) AS d(day)
+      JOIN rollups r ON r.grain = 'hour' AND r.at >= d.day AND r.at < d.day + interval '1 day'
+    ), sums AS (
+      SELECT {_OF_DAY}, {", ".join(f"sum({name}) AS {name}" for name in _SUMS)} FROM hours GROUP BY {_OF_DAY}
+    ), buckets AS (
+      SELECT {_OF_DAY}, b.key, sum(b.value::bigint) AS calls
+      FROM hours, jsonb_each_text(latency) AS b GROUP BY {_OF_DAY}, b.key
+    ), histograms AS (
+      SELECT {_OF_DAY}, jsonb_object_agg(key, calls) AS latency FROM buckets GROUP BY {_OF_DAY}
+    )
+    {_INTO}
+    SELECT 'day', {_OF_DAY}, {", ".join(_SUMS)}, coalesce(latency, '{{}}')
+    FROM sums LEFT JOIN histograms USING ({_OF_DAY})
+    {_ON_CONFLICT}"""
+)
+
+
+def mark(session: Session, moments: Iterable[datetime]) -> None:
+    """Rows of these moments are written in this transaction."""
+    hours = sorted({_hour(moment) for moment in moments})
+    if hours:
+        session.execute(insert(RollupDue), [{"hour": hour} for hour in hours])
+
+
+def mark_round(session: Session, round_id: str) -> None:
+    """All hours of a round that ends in this transaction."""
+    planned_at = session.scalar(select(Round.planned_at).where(Round.id == round_id))
+    if planned_at is not None:
+        now = session.execute(select(func.now())).scalar_one()
+        mark(
+            session, (planned_at + timedelta(hours=n) for n in range(int((now - planned_at) / timedelta(hours=1)) + 1))
+        )
+        mark(session, [now])
+
+
+def _hour(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How long rows are kept: what is made of older ones may have lost some."""
+
+    outcomes: timedelta
+    probes: timedelta
+    #: their sums per hour
+    hours: timedelta
+
+
+def roll_up(session: Session, limit: int, kept: Kept) -> int | None:
+    """Make the newest `limit` hours that are marked; how many, or None where another process is at it."""
+    if not session.scalar(select(func.pg_try_advisory_xact_lock(func.hashtext("roll up")))):
+        return None
+    hours = _take(session, limit)
+    if not hours:
+        return 0
+    now = session.execute(select(func.now())).scalar_one()
+    live, probed = _since(hours, now - kept.outcomes), _since(hours, now - kept.probes)
+    session.execute(_HOURS, {"live_hours": live, "probe_hours": probed, "last": LAST, "growth": GROWTH})
+    days = sorted({hour.replace(hour=0) for hour in {*live, *probed}})
+    session.execute(_DAYS, {"days": _since(days, now - kept.hours)})
+    return len(hours)
+
+
+def _since(moments: Iterable[datetime], oldest: datetime) -> list[datetime]:
+    """With an hour to spare: retention works on while this does."""
+    return [moment for moment in moments if moment > oldest + timedelta(hours=1)]
+
+
+def _take(session: Session, limit: int) -> list[datetime]:
+    newest = select(RollupDue.hour).distinct().order_by(RollupDue.hour.desc()).limit(limit)
+    taken = session.scalars(delete(RollupDue).where(RollupDue.hour.in_(newest)).returning(RollupDue.hour))
+    return sorted({_hour(hour) for hour in taken})
+
+
+def rows(
+    session: Session,
+    since: datetime,
+    until: datetime,
+    *,
+    grain: str = HOUR,
+    segment: str | None = None,
+    task_type: str | None = None,
+) -> list[dict[str, Any]]:
+    """From `since` on and before `until`, in the order of time; '' as a segment: of none."""
+    where = [Rollup.grain == grain, Rollup.at >= since, Rollup.at < until]
+    where.append(Rollup.detailed.is_(segment is not None or task_type is not None))
+    where += [Rollup.segment == segment] if segment is not None else []
+    where += [Rollup.task_type == task_type] if task_type is not None else []
+    table = Rollup.__table__
+    query = select(table).where(*where).order_by(Rollup.at, Rollup.provider, Rollup.model, Rollup.source)
+    return [dict(row._mapping) for row in session.execute(query)]
+
+
+def delete_hours(session: Session, older: timedelta, limit: int) -> int:
+    """Days stay."""
+    old = select(func.date_trunc("day", func.now() - older, "UTC")).scalar_subquery()
+    which = select(Rollup.at).where(Rollup.grain == HOUR, Rollup.at < old).order_by(Rollup.at).limit(limit)
+    gone = delete(Rollup).where(Rollup.grain == HOUR, Rollup.at.in_(which)).returning(Rollup.at)
+    return len(session.scalars(gone).all())

@@ -1,0 +1,50 @@
+"""What is measured and answered comes into the sums, round by round and hour by hour."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy import delete
+
+from app.operations import rolling
+from app.store import database, outcomes, rollups
+from app.store.models import RollupDue
+from tests.store.test_outcomes import row
+from tests.support.rounds import run_round
+from tests.support.system import System
+
+
+def rows(system: System) -> list[tuple[str, int]]:
+    with database.transaction(system.services.sessions) as session:
+        now = database.now(session)
+        found = rollups.rows(session, now - timedelta(days=9), now, grain="day")
+    return [(each["source"], each["calls"]) for each in found]
+
+
+def test_a_finished_round_is_in_the_sums(system: System) -> None:
+    run_round(system)
+    rolling.roll_up(system.services)
+
+    found = rows(system)
+    assert {source for source, _ in found} == {"benchmark"}
+    assert len(found) == len(system.services.targets)
+
+
+def test_what_nobody_marked_is_found_within_two_hours(system: System) -> None:
+    with database.transaction(system.services.sessions) as session:
+        outcomes.record(session, [row("r", at=database.now(session))])
+        session.execute(delete(RollupDue))
+    assert rolling.roll_up(system.services) == 0
+
+    rolling.again(system.services)
+    rolling.roll_up(system.services)
+    assert rows(system) == [("live", 1)]
+
+
+def test_a_worker_that_ends_begins_no_further_batch(system: System) -> None:
+    with database.transaction(system.services.sessions) as session:
+        now = database.now(session)
+        rollups.mark(session, [now - timedelta(hours=n) for n in range(60)])
+
+    assert rolling.roll_up(system.services, lambda: True) == rolling.HOURS
+    assert rolling.roll_up(system.services) == 60 - rolling.HOURS
