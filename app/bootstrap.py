@@ -35,9 +35,13 @@ from app.live import live_config, snapshot_file
 from app.live.published import Subscription
 from app.live.quotas import SharedQuotas, declared
 from app.live.snapshot_file import SnapshotFile
+from app.operations import attention
+from app.operations.alerts import Alerts
+from app.operations.attention import Item, Known
 from app.operations.health import Watch, checks
 from app.operations.recovery import Recovery
 from app.operations.vitals import Vitals
+from app.operations.webhook import Webhook
 from app.providers.base import Endpoint
 from app.providers.canary import Canary
 from app.providers.client import Client, Pool
@@ -197,8 +201,11 @@ class Running:
     limits: Limits
     recovery: Recovery
     responses: Responses
+    alerts: Alerts | None
 
     def stop(self) -> None:
+        if self.alerts is not None:
+            self.alerts.stop()
         self.recovery.stop()
         self.watch.stop()
         self.responses.stop()
@@ -250,4 +257,20 @@ def start(services: Services, *, seed: int | None = None) -> Running:
     conversations = Sessions(quick, services.policy.affinity)
     services.quotas.start()
     gateway = Gateway(services, recorder, breakers, random.Random(seed), metrics, hedging, lessons, conversations)
-    return Running(gateway, subscription, snapshot, watch, rates, recovery, Responses(services))
+    alerts = _alerts(services, watch, breakers)
+    return Running(gateway, subscription, snapshot, watch, rates, recovery, Responses(services), alerts)
+
+
+def _alerts(services: Services, watch: Watch, breakers: Breakers) -> Alerts | None:
+    """Started, where somebody is to be told."""
+    url, secret = services.settings.alert_url, services.settings.alert_secret
+    if url is None or secret is None:
+        return None
+
+    def present() -> list[Item]:
+        known = Known(watch.troubles(), watch.vitals, breakers.value)
+        return attention.items(services, known, live_config.utc_now())
+
+    alerts = Alerts(services, Webhook(url, secret), present)
+    alerts.start()
+    return alerts

@@ -41,6 +41,8 @@ KNOWN = {
     "TOOLOO_WORKER_PROCESSES": "number of probe worker processes of `tooloo up`",
     "TOOLOO_PROCESSES_FILE": "file in which `tooloo up` tells the API which of its processes are missing",
     "TOOLOO_MAX_BODY_MB": "megabytes of the largest request body",
+    "TOOLOO_ALERT_URL": "where a message goes for each thing that needs a person, when it begins and when it ends",
+    "TOOLOO_ALERT_SECRET": "what these messages are signed with, required with TOOLOO_ALERT_URL",
     "TOOLOO_ALIVE_FILE": "file that a worker or beat touches while it makes progress, for a health check to look at",
 }
 
@@ -82,6 +84,9 @@ class Settings:
     #: "" or /one/or/more/steps
     path_prefix: str
     flower_auth: str | None = field(repr=False)
+    #: an incoming webhook's URL is often a secret itself
+    alert_url: str | None = field(repr=False)
+    alert_secret: str | None = field(repr=False)
     api_processes: int
     worker_processes: int
     alive_file: Path | None
@@ -164,6 +169,8 @@ def load(environment: Mapping[str, str] | None = None, dotenv: Path | None = Pat
         trusted_proxies=int(_number(merged, "TOOLOO_TRUSTED_PROXIES", 0, low=0, high=10)),
         path_prefix=_prefix(merged, "TOOLOO_PATH_PREFIX"),
         flower_auth=merged.get("TOOLOO_FLOWER_AUTH") or None,
+        alert_url=_alert_url(merged),
+        alert_secret=merged.get("TOOLOO_ALERT_SECRET") or None,
         api_processes=int(_number(merged, "TOOLOO_API_PROCESSES", 2, low=1, high=64)),
         worker_processes=int(_number(merged, "TOOLOO_WORKER_PROCESSES", 2, low=1, high=64)),
         alive_file=_path(merged, "TOOLOO_ALIVE_FILE"),
@@ -200,6 +207,14 @@ def _url(values: Mapping[str, str], name: str, schemes: set[str]) -> str | None:
     if urlsplit(value).scheme not in schemes:
         raise ConfigError(f"{name} must begin with one of {', '.join(sorted(schemes))}", field=name)
     return value
+
+
+def _alert_url(values: Mapping[str, str]) -> str | None:
+    url, secret = _url(values, "TOOLOO_ALERT_URL", {"http", "https"}), values.get("TOOLOO_ALERT_SECRET")
+    if bool(url) != bool(secret):
+        missing = "TOOLOO_ALERT_SECRET" if url else "TOOLOO_ALERT_URL"
+        raise ConfigError(f"{missing} is not set: alerts need both, TOOLOO_ALERT_URL and its secret", field=missing)
+    return url
 
 
 def _database_url(values: Mapping[str, str]) -> str | None:

@@ -28,7 +28,7 @@ from app.api.anthropic import routes as anthropic_routes
 from app.api.auth import Guard
 from app.api.lean import LeanFlask
 from app.api.openai import routes
-from app.api.system import attention, keys, measurements, round_events, runtime_config, spend, timeline
+from app.api.system import attention, comparing, keys, measurements, round_events, runtime_config, spend, timeline
 from app.bootstrap import Running
 
 
@@ -55,6 +55,7 @@ def create_app(running: Running) -> Flask:
         keys.keys,
         measurements.system,
         attention.attention,
+        comparing.comparing,
         timeline.timeline,
         spend.spend,
         round_events.round_events,

@@ -46,6 +46,8 @@ LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 CHAT_PATHS = ("/api/v1/chat", "/api/v1/feedback", "/v1/")
 #: … also where nothing is written: what a GET does there is the provider's
 PASSTHROUGH = "/v1/passthrough/"
+#: posted, but they change nothing
+READ_PATHS = ("/api/v1/system/what-if",)
 #: headers that no page can send without asking first, which we do not answer
 SAID_BY_PROGRAMS = ("X-API-Key", "X-Goog-Api-Key", "X-Tooloo-Passthrough")
 #: nobody but an admin sees which keys there are
@@ -241,7 +243,7 @@ def _needed(method: str, path: str) -> tuple[Scope, ...]:
         return (Scope.CHAT,)
     if path.startswith(CHAT_PATHS):
         return (Scope.CHAT, Scope.READ) if read else (Scope.CHAT,)
-    return (Scope.READ,) if read else (Scope.ADMIN,)
+    return (Scope.READ,) if read or path in READ_PATHS else (Scope.ADMIN,)
 
 
 def _count(guard: Guard, who: Caller) -> None:

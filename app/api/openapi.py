@@ -20,6 +20,7 @@ from app.api.openai.embeddings import EmbeddingRequest
 from app.api.openai.fields import ChatCompletionRequest
 from app.api.pages import blueprint
 from app.api.responses.request import ResponsesRequest
+from app.api.system.comparing import WhatIfBody
 from app.api.system.measurements import BenchmarkBody
 
 #: request bodies by endpoint, where there is a model of it
@@ -32,6 +33,11 @@ BODIES: Mapping[str, type[BaseModel]] = {
     "openai.completions": CompletionRequest,
     "openai.embeddings": EmbeddingRequest,
     "system.start_benchmark": BenchmarkBody,
+    "comparing.what_if": WhatIfBody,
+}
+_SPAN = {
+    "from": "epoch ms, a time with its zone, or now-7d, which it is where nobody says",
+    "to": "likewise; now where nobody says",
 }
 #: query parameters by endpoint
 QUERIES: Mapping[str, Mapping[str, str]] = {
@@ -74,6 +80,8 @@ QUERIES: Mapping[str, Mapping[str, str]] = {
         "limit": "1 to 200; 50 where it is not said",
         "fields": "summary: without the explanation and what attempts said",
     },
+    "comparing.baselines": _SPAN,
+    "comparing.what_if": _SPAN,
     "timeline.course": {
         "from": "epoch ms, a time with its zone, or now-24h; else 24 hours before to",
         "to": "the same; else now",

@@ -27,7 +27,12 @@ requests = Blueprint("requests", __name__, url_prefix="/api/v1")
 
 @requests.get("/requests/<request_id>")
 def explain(request_id: str) -> Response:
-    """One request's route: candidates, scores, why, attempts."""
+    """One request's route: candidates, the parts of their scores, why, attempts."""
+    return ok(found_request(request_id))
+
+
+def found_request(request_id: str) -> dict[str, Any]:
+    """What the route answers; raises NotFound."""
     with database.transaction(gateway().services.sessions) as session:
         found = None if "\x00" in request_id else store.get(session, request_id)
         if found is None:
@@ -37,7 +42,7 @@ def explain(request_id: str) -> Response:
                 "and may have been left out by sampling",
                 field="requestId",
             )
-        return ok(request_json(found))
+        return request_json(found)
 
 
 @requests.get("/system/usage")

@@ -32,6 +32,8 @@ COMMANDS = {
     "explain": "app.cli.explain:explain",
     "requests": "app.cli.request_list:requests",
     "usage": "app.cli.request_list:usage",
+    "better": "app.cli.comparing:better",
+    "whatif": "app.cli.comparing:whatif",
     "replay": "app.cli.replay:replay",
     "rebuild": "app.cli.history:rebuild",
     "lab": "app.cli.lab:lab",

@@ -234,6 +234,15 @@ class HealthPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class AlertsPolicy:
+    every_s: float = 5.0
+    quiet_s: float = 20.0
+    retry_s: float = 15.0
+    retry_max_s: float = 600.0
+    give_up_s: float = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     objective: Objective = field(default_factory=Objective)
     ceiling: CeilingPolicy = field(default_factory=CeilingPolicy)
@@ -251,3 +260,4 @@ class Policy:
     gateway: GatewayPolicy = field(default_factory=GatewayPolicy)
     affinity: AffinityPolicy = field(default_factory=AffinityPolicy)
     health: HealthPolicy = field(default_factory=HealthPolicy)
+    alerts: AlertsPolicy = field(default_factory=AlertsPolicy)

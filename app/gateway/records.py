@@ -36,6 +36,7 @@ class Request(Protocol):
     attempts: list[Attempt[Any]]
     passed_over: tuple[AttemptResult, ...]
     beside: tuple[Attempt[Any], ...]
+    started_s: float
 
     def elapsed_ms(self) -> float: ...
 
@@ -72,7 +73,8 @@ def outcome(request: Request, attempt: Attempt[Any]) -> Row | None:
         "counts": summary.success if summary.error is None else summary.error.counts,
         "simulated": request.services.simulated,
         "explored": route.explored and first,
-        "propensity": route.propensity if first else None,
+        # where nothing was drawn there is no probability: the request, or its conversation, named the target
+        "propensity": route.propensity if first and not route.is_settled else None,
         "revision": request.config.revision,
     }
 
@@ -87,13 +89,19 @@ def log_entry(
     return partial(
         _explained,
         entry,
-        request.passed_over + results,
+        [(each, _began_ms(request, each)) for each in request.passed_over + results],
         request.plan,
         request.route,
         straight,
         share,
         request.log_limit,
     )
+
+
+def _began_ms(request: Request, result: AttemptResult) -> float | None:
+    """Since the request began; None: it was not called."""
+    began = [each.started_s for each in request.attempts if each.summary is result]
+    return round(max(0.0, began[0] - request.started_s) * 1000, 1) if began else None
 
 
 def _usage_entry(request: Request, status: str, served: Attempt[Any] | None) -> Row:
@@ -134,7 +142,13 @@ def _beside(request: Request, served: Attempt[Any] | None) -> tuple[Attempt[Any]
 
 
 def _explained(
-    entry: Row, results: Sequence[AttemptResult], plan: Plan, route: Route, straight: bool, share: float, limit: Limit
+    entry: Row,
+    results: Sequence[tuple[AttemptResult, float | None]],
+    plan: Plan,
+    route: Route,
+    straight: bool,
+    share: float,
+    limit: Limit,
 ) -> Row:
     """With attempts and explanation, the costlier part, worked out by the recorder's thread.
 
@@ -146,7 +160,12 @@ def _explained(
     if not limit.takes(time.monotonic(), urgent=not straight):
         return entry
     explanation = router.explanation_json(plan, route)
-    return {**entry, "attempts": [attempt_json(each) for each in results], "explanation": explanation}
+    return {**entry, "attempts": [_attempt_json(*each) for each in results], "explanation": explanation}
+
+
+def _attempt_json(result: AttemptResult, began_ms: float | None) -> dict[str, Any]:
+    """`start`: ms after the request's."""
+    return attempt_json(result) | ({} if began_ms is None else {"start": began_ms})
 
 
 def _tokens(usage: Usage | None, beside: tuple[Attempt[Any], ...] = ()) -> dict[str, int | None]:

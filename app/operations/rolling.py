@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -12,10 +13,10 @@ from app.store import database, rollups
 
 log = structlog.get_logger()
 
-#: made in one transaction: a moment's work, and what was there before the first run is made in pieces
-HOURS = 24
-#: transactions of one run; what is left then waits for the next one
-MOST_BATCHES = 100
+#: made in one transaction, which must end well within a statement's time also where an hour has a million calls
+HOURS = 4
+#: s after which a run begins no further transaction: ingest waits behind it, and what is left is for the next one
+PATIENCE_S = 5.0
 
 
 def again(services: Services) -> None:
@@ -31,11 +32,12 @@ def roll_up(services: Services, is_ending: Callable[[], bool] = lambda: False) -
     days = [timedelta(days=each) for each in (policy.outcomes_days, policy.rounds_days, policy.hourly_days)]
     kept = rollups.Kept(*days)
     total = 0
-    for _ in range(MOST_BATCHES):
+    until_s = time.monotonic() + PATIENCE_S
+    while True:
         with database.transaction(services.sessions) as session:
             made = rollups.roll_up(session, HOURS, kept) or 0
         total += made
-        if made < HOURS or is_ending():
+        if made < HOURS or is_ending() or time.monotonic() > until_s:
             break
     if total > 2:
         log.info("hours rolled up", hours=total)

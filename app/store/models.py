@@ -22,7 +22,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 #: revision of migrations/ that this code was written for; their names sort by age
-SCHEMA = "0012"
+SCHEMA = "0013"
 
 
 class RoundStatus(StrEnum):
@@ -355,6 +355,35 @@ class HealthCheck(Base):
 
     id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     written_at: Mapped[datetime]
+
+
+class Alert(Base):
+    """An episode of something that needed a person, and how far its two ends have been told. See app.store.alerts."""
+
+    __tablename__ = "alerts"
+    __table_args__ = (
+        Index("ix_alerts_open", "kind", "subject", unique=True, postgresql_where=text("ended_at IS NULL")),
+        Index("ix_alerts_untold", "next_try_at", postgresql_where=text("told_end_at IS NULL")),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    subject: Mapped[str]
+    #: attention.Item as JSON, as it was last seen
+    item: Mapped[dict[str, Any]]
+    #: when its cause began, as far as that is known
+    began_at: Mapped[datetime]
+    created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    #: by any process
+    seen_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    ended_at: Mapped[datetime | None]
+    #: when its beginning, and its end, were told; or given up
+    told_at: Mapped[datetime | None]
+    told_end_at: Mapped[datetime | None]
+    #: of what is to be told now
+    tries: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+    #: until then nobody tries: somebody is about it, or it has just failed
+    next_try_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
 
 
 class Learned(Base):

@@ -47,4 +47,7 @@ def test_a_worker_that_ends_begins_no_further_batch(system: System) -> None:
         rollups.mark(session, [now - timedelta(hours=n) for n in range(60)])
 
     assert rolling.roll_up(system.services, lambda: True) == rolling.HOURS
-    assert rolling.roll_up(system.services) == 60 - rolling.HOURS
+    made = 0
+    while (more := rolling.roll_up(system.services)) > 0:
+        made += more
+    assert made == 60 - rolling.HOURS

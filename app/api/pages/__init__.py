@@ -6,7 +6,28 @@ happens. There is no HTTP to ourselves, and no figure that the API does not have
 
 from __future__ import annotations
 
-from app.api.pages import overview, sign_in, stream
+from app.api.pages import (
+    better,
+    overview,
+    request_detail,
+    requests,
+    sign_in,
+    spend,
+    stream,
+    timeline,
+    whatif,
+)
 from app.api.pages.blueprint import pages
 
-__all__ = ["overview", "pages", "sign_in", "stream"]
+__all__ = [
+    "better",
+    "overview",
+    "pages",
+    "request_detail",
+    "requests",
+    "sign_in",
+    "spend",
+    "stream",
+    "timeline",
+    "whatif",
+]

@@ -18,11 +18,10 @@ ERROR = GROWTH**0.5 - 1
 
 def merged(histograms: Iterable[Mapping[str, int]]) -> Counter[int]:
     """{bucket: calls} as PostgreSQL keeps them, added up."""
-    total: Counter[int] = Counter()
+    total: Counter[str] = Counter()
     for histogram in histograms:
-        for bucket, calls in histogram.items():
-            total[int(bucket)] += calls
-    return total
+        total.update(histogram)
+    return Counter({int(bucket): calls for bucket, calls in total.items()})
 
 
 def quantile(histogram: Mapping[int, int], share: float) -> float | None:

@@ -128,7 +128,7 @@ class Served:
         self.targets = {name: Target(name, MODEL) for name in providers}
 
     def choose(self, at_s: float) -> str:
-        now = _at(at_s)
+        now = at(at_s)
         plan = router.plan(self.config, tuple(self.targets.values()), self.card, self.breakers, self.policy, now)
         drawn = router.route(plan, self.rng, now)
         self.quotas.wanted(drawn.order[0])
@@ -137,7 +137,7 @@ class Served:
         return route.order[0].provider
 
     def learn(self, at_s: float, provider: str, sample: Sample) -> None:
-        target, now = self.targets[provider], _at(at_s)
+        target, now = self.targets[provider], at(at_s)
         left = () if (told := sample.quota) is None else (Reading(REQUESTS, told.remaining, told.limit, told.reset_s),)
         if sample.limited:
             self.quotas.limited(target, at_s, at_s, sample.retry_after_s, left)
@@ -164,14 +164,14 @@ class Served:
         routing = self.config.global_
         result = optimizer.optimize(
             self.state, before, self.card, outcomes, routing.provider_weights, routing.exploration_rate, self.policy,
-            complete=True, now=_at(round_.at_s),
+            complete=True, now=at(round_.at_s),
         )  # fmt: skip
         self.state = result.state
         update = {"provider_weights": result.weights, "exploration_rate": result.exploration_rate}
         self.config = self.config.model_copy(update={"global_": routing.model_copy(update=update)})
 
     def _outcomes(self, round_: Round) -> list[Outcome]:
-        now = _at(round_.at_s)
+        now = at(round_.at_s)
         return [
             replace(_outcome(self.targets[name], sample, Source.BENCHMARK, now), prompt_id=str(place))
             for name, samples in round_.table.items()
@@ -209,7 +209,7 @@ class UtilityGreedy(Served):
         self.config = self.config.model_copy(update={"global_": routing})
 
     def choose(self, at_s: float) -> str:
-        now = _at(at_s)
+        now = at(at_s)
         plan = router.plan(self.config, tuple(self.targets.values()), self.card, self.breakers, self.policy, now)
         worth = {each.target.provider: each.utility for each in plan.candidates if each.eligible}
         known = {name: utility for name, utility in worth.items() if utility is not None}
@@ -248,7 +248,7 @@ def _error_class(sample: Sample) -> str | None:
     return RateLimited.code if sample.limited else ServerError.code
 
 
-def _at(at_s: float) -> datetime:
+def at(at_s: float) -> datetime:
     return EPOCH + timedelta(seconds=at_s)
 
 

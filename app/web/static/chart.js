@@ -1,7 +1,7 @@
 // chart(place, spec): a chart of uPlot's in the page's colours. Spec, as the server writes it:
 //   {x: [epoch s, …], unit: "ms" | "USD" | "share" | "count", kind: "line" | "area" | "bars", log: bool,
 //    series: [{label, hue, values: [number or null, …], low: […], high: […]}], markers: [{at: epoch s, label, kind}]}
-// "area" stacks its series; low and high are the interval, drawn as a band. Drag a range: the page filters to it.
+// "area" and "bars" stack their series; low and high are the interval, drawn as a band. Drag a range: the page filters to it.
 "use strict";
 
 (() => {
@@ -34,7 +34,7 @@
   }
 
   function lines(spec) {
-    const stack = spec.kind === "area" ? stacked(spec.series) : null;
+    const stack = spec.kind === "line" ? null : stacked(spec.series);
     const data = [spec.x];
     const series = [{ value: (_, at) => (at === null ? "–" : new Date(at * 1000).toLocaleString()) }];
     const bands = [];
@@ -50,7 +50,7 @@
         stroke,
         width: 2,
         dash: DASHES[Math.floor(each.hue / HUES) % DASHES.length],
-        fill: stack ? faded(stroke, 0.75) : undefined,
+        fill: stack ? faded(stroke, spec.kind === "bars" ? 1 : 0.75) : undefined,
         paths: spec.kind === "bars" ? uPlot.paths.bars({ size: [0.7, 40] }) : undefined,
         points: { show: spec.x.length < 40 && !stack },
         value: (_, __, ___, at) => (at === null ? "–" : figure(each.values[at], spec.unit)),
@@ -58,7 +58,7 @@
       if (each.low && each.high) {
         const edge = series.length;
         data.push(each.high, each.low);
-        for (let n = 0; n < 2; n += 1) series.push({ label: "", stroke: "transparent", width: 0, points: { show: false } });
+        for (let n = 0; n < 2; n += 1) series.push({ label: " ", stroke: "transparent", width: 0, points: { show: false } });
         bands.push({ series: [edge, edge + 1], fill: faded(stroke, 0.15) });
       }
     }
@@ -72,6 +72,12 @@
       { stroke: ink, grid, ticks: grid },
       { stroke: ink, grid, ticks: grid, size: 72, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : figure(tick, spec.unit))) },
     ];
+  }
+
+  // Bars are as wide as a step: the first and the last stand inside, too.
+  function edges(spec) {
+    const half = spec.kind === "bars" ? ((spec.x[1] ?? spec.x[0] + 3600) - spec.x[0]) / 2 : 0;
+    return (_, low, high) => [low - half, high + half];
   }
 
   function marks(spec) {
@@ -110,14 +116,14 @@
       series,
       bands,
       axes: axis(spec),
-      scales: { x: { time: true }, y: spec.log ? { distr: 3 } : { range: (_, low, high) => [Math.min(0, low ?? 0), spec.unit === "share" ? Math.max(1, high ?? 1) : (high || 1) * 1.05] } },
+      scales: { x: { time: true, range: edges(spec) }, y: spec.log ? { distr: 3 } : { range: (_, low, high) => [Math.min(0, low ?? 0), spec.unit === "share" ? Math.max(1, high ?? 1) : (high || 1) * 1.05] } },
       cursor: { drag: { setScale: false, x: true, y: false } },
       hooks: { setSelect: [filter], draw: [marks(spec)] },
       legend: { live: true },
     };
     place.replaceChildren();
     const plot = new uPlot(options, data, place);
-    for (const row of place.querySelectorAll(".u-series")) row.hidden = !row.querySelector(".u-label").textContent;
+    for (const row of place.querySelectorAll(".u-series")) row.hidden = !row.querySelector(".u-label").textContent.trim();
     plot.root.setAttribute("aria-hidden", "true"); // the table under it says the same in words
     drawn.add({ place, spec, plot });
     return plot;

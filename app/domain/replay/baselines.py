@@ -1,0 +1,271 @@
+"""What routing gave beside other ways to choose: always one target, the cheapest, the best in hindsight, one at random.
+
+Estimator, for always target k and a measure Y (ms, USD, success, utility) over n requests whose first place was drawn:
+
+    V_k = Σ_i m_k(b_i) / n + Σ_{A_i = k} (Y_i − m_k(b_i)) / p_i  /  Σ_{A_i = k} 1 / p_i
+
+the self-normalised doubly robust estimate (Robins, Rotnitzky, Zhao 1994; Dudík, Langford, Li 2011; weighted: Thomas
+and Brunskill 2016), with p_i the recorded probability of the first place, and as its model m_k(b) what rounds
+measured of k in the block of time b. The rounds carry what changes over time, and the weighted live calls what live
+traffic differs from the rounds by. It is right where either holds for k. Of a target that too few drawn calls went to
+(LEAST_CALLS of effective sample size, (Σ 1/p)² / Σ 1/p²; Kish 1965) rounds alone speak: both sides on their prompts,
+
+    V_k = V_routing − Σ_i (m_{A_i}(b_i) − m_k(b_i)) / n.
+
+Intervals: 95 % by Student, with the jackknife over blocks of time (rounds and requests of a block leave together), and,
+as far as rounds speak, the error between prompts, which repeats of the same prompts do not make smaller. Of the best
+target in hindsight the interval holds for all targets together (Bonferroni). Quantiles: by Woodruff (1952), the
+interval of the share below the quantile turned round. No live answer is graded: quality is the rounds'. First attempts
+alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from app.domain.policy import Objective
+from app.domain.replay.baseline_models import Models, of_sums
+from app.domain.replay.baseline_quantiles import jackknife, quantile, reach_of
+from app.domain.replay.baseline_types import (
+    LEAST_BLOCKS,
+    LEAST_CALLS,
+    MEASURES,
+    NOTHING,
+    Baseline,
+    Comparison,
+    Estimate,
+    LiveCell,
+    RoundCell,
+    Sums,
+    digits,
+)
+
+
+def compare(
+    live: Sequence[LiveCell], rounds: Sequence[RoundCell], first: str | None, objective: Objective
+) -> Comparison:
+    """`first`: the target that the configuration's order puts first."""
+    found = _Estimates(live, rounds, objective)
+    if not found.calls or not found.targets:
+        return Comparison(found.calls, len(found.blocks), dict.fromkeys(MEASURES), ())
+    values = found.values(found.routing)
+    known = found.targets
+    cheapest = min(known, key=lambda target: found.model(target, "costUsd"))
+    best = max(known, key=lambda target: found.value(found.only(target), "utility") or -math.inf)
+    made = [
+        found.baseline("first", {first: 1.0}) if first in known and first is not None else None,
+        found.baseline("cheapest", {cheapest: 1.0}),
+        found.baseline("best", {best: 1.0}, among=len(known)),
+        found.baseline("random", {target: 1 / len(known) for target in known}),
+    ]
+    return Comparison(found.calls, len(found.blocks), values, tuple(each for each in made if each is not None))
+
+
+#: what the digits of a sum leave of nothing
+NEGLIGIBLE = 1e-12
+#: a way to choose: target → share; routing itself is none of these
+Shares = Mapping[str, float]
+#: per block
+Series = Mapping[int, float]
+
+
+class _Estimates:
+    """Sums by block, from which every value is made with or without one of the blocks."""
+
+    def __init__(self, live: Sequence[LiveCell], rounds: Sequence[RoundCell], objective: Objective) -> None:
+        self.objective, self.rounds = objective, rounds
+        self.models = Models(rounds, objective)
+        self.targets = sorted(self.models.targets)
+        # what no round measured cannot be compared
+        live = [cell for cell in live if cell.target in self.models.targets]
+        self.live = live
+        self.calls = sum(cell.calls for cell in live)
+        self.blocks = sorted({cell.block for cell in live})
+        self.at: dict[int, float] = defaultdict(float)
+        self.of: dict[tuple[int, str], float] = defaultdict(float)
+        for cell in live:
+            self.at[cell.block] += cell.calls
+            self.of[cell.block, cell.target] += cell.calls
+        self.routing: Shares = {}
+
+    def only(self, target: str) -> Shares:
+        return {target: 1.0}
+
+    def model(self, target: str, measure: str) -> float:
+        """By the rounds, over the requests' time."""
+        return self._mean({b: n * self.models.at(target, b, measure) for b, n in self.at.items()}, None)
+
+    def _mean(self, sums: Series, without: int | None) -> float:
+        calls = self.calls - (self.at[without] if without is not None else 0.0)
+        return (sum(sums.values()) - (sums.get(without, 0.0) if without is not None else 0.0)) / calls
+
+    # ── one measure ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _served(self, measure: str) -> Series:
+        """Σ Y of what was served, by block."""
+        found: dict[int, float] = defaultdict(float)
+        for cell in self.live:
+            found[cell.block] += self._sum(cell, cell.plain, cell.calls, measure)
+        return found
+
+    def _sum(self, cell: LiveCell, sums: Sums, calls: float, measure: str) -> float:
+        if measure == "quality":
+            return calls * self.models.at(cell.target, cell.block, "quality")
+        return of_sums(sums, measure, self.models.at(cell.target, cell.block, "quality"), self.objective)
+
+    def _residuals(self, target: str | None, measure: str) -> tuple[Series, Series]:
+        """Live less the rounds, by block: weighted sums and weights of one target's calls; None: of all, as served."""
+        over: dict[int, float] = defaultdict(float)
+        under: dict[int, float] = defaultdict(float)
+        for cell in self.live:
+            if target is None or cell.target == target:
+                sums, calls = (cell.plain, float(cell.calls)) if target is None else (cell.weighted, cell.weight)
+                model = self.models.at(cell.target, cell.block, measure)
+                over[cell.block] += self._sum(cell, sums, calls, measure) - calls * model
+                under[cell.block] += calls
+        return over, under
+
+    def support(self, target: str) -> tuple[float, float]:
+        """Effective calls, and the share of the requests they speak for."""
+        weight = sum(cell.weight for cell in self.live if cell.target == target)
+        weight2 = sum(cell.weight2 for cell in self.live if cell.target == target)
+        return (weight**2 / weight2 if weight2 else 0.0), min(1.0, weight / self.calls)
+
+    def speaks(self, target: str) -> bool:
+        return self.support(target)[0] >= LEAST_CALLS
+
+    def _estimator(self, target: str, measure: str) -> Callable[[int | None], float]:
+        """V_k, without one of the blocks."""
+        model = {b: n * self.models.at(target, b, measure) for b, n in self.at.items()}
+        over, under = self._residuals(target if self.speaks(target) else None, measure)
+
+        def value(without: int | None) -> float:
+            weight = sum(under.values()) - (under.get(without, 0.0) if without is not None else 0.0)
+            rest = sum(over.values()) - (over.get(without, 0.0) if without is not None else 0.0)
+            return self._mean(model, without) + (rest / weight if weight else 0.0)
+
+        return value
+
+    def _estimators(self, shares: Shares, measure: str) -> Callable[[int | None], float]:
+        if not shares:
+            served = self._served(measure)
+            return lambda without: self._mean(served, without)
+        parts = [(share, self._estimator(target, measure)) for target, share in shares.items()]
+        return lambda without: sum(share * value(without) for share, value in parts)
+
+    def _known(self, shares: Shares, measure: str) -> bool:
+        named = set(shares) or {cell.target for cell in self.live}
+        if measure == "costUsd":
+            unpriced = {c.target for c in self.live if c.unpriced} | {c.target for c in self.rounds if c.unpriced}
+            return not named & unpriced
+        return measure not in {"p50Ms", "p95Ms"}
+
+    def value(self, shares: Shares, measure: str) -> float | None:
+        if measure in QUANTILES:
+            return self.quantile(shares, QUANTILES[measure]).value
+        return self._estimators(shares, measure)(None) if self._known(shares, measure) else None
+
+    def values(self, shares: Shares) -> dict[str, float | None]:
+        return {measure: self.value(shares, measure) for measure in MEASURES}
+
+    # ── how sure it is ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def baseline(self, name: str, shares: Shares, among: int = 1) -> Baseline:
+        support = {target: self.support(target) for target in shares}
+        return Baseline(
+            name=name,
+            target=next(iter(shares)) if len(shares) == 1 else None,
+            source="live" if all(self.speaks(target) for target in shares) else "rounds",
+            effective_calls=min(calls for calls, _ in support.values()),
+            coverage=min(share for _, share in support.values()),
+            values=self.values(shares),
+            differences={measure: self.difference(shares, measure, among) for measure in MEASURES},
+        )
+
+    def difference(self, shares: Shares, measure: str, among: int = 1) -> Estimate:
+        """Routing less this."""
+        if measure in QUANTILES:
+            return self._between(self.quantile({}, QUANTILES[measure]), self.quantile(shares, QUANTILES[measure]))
+        if not (self._known({}, measure) and self._known(shares, measure)) or len(self.blocks) < LEAST_BLOCKS:
+            return NOTHING
+        mine, its = self._estimators({}, measure), self._estimators(shares, measure)
+        value = mine(None) - its(None)
+        value = 0.0 if abs(value) < NEGLIGIBLE else value
+        prompts = self._prompt_errors(shares, measure)
+        error = math.hypot(jackknife([mine(b) - its(b) for b in self.blocks]), prompts[0])
+        freedom = min(len(self.blocks) - 1, prompts[1]) if prompts[0] else len(self.blocks) - 1
+        reach = reach_of(freedom, among) * error
+        return Estimate(value, value - reach, value + reach)
+
+    def _prompt_errors(self, shares: Shares, measure: str) -> tuple[float, int]:
+        """Standard error and degrees of freedom, by the differences between prompts of what rounds alone can tell."""
+        totals: dict[str, float] = defaultdict(float)
+        for target, share in shares.items():
+            covered = self.support(target)[1] if self.speaks(target) and measure != "quality" else 0.0
+            told = (
+                [(1.0 - covered, measure), (covered, "quality")] if measure == "utility" else [(1 - covered, measure)]
+            )
+            for part, of in told:
+                if part:
+                    for prompt, value in self.models.by_prompt(target, of, self.of, self.calls).items():
+                        totals[prompt] += share * part * value
+        if len(totals) < 2:
+            return 0.0, 1
+        mean = sum(totals.values()) / len(totals)
+        variance = sum((each - mean) ** 2 for each in totals.values()) / (len(totals) - 1)
+        return math.sqrt(variance / len(totals)), len(totals) - 1
+
+    # ── quantiles ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def quantile(self, shares: Shares, at: float) -> Estimate:
+        """Of what was served, or of targets that live calls speak for."""
+        if len(self.blocks) < LEAST_BLOCKS or any(not self.speaks(target) for target in shares):
+            return NOTHING
+        weights: dict[int, dict[int, float]] = defaultdict(lambda: defaultdict(float))
+        norms = {t: sum(c.weight for c in self.live if c.target == t) for t in shares}
+        for cell in self.live:
+            if not shares:
+                weights[cell.block][cell.bucket] += cell.calls
+            elif cell.target in shares:
+                weights[cell.block][cell.bucket] += shares[cell.target] * cell.weight / norms[cell.target]
+        return quantile(weights, at)
+
+    def _between(self, mine: Estimate, its: Estimate) -> Estimate:
+        if mine.value is None or its.value is None:
+            return NOTHING
+        value = mine.value - its.value
+        halves = [((each.high or 0.0) - (each.low or 0.0)) / 2 for each in (mine, its)]
+        reach = math.hypot(*halves)
+        return Estimate(value, value - reach, value + reach)
+
+
+QUANTILES: Mapping[str, float] = {"p50Ms": 0.5, "p95Ms": 0.95}
+
+
+def baseline_json(found: Baseline, requests: float) -> dict[str, Any]:
+    """`requests`: how many there were, which what was saved is reckoned for."""
+    return {
+        "name": found.name,
+        "target": found.target,
+        "source": found.source,
+        "effectiveCalls": round(found.effective_calls, 1),
+        "coverage": round(found.coverage, 4),
+        "values": {name: digits(value) for name, value in found.values.items()},
+        "differences": {
+            name: {**each.to_json(), "verdict": found.verdict(name)} for name, each in found.differences.items()
+        },
+        "saved": {
+            "usd": _scaled(found.differences["costUsd"], -requests).to_json(),
+            "hours": _scaled(found.differences["latencyMs"], -requests / 3_600_000).to_json(),
+        },
+    }
+
+
+def _scaled(each: Estimate, factor: float) -> Estimate:
+    if each.value is None or each.low is None or each.high is None:
+        return NOTHING
+    ends = sorted((each.low * factor, each.high * factor))
+    return Estimate(each.value * factor, ends[0], ends[1])

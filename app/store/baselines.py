@@ -1,0 +1,111 @@
+"""What a comparison with baselines is made of, summed up by the database: a row per block, target and bucket."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Float, Integer, case, cast, func, literal, select
+from sqlalchemy.orm import Session, aliased
+from sqlalchemy.sql import ColumnElement
+
+from app.domain.policy import Objective
+from app.domain.replay.baseline_types import BLOCKS, PER_E, LiveCell, RoundCell
+from app.store.history import DIGESTED
+from app.store.models import LiveOutcome, Probe, ProbeStatus, Round, Usage
+
+#: rows of outcomes read for one answer; of more a random share of the table's pages
+MOST_ROWS = 300_000
+#: of that share, so that the same question has the same answer
+SEED = 1
+
+
+def share_read(session: Session, start: datetime, end: datetime) -> float:
+    """Of the outcomes: by the requests that the usage counts on those days."""
+    days = Usage.day.between(start.date(), end.date())
+    requests = session.scalar(select(func.coalesce(func.sum(Usage.requests), 0)).where(days)) or 0
+    return min(1.0, MOST_ROWS / float(requests)) if requests else 1.0
+
+
+def live_cells(
+    session: Session, start: datetime, end: datetime, share: float, objective: Objective, *, simulated: bool
+) -> list[LiveCell]:
+    """First attempts of requests whose first place was drawn."""
+    rows: Any = LiveOutcome
+    if share < 1:
+        rows = aliased(LiveOutcome, LiveOutcome.__table__.tablesample(func.system(100 * share), seed=literal(SEED)))
+    block = _block(rows.at, start, end)
+    bucket = cast(func.floor(func.ln(func.greatest(rows.latency_ms, 1.0)) * PER_E), Integer)
+    cost = case((rows.success, func.coalesce(rows.cost_usd, 0.0)), else_=0.0)
+    sums = _sums(rows.latency_ms, cost, rows.success, objective)
+    unpriced = func.count().filter(rows.success, rows.cost_usd.is_(None))
+    weight = 1.0 / rows.propensity
+    query = (
+        select(
+            *(block, rows.provider, rows.model, bucket, func.count(), func.sum(weight), func.sum(weight * weight)),
+            *(func.sum(each) for each in sums),
+            *(func.sum(each * weight) for each in sums),
+            unpriced,
+        )
+        .where(rows.at >= start, rows.at < end, rows.attempt == 1, rows.counts, rows.propensity > 0)
+        .where(rows.simulated == simulated)
+        .group_by(block, rows.provider, rows.model, bucket)
+    )
+    return [_live(row) for row in session.execute(query)]
+
+
+def _live(row: Any) -> LiveCell:
+    block, provider, model, bucket, calls, weight, weight2, *rest = row
+    return LiveCell(
+        block, f"{provider}/{model}", bucket, calls, weight, weight2, _five(rest[:5]), _five(rest[5:10]), rest[10]
+    )
+
+
+def round_cells(
+    session: Session, start: datetime, end: datetime, objective: Objective, *, simulated: bool
+) -> list[RoundCell]:
+    block = _block(Probe.finished_at, start, end)
+    ok = Probe.status == ProbeStatus.OK
+    cost = case((ok, func.coalesce(Probe.cost_usd, 0.0)), else_=0.0)
+    sums = _sums(Probe.latency_ms, cost, ok, objective)
+    graded = ok & Probe.quality.is_not(None)
+    query = (
+        select(
+            *(block, Probe.provider, Probe.model, Probe.prompt_id, func.count()),
+            *(func.sum(each) for each in sums),
+            func.count().filter(graded),
+            func.coalesce(func.sum(Probe.quality).filter(graded), 0.0),
+            func.count().filter(ok, Probe.cost_usd.is_(None)),
+        )
+        .join(Round, Round.id == Probe.round_id)
+        .where(Round.status.in_(DIGESTED), Round.finished_at >= start, Round.finished_at < end)
+        .where(Probe.latency_ms.is_not(None), Probe.finished_at.is_not(None), Probe.counts)
+        .where(Probe.simulated == simulated)
+        .group_by(block, Probe.provider, Probe.model, Probe.prompt_id)
+    )
+    return [
+        RoundCell(row[0], f"{row[1]}/{row[2]}", row[3], row[4], _five(row[5:10]), row[10], row[11], row[12])
+        for row in session.execute(query)
+    ]
+
+
+def _block(at: Any, start: datetime, end: datetime) -> ColumnElement[int]:
+    width_s = (end - start).total_seconds() / BLOCKS
+    since_s = func.extract("epoch", at) - start.timestamp()
+    return cast(func.floor(cast(since_s, Float) / width_s), Integer)
+
+
+def _sums(latency_ms: Any, cost_usd: Any, ok: Any, objective: Objective) -> list[ColumnElement[float]]:
+    return [
+        latency_ms,
+        func.least(1.0, latency_ms / objective.latency_ref_ms),
+        cost_usd,
+        func.least(1.0, cost_usd / objective.cost_ref_usd),
+        case((ok, 1.0), else_=0.0),
+    ]
+
+
+def _five(values: Sequence[float]) -> tuple[float, float, float, float, float]:
+    a, b, c, d, e = (float(value) for value in values)
+    return a, b, c, d, e
