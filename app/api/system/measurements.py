@@ -100,7 +100,7 @@ def standing(segment: str | None, task: TaskType) -> dict[str, Any]:
 def _objective(services: Services) -> dict[str, Any]:
     """What "better" means here; `learned`: the references that nobody declared."""
     declared = services.policy.objective
-    objective = services.scorecard.value.in_force(services.policy).objective
+    objective = services.objective
     open_ = {"latencyRefMs": declared.latency_ref_ms, "costRefUsd": declared.cost_ref_usd}
     return {
         "latency": objective.latency,

@@ -82,14 +82,14 @@ def test_where_all_become_slower_it_follows_after_some_rounds_and_not_at_once() 
 def test_evidence_is_told_anew_against_a_new_reference() -> None:
     card = learned(USUAL).observe([outcome(DEEPSEEK, 300.0, success=False, source=Source.LIVE)], OPEN)
     before = card.evidence[DEEPSEEK]
-    moved = card.measured_by(References(Reference(1600.0, 800.0), Reference(0.004, 0.002)), OPEN)
+    moved = card.measured_by(References(Reference(1400.0, 700.0), Reference(0.004, 0.002)), OPEN)
     after = moved.evidence[DEEPSEEK]
 
     assert after.late.mean == pytest.approx(before.late.mean / 2)
     assert after.late_failed == pytest.approx(before.late_failed / 2)
     assert after.dear.mean == pytest.approx(before.dear.mean / 2)
     assert after.price.mean == pytest.approx(before.price.mean / 2)
-    assert objective(moved).latency_ref_ms == 1600.0
+    assert objective(moved).latency_ref_ms == 1400.0
 
 
 def test_what_a_call_costs_in_money_is_known_also_beyond_an_old_reference() -> None:
