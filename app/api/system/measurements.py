@@ -13,12 +13,13 @@ from app.api.names import NAME_LIMIT, Name
 from app.api.queries import Query
 from app.api.system.round_events import progress
 from app.api.system.shapes import insights_json, round_json, round_summary_json
-from app.benchmark import benchmark
+from app.benchmark import benchmark, planning
 from app.benchmark.planning import Selection
 from app.domain.catalog import Target, TaskType
 from app.domain.routing import router
 from app.errors import InvalidRequest
 from app.live import live_config
+from app.services import Services
 from app.store import database, rounds
 from app.store.models import Probe
 
@@ -30,6 +31,8 @@ HISTORY = 10
 class BenchmarkBody(Body):
     providers: Annotated[list[Name], Field(max_length=100)] = Field(default_factory=list)
     prompts: Annotated[list[Name], Field(max_length=1000)] = Field(default_factory=list)
+    #: also where a round is under way
+    beside: bool = False
 
 
 system = Blueprint("system", __name__, url_prefix="/api/v1/system")
@@ -61,7 +64,14 @@ def start_benchmark() -> Response:
     services = gateway().services
     wanted: BenchmarkBody = body(BenchmarkBody)
     selection = Selection(tuple(wanted.providers), tuple(wanted.prompts))
-    return ok({"roundId": benchmark.start_round(services, "manual", selection)}, 202)
+    return ok({"roundId": benchmark.start_round(services, "manual", selection, alone=not wanted.beside)}, 202)
+
+
+@system.get("/benchmarks/estimate")
+def estimate_benchmark() -> Response:
+    """What a round would ask and cost if it were started now, of `provider` and `prompt` alone where they are named."""
+    selection = Selection(tuple(request.args.getlist("provider")), tuple(request.args.getlist("prompt")))
+    return ok(planning.estimate(gateway().services, selection).to_json())
 
 
 @system.get("/benchmarks/<round_id>")
@@ -84,6 +94,7 @@ def standing(segment: str | None, task: TaskType) -> dict[str, Any]:
         "configVersion": services.config.value.version,
         "explorationRate": services.config.value.effective_exploration_rate,
         "simulated": services.simulated,
+        "objective": _objective(services),
         "ceiling": None if plan.pacing is None else plan.pacing.to_json(),
         "candidates": [
             {**each, "quota": quotas.get(Target(each["provider"], each["model"]))}
@@ -92,6 +103,21 @@ def standing(segment: str | None, task: TaskType) -> dict[str, Any]:
         "leftOut": [
             {"provider": name, "reason": reason} for name, reason in services.left_out(services.config.value).items()
         ],
+    }
+
+
+def _objective(services: Services) -> dict[str, Any]:
+    """What "better" means here; `learned`: the references that nobody declared."""
+    declared = services.policy.objective
+    objective = services.objective
+    open_ = {"latencyRefMs": declared.latency_ref_ms, "costRefUsd": declared.cost_ref_usd}
+    return {
+        "latency": objective.latency,
+        "cost": objective.cost,
+        "latencyRefMs": objective.latency_ref_ms,
+        "costRefUsd": objective.cost_ref_usd,
+        "maxCostUsd": objective.max_cost_usd,
+        "learned": [name for name, value in open_.items() if not value],
     }
 
 
