@@ -33,7 +33,7 @@ from app.live.published import Published
 from app.settings import Settings
 
 #: probes of an orchestrator, the reference, and what a browser needs to sign in and out; none holds data
-OPEN = {"/healthz", "/readyz", "/docs", "/openapi.json", "/sign-in", "/sign-out"}
+OPEN = {"/healthz", "/readyz", "/docs", "/openapi.json", "/sign-in", "/sign-out", "/favicon.ico"}
 #: … and the files of the page
 OPEN_FOLDER = "/web/"
 #: where a cookie counts for nothing: what programs call, and what a GET may cost money at
@@ -210,6 +210,12 @@ def signed_in(guard: Guard) -> Caller | None:
     if request.method not in READS and not is_csrf(guard, request.headers.get(CSRF_HEADER, "")):
         raise Forbidden(f"a write by a page needs its token as `{CSRF_HEADER}`: load the page again", field=CSRF_HEADER)
     return who
+
+
+def visit() -> None:
+    """Who looks at an open page, so that it shows them what they may see."""
+    if signed_in(guard()) is None and not guard().needs_keys:
+        g.caller = ANYBODY
 
 
 def take(who: Caller, held: Session) -> Caller:

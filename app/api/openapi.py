@@ -46,6 +46,10 @@ QUERIES: Mapping[str, Mapping[str, str]] = {
         "fields": "summary: without each probe's result",
     },
     "system.insights": {"limit": "of how many rounds, 1 to 100", "fields": "summary: without the numbers behind"},
+    "system.estimate_benchmark": {
+        "provider": "only this one; may be repeated",
+        "prompt": "only this one; may be repeated",
+    },
     "system.scorecard": {"segment": "whose weights to rank by"},
     "openai.responses.retrieve": {"include": "reasoning.encrypted_content: what the provider wants back"},
     "openai.responses.input_items": {
@@ -119,7 +123,7 @@ def reference() -> Response:
 @openapi.get("/docs")
 def page() -> Response:
     """This reference, for people."""
-    auth.signed_in(auth.guard())
+    auth.visit()
     return blueprint.page("docs", "API")
 
 

@@ -26,6 +26,12 @@ def part(name: str) -> Response:
     return _cached(send_from_directory(FOLDER / "static", name))
 
 
+@web.get("/favicon.ico")
+def icon() -> Response:
+    """Where a browser looks that was told of no other."""
+    return part("icon.svg")
+
+
 def _cached(response: Response) -> Response:
     """To be asked for again each time, which costs a 304: after an upgrade page and script are of one release."""
     response.headers["Content-Security-Policy"] = POLICY

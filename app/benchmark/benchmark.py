@@ -33,7 +33,7 @@ from app.domain.rounds import budget
 from app.domain.rounds.measurement import own_trouble
 from app.domain.rounds.rounds import Coverage, ProbeKey, coverage
 from app.domain.routing import ceiling, router
-from app.errors import DependencyUnavailable, NoTarget, OverBudget
+from app.errors import Conflict, DependencyUnavailable, NoTarget, OverBudget
 from app.evidence import scorecard
 from app.live import live_config
 from app.services import Services
@@ -62,9 +62,14 @@ def start_slot(services: Services) -> str | None:
     return _plan_and_publish(services, "schedule", Selection(), in_slot=True)
 
 
-def start_round(services: Services, trigger: str = "manual", selection: Selection | None = None) -> str:
-    """Start a round now, outside the slots; its id. Raises NoTarget, InvalidRequest, DependencyUnavailable."""
-    round_id = _plan_and_publish(services, trigger, selection or Selection(), in_slot=False)
+def start_round(
+    services: Services, trigger: str = "manual", selection: Selection | None = None, *, alone: bool = False
+) -> str:
+    """Start a round now, outside the slots; its id. Raises NoTarget, InvalidRequest, DependencyUnavailable.
+
+    With `alone` it raises Conflict where another is under way.
+    """
+    round_id = _plan_and_publish(services, trigger, selection or Selection(), in_slot=False, alone=alone)
     assert round_id is not None  # only a slot can be taken
     return round_id
 
@@ -82,8 +87,23 @@ def request_extra_round(services: Services, trigger: str, reason: str) -> str | 
         return None
 
 
+def _refuse_a_second(session: Session) -> None:
+    """Two at once share the providers' limits, measure each other, and cost twice."""
+    if running := rounds.open_rounds(session):
+        raise Conflict(
+            f"{running[0]} is under way: wait for its end, or measure beside it at full price with {{'beside': true}}",
+            field="beside",
+        )
+
+
 def _plan_and_publish(
-    services: Services, trigger: str, selection: Selection, *, in_slot: bool, out_of_turn: str | None = None
+    services: Services,
+    trigger: str,
+    selection: Selection,
+    *,
+    in_slot: bool,
+    out_of_turn: str | None = None,
+    alone: bool = False,
 ) -> str | None:
     left_out = services.left_out(services.config.value)
     targets = selected_targets(services, selection, left_out)
@@ -91,6 +111,8 @@ def _plan_and_publish(
     policy = services.policy.rounds
     with database.transaction(services.sessions) as session:
         rounds.lock_planning(session)
+        if alone:
+            _refuse_a_second(session)
         now = database.now(session)
         slot = rounds.current_slot(session, timedelta(seconds=policy.interval_s)) if in_slot else None
         if slot is not None and rounds.has_slot(session, slot):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 from sqlalchemy.orm import Session
@@ -17,7 +18,7 @@ from app.errors import InvalidRequest, NoTarget
 from app.providers.base import Usage
 from app.providers.prices import cost_usd
 from app.services import Services
-from app.store import measured
+from app.store import database, measured, rounds
 
 log = structlog.get_logger()
 
@@ -88,6 +89,40 @@ def affordable(
     trimmed = budget.trim(costs, measured.last_asked(session, services.policy.rounds.history), allowance.usd)
     kept = [prompt for prompt in prompts if prompt.id in trimmed.prompts]
     return Affordable(kept, trimmed.cost_usd, budget.insight(allowance, trimmed, limits.least_prompts))
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a round would be, if it were started now."""
+
+    targets: int
+    prompts: int
+    cost_usd: float
+    #: what the budget does to it; None: nothing
+    budget: str | None
+    #: a round that is under way
+    running: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "targets": self.targets,
+            "prompts": self.prompts,
+            "probes": self.targets * self.prompts,
+            "estimatedCostUsd": self.cost_usd,
+            "budget": self.budget,
+            "running": self.running,
+        }
+
+
+def estimate(services: Services, selection: Selection) -> Estimate:
+    """Raises as the start of such a round does; it changes nothing."""
+    targets = selected_targets(services, selection, services.left_out(services.config.value))
+    prompts = selected_prompts(services, selection)
+    with database.transaction(services.sessions) as session:
+        allowed = affordable(session, services, targets, prompts, database.now(session))
+        running = rounds.open_rounds(session)
+    said = None if allowed.insight is None else allowed.insight.text
+    return Estimate(len(targets), len(allowed.prompts), allowed.cost_usd, said, running[0] if running else None)
 
 
 def _expected(

@@ -27,10 +27,11 @@ POLL_S = 0.25
 @click.option("--provider", "-p", "providers", multiple=True, help="Only this provider (may be repeated).")
 @click.option("--prompt", "-n", "prompts", multiple=True, help="Only this prompt (may be repeated).")
 @click.option("--wait", is_flag=True, help="Watch it to its end, then show its table.")
+@click.option("--beside", is_flag=True, help="Also where a round is under way: both are paid in full.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 @click.pass_context
 def benchmark(
-    ctx: click.Context, providers: tuple[str, ...], prompts: tuple[str, ...], wait: bool, as_json: bool
+    ctx: click.Context, providers: tuple[str, ...], prompts: tuple[str, ...], wait: bool, beside: bool, as_json: bool
 ) -> None:
     """Start a benchmark round now.
 
@@ -39,7 +40,7 @@ def benchmark(
               tooloo benchmark --provider deepseek --prompt maths
     Exit code: 0 started (with --wait: every probe ran), 1 partial or failed, 3 no API.
     """
-    body = {"providers": list(providers), "prompts": list(prompts)}
+    body = {"providers": list(providers), "prompts": list(prompts), **({"beside": True} if beside else {})}
     round_id: str = call("POST", f"{SYSTEM}/benchmarks", body)["roundId"]
     if not wait:
         print_json({"roundId": round_id}) if as_json else say(f"started {round_id}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 
@@ -30,7 +31,10 @@ def usd(value: float) -> str:
     """To four digits that count, no less than a cent's hundredth where it is more: $0.0003, $1.25."""
     if value == 0:
         return "$0"
-    return f"${value:,.2f}" if abs(value) >= 1 else f"${value:.4g}" if abs(value) >= 1e-4 else f"${value:.2g}"
+    if abs(value) >= 1:
+        return f"${value:,.2f}"
+    # below, Python would write $4.8e-05
+    return f"${value:.4g}" if abs(value) >= 1e-4 else f"${value:.{1 - math.floor(math.log10(abs(value)))}f}"
 
 
 def age(seconds: float) -> str:

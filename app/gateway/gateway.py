@@ -10,7 +10,7 @@ from datetime import datetime
 
 from app.domain.catalog import Target, TaskType
 from app.domain.config.runtime_config import RuntimeConfig
-from app.domain.routing import router
+from app.domain.routing import preview, router
 from app.domain.routing.affinity import Session
 from app.domain.routing.plan import Plan
 from app.domain.routing.router import Route
@@ -162,6 +162,16 @@ class Gateway:
                 task,
             )
         return plans[segment, task]
+
+    def orders(self, config: RuntimeConfig, now: datetime) -> list[preview.Order]:
+        """How targets rank for whom, as it is and as it would be under `config`, by the evidence of now."""
+        services, present = self.services, self.services.config.value
+
+        def plan(of: RuntimeConfig, segment: str | None, task: TaskType) -> Plan:
+            known = services.targets, services.scorecard.value, self.breakers.value, services.policy
+            return router.plan(of, *known, now, segment, task)
+
+        return preview.orders(present, config, plan)
 
     def _pinned(self, call: Call, plan: Plan, config: RuntimeConfig) -> Route:
         provider = call.provider

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from app.domain.keys import Key, Scope, treatment_of
 from app.errors import NotFound
-from app.store.models import ApiKey
+from app.store.models import ApiKey, Usage
 
 #: serialises changes of keys, so that their numbers have an order; any number of our own
 _WRITE_LOCK = 730_150_005
@@ -31,6 +31,12 @@ def active(session: Session) -> list[Key]:
 def every(session: Session) -> list[ApiKey]:
     """Revoked ones too, newest first."""
     return list(session.scalars(select(ApiKey).order_by(ApiKey.created_at.desc(), ApiKey.id)))
+
+
+def last_days(session: Session) -> dict[str, str]:
+    """UTC day of the last request to the gateway, by name of the key that asked."""
+    rows = session.execute(select(Usage.key, func.max(Usage.day)).where(Usage.key != "").group_by(Usage.key))
+    return {name: day.isoformat() for name, day in rows}
 
 
 def add(session: Session, key: Key, *, changed: int, created_by: str) -> None:

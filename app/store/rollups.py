@@ -31,7 +31,9 @@ _KEY = f"grain, detailed, at, segment, task_type, {_OF}"
 _REPLACED = ", ".join(f"{name} = excluded.{name}" for name in (*_SUMS, "latency"))
 _ON_CONFLICT = f"ON CONFLICT ({_KEY}) DO UPDATE SET {_REPLACED}"
 
-# both tables have an index by provider and time, and none that finds an hour by itself: the providers are looked up
+# Both tables have an index by provider and time, and none that finds an hour by itself: the providers are looked up.
+# OFFSET 0: each hour of each provider is looked for by itself; the planner, who thinks of many more providers than
+# there are, would read the whole table.
 _PROVIDERS = """
   {name}(provider) AS (
     (SELECT provider FROM {table} ORDER BY provider LIMIT 1)
@@ -46,21 +48,30 @@ _CALLS = """
            NOT c.counts AS uncounted, c.explored, NULL::float8 AS quality, c.prompt_tokens, c.completion_tokens,
            c.cached_tokens, c.cost_usd, c.success AND c.cost_usd IS NULL AS unpriced, c.latency_ms
     FROM unnest(CAST(:live_hours AS timestamptz[])) AS h(at) CROSS JOIN live_providers p
-    JOIN outcomes c ON c.provider = p.provider AND c.at >= h.at AND c.at < h.at + interval '1 hour'
+    CROSS JOIN LATERAL (
+      SELECT * FROM outcomes o
+      WHERE o.provider = p.provider AND o.at >= h.at AND o.at < h.at + interval '1 hour' OFFSET 0
+    ) AS c
     UNION ALL
     SELECT h.at, 'benchmark', c.provider, c.model, '', c.task_type,
            CASE WHEN c.status = 'ok' THEN '' ELSE coalesce(c.error_class, 'unknown') END, c.simulated,
            NOT c.counts, false, CASE WHEN c.status = 'ok' THEN c.quality END, c.prompt_tokens, c.completion_tokens,
            c.cached_tokens, c.cost_usd, c.status = 'ok' AND c.cost_usd IS NULL, c.latency_ms
     FROM unnest(CAST(:probe_hours AS timestamptz[])) AS h(at) CROSS JOIN probed_providers p
-    JOIN probes c ON c.provider = p.provider AND c.finished_at >= h.at AND c.finished_at < h.at + interval '1 hour'
+    CROSS JOIN LATERAL (
+      SELECT * FROM probes o WHERE o.provider = p.provider AND o.finished_at >= h.at
+      AND o.finished_at < h.at + interval '1 hour' OFFSET 0
+    ) AS c
     WHERE c.latency_ms IS NOT NULL
     UNION ALL
     SELECT h.at, 'judge', split_part(c.judge_target, '/', 1),
            substr(c.judge_target, strpos(c.judge_target, '/') + 1), '', c.task_type, '', c.simulated,
            false, false, NULL, NULL, NULL, NULL, c.judge_cost_usd, c.judge_cost_usd IS NULL, NULL
     FROM unnest(CAST(:probe_hours AS timestamptz[])) AS h(at) CROSS JOIN probed_providers p
-    JOIN probes c ON c.provider = p.provider AND c.finished_at >= h.at AND c.finished_at < h.at + interval '1 hour'
+    CROSS JOIN LATERAL (
+      SELECT * FROM probes o WHERE o.provider = p.provider AND o.finished_at >= h.at
+      AND o.finished_at < h.at + interval '1 hour' OFFSET 0
+    ) AS c
     WHERE c.judge_target IS NOT NULL
   )"""
 _SUMMED = """

@@ -87,7 +87,7 @@ def advance(running: Stack, to: dict[str, int]) -> None:
 
 
 def measure(running: Stack) -> None:
-    round_id = running.post("/api/v1/system/benchmarks", {})["roundId"]
+    round_id = running.post("/api/v1/system/benchmarks", {"beside": True})["roundId"]
     path = f"/api/v1/system/benchmarks/{round_id}"
     state = wait_until(lambda: shown if (shown := running.get(path))["status"] in FINAL else None, 300, round_id)
     assert state["status"] == "done", state

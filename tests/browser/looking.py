@@ -42,7 +42,7 @@ class Looking:
         looking._listen()
         yield looking
         context.close()
-        assert looking.trouble == []
+        assert not looking.trouble, looking.trouble
 
     def go(self, path: str) -> Page:
         self.page.goto(self.url + path, wait_until="domcontentloaded")

@@ -9,16 +9,16 @@ from tests.browser.looking import Looking
 from tests.support.rounds import run_round
 from tests.support.system import System
 
-PAGES = ("/", "/docs")
+PAGES = ("/", "/rounds", "/rounds/{round}", "/config", "/keys", "/health", "/docs")
 
 
 @pytest.mark.parametrize("width", ["desk", "phone"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_on_any_page(chromium: Browser, system: System, url: str, width: str, scheme: str) -> None:
-    run_round(system)
+    round_id = run_round(system)
     with Looking.at(chromium, url, width=width, scheme=scheme) as looking:
         for path in PAGES:
-            page = looking.go(path)
+            page = looking.go(path.format(round=round_id))
             expect(page.get_by_role("heading", level=1)).to_be_visible()
             page.wait_for_load_state("load")
             assert looking.violations() == [], path

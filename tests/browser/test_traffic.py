@@ -137,3 +137,14 @@ def test_spend_adds_rounds_and_names_who_failed(looking: Looking, system: System
     expect(page.locator("#failures")).to_contain_text("gemini/gemini-2.5-flash: 2 of 10 calls (bad_key 2)")
     page.get_by_role("link", name="requests that tried it").click()
     assert query(page)["tried"] == ["gemini/gemini-2.5-flash"]
+
+
+def test_the_first_page_charts_where_traffic_went(looking: Looking, system: System) -> None:
+    traffic(system)
+    page = looking.go("/")
+
+    expect(page.locator("#share canvas")).to_be_visible()
+    for name in ("p50", "p95", "success", "cost", "quality"):
+        expect(page.locator(f"#{name} canvas")).to_be_visible()
+    assert looking.violations() == []
+    assert looking.overflow() <= 0

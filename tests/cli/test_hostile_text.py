@@ -71,6 +71,10 @@ KEY = {
     "createdBy": EVIL,
     "revokedAt": None,
 }
+SPENT = {
+    **dict.fromkeys(("requests", "failed", "unpriced", "liveUsd", "benchmarkUsd", "judgeUsd", "totalUsd"), 1),
+    "simulated": True,
+}
 CHANGE = {"path": EVIL, "from": EVIL}
 ANSWERS = {
     "GET /api/v1/requests/x": {
@@ -90,6 +94,31 @@ ANSWERS = {
         "attempts": [
             {"provider": EVIL, "model": EVIL, "latency": 1, "success": False, "error": {"code": EVIL, "message": EVIL}}
         ],
+    },
+    "GET /api/v1/requests": {
+        "from": 1,
+        "to": 2,
+        "total": 1,
+        "next": EVIL,
+        "keptDays": 14,
+        "requests": [
+            {
+                **dict.fromkeys(("requestId", "provider", "model", "status"), EVIL),
+                "timestamp": 1,
+                "latency": 1,
+                "cost": None,
+                "explored": True,
+                "fellOver": True,
+                "simulated": True,
+            }
+        ],
+    },
+    "GET /api/v1/system/spend": {
+        "by": ["day", "key"],
+        "spend": [{**SPENT, "day": EVIL, "key": EVIL}],
+        "totals": [SPENT],
+        "failures": [{"provider": EVIL, "model": EVIL, "calls": 2, "failed": 1, "errors": {EVIL: 1}}],
+        "budget": {"spentUsd": 1, "dayUsd": 2, "leftUsd": 1},
     },
     "POST /api/v1/chat": REPLY,
     "GET /api/v1/system/benchmark-results": {"history": [ROUND]},
@@ -133,6 +162,8 @@ ANSWERS = {
 
 COMMANDS = [
     ["explain", "x"],
+    ["requests"],
+    ["usage"],
     ["results"],
     ["benchmark"],
     ["benchmark", "--wait"],

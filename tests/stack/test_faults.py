@@ -41,7 +41,7 @@ def test_a_round_survives_the_death_of_a_worker(tmp_path: Path) -> None:
         for name in ("deepseek", "gemini", "anthropic", "openai"):
             running.post("/api/v1/system/runtime-config", {"providers": {name: {"timeout": 3000}}})
             running.tooloo("lab", "set", name, "latency=1000", "error_rate=0")
-        round_id = running.tooloo("benchmark")["roundId"]
+        round_id = running.tooloo("benchmark", "--beside")["roundId"]
         wait_until(lambda: running.get(f"/api/v1/system/benchmarks/{round_id}")["done"] >= 4, 30, "four probes")
 
         victim = running.pids("worker --queues probes")[0]

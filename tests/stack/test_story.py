@@ -29,7 +29,7 @@ def exploration(running: Stack) -> float:
 
 
 def measured_round(running: Stack) -> Any:
-    shown = running.tooloo("benchmark", "--wait")
+    shown = running.tooloo("benchmark", "--wait", "--beside")
     assert (shown["status"], shown["summary"]["providersAttempted"]) == ("done", 40)
     return shown
 

@@ -8,9 +8,14 @@ from __future__ import annotations
 
 from app.api.pages import (
     better,
+    config,
+    health,
+    keys,
     overview,
+    overview_charts,
     request_detail,
     requests,
+    rounds,
     sign_in,
     spend,
     stream,
@@ -21,10 +26,15 @@ from app.api.pages.blueprint import pages
 
 __all__ = [
     "better",
+    "config",
+    "health",
+    "keys",
     "overview",
+    "overview_charts",
     "pages",
     "request_detail",
     "requests",
+    "rounds",
     "sign_in",
     "spend",
     "stream",

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from flask import Blueprint, Response, current_app, render_template, request
+from flask.sansio.blueprints import BlueprintSetupState
 
 from app.api import auth
 from app.api.auth import caller
@@ -37,7 +38,7 @@ HUES = 8
 
 pages = Blueprint("pages", __name__, template_folder=str(FOLDER / "templates"))
 pages.add_app_template_filter(figures.when, "when")
-for _name in ("ms", "usd", "share", "count", "score", "ago", "plain"):
+for _name in ("ms", "usd", "share", "count", "score", "ago", "plain", "setting", "value"):
     pages.add_app_template_filter(getattr(figures, _name), _name)
 
 #: rows of a page by their element's id, as HTML: what the page's event stream sends when it has changed
@@ -71,6 +72,8 @@ class Frame:
     now_ms: int
     #: the page has an event stream
     live: bool
+    #: what of the page's kind it shows; its event stream is asked with it
+    subject: str
 
 
 def page(name: str, title: str, /, status: int = 200, **values: Any) -> Response:
@@ -111,11 +114,12 @@ def _frame(name: str) -> Frame:
         rail=_rail(),
         who=caller().name,
         signed_in=session is not None,
-        may_act=caller().may(Scope.ADMIN),
+        may_act=caller().may(Scope.ADMIN) and (session is not None or not needed),
         csrf="" if session is None else guard.csrf(session),
         simulated=gateway().services.simulated,
         now_ms=live_config.epoch_ms(),
         live=name in LIVE and (session is not None or not needed),
+        subject=(request.view_args or {}).get("subject", ""),
     )
 
 
@@ -132,9 +136,10 @@ def _is_served(name: str) -> bool:
     return f"pages.{name}" in current_app.view_functions
 
 
-@pages.app_context_processor
-def _helpers() -> dict[str, Any]:
-    return {"link": link, "colours": colours, "hues": HUES}
+@pages.record_once
+def _globals(state: BlueprintSetupState) -> None:
+    """For macros as well, which see no context."""
+    state.app.jinja_env.globals.update(link=link, colours=colours, hues=HUES)
 
 
 @pages.errorhandler(TooLooError)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from datetime import UTC, datetime
 
+from jinja2 import Undefined
 from markupsafe import Markup
 
 from app.live import live_config
 
 NOTHING = "–"
+#: characters of a value of the config that a line shows
+LONGEST = 120
 #: categories of characters that a page shows as their number: controls, and what turns text around or hides in it
 HIDDEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 
@@ -50,6 +54,12 @@ def when(epoch_ms: float | None) -> Markup | str:
     return Markup('<time datetime="{}">{}</time>').format(at.isoformat(timespec="seconds"), text)
 
 
+def day(epoch_ms: float) -> str:
+    """For a title, which no script turns into the reader's zone."""
+    at = datetime.fromtimestamp(epoch_ms / 1000, UTC)
+    return f"{at.day} {at:%b %Y %H:%M} UTC"
+
+
 def ago(epoch_ms: float | None) -> str:
     if epoch_ms is None:
         return NOTHING
@@ -73,3 +83,17 @@ def plain(text: object) -> Markup:
 def _shown(character: str) -> str:
     hidden = unicodedata.category(character) in HIDDEN and character not in "\n\t"
     return f"\\u{ord(character):04x}" if hidden else character
+
+
+def value(given: object) -> str:
+    """A value of the config as JSON writes it, cut where it is long; nothing: it was not there."""
+    if isinstance(given, Undefined) or given is None:
+        return NOTHING
+    text = given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)
+    shown = "".join(_shown(character) for character in text)
+    return shown if len(shown) <= LONGEST else f"{shown[:LONGEST]}…"
+
+
+def setting(path: str) -> str:
+    """The path of a change in the document, as `tooloo config set` calls it."""
+    return path.replace("global.providerWeights.", "weights.").removeprefix("global.")

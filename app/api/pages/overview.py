@@ -8,38 +8,91 @@ from typing import Any
 from flask import Response, get_template_attribute
 
 from app.api.current import gateway
-from app.api.pages.asked import Asked, asked
+from app.api.pages.asked import RANGES, Asked, asked
 from app.api.pages.blueprint import HUES, colours, live, page, pages
+from app.api.system import attention, runtime_config
 from app.api.system.measurements import standing
+from app.api.system.round_events import progress
+from app.api.system.timeline import timeline_json
 from app.domain.catalog import TaskType
+from app.errors import DependencyUnavailable
+from app.store import database, rounds
+from app.store.rollups import LIVE
+
+#: of the last changes
+CHANGES = 5
+#: revisions that are looked through for them: most of an hour's rounds change nothing that steers
+LOOKED_THROUGH = 40
 
 
 @pages.get("/")
 def overview() -> Response:
     """The first page."""
     seen = asked()
-    return page("overview", "Overview", **_values(seen), segments=_segments(), tasks=[task.value for task in TaskType])
+    segments = sorted(gateway().services.config.value.segments)
+    return page("overview", "Overview", **values(seen), segments=segments, tasks=[task.value for task in TaskType])
 
 
 @live("overview")
 def rows(seen: Asked) -> Iterator[tuple[str, str]]:
-    values = _values(seen)
-    yield "sentence", _drawn("sentence", values["standing"])
-    for place, candidate in enumerate(values["standing"]["candidates"], 1):
-        yield row_id(place), _drawn("candidate_row", place, candidate, colours(), HUES)
+    shown = values(seen)
+    for name in ("attention", "sentence", "running", "changes"):
+        yield name, _drawn(name, shown)
+    for place, candidate in enumerate(shown["standing"]["candidates"], 1):
+        yield f"place-{place}", _row(place, candidate)
 
 
-def row_id(place: int) -> str:
-    return f"place-{place}"
+def values(seen: Asked) -> dict[str, Any]:
+    """What the page shows; what PostgreSQL alone knows is None while it is away."""
+    return {
+        "standing": standing(seen.segment, seen.task_type),
+        "attention": [item.to_json() for item in attention.present()],
+        "went": _known(lambda: went(seen)),
+        "running": _known(running),
+        "changes": _known(_changes),
+    }
 
 
-def _values(seen: Asked) -> dict[str, Any]:
-    return {"standing": standing(seen.segment, seen.task_type)}
+def went(seen: Asked) -> dict[str, Any]:
+    """Live calls of the time that is looked at, and the share of each target, the largest first."""
+    asked_for = {"from": str(seen.from_ms), "to": str(seen.to_ms), "segment": seen.segment or ""}
+    totals = timeline_json(gateway().services, asked_for)["totals"]
+    live_ones = [each for each in totals if each["source"] == LIVE]
+    calls = sum(each["calls"] for each in live_ones)
+    shares = {f"{each['provider']}/{each['model']}": each["calls"] / calls for each in live_ones if each["calls"]}
+    span = f"the last {RANGES[seen.range][0]}" if seen.range else "the time that the link names"
+    return {"span": span, "calls": calls, "shares": sorted(shares.items(), key=lambda pair: -pair[1])}
 
 
-def _drawn(macro: str, *values: object) -> str:
-    return str(get_template_attribute("overview_rows.html", macro)(*values)).strip()
+def running() -> dict[str, Any]:
+    """How far the oldest round is that is under way; {} where none is."""
+    services = gateway().services
+    with database.transaction(services.sessions) as session:
+        found = rounds.open_rounds(session)
+    return progress(services, found[0]) if found else {}
 
 
-def _segments() -> list[str]:
-    return sorted(gateway().services.config.value.segments)
+def _changes() -> list[dict[str, Any]]:
+    """The latest revisions that changed what steers: not how far the optimizer is with its counting."""
+    found = []
+    for revision in runtime_config.past(LOOKED_THROUGH):
+        steering = [change for change in revision["changes"] if not change["path"].startswith("metadata.")]
+        if steering or revision["parent"] is None:
+            found.append({**revision, "changes": steering})
+    return found[:CHANGES]
+
+
+def _known(ask: Any) -> Any:
+    try:
+        return ask()
+    except DependencyUnavailable:
+        return None
+
+
+def _drawn(macro: str, shown: dict[str, Any]) -> str:
+    given = (shown["standing"], shown["went"]) if macro == "sentence" else (shown[macro],)
+    return str(get_template_attribute("overview_rows.html", macro)(*given)).strip()
+
+
+def _row(place: int, candidate: dict[str, Any]) -> str:
+    return str(get_template_attribute("overview_rows.html", "candidate_row")(place, candidate, colours(), HUES)).strip()

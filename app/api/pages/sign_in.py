@@ -7,11 +7,11 @@ import secrets
 import time
 from urllib.parse import urlsplit
 
-from flask import Response, request
+from flask import Response, render_template, request
 
 from app.api import auth
 from app.api.auth import COOKIE
-from app.api.pages.blueprint import page, pages, see
+from app.api.pages.blueprint import html, page, pages, see
 from app.domain.keys import Scope
 from app.errors import Forbidden
 
@@ -26,6 +26,9 @@ def sign_in() -> Response:
     """The form; who is signed in already goes on."""
     if auth.signed_in(auth.guard()) is not None:
         return see(_next())
+    if "next" in request.args and "again" not in request.args:
+        # a link in a mail brings no SameSite=Strict cookie, although there may be one: it does when we ask ourselves
+        return html(render_template("sign_in_again.html", next=_next()))
     return _form("")
 
 

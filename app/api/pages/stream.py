@@ -26,7 +26,7 @@ from app.live import live_config
 log = structlog.get_logger()
 
 #: s between two looks at the rows
-LOOK_S = 1.0
+LOOK_S = 2.0
 #: s of silence after which a sign of life is sent; a page is amber after ten
 BEAT_S = 4.0
 #: s after which a stream ends; the page comes back

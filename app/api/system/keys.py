@@ -54,8 +54,13 @@ def create() -> Response:
 
 @keys.get("")
 def every() -> Response:
+    return ok({"keys": listed()})
+
+
+def listed() -> list[dict[str, Any]]:
     with database.transaction(gateway().services.sessions) as session:
-        return ok({"keys": [_json(row) for row in store.every(session)]})
+        used = store.last_days(session)
+        return [{**_json(row), "lastRequestOn": used.get(row.name)} for row in store.every(session)]
 
 
 @keys.delete("/<key_id>")

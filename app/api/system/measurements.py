@@ -13,7 +13,7 @@ from app.api.names import NAME_LIMIT, Name
 from app.api.queries import Query
 from app.api.system.round_events import progress
 from app.api.system.shapes import insights_json, round_json, round_summary_json
-from app.benchmark import benchmark
+from app.benchmark import benchmark, planning
 from app.benchmark.planning import Selection
 from app.domain.catalog import Target, TaskType
 from app.domain.routing import router
@@ -30,6 +30,8 @@ HISTORY = 10
 class BenchmarkBody(Body):
     providers: Annotated[list[Name], Field(max_length=100)] = Field(default_factory=list)
     prompts: Annotated[list[Name], Field(max_length=1000)] = Field(default_factory=list)
+    #: also where a round is under way
+    beside: bool = False
 
 
 system = Blueprint("system", __name__, url_prefix="/api/v1/system")
@@ -61,7 +63,14 @@ def start_benchmark() -> Response:
     services = gateway().services
     wanted: BenchmarkBody = body(BenchmarkBody)
     selection = Selection(tuple(wanted.providers), tuple(wanted.prompts))
-    return ok({"roundId": benchmark.start_round(services, "manual", selection)}, 202)
+    return ok({"roundId": benchmark.start_round(services, "manual", selection, alone=not wanted.beside)}, 202)
+
+
+@system.get("/benchmarks/estimate")
+def estimate_benchmark() -> Response:
+    """What a round would ask and cost if it were started now, of `provider` and `prompt` alone where they are named."""
+    selection = Selection(tuple(request.args.getlist("provider")), tuple(request.args.getlist("prompt")))
+    return ok(planning.estimate(gateway().services, selection).to_json())
 
 
 @system.get("/benchmarks/<round_id>")

@@ -13,7 +13,7 @@ from app.api.current import gateway
 from app.api.envelope import body, ok
 from app.api.system import config_events
 from app.domain.config import config_history
-from app.domain.config.runtime_config import VERSION_DIGITS, RuntimeConfig
+from app.domain.config.runtime_config import VERSION_DIGITS, RuntimeConfig, merge
 from app.errors import InvalidRequest
 from app.live import live_config
 from app.live.live_config import Signature
@@ -58,15 +58,38 @@ def update() -> Response:
     )
 
 
+@runtime_config.post("/preview")
+def preview() -> Response:
+    """What a change would do, without making it: `changes`, and per task type and segment whose order of targets moves.
+
+    The body is the change alone. Raises as the change itself would.
+    """
+    change = dict(body())
+    config = gateway().services.config.value
+    changed = merge(config, change)
+    return ok(
+        {
+            "version": config.version,
+            "changes": config_history.diff(config.document(), changed.document()),
+            "orders": [each.to_json() for each in gateway().orders(changed, live_config.utc_now())],
+        }
+    )
+
+
 @runtime_config.get("/history")
 def history() -> Response:
     """Newest first; `before` is the last version of the page before."""
     limit = _number(request.args.get("limit", PAGE), "limit", most=PAGE_LIMIT)
     before = None if (given := request.args.get("before")) is None else _number(given, "before")
+    return ok({"revisions": past(limit, before)})
+
+
+def past(limit: int, before: int | None = None) -> list[dict[str, Any]]:
+    """The latest revisions, newest first, each with what it changed."""
     with database.transaction(gateway().services.sessions) as session:
         page = revisions.page(session, before=before, limit=limit)
         earlier = revisions.documents(session, [each.parent for each in page if each.parent is not None])
-        return ok({"revisions": [revision_json(each, earlier) for each in page]})
+        return [revision_json(each, earlier) for each in page]
 
 
 @runtime_config.get("/history/<version>")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import sqrt
 from typing import Any
@@ -42,34 +42,33 @@ class Figures:
         return self.ok / self.counted if self.counted else None
 
 
+_COUNTS = ("calls", "uncounted", "explored", "graded", "unpriced", "prompt_tokens", "completion_tokens")
+_SUMS = (*_COUNTS, "quality", "cost_usd")
+
+
 def figures(rows: Iterable[Mapping[str, Any]]) -> Figures:
     """Of rows of `rollups`, added up."""
-    rows = list(rows)
-    good = [row for row in rows if not row["error_class"]]
-    latency, graded = merged(row["latency"] for row in good), _sum(rows, "graded")
+    sums = dict.fromkeys(_SUMS, 0.0)
     errors: Counter[str] = Counter()
+    ok, histograms = 0, []
     for row in rows:
-        errors[row["error_class"]] += row["calls"]
-    errors.pop("", None)
+        for name in _SUMS:
+            sums[name] += row[name]
+        if row["error_class"]:
+            errors[row["error_class"]] += row["calls"]
+        else:
+            ok += row["calls"]
+            histograms.append(row["latency"])
+    latency = merged(histograms)
     return Figures(
-        calls=_sum(rows, "calls"),
-        ok=_sum(good, "calls"),
-        uncounted=_sum(rows, "uncounted"),
-        explored=_sum(rows, "explored"),
-        graded=graded,
-        quality=sum(row["quality"] for row in rows) / graded if graded else None,
+        **{name: int(sums[name]) for name in _COUNTS},
+        ok=ok,
+        quality=sums["quality"] / sums["graded"] if sums["graded"] else None,
         p50_ms=quantile(latency, 0.5),
         p95_ms=quantile(latency, 0.95),
-        cost_usd=sum(row["cost_usd"] for row in rows),
-        unpriced=_sum(rows, "unpriced"),
-        prompt_tokens=_sum(rows, "prompt_tokens"),
-        completion_tokens=_sum(rows, "completion_tokens"),
+        cost_usd=sums["cost_usd"],
         errors=dict(errors),
     )
-
-
-def _sum(rows: Sequence[Mapping[str, Any]], name: str) -> int:
-    return sum(int(row[name]) for row in rows)
 
 
 def interval(ok: int, calls: int) -> tuple[float, float] | None:

@@ -6,7 +6,7 @@ A bucket is 10 % wide, and its middle (by ratio) stands for all that is in it: o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 #: upper end of a bucket to its lower one
 GROWTH = 1.1
@@ -16,12 +16,14 @@ LAST = 146
 ERROR = GROWTH**0.5 - 1
 
 
-def merged(histograms: Iterable[Mapping[str, int]]) -> Counter[int]:
+def merged(histograms: Sequence[Mapping[str, int]]) -> dict[int, int]:
     """{bucket: calls} as PostgreSQL keeps them, added up."""
+    if len(histograms) == 1:
+        return {int(bucket): calls for bucket, calls in histograms[0].items()}
     total: Counter[str] = Counter()
     for histogram in histograms:
         total.update(histogram)
-    return Counter({int(bucket): calls for bucket, calls in total.items()})
+    return {int(bucket): calls for bucket, calls in total.items()}
 
 
 def quantile(histogram: Mapping[int, int], share: float) -> float | None:

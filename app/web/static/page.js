@@ -47,13 +47,13 @@ const TooLoo = (() => {
   }
 
   // The API, by the page's cookie. Returns its data; throws an Error that says what to do.
-  async function call(method, path, body) {
+  async function call(method, path, body, headers = {}) {
     let answer;
     try {
       answer = await fetch(base + path, {
         method,
         credentials: "same-origin",
-        headers: { "Content-Type": "application/json", "X-CSRF-Token": root.dataset.csrf },
+        headers: { "Content-Type": "application/json", "X-CSRF-Token": root.dataset.csrf, ...headers },
         body: body === undefined ? undefined : JSON.stringify(body),
         signal: AbortSignal.timeout(20_000),
       });
@@ -102,11 +102,13 @@ const TooLoo = (() => {
 
   function listen() {
     if (source || document.hidden || !("live" in root.dataset)) return;
-    source = new EventSource(`${base}/live/${root.dataset.page}${location.search}`);
+    const asked = new URLSearchParams(location.search);
+    if (root.dataset.subject) asked.set("subject", root.dataset.subject);
+    source = new EventSource(`${base}/live/${root.dataset.page}?${asked}`);
     const hear = () => { heard = Date.now(); showAge(); };
     source.addEventListener("row", (event) => { hear(); replaceRow(JSON.parse(event.data)); });
     source.addEventListener("alive", hear);
-    source.addEventListener("gone", () => location.assign(signInPath()));
+    source.addEventListener("gone", () => { hush(); location.assign(signInPath()); });
     source.addEventListener("error", () => {
       if (source && source.readyState === EventSource.CLOSED) { hush(); againSoon(); }
     });

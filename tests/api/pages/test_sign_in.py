@@ -240,3 +240,12 @@ def test_what_a_proxy_says_counts_where_there_is_one(locked: System, trusted: in
         said = {"X-Forwarded-Prefix": "/gw", "X-Forwarded-Proto": "https"}
         assert client.get("/", headers=said).headers["Location"] == location
         assert ("Secure" in client.get("/sign-in", headers=said).headers["Set-Cookie"]) == bool(trusted)
+
+
+def test_who_follows_a_link_from_a_mail_is_looked_at_again_from_here(client: FlaskClient) -> None:
+    away = client.get("/config").headers["Location"]
+    again = client.get(away).get_data(as_text=True)
+    found = re.search(r'http-equiv="refresh" content="0; url=([^"]+)"', again)
+    assert found is not None
+    form = client.get(found[1].replace("&amp;", "&")).get_data(as_text=True)
+    assert 'name="next" value="/config"' in form
