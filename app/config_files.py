@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from glob import escape
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
@@ -36,6 +36,8 @@ from app.settings import API_THREADS
 
 T = TypeVar("T")
 
+#: of [objective]: learned from the rounds where the file leaves them out
+REFERENCES = ("latency_ref_ms", "cost_ref_usd")
 
 _TESTED = "every move is tested by weights.sigma, least_sd and least_rounds now: delete this line"
 #: keys of policy.toml that earlier releases knew, and what stands in for them
@@ -130,11 +132,9 @@ def _check(path: Path, prompt: Prompt) -> None:
 
 
 def load_policy(folder: Path) -> Policy:
-    """A missing file means the defaults; a missing key means its default."""
+    """A missing file means the defaults; a missing key means its default, or a reference that is to be learned."""
     path = folder / "policy.toml"
-    if not path.exists():
-        return Policy()
-    values = _read(path)
+    values = _read(path) if path.exists() else {}
     tables = get_type_hints(Policy)
     for table, keys in values.items():
         if table not in tables or not isinstance(keys, dict):
@@ -155,7 +155,8 @@ def load_policy(folder: Path) -> Policy:
             f" health needs some of them: got {policy.gateway.in_flight}",
             field="gateway.in_flight",
         )
-    return policy
+    undeclared = {key: 0.0 for key in REFERENCES if key not in values.get("objective", {})}
+    return replace(policy, objective=replace(policy.objective, **undeclared))
 
 
 #: counts that may be nothing

@@ -13,7 +13,7 @@ from app.domain.catalog import Prompt, Provider, Target
 from app.domain.config.runtime_config import RuntimeConfig
 from app.domain.evidence.scorecard import Scorecard
 from app.domain.keys import Keys
-from app.domain.policy import Policy
+from app.domain.policy import Objective, Policy
 from app.live.published import Published
 from app.live.quotas import SharedQuotas
 from app.providers.base import Endpoint
@@ -51,6 +51,11 @@ class Services:
         return tuple(
             target for provider in self.providers if provider.name in self.endpoints for target in provider.targets
         )
+
+    @property
+    def objective(self) -> Objective:
+        """With the references that nobody declared, as they are learned so far."""
+        return self.scorecard.value.in_force(self.policy).objective
 
     def left_out(self, config: RuntimeConfig) -> dict[str, str]:
         """Providers that cannot be called at the moment, with the reason a person needs."""

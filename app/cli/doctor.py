@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 
 import click
 import redis
@@ -79,7 +80,7 @@ def examine(configured: Settings, only: str | None, *, call: bool) -> Examined:
     findings += [_postgres(configured), _redis(configured)]
     missing, endpoints, simulated = _endpoints(configured, providers)
     findings += [each for each in missing if only in (None, each.subject)]
-    findings += _lessons(configured, only)
+    findings += [*_lessons(configured, only), *_references(configured)]
     chosen = [endpoint for name, endpoint in endpoints.items() if only in (None, name)]
     if chosen:
         client = Client(Pool(len(chosen)))
@@ -177,13 +178,10 @@ def _endpoints(configured: Settings, providers: Sequence[Provider]) -> tuple[lis
 
 def _lessons(configured: Settings, only: str | None) -> list[Finding]:
     """What a running gateway does not ask its targets for, since they refused it."""
-    url = configured.url or f"http://127.0.0.1:{configured.port}"
-    key = configured.admin_key or configured.api_key
-    try:
-        ready = requests.get(f"{url}/readyz", timeout=(1, 3), headers={"Authorization": f"Bearer {key}"} if key else {})
-        refusals = ready.json().get("refusals", {})
-    except (requests.RequestException, ValueError, AttributeError):
-        return [Finding("gateway", "refusals", Status.SKIPPED, f"no gateway answers at {url}")]
+    ready = _asked(configured, "/readyz")
+    if ready is None:
+        return [Finding("gateway", "refusals", Status.SKIPPED, f"no gateway answers at {_url(configured)}")]
+    refusals = ready.get("refusals", {})
     advice = "it is asked again after gateway.lesson_s; where it cannot at all, say so in capabilities of its block"
     learned = [
         Finding(target, "refusals", Status.WARNING, said, advice)
@@ -192,6 +190,33 @@ def _lessons(configured: Settings, only: str | None) -> list[Finding]:
         for said in told
     ]
     return learned or [Finding("gateway", "refusals", Status.OK, "no target refused what another one served")]
+
+
+def _references(configured: Settings) -> list[Finding]:
+    """Whether the objective can tell the targets apart, by the latest round of a running gateway."""
+    answer = _asked(configured, "/api/v1/system/insights?limit=1")
+    if answer is None or not answer.get("success"):
+        return []
+    beyond = [each for each in answer["data"]["insights"] if each["kind"] == "reference" and "beyond" in each["data"]]
+    return [
+        Finding("config", each["data"]["name"], Status.WARNING, each["text"], "change config/policy.toml, and restart")
+        for each in beyond
+    ]
+
+
+def _url(configured: Settings) -> str:
+    return configured.url or f"http://127.0.0.1:{configured.port}"
+
+
+def _asked(configured: Settings, path: str) -> dict[str, Any] | None:
+    """What a running gateway answers; None: none does, or not in JSON."""
+    key = configured.admin_key or configured.api_key
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    try:
+        found = requests.get(_url(configured) + path, timeout=(1, 3), headers=headers).json()
+    except (requests.RequestException, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _beside_a_lab(configured: Settings) -> Settings:

@@ -42,10 +42,21 @@ def scorecard(task: str, as_json: bool) -> None:
     console.print(_table(data))
     for line in why_lines(data["candidates"]):
         console.print(line)
+    console.print(objective_line(data["objective"]))
     if data.get("ceiling") is not None:
         console.print(ceiling_line(data["ceiling"]))
     for left in data["leftOut"]:
         console.print(f"left out: {left['provider']}: {left['reason']}")
+
+
+def objective_line(objective: dict[str, Any]) -> str:
+    """What is too slow and too dear, and who says so."""
+    who = {True: "learned", False: "declared"}
+    latency, cost = (who[name in objective["learned"]] for name in ("latencyRefMs", "costRefUsd"))
+    return (
+        f"too slow is {objective['latencyRefMs']:.0f} ms ({latency}), "
+        f"too dear ${objective['costRefUsd']:.2g} a call ({cost})"
+    )
 
 
 def _table(data: dict[str, Any]) -> Table:

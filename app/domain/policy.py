@@ -11,14 +11,25 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """U = success·quality − latency·min(1, latency/latency_ref_ms) − cost·min(1, cost/cost_ref_usd)."""
+    """U = success·quality − latency·min(1, L/latency_ref_ms) − cost·min(1, C/cost_ref_usd)
+    − p95·min(1, P(L > p95_ms)/.05).
+    """
 
     latency: float = 0.4
     cost: float = 0.3
+    #: 0, for either: not declared; app.domain.evidence.references learns it
     latency_ref_ms: float = 1000.0
     cost_ref_usd: float = 0.006
     #: mean USD per request that routing may come to; None: no ceiling
     max_cost_usd: float | None = None
+    #: utility lost where the 95th percentile of latency is p95_ms or more; 0: tails count as any slow call does
+    p95: float = 0.0
+    p95_ms: float = 3000.0
+
+    @property
+    def time(self) -> float:
+        """All that speed is worth."""
+        return self.latency + self.p95
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +127,7 @@ class ExplorationPolicy:
     recovered_ratio: float = 1.2
     success_below: float = 0.8
     excess_decay: float = 0.5
-    errors: float = 1.0
+    errors: float = 0.6
     age_margin: float = 0.2
     least_per_round: float = 20.0
 

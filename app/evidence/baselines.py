@@ -20,7 +20,7 @@ WORDS = {"cheapest": "always the cheapest", "best": "the best one target in hind
 
 def compared(services: Services, start: datetime, end: datetime) -> dict[str, Any]:
     """`share`: of the outcomes that was read; sums and counts are reckoned up to all of them."""
-    objective, simulated = services.policy.objective, services.simulated
+    objective, simulated = services.objective, services.simulated
     with database.transaction(services.sessions) as session:
         share = store.share_read(session, start, end)
         live = store.live_cells(session, start, end, share, objective, simulated=simulated)

@@ -43,8 +43,11 @@ def rebuilt(session: Session, policy: Policy) -> Rebuilt:
     card, memory = Scorecard.empty(), OptimizerState.empty()
     for event in history.events(session, since, live_since):
         if isinstance(event, FinishedRound):
-            memory = recollection.with_round(memory, card, event.outcomes, policy) if event.complete else memory
-            card = card if own_trouble(event.outcomes) else card.close_round(event.outcomes, policy)
+            if own_trouble(event.outcomes):
+                continue
+            before, card = card, card.close_round(event.outcomes, policy)
+            if event.complete:
+                memory = recollection.with_round(memory, before, card, event.outcomes, policy)
         else:
             card = card.observe([event.outcome], policy)
     for given, target in feedback.all_counted(session):

@@ -23,7 +23,7 @@ def compared(
     services: Services, start: datetime, end: datetime, weights: Weights | None, objective: Objective
 ) -> dict[str, Any]:
     """Raises ValueError where no round is recorded in that time."""
-    config, policy = services.config.value, services.policy
+    config, policy = services.config.value, services.scorecard.value.in_force(services.policy)
     now = Setting(config.global_.provider_weights, policy.objective, config.effective_exploration_rate)
     then = replace(now, weights=weights or now.weights, objective=objective)
     with database.transaction(services.sessions) as session:

@@ -33,7 +33,7 @@ def stay(services: Services, session: Session, plan: Plan, route: Route, call: C
         return Stay(session, "gone", rival)
     known = _figures(plan, services)
     mine, theirs = (_side(services, known.get(target), target, session.tokens, now) for target in (here, rival))
-    objective = services.policy.objective
+    objective = services.objective
     if plan.pacing is not None:
         objective = plan.pacing.priced(objective)
     return weigh(session, rival, mine, theirs, objective, services.policy.affinity.token_ms)
@@ -41,7 +41,7 @@ def stay(services: Services, session: Session, plan: Plan, route: Route, call: C
 
 def _figures(plan: Plan, services: Services) -> Mapping[Target, Figures]:
     evidence = {each.target: each.evidence for each in plan.candidates if each.evidence is not None}
-    return scoring.figures(evidence, services.policy.objective)
+    return scoring.figures(evidence, services.objective)
 
 
 def _side(services: Services, known: Figures | None, target: Target, tokens: int, now: datetime) -> Side:

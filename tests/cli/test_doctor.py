@@ -140,3 +140,20 @@ def test_older_words_of_a_block_are_named_with_the_new_ones(tmp_path: Path) -> N
     (tmp_path / "config" / "providers.toml").write_text(block + "prefill = true\n")
     found = checks(run("--json", TOOLOO_CONFIG_DIR=str(tmp_path / "config")))["some", "block"]
     assert (found["status"], 'capabilities = { prefill = "continued" }' in found["detail"]) == ("warning", True)
+
+
+@pytest.mark.usefixtures("nowhere")
+def test_a_reference_that_most_answers_of_the_latest_round_lie_beyond_is_a_warning() -> None:
+    said = "30 of 40 answers took longer than 1000 ms, …"
+    data = {"name": "latency_ref_ms", "reference": 1000.0, "beyond": 30}
+    learned = {"kind": "reference", "text": "…", "data": {"name": "cost_ref_usd", "reference": 0.004}}
+    insights = {"insights": [learned, {"kind": "reference", "text": said, "data": data}]}
+    answer = json.dumps({"success": True, "data": insights}).encode()
+    with Server(lambda _: whole(200, {"content-type": "application/json"}, answer)) as gateway:
+        found = checks(run("--json", TOOLOO_URL=gateway.url))
+    assert (found["config", "latency_ref_ms"]["status"], found["config", "latency_ref_ms"]["detail"]) == (
+        "warning",
+        said,
+    )
+    assert ("config", "cost_ref_usd") not in found
+    assert ("config", "latency_ref_ms") not in checks(run("--json"))

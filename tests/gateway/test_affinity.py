@@ -56,6 +56,12 @@ def all_use(system: System, usage: Usage, *calls: ToolCall) -> None:
 
 
 @pytest.fixture
+def system(system: System) -> System:
+    """What a second and a cent are worth is declared: learned, it would be what is usual in each of these tests."""
+    return with_policy(system, objective={"latency_ref_ms": 1000.0, "cost_ref_usd": 0.006})
+
+
+@pytest.fixture
 def running(system: System) -> Iterator[Running]:
     started = bootstrap.start(system.services, seed=1)
     yield started

@@ -20,7 +20,7 @@ def whatif() -> Response:
         "whatif",
         "What if",
         weights=config.global_.provider_weights.model_dump(),
-        objective=services.policy.objective,
+        objective=services.objective,
         version=config.version,
         span={"from": seen.from_ms, "to": seen.to_ms},
         may_apply=caller().may(Scope.ADMIN),

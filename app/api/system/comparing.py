@@ -107,5 +107,5 @@ def _weights(services: Services, asked: WhatIfBody) -> Weights | None:
 
 
 def _objective(services: Services, asked: WhatIfBody) -> Objective:
-    held = services.policy.objective
+    held = services.objective
     return held if asked.objective is None else replace(held, **asked.objective.model_dump(exclude_none=True))

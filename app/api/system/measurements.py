@@ -19,6 +19,7 @@ from app.domain.catalog import Target, TaskType
 from app.domain.routing import router
 from app.errors import InvalidRequest
 from app.live import live_config
+from app.services import Services
 from app.store import database, rounds
 from app.store.models import Probe
 
@@ -96,6 +97,7 @@ def standing(segment: str | None, task: TaskType) -> dict[str, Any]:
         "configVersion": services.config.value.version,
         "explorationRate": services.config.value.effective_exploration_rate,
         "simulated": services.simulated,
+        "objective": _objective(services),
         "ceiling": None if plan.pacing is None else plan.pacing.to_json(),
         "candidates": [
             {**each, "quota": quotas.get(Target(each["provider"], each["model"]))}
@@ -104,6 +106,21 @@ def standing(segment: str | None, task: TaskType) -> dict[str, Any]:
         "leftOut": [
             {"provider": name, "reason": reason} for name, reason in services.left_out(services.config.value).items()
         ],
+    }
+
+
+def _objective(services: Services) -> dict[str, Any]:
+    """What "better" means here; `learned`: the references that nobody declared."""
+    declared = services.policy.objective
+    objective = services.objective
+    open_ = {"latencyRefMs": declared.latency_ref_ms, "costRefUsd": declared.cost_ref_usd}
+    return {
+        "latency": objective.latency,
+        "cost": objective.cost,
+        "latencyRefMs": objective.latency_ref_ms,
+        "costRefUsd": objective.cost_ref_usd,
+        "maxCostUsd": objective.max_cost_usd,
+        "learned": [name for name, value in open_.items() if not value],
     }
 
 

@@ -38,6 +38,8 @@ class Evidence:
     late: Level = field(default_factory=Level)
     late_failed: float = 0.0
     late_failed_mass: float = 0.0
+    #: share of successes beyond p95_ms, where the objective asks for it
+    slow: Rate = field(default_factory=Rate)
     #: of min(1, cost / cost_ref_usd) of successes, call by call
     dear: Level = field(default_factory=Level)
     #: cost / cost_ref_usd of successes, unclipped: what a ceiling in money reckons with
@@ -148,6 +150,8 @@ class Evidence:
             recovered |= _latency(self, outcome, policy.evidence.latency_mass_cap)
             most = (policy.evidence.latency_mass_cap, policy.evidence.level_mass_cap)
             recovered |= {"late": self.late.with_value(late(outcome, policy.objective), *most)}
+            if policy.objective.p95:
+                recovered |= {"slow": self.slow.with_value(slow(outcome, policy.objective), *most)}
         return changes | recovered | self._priced(outcome, policy)
 
     def _priced(self, outcome: Outcome, policy: Policy) -> dict[str, Any]:
@@ -212,6 +216,17 @@ class Evidence:
             **_pace(known, [outcome.latency_ms for outcome in answered], policy.exploration),
         )
 
+    def measured_by(self, old: Objective, new: Objective) -> Evidence:
+        """The shares, of other references. What lay beyond an old one counts as if it lay at it."""
+        late, dear = old.latency_ref_ms / new.latency_ref_ms, old.cost_ref_usd / new.cost_ref_usd
+        return replace(
+            self,
+            late=self.late.scaled(late),
+            late_failed=min(1.0, self.late_failed * late),
+            dear=self.dear.scaled(dear),
+            price=self.price.scaled(dear, math.inf),
+        )
+
     @property
     def _rate(self) -> Rate:
         """Of what an earlier release has counted, two numbers are known."""
@@ -220,8 +235,9 @@ class Evidence:
     def _faded(self, outcomes: Sequence[Outcome], policy: Policy) -> Evidence:
         """As a round counts: rates and shares with it, all else about to."""
         limits, objective = policy.evidence, policy.objective
-        fast, slow = limits.latency_round_decay, limits.level_round_decay
+        fast, slow_decay = limits.latency_round_decay, limits.level_round_decay
         answered = [outcome for outcome in outcomes if outcome.success]
+        slow_ones = [slow(outcome, objective) for outcome in answered] if objective.p95 else []
         prices = [o.cost_usd / objective.cost_ref_usd for o in answered if o.cost_usd is not None]
         known = replace(
             self,
@@ -231,9 +247,10 @@ class Evidence:
                     fast, limits.success_round_decay, limits.success_reset_sigma,
                 )
             ),
-            late=self.late.with_round([late(o, objective) for o in answered], fast, slow),
-            dear=self.dear.with_round([min(1.0, price) for price in prices], fast, slow),
-            price=self.price.with_round(prices, fast, slow),
+            late=self.late.with_round([late(o, objective) for o in answered], fast, slow_decay),
+            slow=self.slow.with_round(slow_ones, fast, slow_decay),
+            dear=self.dear.with_round([min(1.0, price) for price in prices], fast, slow_decay),
+            price=self.price.with_round(prices, fast, slow_decay),
             late_failed_mass=self.late_failed_mass * fast,
             latency_mass=self.latency_mass * fast,
             cost_mass=self.cost_mass * fast,
@@ -286,6 +303,11 @@ def _cost(known: Evidence, outcome: Outcome, cap: float) -> dict[str, Any]:
 def late(outcome: Outcome, objective: Objective) -> float:
     """0..1: what the call cost in time, as a share of what is too slow."""
     return min(1.0, outcome.latency_ms / objective.latency_ref_ms)
+
+
+def slow(outcome: Outcome, objective: Objective) -> float:
+    """1: beyond where five calls in a hundred may be."""
+    return float(outcome.latency_ms > objective.p95_ms)
 
 
 def _failed_late(known: Evidence, outcome: Outcome, policy: Policy) -> dict[str, Any]:

@@ -92,13 +92,13 @@ class Level:
         """It is known to be this now."""
         return replace(self, pooled=value, recent=value, mass=mass, recent_mass=mass, odds=0.0)
 
-    def scaled(self, factor: float) -> Self:
-        """All values as shares of another whole, none above 1."""
+    def scaled(self, factor: float, most: float = 1.0) -> Self:
+        """All values as shares of another whole, none above `most`."""
         squared = factor * factor
         return replace(
             self,
-            pooled=min(1.0, self.pooled * factor),
-            recent=min(1.0, self.recent * factor),
+            pooled=min(most, self.pooled * factor),
+            recent=min(most, self.recent * factor),
             variance=self.variance * squared,
             recent_variance=self.recent_variance * squared,
         )

@@ -14,6 +14,7 @@ from app.domain.catalog import Target, TaskType
 from app.domain.evidence import task_effects
 from app.domain.evidence.evidence import Evidence, mean_cost_usd
 from app.domain.evidence.quality import Grades, by_prompt
+from app.domain.evidence.references import References
 from app.domain.evidence.spending import Payment, Spending
 from app.domain.evidence.task_effects import Feedback, TaskEvidence, Tasks
 from app.domain.outcome import Outcome, Source
@@ -37,13 +38,29 @@ class Scorecard:
     feedback: Mapping[Target, Feedback] = field(default_factory=dict)
     #: of the last day, where there is a ceiling
     spending: Spending = field(default_factory=Spending)
+    #: what is slow and dear here, by the rounds
+    references: References = field(default_factory=References)
 
     @classmethod
     def empty(cls) -> Scorecard:
         return cls({})
 
+    def in_force(self, policy: Policy) -> Policy:
+        """The policy with the references that it does not declare."""
+        objective = self.references.in_force(policy.objective)
+        return policy if objective is policy.objective else replace(policy, objective=objective)
+
+    def measured_by(self, references: References, policy: Policy) -> Scorecard:
+        """All shares told by other references."""
+        old, new = self.references.in_force(policy.objective), references.in_force(policy.objective)
+        if old == new:
+            return replace(self, references=references)
+        evidence = {target: known.measured_by(old, new) for target, known in self.evidence.items()}
+        return replace(self, references=references, evidence=evidence)
+
     def observe(self, outcomes: Iterable[Outcome], policy: Policy) -> Scorecard:
         """Live outcomes, in the order they came. What does not count against a provider, or is feedback, is not one."""
+        policy = self.in_force(policy)
         evidence, calls, tasks = dict(self.evidence), self.calls, _open(self.tasks)
         for outcome in outcomes:
             if outcome.counts and outcome.source is not Source.FEEDBACK:
@@ -61,6 +78,10 @@ class Scorecard:
                 by_target.setdefault(outcome.target, []).append(outcome)
         if not by_target:
             return self
+        card = self.measured_by(self.references.after(self.evidence, outcomes), policy)
+        return card._with_round(by_target, card.in_force(policy))
+
+    def _with_round(self, by_target: Mapping[Target, Sequence[Outcome]], policy: Policy) -> Scorecard:
         decay = policy.evidence.task_round_decay
         tasks = {
             task: {target: known.faded(decay) if target in by_target else known for target, known in targets.items()}
@@ -92,7 +113,7 @@ class Scorecard:
     def payment(self, at: datetime, task: TaskType, cost_usd: float, target: Target | None, policy: Policy) -> Payment:
         """Of a request that this target served."""
         known = None if target is None else self.evidence.get(target)
-        expected_usd = None if known is None else mean_cost_usd(known, policy.objective)
+        expected_usd = None if known is None else mean_cost_usd(known, self.in_force(policy).objective)
         return Payment(at, task, cost_usd, expected_usd)
 
     def at_task(self, task: TaskType, policy: Policy) -> Mapping[Target, Evidence]:
@@ -118,6 +139,7 @@ class Scorecard:
             "marks": list(self.marks),
             "tasks": {task.value: _dumped(targets, TaskEvidence) for task, targets in self.tasks.items()},
             "feedback": _dumped(self.feedback, Feedback),
+            "references": _adapter(References).dump_python(self.references, mode="json"),
             **({"spending": self.spending.to_json()} if self.spending.hours else {}),
         }
 
@@ -131,6 +153,7 @@ class Scorecard:
                 marks=tuple(int(calls) for calls in document.get("marks", ()))[-2:],
                 tasks={TaskType(task): _read(known, TaskEvidence) for task, known in document.get("tasks", {}).items()},
                 feedback=_read(document.get("feedback", {}), Feedback),
+                references=_adapter(References).validate_python(document.get("references", {})),
                 spending=Spending.from_json(document.get("spending")),
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:

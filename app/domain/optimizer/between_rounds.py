@@ -26,6 +26,7 @@ def optimize(
     Rounds alone lower exploration again and keep the score: live traffic shows of each request one target only. What a
     person must mend at a target says nothing, and what fails everywhere at once is our own trouble.
     """
+    policy = card.in_force(policy)
     evidence_ = {target: known for target, known in card.evidence.items() if known.needs_person is None}
     if len(evidence_) < 2 or _all_fail(evidence_, policy):
         return None

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from statistics import median
 
 from app.domain.evidence.evidence import Evidence
+from app.domain.evidence.references import Reference, References
 from app.domain.insight import Insight
 from app.domain.optimizer.gains import Gain
 from app.domain.optimizer.moves import Move
@@ -89,8 +90,27 @@ _TO_MEND = {
 }
 
 
+def references(declared: Objective, before: References, after: References) -> list[Insight]:
+    """What counts as too slow and too dear from now on, where policy.toml leaves it open."""
+    found = []
+    if not declared.latency_ref_ms and before.latency_ms.value != after.latency_ms.value:
+        found.append(_reference("latency_ref_ms", before.latency_ms, after.latency_ms, "{:.0f} ms"))
+    if not declared.cost_ref_usd and before.cost_usd.value != after.cost_usd.value:
+        found.append(_reference("cost_ref_usd", before.cost_usd, after.cost_usd, "${:.2g}"))
+    return found
+
+
+def _reference(name: str, before: Reference, after: Reference, unit: str) -> Insight:
+    was = f" (was {unit.format(before.value)})" if before.value else ""
+    text = (
+        f"{name} is {unit.format(after.value)}{was}: twice what is usual here, {unit.format(after.usual)}, "
+        f"as policy.toml declares none"
+    )
+    return Insight("reference", text, {"name": name, "reference": after.value, "usual": after.usual})
+
+
 def beyond_references(outcomes: Collection[Outcome], objective: Objective) -> list[Insight]:
-    """Where most answers are slower or dearer than what counts, the objective cannot tell them apart."""
+    """Of those that are declared: where most answers lie beyond one, the objective cannot tell them apart."""
     answered = [outcome for outcome in outcomes if outcome.success and outcome.counts]
     latencies = [outcome.latency_ms for outcome in answered]
     costs = [outcome.cost_usd for outcome in answered if outcome.cost_usd is not None]
@@ -103,13 +123,13 @@ def beyond_references(outcomes: Collection[Outcome], objective: Objective) -> li
 
 def _beyond(values: Sequence[float], reference: float, name: str, what: str, worse: str) -> Insight | None:
     beyond = sum(value > reference for value in values)
-    if 2 * beyond <= len(values):
+    if not reference or 2 * beyond <= len(values):
         return None
     # two digits of twice the middle one: what is slow, or dear, here
     better = float(f"{2 * median(values):.2g}")
     text = (
         f"{beyond} of {len(values)} answers {what.format(reference)}, beyond which {worse} is not worse by your "
-        f"objective: declare {name} in policy.toml, such as {better:g}"
+        f"objective: declare another {name} in policy.toml, such as {better:g}, or none, and it is learned"
     )
     data = {"name": name, "reference": reference, "beyond": beyond, "answers": len(values), "suggested": better}
     return Insight("reference", text, data)

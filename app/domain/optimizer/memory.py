@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import cast, get_args
 
 from app.domain.evidence.scorecard import Scorecard
-from app.domain.optimizer import moves, optimizer
+from app.domain.optimizer import insights, moves, optimizer
 from app.domain.optimizer.moves import Move, Verdict
 from app.domain.optimizer.state import OptimizerState, respect_manual_changes
 from app.domain.optimizer.weight_moves import Triple
@@ -26,11 +26,14 @@ class Change:
 
 
 def with_round(
-    state: OptimizerState, card_before: Scorecard, outcomes: Sequence[Outcome], policy: Policy
+    state: OptimizerState, before: Scorecard, after: Scorecard, outcomes: Sequence[Outcome], policy: Policy
 ) -> OptimizerState:
-    """… that also knows a round which measured everything."""
+    """… that also knows a round which measured everything; the scorecard before it, and after."""
+    if insights.references(policy.objective, before.references, after.references):
+        state = replace(state, tables=())
+    before, policy = before.measured_by(after.references, policy), after.in_force(policy)
     table = optimizer.measure(outcomes, policy.objective)
-    return optimizer.remember(state, optimizer.known_by_name(card_before.evidence, policy), table, policy)
+    return optimizer.remember(state, optimizer.known_by_name(before.evidence, policy), table, policy)
 
 
 def with_changes(state: OptimizerState, changes: Iterable[Change], policy: Policy) -> OptimizerState:

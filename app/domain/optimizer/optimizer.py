@@ -65,15 +65,21 @@ def optimize(
     `trimmed`: of a part of the prompts, so that its latencies are not those of the rounds before. `keys`:
     by provider, the variable its key is in.
     """
+    declared = policy.objective
+    changed = insights_.references(declared, card_before.references, card_after.references)
+    card_before = card_before.measured_by(card_after.references, policy)
+    policy = card_after.in_force(policy)
     table = measure(outcomes, policy.objective)
     names = Names(table)
     before = weight_moves.of_weights(weights)
     state = respect_manual_changes(state, before, exploration_rate, policy)
+    if changed:  # what the tables hold was measured by another objective
+        state = replace(state, tables=())
     known_before = known_by_name(card_before.evidence, policy)
     known = {target: card_after.evidence[target] for target in table if target in card_after.evidence}
     ranked = scoring.comparable(known, policy)
     trouble = own_trouble(outcomes)
-    rate, said, move = exploration_rate, insights_.needs_person(outcomes, keys), Move("partial", before)
+    rate, said, move = exploration_rate, [*insights_.needs_person(outcomes, keys), *changed], Move("partial", before)
     worth: Score | None = None
     if complete and trouble is None:
         state = remember(state, known_before, table, policy)
@@ -86,7 +92,7 @@ def optimize(
     after = weight_moves.to_weights(move.weights)
     if complete and trouble is None:
         said += _beyond_weights(state, move.weights, ranked, names, policy)
-        said += insights_.beyond_references(outcomes, policy.objective)
+        said += insights_.beyond_references(outcomes, declared)
         said += _best(after, ranked, table, names, policy)
     state = replace(state, given_weights=before, own_weights=move.weights, given_rate=exploration_rate, own_rate=rate)
     return Optimization(

@@ -9,10 +9,11 @@ from statistics import fmean, median_low
 from typing import Any
 
 from app.domain.catalog import Target
+from app.domain.evidence.evidence import slow
 from app.domain.optimizer.round_table import RoundTable, clustered, table_of
 from app.domain.outcome import Outcome
 from app.domain.policy import Objective, Policy
-from app.domain.routing.scoring import Features
+from app.domain.routing.scoring import BEYOND_P95, Features
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,8 @@ def measure(outcomes: Sequence[Outcome], objective: Objective) -> dict[Target, M
 def _measured(calls: Sequence[Outcome], objective: Objective) -> Measured:
     fast = [call.latency_ms for call in calls if call.success]
     worth = [_utility(call, objective) for call in calls]
+    if objective.p95:
+        worth = [value - tail for value, tail in zip(worth, _tails(calls, objective), strict=True)]
     return Measured(
         latency_ms=sum(fast) / len(fast) if fast else None,
         success=len(fast) / len(calls),
@@ -74,6 +77,13 @@ def _utility(call: Outcome, objective: Objective) -> float:
     latency = min(1.0, call.latency_ms / objective.latency_ref_ms)
     cost = min(1.0, (call.cost_usd or 0.0) / objective.cost_ref_usd)
     return good - objective.latency * latency - objective.cost * cost
+
+
+def _tails(calls: Sequence[Outcome], objective: Objective) -> list[float]:
+    """What each call adds to what is lost by the tail: of the target p95 · min(1, 20 · share of slow ones)."""
+    beyond = [slow(call, objective) if call.success else 0.0 for call in calls]
+    each = objective.p95 * min(1 / BEYOND_P95, len(calls) / max(1.0, sum(beyond)))
+    return [each * one for one in beyond]
 
 
 def was_down(row: Measured, policy: Policy) -> bool:

@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 from app.domain.catalog import Target, TaskType
+from app.domain.evidence.references import declared
 from app.domain.optimizer import optimizer
 from app.domain.outcome import Outcome, Source
 from app.domain.policy import Policy
@@ -33,7 +34,7 @@ class Steered(Served):
     """The router under a ceiling, with the objective that the data can show: the grade, and nothing else."""
 
     def __init__(self, models: Sequence[str], ceiling_usd: float | None, policy: Policy, rng: random.Random) -> None:
-        objective = replace(policy.objective, latency=0.0, cost=0.0, max_cost_usd=ceiling_usd)
+        objective = replace(declared(policy.objective), latency=0.0, cost=0.0, max_cost_usd=ceiling_usd)
         header = Header("prompts", tuple(models), objective, INTERVAL_S, simulated=False, changes=())
         super().__init__(header, replace(policy, objective=objective), rng)
         self.targets = {model: Target("prompts", model) for model in models}

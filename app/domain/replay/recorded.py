@@ -13,10 +13,12 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import reduce
 from itertools import pairwise
 from typing import Any
 
 from app.domain.catalog import Target
+from app.domain.evidence.references import References
 from app.domain.outcome import Outcome
 from app.domain.policy import Policy
 from app.domain.replay.trace import FORMAT
@@ -112,15 +114,18 @@ def _row(outcome: Outcome) -> list[float]:
 def _header(
     names: Iterable[str], events: Sequence[FinishedRound | LiveCall], policy: Policy, simulated: bool
 ) -> dict[str, Any]:
-    ends = [event.at for event in events if isinstance(event, FinishedRound)]
+    rounds = [event for event in events if isinstance(event, FinishedRound)]
+    references = reduce(lambda known, round_: known.after({}, round_.outcomes), rounds, References())
+    objective = references.in_force(policy.objective)
+    ends = [event.at for event in rounds]
     gaps = sorted((later - before).total_seconds() for before, later in pairwise(ends))
     return {
         "format": FORMAT,
         "name": "history",
         "providers": list(names),
-        "latencyRefMs": policy.objective.latency_ref_ms,
-        "costRefUsd": policy.objective.cost_ref_usd,
-        "objective": {"latency": policy.objective.latency, "cost": policy.objective.cost},
+        "latencyRefMs": objective.latency_ref_ms,
+        "costRefUsd": objective.cost_ref_usd,
+        "objective": {"latency": objective.latency, "cost": objective.cost},
         "roundIntervalS": max(1.0, gaps[len(gaps) // 2]) if gaps else float(policy.rounds.interval_s),
         "simulated": simulated,
         "changes": [],

@@ -59,6 +59,7 @@ def plan(
     task: TaskType = TaskType.DEFAULT,
 ) -> Plan:
     """Rank every target of an enabled provider, by what is known of it at this task type."""
+    policy = card.in_force(policy)
     usable = [t for t in targets if t.provider not in config.providers or config.providers[t.provider].enabled]
     usable.sort(key=lambda target: _priority(config, target))
     states = {t: _state(breakers[t], card, t, policy, now) if t in breakers else _CLOSED for t in usable}

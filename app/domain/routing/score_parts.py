@@ -25,7 +25,7 @@ from app.domain.evidence.evidence import Evidence
 from app.domain.policy import Objective, Policy
 from app.domain.routing import scoring
 from app.domain.routing.ceiling import Pacing
-from app.domain.routing.scoring import Features, Figures
+from app.domain.routing.scoring import BEYOND_P95, Features, Figures
 
 #: names of the three features, as the API has them and as people read them
 NAMES = ("latency", "cost", "reliability")
@@ -108,7 +108,7 @@ def turn(mine: Ranked, others: Sequence[Ranked], policy: Policy) -> Turn:
 def _leads_from(mine: Ranked, others: Sequence[Ranked], place: int, policy: Policy) -> float:
     """δ of the feature at this place."""
     objective, noise = policy.objective, policy.score.noise
-    by_score, by_utility = mine.lean[place], (objective.latency, objective.cost, 1.0)[place]
+    by_score, by_utility = mine.lean[place], (objective.time, objective.cost, 1.0)[place]
     top = max(other.score for other in others)
     needed = [_over(top - noise - mine.score, by_score)]
     for other in others:
@@ -127,6 +127,9 @@ def _over(missing: float, slope: float) -> float:
 def _as_latency_ms(mine: Ranked, late: float, objective: Objective) -> float | None:
     """The latency of all its answers that gives this l; beyond the reference slower is not worse."""
     served, known = mine.served, mine.evidence
+    if objective.p95:
+        tail = objective.p95 * min(1.0, known.slow.mean / BEYOND_P95)
+        late = (late * objective.time - tail) / objective.latency if objective.latency else math.inf
     if known.late_failed_mass:
         late = (late - (1 - served) * known.late_failed) / served if served else math.inf
     return late * objective.latency_ref_ms if 0 <= late <= 1 else None

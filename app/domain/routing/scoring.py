@@ -6,6 +6,9 @@
     score    s = Σ e·f,   e_i ∝ w_i · o_i / w0_i,   Σ e = 1,   o = (a, b, 1)
     gate     S at its best ≥ min(success_floor, max S − success_slack)  and  Q + 2·√(V/n) ≥ quality_share·max Q
 
+Where the objective asks for it, the share of slow calls counts beside l: a·l + p·min(1, 20·P(L > p95_ms)) is what time
+costs, all of it is lost where five calls in a hundred take p95_ms, and (a + p) stands for a in all that is above.
+
 w: the weights in force, w0: the base weights of the policy. At w = w0 the score is (U + a + b) / (1 + a + b): the
 default weights are the declared objective, and others lean from there. Latency and cost are clipped call by call, so
 that one answer of 30 s counts as one that is too slow, and no feature of a target depends on which others there are.
@@ -31,6 +34,8 @@ from app.domain.policy import Objective, Policy
 Features = tuple[float, float, float]
 #: calls that the usual success rate is worth beside those of a target
 USUAL_MASS = 10.0
+#: the share of calls that lie beyond a 95th percentile
+BEYOND_P95 = 0.05
 #: a base weight below this counts as this: who sets it to nothing gets no infinite lean
 LEAST_BASE = 0.01
 
@@ -80,6 +85,7 @@ def figures(evidence: Mapping[Target, Evidence], objective: Objective) -> dict[T
     grades = [known.quality for known in evidence.values() if known.quality is not None]
     slowest = max(latencies, default=objective.latency_ref_ms)
     dearest = max(costs, default=0.0)
+    slowest_share = max((known.slow.mean for known in evidence.values() if known.slow.mass), default=0.0)
     average = sum(grades) / len(grades) if grades else 1.0
     usual = median(known.success for known in evidence.values()) if evidence else 1.0
     return {
@@ -89,6 +95,7 @@ def figures(evidence: Mapping[Target, Evidence], objective: Objective) -> dict[T
             dearest if known.cost_usd is None else known.cost_usd,
             average if known.quality is None else known.quality,
             _drawn(known, usual),
+            known.slow.mean if known.slow.mass else slowest_share,
             objective,
         )
         for target, known in evidence.items()
@@ -101,15 +108,24 @@ def _drawn(known: Evidence, usual: float) -> float:
 
 
 def _figures(
-    known: Evidence, latency_ms: float, cost_usd: float, quality: float, served: float, objective: Objective
+    known: Evidence,
+    latency_ms: float,
+    cost_usd: float,
+    quality: float,
+    served: float,
+    slow: float,
+    objective: Objective,
 ) -> Figures:
     late = known.late.mean if known.late.mass else min(1.0, latency_ms / objective.latency_ref_ms)
     dear = known.dear.mean if known.dear.mass else min(1.0, cost_usd / objective.cost_ref_usd)
+    late = served * late + (1 - served) * (known.late_failed if known.late_failed_mass else late)
+    if objective.p95:
+        late = (objective.latency * late + objective.p95 * min(1.0, slow / BEYOND_P95)) / objective.time
     return Figures(
         latency_ms,
         cost_usd,
         good=served * quality,
-        late=served * late + (1 - served) * (known.late_failed if known.late_failed_mass else late),
+        late=late,
         dear=served * dear,
         quality=quality,
     )
@@ -131,9 +147,9 @@ def effective(weights: Weights, policy: Policy) -> Features:
 def leaned(of_three: Features, policy: Policy) -> Features:
     """Each by what the objective gives for a unit of its base weight: o / w0, as a share of all the objective gives."""
     objective, base = policy.objective, policy.weights.base
-    whole = objective.latency + objective.cost + 1.0
+    whole = objective.time + objective.cost + 1.0
     return (
-        of_three[0] * objective.latency / max(base[0], LEAST_BASE) / whole,
+        of_three[0] * objective.time / max(base[0], LEAST_BASE) / whole,
         of_three[1] * objective.cost / max(base[1], LEAST_BASE) / whole,
         of_three[2] / max(base[2], LEAST_BASE) / whole,
     )
@@ -144,7 +160,7 @@ def score(effective_weights: Features, shares: Features) -> float:
 
 
 def utility(known: Figures, objective: Objective) -> float:
-    return known.good - objective.latency * known.late - objective.cost * known.dear
+    return known.good - objective.time * known.late - objective.cost * known.dear
 
 
 def comparable(evidence: Mapping[Target, Evidence], policy: Policy) -> dict[Target, Features]:

@@ -53,8 +53,9 @@ def remembered(names: list[str]) -> tuple[OptimizerState, OptimizerState]:
         else:
             partial = name == "partial"
             rows = EVENTS["spread" if partial else name]
-            told = told if partial else memory.with_round(told, loop.card, rows, POLICY)
+            before = loop.card
             result = loop.round(rows, complete=not partial)
+            told = told if partial else memory.with_round(told, before, loop.card, rows, loop.policy)
             changes.append(Change(weight_moves.of_weights(loop.weights), loop.rate, str(result.evidence["verdict"])))
     return loop.state, memory.with_changes(told, changes, POLICY)
 

@@ -18,6 +18,7 @@ from app.domain.optimizer import insights, optimizer
 from app.domain.optimizer.optimizer import Optimization, OptimizerState
 from app.domain.optimizer.round_table import RoundTable, table_of
 from app.domain.outcome import Outcome
+from app.domain.policy import Objective, Policy
 from app.domain.rounds.measurement import own_trouble
 from app.domain.routing import scoring
 from tests.domain.small_world import ANTHROPIC, DEEPSEEK, GEMINI, OPENAI, POLICY, START, TARGETS, calls, outcome, table
@@ -34,13 +35,14 @@ class Loop:
     rate: float = 0.10
     card: Scorecard = field(default_factory=Scorecard.empty)
     state: OptimizerState = field(default_factory=OptimizerState.empty)
+    policy: Policy = POLICY
 
     def round(self, outcomes: Sequence[Outcome], *, complete: bool = True, trimmed: bool = False) -> Optimization:
         before = self.card
         if own_trouble(outcomes) is None:
-            self.card = before.close_round(outcomes, POLICY)
+            self.card = before.close_round(outcomes, self.policy)
         result = optimizer.optimize(
-            self.state, before, self.card, outcomes, self.weights, self.rate, POLICY,
+            self.state, before, self.card, outcomes, self.weights, self.rate, self.policy,
             complete=complete, trimmed=trimmed, now=START,
         )  # fmt: skip
         self.state, self.weights, self.rate = result.state, result.weights, result.exploration_rate
@@ -288,11 +290,26 @@ def test_a_reference_that_most_answers_lie_beyond_is_named_with_a_better_one() -
 
     assert (
         "30 of 40 answers took longer than 1000 ms, beyond which slower is not worse by your objective: "
-        "declare latency_ref_ms in policy.toml, such as 4000"
+        "declare another latency_ref_ms in policy.toml, such as 4000, or none, and it is learned"
     ) in texts(slow)
     assert "20 of 20 answers cost more than 0.006 USD" in texts(dear)
     assert "such as 0.04" in texts(dear)
     assert "declare" not in texts(Loop().round(table(SPECIFIED)))
+
+
+def test_references_that_nobody_declared_are_what_is_usual_here_and_every_change_is_said() -> None:
+    loop = Loop(policy=replace(POLICY, objective=Objective(latency_ref_ms=0.0, cost_ref_usd=0.0)))
+    rows = table({DEEPSEEK: 1500, GEMINI: 2500, ANTHROPIC: 4000, OPENAI: 900}, cost_usd=0.0001)
+    first, second, _ = (loop.round(rows) for _ in range(3))
+
+    assert "latency_ref_ms is 3000 ms: twice what is usual here, 1500 ms, as policy.toml declares none" in texts(first)
+    assert "cost_ref_usd is $0.0002: twice what is usual here, $0.0001" in texts(first)
+    assert "reference" not in {each.kind for each in second.insights}
+    assert len(loop.state.tables) == 2
+    for _ in range(4):
+        last = loop.round(table({DEEPSEEK: 15000, GEMINI: 25000, ANTHROPIC: 40000, OPENAI: 9000}, cost_usd=0.0001))
+    assert "(was " in texts(last)
+    assert len(loop.state.tables) == 1  # the older ones tell what another objective made of those rounds
 
 
 def numbered(rows: Sequence[Outcome]) -> list[Outcome]:

@@ -353,8 +353,8 @@ def test_weights_of_a_segment_apply_to_it_alone_and_only_when_segmentation_is_on
 
 
 def test_exploration_is_a_cap_and_goes_to_the_longest_unseen_that_could_pay() -> None:
-    card = after_rounds(table({DEEPSEEK: 240, GEMINI: 275, ANTHROPIC: 280, OPENAI: 2000}))
-    card = card.observe([outcome(GEMINI, 275, at=later(minutes=50))], POLICY)
+    card = after_rounds(table({DEEPSEEK: 240, GEMINI: 260, ANTHROPIC: 270, OPENAI: 2000}))
+    card = card.observe([outcome(GEMINI, 260, at=later(minutes=50))], POLICY)
 
     made = plan(card, now=later(hours=1))
 
@@ -410,7 +410,7 @@ def test_who_asks_for_much_exploration_gets_it() -> None:
 
 
 def test_exploration_mode_explores() -> None:
-    card = after_rounds(table({DEEPSEEK: 240, GEMINI: 300, ANTHROPIC: 480, OPENAI: 500}))
+    card = after_rounds(table({DEEPSEEK: 240, GEMINI: 270, ANTHROPIC: 480, OPENAI: 500}))
 
     shares = firsts(plan(card, now=later(minutes=5), features={"explorationMode": True}))
 
