@@ -44,6 +44,7 @@ BODIES: Mapping[str, type[BaseModel]] = {
 }
 #: … and where there is none: an example
 EXAMPLES: Mapping[str, Mapping[str, Any]] = {
+    "runtime_config.preview": {"weights": {"latency": 0.6}},
     "runtime_config.update": {"weights": {"latency": 0.6}, "reason": "quiet week", "updatedBy": "anna"},
     "runtime_config.roll_back": {"version": 3, "reason": "latency got worse", "updatedBy": "anna"},
     "runtime_config.import_": {"document": {"features": {"smartRouting": True}}, "updatedBy": "anna"},
