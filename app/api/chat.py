@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from app.api.current import asked_by, client, gateway
 from app.api.envelope import Body, body, ok
 from app.api.names import Name
+from app.api.openai.models import Chosen, choose
 from app.api.sessions import session
 from app.api.streaming import event_stream, wants_whole
 from app.domain.catalog import TaskType
@@ -34,6 +35,8 @@ class ChatBody(Body):
     task_type: TaskType | None = None
     segment: Name | None = None
     provider: Name | None = None
+    #: as under /v1: PROVIDER/MODEL, or a model that one provider alone has
+    model: Name | None = None
     stream: bool = False
     #: named by alias only: pydantic keeps `model_config` for itself
     model_parameters: Annotated[ModelOverride, Field(alias="modelConfig")] = ModelOverride()
@@ -42,19 +45,24 @@ class ChatBody(Body):
     def _one_of_two(self) -> Self:
         if (self.message is None) == (self.messages is None):
             raise ValueError("send either `message` (a text) or `messages` (a list of turns)")
+        if self.provider is not None and self.model is not None:
+            raise ValueError("send either `provider` or `model` (PROVIDER/MODEL), which names its provider")
         return self
 
     def call(self) -> Call:
         segment, key = asked_by(self.segment)
         turns = self.messages or [MessageBody(role="user", content=self.message or "")]
         messages = tuple(Message(turn.role, turn.content) for turn in turns)
+        chosen = Chosen(self.provider) if self.model is None else choose(gateway().services, self.model)
+        task = self.task_type or chosen.task_type
         return Call(
             messages=messages,
-            task_type=self.task_type or tasktype.detect(messages),
-            detected=self.task_type is None,
+            task_type=task or tasktype.detect(messages),
+            detected=task is None,
             segment=segment,
             key=key,
-            provider=self.provider,
+            provider=chosen.provider,
+            model=chosen.model,
             whole=wants_whole(),
             client=client(),
             session=session(),

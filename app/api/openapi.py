@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, Flask, Response, current_app
@@ -15,12 +18,14 @@ from app.api import auth
 from app.api.anthropic.request import CountRequest, MessagesRequest
 from app.api.chat import ChatBody
 from app.api.envelope import json_response
+from app.api.feedback import FeedbackBody
 from app.api.openai.completions import CompletionRequest
 from app.api.openai.embeddings import EmbeddingRequest
 from app.api.openai.fields import ChatCompletionRequest
 from app.api.pages import blueprint
 from app.api.responses.request import ResponsesRequest
 from app.api.system.comparing import WhatIfBody
+from app.api.system.keys import KeyBody
 from app.api.system.measurements import BenchmarkBody
 
 #: request bodies by endpoint, where there is a model of it
@@ -33,7 +38,16 @@ BODIES: Mapping[str, type[BaseModel]] = {
     "openai.completions": CompletionRequest,
     "openai.embeddings": EmbeddingRequest,
     "system.start_benchmark": BenchmarkBody,
+    "feedback.give": FeedbackBody,
+    "keys.create": KeyBody,
     "comparing.what_if": WhatIfBody,
+}
+#: … and where there is none: an example
+EXAMPLES: Mapping[str, Mapping[str, Any]] = {
+    "runtime_config.update": {"weights": {"latency": 0.6}, "reason": "quiet week", "updatedBy": "anna"},
+    "runtime_config.roll_back": {"version": 3, "reason": "latency got worse", "updatedBy": "anna"},
+    "runtime_config.import_": {"document": {"features": {"smartRouting": True}}, "updatedBy": "anna"},
+    "runtime_config.reset": {"reason": "begin anew", "updatedBy": "anna"},
 }
 _SPAN = {
     "from": "epoch ms, a time with its zone, or now-7d, which it is where nobody says",
@@ -50,7 +64,13 @@ QUERIES: Mapping[str, Mapping[str, str]] = {
         "provider": "only this one; may be repeated",
         "prompt": "only this one; may be repeated",
     },
-    "system.scorecard": {"segment": "whose weights to rank by"},
+    "system.scorecard": {
+        "segment": "whose weights to rank by",
+        "taskType": "default, creative, code or analysis: as it is for requests of this type",
+    },
+    "runtime_config.history": {"limit": "how many revisions, 1 to 100", "before": "last version of the page before"},
+    "runtime_config.difference": {"from": "a version", "to": "another; the newest where it is not said"},
+    "runtime_config.events": {"lastEventId": "version after which to begin; or the header Last-Event-ID"},
     "openai.responses.retrieve": {"include": "reasoning.encrypted_content: what the provider wants back"},
     "openai.responses.input_items": {
         "limit": "1 to 100; 20 where it is not said",
@@ -169,8 +189,8 @@ def _operation(app: Flask, rule: Rule, method: str, schemas: dict[str, Any]) -> 
         "tags": [rule.endpoint.partition(".")[0]],
         "summary": summary or rule.endpoint.rpartition(".")[2].replace("_", " "),
         "responses": {
-            "200": {"description": "done", "content": _answers(rule)},
-            "default": {"description": "an error, with its code and what to do", "content": {"application/json": {}}},
+            "200": {"description": "done", "content": _answers(rule, method)},
+            "default": {"description": "an error, with its code and what to do", "content": _error(rule)},
         },
     }
     if more.strip():
@@ -178,12 +198,41 @@ def _operation(app: Flask, rule: Rule, method: str, schemas: dict[str, Any]) -> 
     if parameters := [*_in_path(rule), *_in_query(rule)]:
         operation["parameters"] = parameters
     if method in {"POST", "PUT", "PATCH"}:
-        operation["requestBody"] = {"content": {"application/json": {"schema": _schema(rule, schemas)}}}
+        operation["requestBody"] = {"content": {"application/json": {"schema": _schema(rule, schemas), **_asked(rule)}}}
     return operation
 
 
-def _answers(rule: Rule) -> dict[str, Any]:
-    return {"application/json": {}, **({"text/event-stream": {}} if rule.endpoint in STREAMS else {})}
+def _asked(rule: Rule) -> dict[str, Any]:
+    example = EXAMPLES.get(rule.endpoint)
+    return {} if example is None else {"example": example}
+
+
+def _error(rule: Rule) -> dict[str, Any]:
+    """Of our own routes; under /v1 errors are those of the dialect."""
+    if not rule.rule.startswith("/api/"):
+        return {"application/json": {}}
+    texts = {name: {"type": "string"} for name in ("code", "message", "field", "requestId")}
+    error = {"type": "object", "properties": texts, "required": ["code", "message", "requestId"]}
+    whole = {"success": {"const": False}, "error": error}
+    example = {
+        "success": False,
+        "error": {"code": "not_found", "message": "there is no version 99", "requestId": "req-1f0c"},
+    }
+    schema = {"type": "object", "properties": whole, "required": ["success", "error"]}
+    return {"application/json": {"schema": schema, "example": example}}
+
+
+def _answers(rule: Rule, method: str) -> dict[str, Any]:
+    """With schema and example where one is kept; an answer may have keys beside those of its schema."""
+    kept = _kept().get(rule.endpoint) if method == "GET" else None
+    return {"application/json": kept or {}, **({"text/event-stream": {}} if rule.endpoint in STREAMS else {})}
+
+
+@cache
+def _kept() -> dict[str, dict[str, Any]]:
+    """By endpoint of a GET: what a running server answered, and of what types that is."""
+    found: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_name("answers.json").read_text("utf-8"))
+    return found
 
 
 def _in_path(rule: Rule) -> Iterator[dict[str, Any]]:

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextCol
 from rich.table import Table
 from rich.text import Text
 
+from app.cli import names
 from app.cli.client import call
 from app.cli.console import Console
 from app.cli.main import print_json
@@ -24,28 +25,47 @@ POLL_S = 0.25
 
 
 @click.command()
-@click.option("--provider", "-p", "providers", multiple=True, help="Only this provider (may be repeated).")
-@click.option("--prompt", "-n", "prompts", multiple=True, help="Only this prompt (may be repeated).")
+@click.option(
+    "--provider",
+    "-p",
+    "providers",
+    multiple=True,
+    shell_complete=names.providers,
+    help="Only this provider (may be repeated).",
+)
+@click.option(
+    "--prompt", "-n", "prompts", multiple=True, shell_complete=names.prompts, help="Only this prompt (may be repeated)."
+)
 @click.option("--wait", is_flag=True, help="Watch it to its end, then show its table.")
 @click.option("--beside", is_flag=True, help="Also where a round is under way: both are paid in full.")
+@click.option("--watch", "watched", metavar="ID", default=None, help="Start none: watch this one to its end.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 @click.pass_context
 def benchmark(
-    ctx: click.Context, providers: tuple[str, ...], prompts: tuple[str, ...], wait: bool, beside: bool, as_json: bool
+    ctx: click.Context,
+    providers: tuple[str, ...],
+    prompts: tuple[str, ...],
+    wait: bool,
+    beside: bool,
+    watched: str | None,
+    as_json: bool,
 ) -> None:
-    """Start a benchmark round now.
+    """Start a benchmark round now, or watch one that runs.
 
     \b
     Example:  tooloo benchmark --wait
-              tooloo benchmark --provider deepseek --prompt maths
-    Exit code: 0 started (with --wait: every probe ran), 1 partial or failed, 3 no API.
+              tooloo benchmark --provider deepseek --prompt maths-problem
+              tooloo benchmark --watch benchmark-1765326651024
+    Exit codes: 0 started (watched: every probe ran), 1 partial or failed, 2 wrong usage, 3 no API, 6 over the budget.
     """
+    if watched is not None and (providers or prompts or beside):
+        raise click.UsageError("--watch starts no round: leave --provider, --prompt and --beside out")
     body = {"providers": list(providers), "prompts": list(prompts), **({"beside": True} if beside else {})}
-    round_id: str = call("POST", f"{SYSTEM}/benchmarks", body)["roundId"]
-    if not wait:
+    round_id: str = watched or call("POST", f"{SYSTEM}/benchmarks", body)["roundId"]
+    if not wait and watched is None:
         print_json({"roundId": round_id}) if as_json else say(f"started {round_id}")
         return
-    state = _watch(round_id, quiet=as_json)
+    state = _watched(round_id, quiet=as_json)
     shown = next(
         (r for r in call("GET", f"{SYSTEM}/benchmark-results?limit=10")["history"] if r["id"] == round_id), None
     )
@@ -55,6 +75,15 @@ def benchmark(
         show_round(shown)
     if state["status"] != "done":
         ctx.exit(1)
+
+
+def _watched(round_id: str, *, quiet: bool) -> dict[str, Any]:
+    """To its end; who stops looking is told that it goes on."""
+    try:
+        return _watch(round_id, quiet=quiet)
+    except KeyboardInterrupt:
+        say(f"{round_id} goes on; watch it again with: tooloo benchmark --watch {round_id}", err=True)
+        raise
 
 
 class PlainColumn(TextColumn):

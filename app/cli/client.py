@@ -11,9 +11,7 @@ import click
 import requests
 
 from app import settings
-
-#: exit codes beside 0 (done), 1 (failed) and 2 (wrong usage)
-NOT_REACHABLE = 3
+from app.cli.exits import NOT_REACHABLE, Refused
 
 
 class Unreachable(click.ClickException):
@@ -86,6 +84,5 @@ def _data(response: requests.Response) -> Any:
         answer = response.json()
     if not isinstance(answer, dict) or not answer.get("success"):
         problem = answer.get("error", {}) if isinstance(answer, dict) else {}
-        code = problem.get("code", response.status_code)
-        raise click.ClickException(f"{problem.get('message', response.reason)} [{code}]")
+        raise Refused(str(problem.get("code", response.status_code)), problem.get("message", response.reason))
     return answer["data"]

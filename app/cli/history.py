@@ -11,6 +11,7 @@ from sqlalchemy.orm import sessionmaker
 
 from app import bootstrap, settings
 from app.cli import servers
+from app.cli.main import print_json
 from app.cli.place import place
 from app.cli.terminal import say
 from app.domain.policy import Policy
@@ -51,7 +52,8 @@ def recorded_lines(since: str, policy: Policy) -> list[str]:
 
 
 @click.command()
-def rebuild() -> None:
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+def rebuild(as_json: bool) -> None:
     """Learn anew from the database: the scorecard, and what the optimizer remembers of past rounds.
 
     The reaper does so by itself where the scorecard is lost or cannot be read.
@@ -63,4 +65,7 @@ def rebuild() -> None:
     redis_url = configured.redis_url or servers.redis_url(place(configured.data_dir))
     services = bootstrap.build(replace(configured, database_url=database_url(configured), redis_url=redis_url))
     card = scorecard.rebuild(services)
-    say(f"scorecard rebuilt: {len(card.evidence)} targets")
+    if as_json:
+        print_json({"targets": [str(target) for target in card.evidence]})
+    else:
+        say(f"scorecard rebuilt: {len(card.evidence)} targets")

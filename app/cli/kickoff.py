@@ -86,11 +86,17 @@ def summary(configured: Settings, services: Services, round_id: str) -> list[str
         lines.append(f"  real          {', '.join(names)}")
     lines += [f"  left out      {name}: {reason}" for name, reason in left_out.items()]
     lines += [
-        f"  first round   {round_id}; watch it with: tooloo results",
+        _first(round_id),
         '  try           tooloo chat "What is a mutex?"',
         "  needs you?    tooloo status",
     ]
     return lines
+
+
+def _first(round_id: str) -> str:
+    """`round_id` may be the reason why there is none."""
+    watch = f"; watch it with: tooloo benchmark --watch {round_id}" if round_id.startswith("benchmark-") else ""
+    return f"  first round   {round_id}{watch}"
 
 
 def broken(services: Services) -> list[Finding]:

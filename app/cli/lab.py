@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
 import requests
-from rich import box
 from rich.table import Table
 
 from app import settings
@@ -26,11 +24,11 @@ _USAGE = {400, 404}
 #: what `show` shows of a profile, and above what
 COLUMNS = {
     "latency": "ms",
-    "tokens_per_s": "tokens/s",
+    "tokens_per_s": "tok/s",
     "error_rate": "errors",
     "error_kind": "kind",
-    "input_price": "$/M in",
-    "output_price": "$/M out",
+    "input_price": "$in",
+    "output_price": "$out",
     "quality": "quality",
 }
 
@@ -223,8 +221,9 @@ def _value(text: str) -> Any:
 
 def _print_profiles(profiles: dict[str, Any], seen: dict[str, Any]) -> None:
     table = Table(
-        title=f"SIMULATED providers, profile {profiles['profile']} (* changed)", box=box.SIMPLE, padding=(0, 1)
-    )
+        title=f"SIMULATED providers, profile {profiles['profile']} (* changed; $ per million tokens)",
+        title_justify="left", box=None, pad_edge=False, collapse_padding=True,
+    )  # fmt: skip
     for column in ("provider", *COLUMNS.values(), "calls", "failed"):
         table.add_column(column, justify="left" if column in ("provider", "kind") else "right", no_wrap=True)
     for name, profile in profiles["providers"].items():
@@ -233,8 +232,8 @@ def _print_profiles(profiles: dict[str, Any], seen: dict[str, Any]) -> None:
         table.add_row(name, *cells, str(seen[name]["calls"]), str(seen[name]["errors"]))
         for prompt, quality in profile["prompt_quality"].items():
             table.add_row("", *[""] * (len(COLUMNS) - 1), f"*{quality:g}", f"for {prompt}")
-    # into a pipe a table is as wide as it is
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    # without lines it fits 80 columns
+    Console().print(table)
 
 
 def _shown(value: Any) -> str:

@@ -39,6 +39,7 @@ COMMANDS = {
     "lab": "app.cli.lab:lab",
     "doctor": "app.cli.doctor:doctor",
     "keys": "app.cli.keys:keys",
+    "completion": "app.cli.completion:completion",
 }
 
 

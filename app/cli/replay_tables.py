@@ -24,7 +24,8 @@ COLUMNS = {
 
 
 def print_replays(replays: Sequence[Replay]) -> None:
-    table = Table(box=box.SIMPLE, padding=(0, 1))
+    # without lines it fits 80 columns
+    table = Table(box=None, pad_edge=False, collapse_padding=True)
     for name in ("trace", "policy", "requests", *COLUMNS, "U", "adapt"):
         table.add_column(name, justify="left" if name in {"trace", "policy"} else "right", no_wrap=True)
     for done in replays:

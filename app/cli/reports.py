@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
 import click
 from rich.table import Table
+from rich.text import Text
 
 from app.cli.client import call
 from app.cli.console import Console
 from app.cli.explain import ceiling_line, why_lines
 from app.cli.main import print_json
-from app.cli.terminal import say
+from app.cli.terminal import one_line, say
 from app.domain import shown
 
 SYSTEM = "/api/v1/system"
@@ -110,7 +112,10 @@ def insights(last: int, as_json: bool) -> None:
     if as_json:
         print_json(data)
         return
+    console = Console()
     for insight in data["insights"]:
         when = datetime.fromtimestamp(insight["timestamp"] / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
         simulated = " [simulated]" if insight["simulated"] else ""
-        say(f"{when}{simulated}  {insight['text']}")
+        line = f"{when}{simulated}  {insight['text']}"
+        # a terminal gets whole words in each line, a pipe one line each
+        console.print(Text(one_line(line))) if sys.stdout.isatty() else say(line)

@@ -8,12 +8,11 @@ from typing import Any
 import click
 
 from app.cli.client import call
+from app.cli.exits import NEEDS_YOU
 from app.cli.main import print_json
 from app.cli.terminal import say
 
 PATH = "/api/v1/system/attention"
-#: exit code where something does
-NEEDS_YOU = 4
 
 
 @click.command()

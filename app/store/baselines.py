@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Float, Integer, case, cast, func, literal, select
@@ -22,10 +22,12 @@ SEED = 1
 
 
 def share_read(session: Session, start: datetime, end: datetime) -> float:
-    """Of the outcomes: by the requests that the usage counts on those days."""
-    days = Usage.day.between(start.date(), end.date())
-    requests = session.scalar(select(func.coalesce(func.sum(Usage.requests), 0)).where(days)) or 0
-    return min(1.0, MOST_ROWS / float(requests)) if requests else 1.0
+    """Of the outcomes: by the requests that the usage counts on those days, and the part of them that is asked for."""
+    first, last = start.astimezone(UTC).date(), end.astimezone(UTC).date()
+    counted = select(func.coalesce(func.sum(Usage.requests), 0)).where(Usage.day.between(first, last))
+    part = (end - start) / timedelta(days=(last - first).days + 1)
+    requests = float(session.scalar(counted) or 0) * part
+    return min(1.0, MOST_ROWS / requests) if requests else 1.0
 
 
 def live_cells(

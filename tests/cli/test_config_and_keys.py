@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from click.shell_completion import ShellComplete
 from click.testing import CliRunner, Result
 from structlog.testing import capture_logs
 
 from app.cli.main import cli
+from tests.support.rounds import run_round
 from tests.support.served import served
-from tests.support.system import System
+from tests.support.system import ROOT, System
 
 Tooloo = Callable[..., Result]
 
@@ -51,16 +53,16 @@ def test_a_config_goes_out_and_back_in_and_its_history_can_be_read(tooloo: Toolo
 
 
 def test_what_cannot_be_done_is_said_in_one_line(tooloo: Tooloo) -> None:
-    assert "there is no version 99" in tooloo("config", "rollback", "99", code=1).output
+    assert "there is no version 99" in tooloo("config", "rollback", "99", code=2).output
     assert "is not JSON" in tooloo("config", "import", "-", stdin="{", code=1).output
-    assert "features.x" in tooloo("config", "import", "-", stdin='{"features": {"x": 1}}', code=1).output
+    assert "features.x" in tooloo("config", "import", "-", stdin='{"features": {"x": 1}}', code=2).output
     assert "Aborted" in tooloo("config", "reset", stdin="n\n", code=1).output
-    assert "there is no key" in tooloo("keys", "revoke", "nobody", code=1).output
+    assert "there is no key" in tooloo("keys", "revoke", "nobody", code=2).output
 
 
 def test_keys_are_made_listed_and_revoked(tooloo: Tooloo) -> None:
     admin = json.loads(tooloo("keys", "create", "ops", "--scope", "admin", "--json").stdout)
-    assert "this needs an admin key" in tooloo("keys", "list", code=1).output
+    assert "this needs an admin key" in tooloo("keys", "list", code=5).output
 
     made = tooloo(
         "keys", "create", "app", "--segment", "free", "--rate", "60", "--parameters", "strict", key=admin["key"]
@@ -73,3 +75,48 @@ def test_keys_are_made_listed_and_revoked(tooloo: Tooloo) -> None:
     assert secret not in listed
     assert "is revoked" in tooloo("keys", "revoke", key_id, key=admin["key"]).stdout
     assert "revoked" in tooloo("keys", "list", key=admin["key"]).stdout
+
+
+def test_get_and_set_take_the_same_names(tooloo: Tooloo) -> None:
+    tooloo("config", "set", "global.providerWeights.latency=0.6", "explorationRate=0.2")
+
+    assert tooloo("config", "get", "weights.latency").stdout == "0.6\n"
+    assert tooloo("config", "get", "global.providerWeights.latency").stdout == "0.6\n"
+    assert tooloo("config", "get", "explorationRate").stdout == "0.2\n"
+    wrong = tooloo("config", "get", "weights.speed", code=2).output
+    assert "there is no 'weights.speed'; there are: weights.latency, weights.cost, weights.reliability" in wrong
+
+
+def test_chat_takes_what_is_piped_in_a_system_prompt_and_a_model(tooloo: Tooloo, system: System) -> None:
+    tooloo("chat", "sum up", "--system", "Be brief.", "--model", "gemini/gemini-2.5-flash", stdin="a text")
+    tooloo("chat", "-", stdin="alone")
+    tooloo("chat", stdin="without a dash")
+
+    asked = [[(turn.role, turn.content) for turn in request.messages] for _, request in system.client.calls]
+    assert asked[0] == [("system", "Be brief."), ("user", "sum up\n\na text")]
+    assert system.client.calls[0][0] == "gemini"
+    assert [turns[-1][1] for turns in asked[1:]] == ["alone", "without a dash"]
+    assert "there is nothing to ask" in tooloo("chat", stdin="", code=2).output
+    assert "there is no model 'gemini/nothing'" in tooloo("chat", "x", "--model", "gemini/nothing", code=2).output
+
+
+def test_a_round_can_be_watched_by_its_id(tooloo: Tooloo, system: System) -> None:
+    round_id = run_round(system)
+
+    assert json.loads(tooloo("benchmark", "--watch", round_id, "--json").stdout)["id"] == round_id
+    assert "starts no round" in tooloo("benchmark", "--watch", round_id, "--provider", "gemini", code=2).output
+    tooloo("benchmark", "--watch", "benchmark-1", code=2)
+
+
+def test_names_are_completed_and_the_shell_is_told_how(tooloo: Tooloo, tmp_path: Path) -> None:
+    if not (tmp_path / "config").exists():
+        (tmp_path / "config").symlink_to(ROOT / "config", target_is_directory=True)
+
+    def completed(words: str, incomplete: str) -> set[str]:
+        shell = ShellComplete(cli, {}, "tooloo", "_TOOLOO_COMPLETE")
+        return {item.value for item in shell.get_completions(words.split(), incomplete)}
+
+    assert completed("chat --provider", "dee") == {"deepseek"}
+    assert completed("chat --model", "gemini/") == {"gemini/gemini-2.5-flash"}
+    assert completed("benchmark --prompt", "maths") == {"maths-problem"}
+    assert "_TOOLOO_COMPLETE=bash_complete" in tooloo("completion", "bash").stdout

@@ -10,6 +10,7 @@ from flask import Response, get_template_attribute
 from app.api.current import gateway
 from app.api.pages.asked import RANGES, Asked, asked
 from app.api.pages.blueprint import HUES, colours, live, page, pages
+from app.api.pages.overview_charts import share_and_others
 from app.api.system import attention, runtime_config
 from app.api.system.measurements import standing
 from app.api.system.round_events import progress
@@ -30,7 +31,9 @@ def overview() -> Response:
     """The first page."""
     seen = asked()
     segments = sorted(gateway().services.config.value.segments)
-    return page("overview", "Overview", **values(seen), segments=segments, tasks=[task.value for task in TaskType])
+    tasks = [task.value for task in TaskType]
+    over_time = _known(lambda: share_and_others(seen))
+    return page("overview", "Overview", **values(seen), charts=over_time, segments=segments, tasks=tasks)
 
 
 @live("overview")

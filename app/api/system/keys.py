@@ -34,7 +34,7 @@ keys = Blueprint("keys", __name__, url_prefix="/api/v1/system/keys")
 
 @keys.post("")
 def create() -> Response:
-    """`key` is shown here and never again."""
+    """Make a key; `key` is shown here and never again."""
     wanted: KeyBody = body(KeyBody)
     services = gateway().services
     key, secret = live_keys.create(
@@ -54,6 +54,7 @@ def create() -> Response:
 
 @keys.get("")
 def every() -> Response:
+    """Every stored key: what it may, who made it, whether it is revoked; never the key itself."""
     return ok({"keys": listed()})
 
 
@@ -65,6 +66,7 @@ def listed() -> list[dict[str, Any]]:
 
 @keys.delete("/<key_id>")
 def revoke(key_id: str) -> Response:
+    """Revoke a key: it is refused from then on, in every process within seconds."""
     services = gateway().services
     if "\x00" in key_id:
         raise NotFound("there is no such key", field="id")

@@ -61,6 +61,7 @@ def benchmark_results() -> Response:
 
 @system.post("/benchmarks")
 def start_benchmark() -> Response:
+    """Start a round now; 202 with its id."""
     services = gateway().services
     wanted: BenchmarkBody = body(BenchmarkBody)
     selection = Selection(tuple(wanted.providers), tuple(wanted.prompts))
@@ -76,11 +77,13 @@ def estimate_benchmark() -> Response:
 
 @system.get("/benchmarks/<round_id>")
 def benchmark_progress(round_id: str) -> Response:
+    """How far a round is, by provider, and how long it will take."""
     return ok(progress(gateway().services, round_id))
 
 
 @system.get("/scorecard")
 def scorecard() -> Response:
+    """What is known of each target, its score, and the order in which requests try them."""
     return ok(standing(_segment(), _task_type()))
 
 

@@ -31,6 +31,7 @@ runtime_config = Blueprint("runtime_config", __name__, url_prefix="/api/v1/syste
 
 @runtime_config.get("")
 def show() -> Response:
+    """The live document; `ETag` is its version."""
     config = gateway().services.config.value
     tag = _tag(config)
     if tag in [each.strip().removeprefix("W/") for each in request.headers.get("If-None-Match", "").split(",")]:
@@ -40,6 +41,7 @@ def show() -> Response:
 
 @runtime_config.post("")
 def update() -> Response:
+    """Change settings in part: a new revision, honoured by every process within a second; `If-Match` guards it."""
     change = dict(body())
     by = _signature(change, "changed through the API")
     if not change:
@@ -78,7 +80,7 @@ def preview() -> Response:
 
 @runtime_config.get("/history")
 def history() -> Response:
-    """Newest first; `before` is the last version of the page before."""
+    """Revisions, newest first; `before` is the last version of the page before."""
     limit = _number(request.args.get("limit", PAGE), "limit", most=PAGE_LIMIT)
     before = None if (given := request.args.get("before")) is None else _number(given, "before")
     return ok({"revisions": past(limit, before)})
@@ -94,6 +96,7 @@ def past(limit: int, before: int | None = None) -> list[dict[str, Any]]:
 
 @runtime_config.get("/history/<version>")
 def one_version(version: str) -> Response:
+    """One revision: the whole document, what it changed, who made it and why."""
     number = _number(version, "version")
     with database.transaction(gateway().services.sessions) as session:
         found = revisions.get(session, number)
@@ -103,7 +106,7 @@ def one_version(version: str) -> Response:
 
 @runtime_config.get("/diff")
 def difference() -> Response:
-    """`from` and `to` are versions; without `to`, the newest one."""
+    """What differs between the versions `from` and `to`; without `to`, the newest one."""
     start = _number(request.args.get("from", ""), "from")
     with database.transaction(gateway().services.sessions) as session:
         newest = revisions.page(session, before=None, limit=1)[0].version
@@ -123,6 +126,7 @@ def export() -> Response:
 
 @runtime_config.post("/rollback")
 def roll_back() -> Response:
+    """Bring the settings of an earlier version back, as a new revision."""
     wanted = dict(body())
     version = _number(wanted.pop("version", ""), "version")
     return _whole(wanted, f"rolled back to version {version}", lambda s, by: _roll_back(s, version, by))
@@ -130,6 +134,7 @@ def roll_back() -> Response:
 
 @runtime_config.post("/import")
 def import_() -> Response:
+    """Take a whole document, as export gave it, for a new revision."""
     wanted = dict(body())
     if "document" not in wanted:
         raise InvalidRequest('send {"document": …} with what `export` gave', field="document")
@@ -141,6 +146,7 @@ def import_() -> Response:
 
 @runtime_config.post("/reset")
 def reset() -> Response:
+    """Go back to the defaults, as a new revision."""
     return _whole(
         dict(body()),
         "reset to the defaults",

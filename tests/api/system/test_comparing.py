@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from app.api import create_app
 from app.cli.main import cli
 from app.store import baselines as store
 from app.store import database, outcomes
+from app.store.models import Usage
 from tests.store.test_outcomes import row
 from tests.support.rounds import run_round, takes
 from tests.support.served import served
@@ -105,6 +106,22 @@ def test_of_a_long_time_a_share_is_read_and_said(
 
     assert data["readShare"] == 0.5  # of pages: these rows fill few
     assert data["requests"] in range(1000)
+
+
+def test_how_much_is_read_follows_from_how_much_there_is(system: System) -> None:
+    """A million requests on each of two days: of both days 300,000 of two million, of six hours all of the 250,000."""
+    end = datetime(2026, 3, 3, tzinfo=UTC)
+    with database.transaction(system.services.sessions) as session:
+        sums = dict.fromkeys(("failed", "unpriced", "prompt_tokens", "completion_tokens", "cost_usd"), 0)
+        for day in (1, 2):
+            of = {"key": "", "segment": "", "provider": "p", "model": "m", "simulated": True}
+            session.add(Usage(day=date(2026, 3, day), requests=1_000_000, **of, **sums))
+        session.flush()
+        both = store.share_read(session, end - timedelta(days=2), end - timedelta(seconds=1))
+        some = store.share_read(session, end - timedelta(hours=6), end - timedelta(seconds=1))
+
+    assert both == pytest.approx(0.15, rel=0.01)
+    assert some == 1.0
 
 
 def test_with_nothing_recorded_nobody_can_tell(client: FlaskClient) -> None:
