@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from flask import Response, get_template_attribute
+from flask import Response, current_app, get_template_attribute
 
 from app.api.current import gateway
 from app.api.pages.asked import RANGES, Asked, asked
@@ -33,27 +35,53 @@ def overview() -> Response:
     segments = sorted(gateway().services.config.value.segments)
     tasks = [task.value for task in TaskType]
     over_time = _known(lambda: share_and_others(seen))
-    return page("overview", "Overview", **values(seen), charts=over_time, segments=segments, tasks=tasks)
+    return page(
+        "overview", "Overview", **values(seen, lambda: went(seen)), charts=over_time, segments=segments, tasks=tasks
+    )
 
 
 @live("overview")
 def rows(seen: Asked) -> Iterator[tuple[str, str]]:
-    shown = values(seen)
+    sums: Sums = current_app.extensions.setdefault("tooloo.sums", Sums())
+    shown = values(seen, lambda: sums.of(seen))
     for name in ("attention", "sentence", "running", "changes"):
         yield name, _drawn(name, shown)
     for place, candidate in enumerate(shown["standing"]["candidates"], 1):
         yield f"place-{place}", _row(place, candidate)
 
 
-def values(seen: Asked) -> dict[str, Any]:
+def values(seen: Asked, shares: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """What the page shows; what PostgreSQL alone knows is None while it is away."""
     return {
         "standing": standing(seen.segment, seen.task_type),
         "attention": [item.to_json() for item in attention.present()],
-        "went": _known(lambda: went(seen)),
+        "went": _known(shares),
         "running": _known(running),
         "changes": _known(_changes),
     }
+
+
+class Sums:
+    """Sums over the time that is looked at, for the pages that are open: they are made anew once a minute."""
+
+    def __init__(self, stand_s: float = 15.0, most: int = 100) -> None:
+        self._stand_s, self._most = stand_s, most
+        self._lock = threading.Lock()
+        self._kept: dict[tuple[object, ...], tuple[float, dict[str, Any]]] = {}
+
+    def of(self, seen: Asked) -> dict[str, Any]:
+        key = (seen.range or (seen.from_ms, seen.to_ms), seen.segment)
+        now = time.monotonic()
+        with self._lock:
+            kept = self._kept.get(key)
+        if kept is not None and now - kept[0] < self._stand_s:
+            return kept[1]
+        found = went(seen)
+        with self._lock:
+            if len(self._kept) >= self._most:
+                self._kept.clear()
+            self._kept[key] = (now, found)
+        return found
 
 
 def went(seen: Asked) -> dict[str, Any]:

@@ -2,31 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from app.api.current import gateway
 from app.api.pages import charts
-from app.api.pages.asked import Asked, asked
-from app.api.pages.blueprint import colours, pages
+from app.api.pages.asked import Asked
+from app.api.pages.blueprint import colours
 from app.api.pages.charts import Chart
 from app.api.pages.timeline import parameters
 from app.api.system.timeline import timeline_json
-from app.errors import DependencyUnavailable
 from app.store import rollups
-
-
-@pages.app_context_processor
-def _given() -> dict[str, Any]:
-    """The template asks for them: the first page stands without."""
-    return {"overview_charts": lambda: known(asked())}
-
-
-def known(seen: Asked) -> tuple[Chart | None, list[Chart]] | None:
-    """None while PostgreSQL is away."""
-    try:
-        return share_and_others(seen)
-    except DependencyUnavailable:
-        return None
 
 
 def share_and_others(seen: Asked) -> tuple[Chart | None, list[Chart]]:
