@@ -21,6 +21,7 @@ from app.gateway.gateway import Call
 from app.providers.base import Answer, ChatRequest, Message, Timing
 from tests.benchmark.test_benchmark import run_round, texts
 from tests.gateway.test_gateway import change
+from tests.support.rounds import with_policy
 from tests.support.system import Behaviour, System, answer
 from tests.support.waiting import wait_until
 
@@ -101,6 +102,8 @@ def _behaviour(latency_ms: float, cost_usd: float, text: str, fails: Callable[[i
 
 @pytest.fixture
 def world(system: System) -> Iterator[World]:
+    """Its references are those of the specification's figures; learned, they would be these providers' own."""
+    system = with_policy(system, objective={"latency_ref_ms": 1000.0, "cost_ref_usd": 0.006})
     system = replace(system, services=replace(system.services, prompts=PROMPTS))
     running = bootstrap.start(system.services, seed=1)
     made = World(system, running)

@@ -23,6 +23,7 @@ from app.providers.base import Answer, ChatRequest, Message
 from app.providers.client import Client, Pool
 from tests.gateway.test_gateway import ingested
 from tests.support.lab import RunningLab, running_lab
+from tests.support.rounds import with_policy
 from tests.support.system import Behaviour, System, answer, build
 from tests.support.waiting import wait_until
 
@@ -60,7 +61,12 @@ def behaves(*, latency_ms: float, cost_usd: float) -> Behaviour:
 @pytest.fixture
 def two(system: System, database_url: str, redis_url: str, tmp_path: Path) -> Iterator[Two]:
     """deepseek is slow and cheap, gemini fast and dear; both were measured, and nothing is explored."""
-    there = build(database_url, redis_url, tmp_path)
+    references = {
+        "latency_ref_ms": 1000.0,
+        "cost_ref_usd": 0.006,
+    }  # of two targets both would be learned at one of them
+    system = with_policy(system, objective=references)
+    there = with_policy(build(database_url, redis_url, tmp_path), objective=references)
     running = bootstrap.start(there.services, seed=1)
     made = Two(system, there, running)
     made.change(explorationRate=0, providers={name: {"enabled": False} for name in ("anthropic", "openai")})

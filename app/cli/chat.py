@@ -74,10 +74,14 @@ def _asked(message: str | None) -> str:
 
 def _piped(*, at_most_s: float | None) -> str:
     """All of standard input; nothing where it is a terminal that was not asked for, or says nothing for so long."""
-    if at_most_s is not None and (sys.stdin.isatty() or not _speaks(at_most_s)):
+    if at_most_s is not None and (sys.stdin is None or sys.stdin.isatty() or not _speaks(at_most_s)):
         return ""
     try:
         return sys.stdin.read().strip()
+    except (AttributeError, OSError) as error:  # closed: of `tooloo chat hi <&-` there is none
+        if at_most_s is not None:
+            return ""
+        raise click.UsageError(f"standard input cannot be read: {error}") from None
     except UnicodeDecodeError as error:
         raise click.UsageError(f"what is piped in is no text in UTF-8: {error}") from None
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import click
 import pytest
 from click.shell_completion import ShellComplete
 from click.testing import CliRunner, Result
 from structlog.testing import capture_logs
 
+from app.cli import chat
 from app.cli.main import cli
 from tests.support.rounds import run_round
 from tests.support.served import served
@@ -98,6 +101,15 @@ def test_chat_takes_what_is_piped_in_a_system_prompt_and_a_model(tooloo: Tooloo,
     assert [turns[-1][1] for turns in asked[1:]] == ["alone", "without a dash"]
     assert "there is nothing to ask" in tooloo("chat", stdin="", code=2).output
     assert "there is no model 'gemini/nothing'" in tooloo("chat", "x", "--model", "gemini/nothing", code=2).output
+
+
+def test_chat_asks_what_is_given_where_there_is_no_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As under `<&-`, in which Python has no sys.stdin at all."""
+    monkeypatch.setattr(sys, "stdin", None)
+
+    assert chat._asked("hi") == "hi"
+    with pytest.raises(click.UsageError, match="standard input cannot be read"):
+        chat._asked("-")
 
 
 def test_a_round_can_be_watched_by_its_id(tooloo: Tooloo, system: System) -> None:

@@ -135,6 +135,7 @@ ANSWERS = {
         "configVersion": EVIL,
         "explorationRate": 0.1,
         "simulated": True,
+        "objective": {"latencyRefMs": 1000.0, "costRefUsd": 0.006, "learned": ["costRefUsd"]},
         "ceiling": {
             **dict.fromkeys(("maxCostUsd", "meanCostUsd", "requests", "allowanceUsd", "lambdaPerUsd"), 1.0),
             "binds": True,

@@ -65,7 +65,7 @@ def test_requests_are_filtered_and_paged(tooloo: Tooloo, system: System) -> None
 def test_what_the_api_refuses_is_said(tooloo: Tooloo) -> None:
     refused = tooloo("requests", "--task", "poetry")
 
-    assert refused.exit_code == 1
+    assert refused.exit_code == 2
     assert "taskType must be one of default, creative, code, analysis: got 'poetry'" in refused.stderr
 
 

@@ -108,9 +108,9 @@ def test_of_a_thousand_concurrent_writes_none_is_lost(system: System) -> None:
     after = newest(system)
     assert after.providers["deepseek"].timeout == before.providers["deepseek"].timeout + OPERATOR_WRITES
     assert after.providers["gemini"].timeout == 1000 + OPERATOR_WRITES
-    assert after.metadata.iteration_count == before.metadata.iteration_count + ROUNDS
     with database.transaction(system.services.sessions) as session:
         history = revisions.since(session, 0, 2000)
+    assert sum(each.author == "optimizer" for each in history) == ROUNDS
     assert [(each.version, each.parent) for each in history] == [(1, None), *((n + 1, n) for n in range(1, 1001))]
     for earlier, later in pairwise(history):
         for difference in config_history.diff(earlier.document, later.document):

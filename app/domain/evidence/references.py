@@ -2,11 +2,13 @@
 
     reference = 2 · usual
     usual     = exp of the mean of ln x over the rounds, fading by KEPT a round
-    x         = lower median over the targets of what a successful call took, or cost
+    x         = the middle target's mean of what a successful call took, or cost; of two in the middle the faster one,
+                and the dearer one
 
-Twice the usual leaves room on both sides of it: a share of 0 is free, .5 usual, 1 twice as bad. The median does not
-move when one target, or half of them, become slow, or a dear one is added. A reference stays until what is usual has
-moved by more than MOVED, for all that was measured against it is told anew then.
+Twice the usual leaves room on both sides of it: a share of 0 is free, .5 usual, 1 twice as bad. The middle does not
+move when one target, or half of them, become slow, or a dear one is added. Prices differ by a hundred as a rule, and
+half of them are high: the dearer middle keeps the dear half apart. A reference stays until what is usual has moved by
+more than MOVED, for all that was measured against it is told anew then.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from statistics import fmean, median_low
+from statistics import fmean, median_high, median_low
 
 from app.domain.catalog import Target
 from app.domain.evidence.evidence import Evidence
@@ -51,8 +53,9 @@ class References:
     def after(self, known: Mapping[Target, Evidence], outcomes: Collection[Outcome]) -> References:
         """… a round; what it did not measure is as it was known before."""
         served = [each for each in outcomes if each.success and each.counts]
-        late = _middle({t: k.latency_ms for t, k in known.items()}, [(o.target, o.latency_ms) for o in served])
-        dear = _middle({t: k.cost_usd for t, k in known.items()}, [(o.target, o.cost_usd) for o in served])
+        latencies = _means({t: k.latency_ms for t, k in known.items()}, [(o.target, o.latency_ms) for o in served])
+        costs = _means({t: k.cost_usd for t, k in known.items()}, [(o.target, o.cost_usd) for o in served])
+        late, dear = median_low(latencies) if latencies else 0.0, median_high(costs) if costs else 0.0
         return References(
             self.latency_ms.after(late) if late else self.latency_ms,
             self.cost_usd.after(dear) if dear else self.cost_usd,
@@ -75,11 +78,11 @@ def declared(objective: Objective) -> Objective:
     return References().in_force(objective)
 
 
-def _middle(known: Mapping[Target, float | None], measured: Sequence[tuple[Target, float | None]]) -> float | None:
-    """Of the targets' means; those that cost nothing say nothing of what is dear."""
+def _means(known: Mapping[Target, float | None], measured: Sequence[tuple[Target, float | None]]) -> list[float]:
+    """Of the targets; those that cost nothing say nothing of what is dear."""
     by_target: dict[Target, list[float]] = {}
     for target, value in measured:
         if value is not None:
             by_target.setdefault(target, []).append(value)
     means = {**known, **{target: fmean(values) for target, values in by_target.items()}}
-    return median_low(found) if (found := [mean for mean in means.values() if mean]) else None
+    return [mean for mean in means.values() if mean]

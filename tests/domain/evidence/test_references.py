@@ -63,6 +63,15 @@ def test_a_round_of_one_target_alone_is_not_what_is_usual() -> None:
     assert objective(learned(USUAL, *[{OPENAI: 5000.0}] * 6)).latency_ref_ms == 700.0
 
 
+def test_of_prices_that_differ_by_a_hundred_the_dear_ones_stay_apart() -> None:
+    prices = {DEEPSEEK: 0.0001, GEMINI: 0.0002, ANTHROPIC: 0.01, OPENAI: 0.05}
+    rows = [each for target, price in prices.items() for each in calls(target, 10, cost_usd=price)]
+    card = Scorecard.empty().close_round(rows, OPEN)
+
+    assert objective(card).cost_ref_usd == 0.02
+    assert card.evidence[ANTHROPIC].dear.mean == pytest.approx(0.5)
+
+
 def test_free_targets_do_not_make_all_others_dear() -> None:
     card = Scorecard.empty()
     free = [*calls(DEEPSEEK, 10, cost_usd=0.0), *calls(GEMINI, 10, cost_usd=0.0), *calls(OPENAI, 10, cost_usd=0.004)]
