@@ -81,14 +81,6 @@ def told(session: Session, due: Due) -> None:
     session.execute(update(Alert).where(Alert.id == due.id).values(**values, tries=0, next_try_at=func.now()))
 
 
-def undelivered(session: Session, patience: timedelta) -> datetime | None:
-    """Since when somebody waits to be told, if for longer than that; None: nobody."""
-    waits = or_(Alert.told_at.is_(None), Alert.ended_at.is_not(None) & Alert.told_end_at.is_(None))
-    since = func.coalesce(Alert.ended_at, Alert.created_at)
-    found: datetime | None = session.scalar(select(func.min(since)).where(waits, since < func.now() - patience))
-    return found
-
-
 def forget(session: Session, older: timedelta, limit: int) -> int:
     old = select(Alert.id).where(Alert.told_end_at < func.now() - older).limit(limit).with_for_update(skip_locked=True)
     return len(session.scalars(delete(Alert).where(Alert.id.in_(old)).returning(Alert.id)).all())

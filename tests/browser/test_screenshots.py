@@ -32,7 +32,7 @@ pytestmark = [
 PAGES = {
     "overview": "/", "requests": "/requests", "better": "/better", "timeline": "/timeline", "rounds": "/rounds",
     "round": "/rounds/{round}?prompt=simple-qa", "what-if": "/what-if", "config": "/config", "spend": "/spend",
-    "keys": "/keys", "health": "/health", "api": "/docs",
+    "request": "/requests/{request}", "keys": "/keys", "health": "/health", "api": "/docs",
 }  # fmt: skip
 #: chats before the pictures
 CHATS = 120
@@ -65,14 +65,17 @@ def test_every_page_with_a_morning_behind_it(chromium: Browser, lively: System, 
             updatedBy="ann",
         )
         _chat(url)
+        request_id = requests.post(f"{url}/api/v1/chat", json={"message": "Why?"}, timeout=60).json()["data"][
+            "requestId"
+        ]
         ingest.ingest(lively.services)
         rolling.roll_up(lively.services)
         for width, scheme in (("desk", "light"), ("desk", "dark"), ("phone", "light")):
             with Looking.at(chromium, url, width=width, scheme=scheme) as looking:
-                for name, path in PAGES.items():
-                    answer = requests.get(url + path.format(round=round_id), timeout=60)
-                    if answer.status_code == 200:
-                        page = looking.go(path.format(round=round_id))
+                for name, template in PAGES.items():
+                    path = template.format(round=round_id, request=request_id)
+                    if requests.get(url + path, timeout=60).status_code == 200:
+                        page = looking.go(path)
                         _take(chromium, page, f"{name}-{'phone' if width == 'phone' else scheme}")
 
 
