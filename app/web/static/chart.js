@@ -65,12 +65,17 @@
     return { data, series, bands };
   }
 
+  // px that the longest figure beside an axis takes, with its tick
+  function room(_, texts) {
+    return 24 + 7 * Math.max(4, ...(texts ?? []).map((text) => (text ?? "").length));
+  }
+
   function axis(spec) {
     const ink = colour("--quiet");
     const grid = { stroke: colour("--line"), width: 1 };
     return [
       { stroke: ink, grid, ticks: grid },
-      { stroke: ink, grid, ticks: grid, size: 72, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : figure(tick, spec.unit))) },
+      { stroke: ink, grid, ticks: grid, size: room, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : figure(tick, spec.unit))) },
     ];
   }
 
