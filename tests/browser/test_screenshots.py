@@ -22,6 +22,7 @@ from tests.support.lab import RunningLab, running_lab
 from tests.support.rounds import run_round
 from tests.support.served import served
 from tests.support.system import System, build
+from tests.support.waiting import wait_until
 
 FOLDER = os.environ.get("SCREENSHOTS")
 pytestmark = [
@@ -70,13 +71,18 @@ def test_every_page_with_a_morning_behind_it(chromium: Browser, lively: System, 
         ]
         ingest.ingest(lively.services)
         rolling.roll_up(lively.services)
+
+        def is_logged() -> bool:
+            ingest.ingest(lively.services)
+            return requests.get(f"{url}/requests/{request_id}", timeout=60).ok
+
+        wait_until(is_logged, what="the request is in the log")
         for width, scheme in (("desk", "light"), ("desk", "dark"), ("phone", "light")):
             with Looking.at(chromium, url, width=width, scheme=scheme) as looking:
                 for name, template in PAGES.items():
                     path = template.format(round=round_id, request=request_id)
-                    if requests.get(url + path, timeout=60).status_code == 200:
-                        page = looking.go(path)
-                        _take(chromium, page, f"{name}-{'phone' if width == 'phone' else scheme}")
+                    page = looking.go(path)
+                    _take(chromium, page, f"{name}-{'phone' if width == 'phone' else scheme}")
 
 
 def test_an_empty_one_and_one_without_word(chromium: Browser, url: str) -> None:
