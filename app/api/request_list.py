@@ -13,7 +13,7 @@ from sqlalchemy import Row
 from app.api.current import gateway
 from app.api.envelope import ok
 from app.api.queries import Query
-from app.api.requests import request_json
+from app.api.requests import head_json, request_json
 from app.domain.catalog import TaskType
 from app.domain.routing.ending import ending
 from app.errors import InvalidRequest
@@ -131,21 +131,7 @@ def _histogram_json(bars: Sequence[tuple[datetime, int, int]], step: timedelta) 
 def line_json(found: Row[Any]) -> dict[str, Any]:
     """What a list shows of a request: all but the explanation and what attempts said."""
     return {
-        "requestId": found.request_id,
-        "timestamp": to_ms(found.at),
-        "asked": found.asked,
-        "taskType": found.task_type,
-        "segment": found.segment,
-        "key": found.key,
-        "stream": found.stream,
-        "status": found.status,
-        "provider": found.provider,
-        "model": found.model,
-        "latency": found.latency_ms,
-        "cost": found.cost_usd,
-        "tokens": {"prompt": found.prompt_tokens, "completion": found.completion_tokens, "cached": found.cached_tokens},
-        "simulated": found.simulated,
-        "configVersion": str(found.revision),
+        **head_json(found),
         "explored": found.explored,
         "fellOver": found.fell_over,
         "attemptCount": len(found.attempts),

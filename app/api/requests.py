@@ -87,6 +87,25 @@ def _camel(row: dict[str, Any]) -> dict[str, Any]:
 
 def request_json(found: LoggedRequest) -> dict[str, Any]:
     return {
+        **head_json(found),
+        "cacheSaved": found.cache_saved_usd,
+        "explored": bool(found.explanation.get("explored")),
+        "fellOver": fell_over(found.attempts),
+        "why": ending(
+            reason=found.explanation["reason"],
+            order=found.explanation["order"],
+            attempts=found.attempts,
+            served=f"{found.provider}/{found.model}" if found.provider else None,
+            status=found.status,
+        ),
+        "attempts": found.attempts,
+        "explanation": found.explanation,
+    }
+
+
+def head_json(found: Any) -> dict[str, Any]:
+    """What a list and a single request show alike, of a row that has these columns."""
+    return {
         "requestId": found.request_id,
         "timestamp": to_ms(found.at),
         "asked": found.asked,
@@ -99,23 +118,7 @@ def request_json(found: LoggedRequest) -> dict[str, Any]:
         "model": found.model,
         "latency": found.latency_ms,
         "cost": found.cost_usd,
-        "cacheSaved": found.cache_saved_usd,
-        "tokens": {
-            "prompt": found.prompt_tokens,
-            "completion": found.completion_tokens,
-            "cached": found.cached_tokens,
-        },
+        "tokens": {"prompt": found.prompt_tokens, "completion": found.completion_tokens, "cached": found.cached_tokens},
         "simulated": found.simulated,
         "configVersion": str(found.revision),
-        "explored": bool(found.explanation.get("explored")),
-        "fellOver": fell_over(found.attempts),
-        "why": ending(
-            reason=found.explanation["reason"],
-            order=found.explanation["order"],
-            attempts=found.attempts,
-            served=f"{found.provider}/{found.model}" if found.provider else None,
-            status=found.status,
-        ),
-        "attempts": found.attempts,
-        "explanation": found.explanation,
     }

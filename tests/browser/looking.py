@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import distribution
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from playwright.sync_api import Browser, Page, expect
 
@@ -30,12 +30,13 @@ class Looking:
 
     @classmethod
     @contextmanager
-    def at(cls, chromium: Browser, url: str, *, width: str = "desk", scheme: str = "light") -> Iterator[Looking]:
+    def at(
+        cls, chromium: Browser, url: str, *, width: str = "desk", scheme: Literal["light", "dark"] = "light"
+    ) -> Iterator[Looking]:
         size = WIDTHS[width]
         context = chromium.new_context(
             viewport={"width": size[0], "height": size[1]},
             color_scheme=scheme,
-            bypass_csp=False,  # type: ignore[arg-type]
         )
         context.set_default_timeout(PATIENCE_MS)
         looking = cls(url, context.new_page())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flask import Response, current_app, get_template_attribute
@@ -13,6 +13,7 @@ from app.api.current import gateway
 from app.api.pages.asked import RANGES, Asked, asked
 from app.api.pages.blueprint import HUES, colours, live, page, pages
 from app.api.pages.overview_charts import share_and_others
+from app.api.pages.timeline import parameters
 from app.api.system import attention, runtime_config
 from app.api.system.measurements import standing
 from app.api.system.round_events import progress
@@ -34,28 +35,27 @@ def overview() -> Response:
     seen = asked()
     segments = sorted(gateway().services.config.value.segments)
     tasks = [task.value for task in TaskType]
-    over_time = _known(lambda: share_and_others(seen))
-    return page(
-        "overview", "Overview", **values(seen, lambda: went(seen)), charts=over_time, segments=segments, tasks=tasks
-    )
+    found = _known(lambda: timeline_json(gateway().services, parameters(seen)))
+    over_time, shares = (None, None) if found is None else (share_and_others(found), went(seen, found))
+    return page("overview", "Overview", **values(seen, shares), charts=over_time, segments=segments, tasks=tasks)
 
 
 @live("overview")
 def rows(seen: Asked) -> Iterator[tuple[str, str]]:
     sums: Sums = current_app.extensions.setdefault("tooloo.sums", Sums())
-    shown = values(seen, lambda: sums.of(seen))
+    shown = values(seen, _known(lambda: sums.of(seen)))
     for name in ("attention", "sentence", "running", "changes"):
         yield name, _drawn(name, shown)
     for place, candidate in enumerate(shown["standing"]["candidates"], 1):
         yield f"place-{place}", _row(place, candidate)
 
 
-def values(seen: Asked, shares: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def values(seen: Asked, shares: dict[str, Any] | None) -> dict[str, Any]:
     """What the page shows; what PostgreSQL alone knows is None while it is away."""
     return {
         "standing": standing(seen.segment, seen.task_type),
         "attention": [item.to_json() for item in attention.present()],
-        "went": _known(shares),
+        "went": shares,
         "running": _known(running),
         "changes": _known(_changes),
     }
@@ -70,13 +70,14 @@ class Sums:
         self._kept: dict[tuple[object, ...], tuple[float, dict[str, Any]]] = {}
 
     def of(self, seen: Asked) -> dict[str, Any]:
-        key = (seen.range or (seen.from_ms, seen.to_ms), seen.segment)
+        asked_for = parameters(seen)
+        key = (seen.range or (seen.from_ms, seen.to_ms), seen.segment, asked_for["taskType"])
         now = time.monotonic()
         with self._lock:
             kept = self._kept.get(key)
         if kept is not None and now - kept[0] < self._stand_s:
             return kept[1]
-        found = went(seen)
+        found = went(seen, timeline_json(gateway().services, asked_for))
         with self._lock:
             if len(self._kept) >= self._most:
                 self._kept.clear()
@@ -84,11 +85,9 @@ class Sums:
         return found
 
 
-def went(seen: Asked) -> dict[str, Any]:
-    """Live calls of the time that is looked at, and the share of each target, the largest first."""
-    asked_for = {"from": str(seen.from_ms), "to": str(seen.to_ms), "segment": seen.segment or ""}
-    totals = timeline_json(gateway().services, asked_for)["totals"]
-    live_ones = [each for each in totals if each["source"] == LIVE]
+def went(seen: Asked, found: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a timeline: its live calls, and the share of each target, the largest first."""
+    live_ones = [each for each in found["totals"] if each["source"] == LIVE]
     calls = sum(each["calls"] for each in live_ones)
     shares = {f"{each['provider']}/{each['model']}": each["calls"] / calls for each in live_ones if each["calls"]}
     span = f"the last {RANGES[seen.range][0]}" if seen.range else "the time that the link names"

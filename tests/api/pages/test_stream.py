@@ -66,7 +66,7 @@ def test_a_page_without_rows_has_no_stream(system: System) -> None:
         assert requests.get(f"{url}/live/nothing", timeout=20).status_code == 404
 
 
-def test_a_signed_out_session_hears_nothing_more(locked: System) -> None:  # noqa: F811
+def test_a_signed_out_session_hears_nothing_more(locked: System) -> None:  # noqa: F811  # the fixture, by its name
     with api(locked) as client:
         sign_in(client, READER)
         cookie = client.get_cookie("tooloo_session")
