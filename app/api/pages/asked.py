@@ -62,6 +62,12 @@ def asked() -> Asked:
     return Asked(name, start, end, _segment(), _task_type())
 
 
+def page_age_s() -> float:
+    """How long ago the page was made that a stream is for: what it is sent must not be older than itself."""
+    now_ms = live_config.epoch_ms()
+    return max(0, now_ms - epoch_ms("since", now_ms)) / 1000
+
+
 def epoch_ms(name: str, default: int) -> int:
     text = request.args.get(name, str(default))
     if not text.isascii() or not text.isdigit() or len(text) > _DIGITS:

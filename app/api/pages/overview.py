@@ -8,7 +8,7 @@ from typing import Any
 from flask import Response, current_app
 
 from app.api.current import gateway
-from app.api.pages.asked import RANGES, Asked, asked
+from app.api.pages.asked import RANGES, Asked, asked, page_age_s
 from app.api.pages.blueprint import HUES, colours, drawn, live, page, pages
 from app.api.pages.kept import Kept
 from app.api.pages.overview_charts import share_and_others
@@ -66,7 +66,7 @@ def _went_lately(seen: Asked) -> dict[str, Any]:
     kept: Kept[dict[str, Any]] = current_app.extensions.setdefault("tooloo.sums", Kept())
     given = parameters(seen)
     key = (seen.range or (seen.from_ms, seen.to_ms), seen.segment, given["taskType"])
-    return kept.of(key, SUMS_S, lambda: went(seen, timeline_json(gateway().services, given)))
+    return kept.of(key, min(SUMS_S, page_age_s()), lambda: went(seen, timeline_json(gateway().services, given)))
 
 
 def went(seen: Asked, found: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from flask import Response, current_app, request, stream_with_context
 
 from app.api import auth
 from app.api.auth import COOKIE
-from app.api.pages.asked import asked
+from app.api.pages.asked import asked, page_age_s
 from app.api.pages.blueprint import LIVE, Live, Rows, mark, pages
 from app.api.pages.kept import Kept
 from app.api.stopping import is_stopping
@@ -70,7 +70,7 @@ def _looking(page: str, found: Live) -> Rows:
         request.script_root,
         frozenset(pair for pair in request.args.items(multi=True) if pair[0] not in _OF_ONE),
     )
-    return lambda seen: iter(kept.of(key, every_s, lambda: list(rows(seen))))
+    return lambda seen: iter(kept.of(key, min(every_s, page_age_s()), lambda: list(rows(seen))))
 
 
 def _events(rows: Rows) -> Iterator[str]:

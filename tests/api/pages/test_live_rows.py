@@ -104,6 +104,16 @@ def test_a_page_that_was_empty_is_told_that_it_has_other_parts_now(system: Syste
         assert next_row(coming, "shape", " hidden data-reload>benchmark full</span>")
 
 
+def test_no_page_is_sent_figures_that_are_older_than_itself(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the streams share stands for a while; who loads the page anew has newer ones already."""
+    monkeypatch.setitem(LIVE, "spend", replace(LIVE["spend"], every_s=1000.0))
+    with served(system) as url:
+        looks(opened(url, "spend"), 2)
+        run_round(system)
+        rolling.roll_up(system.services)
+        assert looks(opened(url, "spend"), 5) == []
+
+
 def test_a_new_request_comes_once_where_the_filters_let_it(system: System) -> None:
     log(system, entry("old", 2, key="ci"))
     with served(system) as url:
