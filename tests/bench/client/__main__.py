@@ -19,8 +19,7 @@ from pathlib import Path
 from tests.bench.client import overhead
 from tests.bench.gateway import others, upstreams
 from tests.bench.gateway.load import median
-from tests.bench.gateway.processes import NotStarted
-from tests.support.system import ROOT
+from tests.bench.gateway.processes import ROOT, NotStarted
 
 #: row: module, its kind, threads
 KINDS = {

@@ -20,8 +20,7 @@ from typing import Any
 import uvloop
 
 from tests.bench.gateway import load, upstream
-from tests.bench.gateway.processes import Server
-from tests.support.system import ROOT
+from tests.bench.gateway.processes import ROOT, Server
 
 #: of the body that is one prompt; of the context of some 100,000 tokens in turns
 BODY_MB, TURNS, TURN_CHARACTERS = 20, 200, 2_000

@@ -16,9 +16,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from tests.bench.gateway.load import KEY
-from tests.bench.gateway.processes import PROCESSES, NotStarted, Server, run, wait_for
+from tests.bench.gateway.processes import PROCESSES, ROOT, NotStarted, Server, run, wait_for
 from tests.support.ports import free_port
-from tests.support.system import ROOT
 
 LITELLM = "litellm[proxy]==1.106.0"
 PORTKEY = "@portkey-ai/gateway@1.15.2"

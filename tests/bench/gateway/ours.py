@@ -10,9 +10,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.bench.gateway.load import KEY
-from tests.bench.gateway.processes import PROCESSES, NotStarted, Server, run, wait_for
+from tests.bench.gateway.processes import PROCESSES, ROOT, NotStarted, Server, run, wait_for
 from tests.support.ports import free_port
-from tests.support.system import ROOT
 
 PROVIDER = """
 [{name}]

@@ -170,6 +170,8 @@ def neighbours(bench: Bench) -> None:
                     bench.figures.note(server.name, f"{kind}: its first answer had status {status or 'none'}")
                 served = server.closed_loop(SMALL_CALLERS, bench.plan.seconds)
             bench.note_failures(server.name, f"small ones beside {kind}", served.failed, served.requests)
+            if not served.requests:
+                bench.figures.note(server.name, f"no small one was answered beside {kind}")
             ratios.setdefault((kind, server.name), []).append(served.p95_ms / max(alone, 1e-9))
         return alone
 

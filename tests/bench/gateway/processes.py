@@ -15,8 +15,9 @@ from pathlib import Path
 import psutil
 
 from tests.bench.gateway import load, wrk
-from tests.support.system import ROOT
 
+#: of the project; not tests.support.system's, which loads all of the application
+ROOT = Path(__file__).resolve().parents[3]
 PROCESSES = 2
 READY_S = 120
 #: LiteLLM writes its logs and callbacks for seconds after its last answer

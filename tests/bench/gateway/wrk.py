@@ -66,6 +66,8 @@ def closed_loop(port: int, path: str, body: bytes, headers: Mapping[str, str], c
     if (found := SUMMED.search(ran.stdout)) is None:
         raise OSError(f"wrk said nothing to read: {(ran.stderr or ran.stdout)[-200:]!r}")
     requests, us, failed, *latencies_us = map(int, found.groups())
+    if not requests:  # nobody was answered while it was measured, which is no latency of 0
+        latencies_us = [us] * 3
     return Served(requests, us / 1e6, failed, *(each / 1000 for each in latencies_us))
 
 
