@@ -243,7 +243,7 @@ def start(services: Services, *, seed: int | None = None) -> Running:
     """The gateway of an API process, with its threads. `seed` makes its choices repeatable, for tests."""
     limits = services.policy.gateway
     recorder = Recorder(services.redis, size=limits.outcome_buffer, stream_size=limits.outcome_stream)
-    breakers = Breakers(services.redis, services.policy.breaker)
+    breakers = Breakers(services.redis, services.policy.breaker, recorder.add)
     lessons = Lessons(services.redis, limits)
     file = services.settings.snapshot_file
     snapshot = SnapshotFile(file)
