@@ -384,6 +384,9 @@ class Alert(Base):
     tries: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
     #: until then nobody tries: somebody is about it, or it has just failed
     next_try_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    #: why it was not taken, at its latest try, and since when it has not been; None: it was, or has not been tried
+    problem: Mapped[str | None]
+    failing_since: Mapped[datetime | None]
 
 
 class BreakerTurn(Base):

@@ -1,4 +1,4 @@
-"""When a target was left alone, and when it served again."""
+"""When a target was left alone and when it served again; why an alert is not taken."""
 
 from __future__ import annotations
 
@@ -25,8 +25,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_breaker_turns")),
     )
     op.create_index("ix_breaker_turns_at", "breaker_turns", ["at"])
+    op.add_column("alerts", sa.Column("problem", sa.Text(), nullable=True))
+    op.add_column("alerts", sa.Column("failing_since", sa.DateTime(timezone=True), nullable=True))
 
 
 def downgrade() -> None:
+    op.drop_column("alerts", "failing_since")
+    op.drop_column("alerts", "problem")
     op.drop_index("ix_breaker_turns_at", table_name="breaker_turns")
     op.drop_table("breaker_turns")
