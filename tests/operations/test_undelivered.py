@@ -85,7 +85,7 @@ def test_what_was_given_up_is_said_until_another_one_is_taken(alerted: System, r
     hasty = replace(alerted.services, policy=replace(alerted.services.policy, alerts=replace(QUICK, give_up_s=0.0)))
     present = [REFUSED]
     receiver.status = 500
-    running = processes(hasty, receiver, lambda: list(present), 1)
+    running = [Alerts(hasty, Webhook(receiver.url, SECRET), lambda: list(present))]
     look_until(running, lambda: bool(said(alerted)), "the item")
     with database.transaction(alerted.services.sessions) as session:
         assert session.scalar(text("SELECT count(*) FROM alerts WHERE told_at IS NULL")) == 0
