@@ -16,6 +16,7 @@ from werkzeug.exceptions import HTTPException
 
 from app import nesting
 from app.api import inflate
+from app.api.headers import header
 from app.errors import InvalidRequest, PayloadTooLarge, TooLooError, TooManyRequests
 
 log = structlog.get_logger()
@@ -39,7 +40,7 @@ def ok(data: object, status: int = 200, **headers: str) -> Response:
 def request_id() -> str:
     """What the caller calls this request, else a name of ours."""
     if "request_id" not in g:
-        given = request.headers.get("X-Request-Id", "")
+        given = header("X-Request-Id") or ""
         g.request_id = given if given.isascii() and given.isprintable() and 0 < len(given) <= 100 else uuid.uuid4().hex
     return str(g.request_id)
 
@@ -52,10 +53,17 @@ def failed(code: str, message: str, status: int, field: str | None = None) -> Re
 
 
 def json_response(document: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    body = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
     return Response(
-        body, status, {name.replace("_", "-"): v for name, v in (headers or {}).items()}, "application/json"
+        written(document),
+        status,
+        {name.replace("_", "-"): v for name, v in (headers or {}).items()},
+        "application/json",
     )
+
+
+def written(document: object) -> bytes:
+    """JSON as answers have it; U+FFFD for half a surrogate pair, which no encoding has."""
+    return _WRITE(document).encode("utf-8", "replace")
 
 
 def document() -> tuple[dict[str, Any], bool]:
@@ -104,6 +112,7 @@ def _no_json(name: str) -> None:
     raise ValueError(f"it has no {name}")
 
 
+_WRITE = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 #: json.loads makes a new decoder at every call, where it is asked for anything
 _JSON = json.JSONDecoder(parse_constant=_no_json)
 
