@@ -18,6 +18,7 @@ from app import nesting
 from app.api import inflate
 from app.api.headers import header
 from app.errors import InvalidRequest, PayloadTooLarge, TooLooError, TooManyRequests
+from app.json_bytes import dumps
 
 log = structlog.get_logger()
 
@@ -62,8 +63,12 @@ def json_response(document: object, status: int = 200, headers: Mapping[str, str
 
 
 def written(document: object) -> bytes:
-    """JSON as answers have it; U+FFFD for half a surrogate pair, which no encoding has."""
-    return _WRITE(document).encode("utf-8", "replace")
+    """JSON as answers have it; a question mark for half a surrogate pair, which no encoding has."""
+    return dumps(document, _written)
+
+
+def _written(document: object) -> bytes:
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
 
 
 def document() -> tuple[dict[str, Any], bool]:
@@ -112,7 +117,6 @@ def _no_json(name: str) -> None:
     raise ValueError(f"it has no {name}")
 
 
-_WRITE = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 #: json.loads makes a new decoder at every call, where it is asked for anything
 _JSON = json.JSONDecoder(parse_constant=_no_json)
 
