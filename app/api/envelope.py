@@ -12,6 +12,7 @@ import structlog
 from flask import Flask, Response, g, request
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
+from pydantic_core import from_json
 from werkzeug.exceptions import HTTPException
 
 from app import nesting
@@ -75,7 +76,7 @@ def document() -> tuple[dict[str, Any], bool]:
     """The JSON body, and whether is_storable may refuse its texts; raises InvalidRequest naming the field."""
     try:
         data = inflate.body() or b"{}"
-        read = _JSON.decode(data.decode(json.detect_encoding(data), "surrogatepass"))
+        read = read_json(data)
     except ValueError as error:
         raise InvalidRequest(f"the body is not JSON: {error}") from None
     except RecursionError:
@@ -86,6 +87,15 @@ def document() -> tuple[dict[str, Any], bool]:
     if data.count(b"{") + data.count(b"[") > nesting.DEEPEST and (way := nesting.beyond(read)) is not None:
         raise _too_deep(way[:FIELD_STEPS])
     return read, _may_hold_odd_texts(data)
+
+
+def read_json(data: bytes) -> Any:
+    """By pydantic's reader, at a quarter of the time; the standard library's reads what that one does not: other
+    encodings than UTF-8, halves of surrogate pairs. It also says what is wrong. Numbers are the same with both."""
+    try:
+        return from_json(data, allow_inf_nan=False, cache_strings="keys")
+    except ValueError:
+        return _JSON.decode(data.decode(json.detect_encoding(data), "surrogatepass"))
 
 
 def body(kind: type[Body] | None = None) -> Any:
