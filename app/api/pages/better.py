@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from flask import Response
 
 from app.api.current import gateway
-from app.api.pages.asked import asked
-from app.api.pages.blueprint import page, pages
+from app.api.pages.asked import RANGES, Asked, asked
+from app.api.pages.blueprint import block, live, page, pages
 from app.api.system.comparing import baselines_json
 from app.domain import shown
 
@@ -28,21 +29,42 @@ CALLED = {
     "best": "the best one in hindsight",
     "random": "one at random",
 }
+#: s between two looks of open pages
+LOOK_S = 30.0
+#: into which the time that is looked at is divided: it slides on by whole ones
+STEPS = 60
 CLASSES = {"better": "good", "worse": "bad", "cannot tell": "quiet"}
 
 
 @pages.get("/better")
 def better() -> Response:
     """The time that is looked at stands in the URL."""
-    seen = asked()
-    found = baselines_json(gateway().services, {"from": str(seen.from_ms), "to": str(seen.to_ms)})
-    return page(
-        "better",
-        "Better?",
+    return page("better", "Better?", rows=dict(rows(asked())))
+
+
+@live("better", every_s=LOOK_S)
+def rows(seen: Asked) -> Iterator[tuple[str, str]]:
+    """All of it: every figure moves with the requests."""
+    start, end = _whole_steps(seen)
+    found = baselines_json(gateway().services, {"from": str(start), "to": str(end)})
+    shown = block(
+        "better.html",
+        "found",
+        asked=seen,
+        called=RANGES,
         found=found,
         routing=[(name, _figure(found["routing"][key], write)) for key, (name, write) in MEASURES.items()],
         baselines=[_baseline(each) for each in found["baselines"]],
     )
+    yield "found", shown
+
+
+def _whole_steps(seen: Asked) -> tuple[int, int]:
+    """Intervals depend on where the time is cut: as it slides on they stand until another request comes."""
+    if not seen.range:
+        return seen.from_ms, seen.to_ms
+    step = RANGES[seen.range][1] // STEPS
+    return seen.from_ms // step * step, -(-seen.to_ms // step) * step
 
 
 def _baseline(each: dict[str, Any]) -> dict[str, Any]:
