@@ -26,6 +26,7 @@ from app.access import sessions
 from app.access.limits import Limits
 from app.access.sessions import Ended, Session
 from app.api.edge import TICKET
+from app.api.headers import header
 from app.domain import keys
 from app.domain.keys import Key, Keys, Scope, Treatment
 from app.errors import DependencyUnavailable, Forbidden, TooManyRequests, Unauthorized
@@ -40,6 +41,7 @@ OPEN_FOLDER = "/web/"
 NO_COOKIES = "/v1/"
 COOKIE = "tooloo_session"
 CSRF_HEADER = "X-CSRF-Token"
+JSON = "application/json"
 READS = {"GET", "HEAD", "OPTIONS"}
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 #: requests that cost money, or belong to one that did
@@ -125,7 +127,7 @@ class Guard:
         """The stored key, or the name of the variable that holds it."""
         shown = keys.digest(presented)
         # every one is compared, so that the time it takes says nothing
-        environment = [name for name, key in self._environment().items() if _same(shown, key)]
+        environment = [name for name, key in self._environment().items() if key and _same(shown, key)]
         stored = self.keys.value.find(presented)
         if stored is None and not environment and keys.looks_like_one(presented):
             self._know_keys()
@@ -263,7 +265,7 @@ def _count(guard: Guard, who: Caller) -> None:
 
 def _refuse_web_pages() -> None:
     """DNS rebinding reaches loopback under another Host; a cross-site form cannot send JSON."""
-    host = _hostname(request.host)
+    host = _hostname(header("Host") or request.host)
     if host not in LOOPBACK:
         raise Forbidden(f"this listens on loopback only: call it as 127.0.0.1, not {host}", field="Host")
     if request.endpoint == "openai.passthrough":
@@ -271,7 +273,9 @@ def _refuse_web_pages() -> None:
         return
     # where nothing is served a 404 tells more, and there is nothing to drive
     served = request.endpoint not in (None, "openai.nothing", "anthropic.nothing")
-    if served and request.method in {"POST", "PUT", "PATCH", "DELETE"} and request.mimetype != "application/json":
+    if request.environ.get("CONTENT_TYPE") == JSON:  # nearly always
+        return
+    if served and request.method in {"POST", "PUT", "PATCH", "DELETE"} and request.mimetype != JSON:
         raise Forbidden("send `Content-Type: application/json`", field="Content-Type")
 
 
@@ -281,10 +285,10 @@ def _refuse_what_a_page_can_send() -> None:
     A form or an image cannot send one of these, and a script has to ask first. Basic is not among them, for a browser
     may send that by itself.
     """
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if request.mimetype == "application/json" or (scheme.lower() == "bearer" and token.strip()):
+    scheme, _, token = (header("Authorization") or "").partition(" ")
+    if request.mimetype == JSON or (scheme.lower() == "bearer" and token.strip()):
         return
-    if not any(request.headers.get(name) for name in SAID_BY_PROGRAMS):
+    if not any(header(name) for name in SAID_BY_PROGRAMS):
         raise Forbidden(
             "send `Authorization: Bearer KEY` (any text where no key is set) or `X-Tooloo-Passthrough: 1`: a web page"
             " cannot",
@@ -294,19 +298,23 @@ def _refuse_what_a_page_can_send() -> None:
 
 @lru_cache(maxsize=1000)
 def _hostname(host: str) -> str | None:
-    return urlsplit(f"//{host}").hostname
+    """None: there is none in it."""
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:  # brackets that do not match
+        return None
 
 
 def _presented() -> str:
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    scheme, _, token = (header("Authorization") or "").partition(" ")
     if scheme.lower() == "bearer":
         return token.strip()
-    return request.headers.get("X-API-Key", "") or request.headers.get("X-Goog-Api-Key", "")
+    return header("X-API-Key") or header("X-Goog-Api-Key") or ""
 
 
-def _same(shown: str, key: str | None) -> bool:
+def _same(shown: str, key: str) -> bool:
     """Compared as digests: neither contents nor length shows in the time it takes."""
-    return hmac.compare_digest(shown, _digest_of(key or "")) and bool(key)
+    return hmac.compare_digest(shown, _digest_of(key))
 
 
 @lru_cache(maxsize=2)
