@@ -16,7 +16,9 @@ from __future__ import annotations
 
 import hmac
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import lru_cache
 from urllib.parse import urlsplit
 
@@ -98,12 +100,15 @@ class Guard:
         return bool(self.settings.admin_key or self.settings.api_key) or self.keys.value.has_admin
 
     def identify(self, presented: str) -> Caller | None:
-        """Whose key it is; None: nobody's. Raises DependencyUnavailable where that cannot be known at the moment."""
+        """Whose key it is; None: nobody's.
+
+        Raises Unauthorized where its time is over, DependencyUnavailable where it cannot be known at the moment.
+        """
         found = self._find(presented)
         return None if found is None else self._caller(found)
 
     def sign_in(self, presented: str, now_s: float) -> tuple[Caller, Session, str] | None:
-        """A session for who shows a key, and its cookie; None: it is nobody's key."""
+        """A session for who shows a key, and its cookie; None: it is nobody's key. Raises as `identify` does."""
         found = self._find(presented)
         if found is None:
             return None
@@ -111,12 +116,14 @@ class Guard:
         return self._caller(found), session, sessions.seal(session, self._signer(found))
 
     def of_session(self, cookie: str, now_s: float) -> tuple[Caller, Session] | None:
-        """Whose session it is, while it lasts; None: nobody's. Raises DependencyUnavailable as `identify` does."""
+        """Whose session it is, while it and its key last; None: nobody's. Raises DependencyUnavailable."""
         session = sessions.read(cookie, now_s)
         found = None if session is None else self._named(session.key)
         if session is None or found is None or not sessions.is_sealed(cookie, self._signer(found)):
             return None
-        return None if self.ended.has(session) else (self._caller(found), session)
+        if isinstance(found, Key) and found.is_over(now_s * 1000):
+            return None
+        return None if self.ended.has(session, now_s) else (self._caller(found), session)
 
     def csrf(self, session: Session) -> str:
         found = self._named(session.key)
@@ -131,7 +138,11 @@ class Guard:
         stored = self.keys.value.find(presented)
         if stored is None and not environment and keys.looks_like_one(presented):
             self._know_keys()
-        return environment[0] if environment else stored
+        if environment:
+            return environment[0]
+        if stored is not None and stored.is_over(time.time() * 1000):
+            raise _over(stored)
+        return stored
 
     def _named(self, name: str) -> Key | str | None:
         if name in self._environment():
@@ -157,6 +168,14 @@ class Guard:
     def _signer(self, found: Key | str) -> bytes:
         own = found.hash if isinstance(found, Key) else _digest_of(self._environment()[found] or "")
         return sessions.signer(self.settings.admin_key, self.settings.api_key, own)
+
+
+def _over(key: Key) -> Unauthorized:
+    at = datetime.fromtimestamp((key.expires_at or 0) / 1000, UTC)
+    return Unauthorized(
+        f"the key {key.name!r} ({key.id}) expired at {at:%Y-%m-%d %H:%M:%S} UTC: make another (tooloo keys create)",
+        field="Authorization",
+    )
 
 
 def protect(app: Flask, guard: Guard) -> None:
@@ -212,6 +231,26 @@ def signed_in(guard: Guard) -> Caller | None:
     if request.method not in READS and not is_csrf(guard, request.headers.get(CSRF_HEADER, "")):
         raise Forbidden(f"a write by a page needs its token as `{CSRF_HEADER}`: load the page again", field=CSRF_HEADER)
     return who
+
+
+def lease() -> Callable[[], bool]:
+    """Whether who asks now may go on: what a stream of events looks at every second, in whatever thread it is made."""
+    held, presented, cookie = guard(), _presented(), request.cookies.get(COOKIE, "")
+    by_cookie = session() is not None
+
+    def lasts() -> bool:
+        try:
+            if by_cookie:
+                return held.of_session(cookie, time.time()) is not None
+            if presented and held.identify(presented) is not None:
+                return True
+        except Unauthorized:
+            return False
+        except DependencyUnavailable:
+            return True  # nothing says that it is over
+        return not (held.needs_keys or keys.looks_like_one(presented))
+
+    return lasts
 
 
 def visit() -> None:
