@@ -56,8 +56,9 @@ def main() -> None:
         measure(plan, args.only, args.parts, figures)
     except NotStarted as error:
         sys.exit(f"ours, or what is behind it, cannot be measured: {error}")
-    figures.show()
-    show_bars(figures, BESIDE)
+    finally:  # also where it is ended early: what is known is known
+        figures.show()
+        show_bars(figures, BESIDE)
 
 
 def _names(known: Iterable[str]) -> Callable[[str], list[str]]:
