@@ -51,7 +51,7 @@ def better(since: str, as_json: bool) -> None:
     if as_json:
         print_json(data)
         return
-    Console().print(_table([("routing", data["routing"]), *((_name(b), b["values"]) for b in data["baselines"])]))
+    Console().show(_table([("routing", data["routing"]), *((_name(b), b["values"]) for b in data["baselines"])]))
     for each in data["baselines"]:
         word = "live calls and rounds" if each["source"] == "live" else "rounds alone"
         say(f"{each['text']}  [{word}; {each['effectiveCalls']:.0f} effective calls]")
@@ -101,7 +101,7 @@ def whatif(since: str, as_json: bool, **given: float | None) -> None:
     Example:  tooloo whatif --latency .6
               tooloo whatif --latency-ref-ms 3000 --since 30d
     Apply:    tooloo config set weights.latency=.6 --reason "the chat window waits"
-              the objective stands in config/policy.toml
+    The objective stands in config/policy.toml.
     """
     asked = _asked(given)
     if not asked:
@@ -133,7 +133,7 @@ def _asked(given: dict[str, float | None]) -> dict[str, Any]:
 def _told(data: dict[str, Any]) -> list[str]:
     if not data["requests"]:
         return ["no request is recorded after the first round of that time: only what is routed can be replayed"]
-    Console().print(_table([("now", data["now"]), ("what if", data["whatIf"])]))
+    Console().show(_table([("now", data["now"]), ("what if", data["whatIf"])]))
     lines = [f"{data['moved']:.1%} of {data['requests']} requests would have gone elsewhere"]
     shares = dict.fromkeys((*data["now"]["shares"], *data["whatIf"]["shares"]), 0.0)
     for name in shares:
