@@ -8,6 +8,7 @@ from typing import Any
 from app.domain import shown
 from app.domain.config.runtime_config import RuntimeConfig
 from app.domain.replay import baselines
+from app.domain.replay.baseline_json import baseline_json
 from app.domain.replay.baseline_types import Baseline, Comparison, digits
 from app.live.live_config import to_ms
 from app.services import Services
@@ -35,9 +36,7 @@ def compared(services: Services, start: datetime, end: datetime) -> dict[str, An
         "readShare": round(share, 4),
         "blocks": found.blocks,
         "routing": {name: digits(value) for name, value in found.values.items()},
-        "baselines": [
-            {**baselines.baseline_json(each, requests), "text": sentence(each, requests)} for each in found.baselines
-        ],
+        "baselines": [{**baseline_json(each, requests), "text": sentence(each, requests)} for each in found.baselines],
         "text": _whole(found, requests),
     }
 

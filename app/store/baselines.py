@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,8 +12,10 @@ from sqlalchemy import Float, Integer, case, cast, func, literal, select
 from sqlalchemy.orm import Session, aliased
 from sqlalchemy.sql import ColumnElement
 
+from app.domain.evidence.histogram import GROWTH, LAST
 from app.domain.policy import Objective
-from app.domain.replay.baseline_types import BLOCKS, PER_E, LiveCell, RoundCell
+from app.domain.replay.baseline_sums import added
+from app.domain.replay.baseline_types import BLOCKS, LiveCell, RoundCell
 from app.store.history import DIGESTED
 from app.store.models import LiveOutcome, Probe, ProbeStatus, Round, Usage
 
@@ -38,7 +42,8 @@ def live_cells(
     if share < 1:
         rows = aliased(LiveOutcome, LiveOutcome.__table__.tablesample(func.system(100 * share), seed=literal(SEED)))
     block = _block(rows.at, start, end)
-    bucket = cast(func.floor(func.ln(func.greatest(rows.latency_ms, 1.0)) * PER_E), Integer)
+    place = func.floor(func.ln(func.greatest(rows.latency_ms, 1.0)) / math.log(GROWTH))
+    bucket = cast(func.least(place, LAST), Integer)
     cost = case((rows.success, func.coalesce(rows.cost_usd, 0.0)), else_=0.0)
     sums = _sums(rows.latency_ms, cost, rows.success, objective)
     unpriced = func.count().filter(rows.success, rows.cost_usd.is_(None))
@@ -54,14 +59,17 @@ def live_cells(
         .where(rows.simulated == simulated)
         .group_by(block, rows.provider, rows.model, bucket)
     )
-    return [_live(row) for row in session.execute(query)]
+    return _live(session.execute(query))
 
 
-def _live(row: Any) -> LiveCell:
-    block, provider, model, bucket, calls, weight, weight2, *rest = row
-    return LiveCell(
-        block, f"{provider}/{model}", bucket, calls, weight, weight2, _five(rest[:5]), _five(rest[5:10]), rest[10]
-    )
+def _live(rows: Iterable[Any]) -> list[LiveCell]:
+    """A row per bucket, as one cell for all buckets."""
+    cells: dict[tuple[int, str], list[LiveCell]] = defaultdict(list)
+    for block, provider, model, bucket, calls, weight, weight2, *rest in rows:
+        target, buckets = f"{provider}/{model}", {bucket: (calls, weight)}
+        sums = _five(rest[:5]), _five(rest[5:10])
+        cells[block, target].append(LiveCell(block, target, calls, weight, weight2, *sums, buckets, rest[10]))
+    return [added(of) for of in cells.values()]
 
 
 def round_cells(

@@ -22,7 +22,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 #: revision of migrations/ that this code was written for; their names sort by age
-SCHEMA = "0013"
+SCHEMA = "0014"
 
 
 class RoundStatus(StrEnum):
@@ -420,7 +420,7 @@ class Rollup(Base):
 
     __tablename__ = "rollups"
 
-    #: hour or day, in UTC
+    #: hour, day or week (from Monday), in UTC
     grain: Mapped[str] = mapped_column(primary_key=True)
     #: by segment and task type; else over all of them, and both are ''
     detailed: Mapped[bool] = mapped_column(primary_key=True)
@@ -451,3 +451,47 @@ class Rollup(Base):
     latency_ms: Mapped[float]
     #: {bucket: calls}, as app.domain.evidence.histogram has it
     latency: Mapped[dict[str, Any]]
+
+
+class DrawnSum(Base):
+    """First attempts of requests whose first place was drawn, with probability p; per hour and day. See baselines."""
+
+    __tablename__ = "drawn_sums"
+
+    grain: Mapped[str] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(primary_key=True)
+    provider: Mapped[str] = mapped_column(primary_key=True)
+    model: Mapped[str] = mapped_column(primary_key=True)
+    simulated: Mapped[bool] = mapped_column(primary_key=True)
+    calls: Mapped[int] = mapped_column(BigInteger)
+    #: Σ 1/p, Σ 1/p²
+    weight: Mapped[float]
+    weight2: Mapped[float]
+    successes: Mapped[int] = mapped_column(BigInteger)
+    #: Σ 1/p of successes
+    weighted_successes: Mapped[float]
+    unpriced: Mapped[int] = mapped_column(BigInteger)
+    #: {bucket: [calls, Σ 1/p, Σ ms, Σ ms/p]}, and of the costs of successes in USD
+    latency: Mapped[dict[str, Any]]
+    cost: Mapped[dict[str, Any]]
+
+
+class ProbedSum(Base):
+    """Probes of rounds that reached the scorecard, per day and week."""
+
+    __tablename__ = "probed_sums"
+
+    grain: Mapped[str] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(primary_key=True)
+    provider: Mapped[str] = mapped_column(primary_key=True)
+    model: Mapped[str] = mapped_column(primary_key=True)
+    prompt_id: Mapped[str] = mapped_column(primary_key=True)
+    simulated: Mapped[bool] = mapped_column(primary_key=True)
+    calls: Mapped[int] = mapped_column(BigInteger)
+    successes: Mapped[int] = mapped_column(BigInteger)
+    unpriced: Mapped[int] = mapped_column(BigInteger)
+    graded: Mapped[int] = mapped_column(BigInteger)
+    quality: Mapped[float]
+    #: {bucket: [calls, Σ ms]}, and of the costs of successes in USD
+    latency: Mapped[dict[str, Any]]
+    cost: Mapped[dict[str, Any]]

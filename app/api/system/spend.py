@@ -16,7 +16,7 @@ from app.api.queries import Query
 from app.domain.evidence.figures import figures
 from app.live.live_config import to_ms
 from app.services import Services
-from app.store import database, measured, requests, rollups
+from app.store import database, grains, measured, requests, rollups
 
 PARAMETERS = ("from", "to", "by")
 DIMENSIONS = ("day", "key", "segment", "provider", "model")
@@ -48,7 +48,7 @@ def spend_json(services: Services, given: Mapping[str, str]) -> dict[str, Any]:
     with database.transaction(services.sessions) as session:
         since, until = query.span(database.now(session), SPAN)
         since = since.replace(hour=0, minute=0, second=0, microsecond=0)
-        days = rollups.rows(session, since, until, grain=rollups.DAY)
+        days = rollups.rows(session, since, until, grain=grains.DAY)
         live = requests.usage(session, since.date(), DIMENSIONS, until=_last_day(until))
         spent_usd = _spent_today(services, session)
     rows = [*map(_of_usage, live), *(_of_round(row) for row in days if row["source"] != rollups.LIVE)]

@@ -19,7 +19,7 @@ from app.domain.evidence.histogram import ERROR
 from app.errors import InvalidRequest
 from app.live.live_config import to_ms
 from app.services import Services
-from app.store import database, markers, rollups
+from app.store import database, grains, markers, rollups
 
 PARAMETERS = ("from", "to", "step", "segment", "taskType", "provider", "model")
 SPAN = timedelta(hours=24)
@@ -51,7 +51,7 @@ def timeline_json(services: Services, given: Mapping[str, str]) -> dict[str, Any
     task = query.one_of("taskType", tuple(TaskType))
     with database.transaction(services.sessions) as session:
         since, until = query.span(database.now(session), SPAN)
-        grain = _grain(query.one_of("step", (rollups.HOUR, rollups.DAY)), until - since)
+        grain = _grain(query.one_of("step", (grains.HOUR, grains.DAY)), until - since)
         since = _aligned(since, grain)
         rows = rollups.rows(session, since, until, grain=grain, segment=query.text("segment"), task_type=task)
         rows = _only(rows, provider=query.text("provider"), model=query.text("model"))
@@ -68,8 +68,8 @@ def timeline_json(services: Services, given: Mapping[str, str]) -> dict[str, Any
 
 
 def _grain(asked: str | None, span: timedelta) -> str:
-    grain = asked or (rollups.HOUR if span <= HOURS else rollups.DAY)
-    most = HOURS_MOST if grain == rollups.HOUR else DAYS_MOST
+    grain = asked or (grains.HOUR if span <= HOURS else grains.DAY)
+    most = HOURS_MOST if grain == grains.HOUR else DAYS_MOST
     if span > most:
         raise InvalidRequest(f"from must lie within {most.days} days before to with step {grain}", field="from")
     return grain
@@ -78,7 +78,7 @@ def _grain(asked: str | None, span: timedelta) -> str:
 def _aligned(moment: datetime, grain: str) -> datetime:
     """Down to a whole step: the first row is as complete as the others."""
     hour = moment.replace(minute=0, second=0, microsecond=0)
-    return hour if grain == rollups.HOUR else hour.replace(hour=0)
+    return hour if grain == grains.HOUR else hour.replace(hour=0)
 
 
 def _only(rows: Sequence[dict[str, Any]], **wanted: str | None) -> list[dict[str, Any]]:
