@@ -19,7 +19,7 @@ HOURS = 4
 #: … and where they prove to be quick: a week, whose days and itself are then made once
 MOST_HOURS = 168
 #: s within which a transaction was quick
-QUICK_S = 0.5
+QUICK_S = 1.5
 #: s after which a run begins no further transaction: ingest waits behind it, and what is left is for the next one
 PATIENCE_S = 5.0
 #: … which is asked for at once, behind what waits now: a Redis key says so, for as many s after the last such run

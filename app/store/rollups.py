@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, text
+from sqlalchemy import delete, distinct, func, insert, select, text
 from sqlalchemy.orm import Session
 
 from app.domain.evidence.histogram import GROWTH, LAST
@@ -181,6 +181,14 @@ def _take(session: Session, limit: int) -> list[datetime]:
     newest = select(RollupDue.hour).distinct().order_by(RollupDue.hour.desc()).limit(limit)
     taken = session.scalars(delete(RollupDue).where(RollupDue.hour.in_(newest)).returning(RollupDue.hour))
     return sorted({_hour(hour) for hour in taken})
+
+
+def waiting(session: Session, since: datetime, until: datetime) -> int:
+    """Hours of this time whose sums lack calls; the running one is always a little behind, and does not count."""
+    due = RollupDue.hour
+    now = func.date_trunc("hour", func.now(), "UTC")
+    query = select(func.count(distinct(due))).where(due >= since, due < until, due < now - timedelta(hours=1))
+    return session.scalar(query) or 0
 
 
 def rows(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flask import Response
+from flask import Response, request
 
 from app.api.current import gateway
-from app.api.pages.asked import asked
+from app.api.pages.asked import HOUR_MS, Asked, asked
 from app.api.pages.blueprint import page, pages
+from app.api.pages.charts import Chart, moment
 from app.api.system.comparing import baselines_json
 from app.domain import shown
+from app.errors import InvalidRequest
 
 #: measure → what it is called, and how its figure and half the width of its interval are written
 MEASURES = {
@@ -31,18 +34,83 @@ CALLED = {
 CLASSES = {"better": "good", "worse": "bad", "cannot tell": "quiet"}
 
 
+BY = {"day": "day", "week": "week", "month": "month"}
+#: measure → unit of chart.js; what has none is signed points of utility
+UNITS = {"latencyMs": "ms", "p50Ms": "ms", "p95Ms": "ms", "costUsd": "USD", "success": "share", "quality": "share"}
+#: days of the time that is looked at, up to which a series is by day, by week; of one day there is none
+BY_DAY, BY_WEEK = 31, 120
+
+
 @pages.get("/better")
 def better() -> Response:
-    """The time that is looked at stands in the URL."""
+    """What is looked at stands in the URL: the time, the steps of the series, its measure."""
     seen = asked()
-    found = baselines_json(gateway().services, {"from": str(seen.from_ms), "to": str(seen.to_ms)})
+    by, measure = _by(seen), _one_of("measure", MEASURES, "utility")
+    span = {"from": str(seen.from_ms), "to": str(seen.to_ms)}
+    found = baselines_json(gateway().services, {**span, **({"by": by} if by else {})})
     return page(
         "better",
         "Better?",
         found=found,
         routing=[(name, _figure(found["routing"][key], write)) for key, (name, write) in MEASURES.items()],
         baselines=[_baseline(each) for each in found["baselines"]],
+        chart=over_time(found["series"], measure) if len(found["series"]) > 1 else None,
+        by=by,
+        steps=BY,
+        measure=measure,
+        measures={key: name for key, (name, _) in MEASURES.items()},
     )
+
+
+def _by(seen: Asked) -> str | None:
+    days = (seen.to_ms - seen.from_ms) / (24 * HOUR_MS)
+    default = "" if days < 2 else "day" if days <= BY_DAY else "week" if days <= BY_WEEK else "month"
+    return _one_of("by", {"": "", **BY}, default) or None
+
+
+def _one_of(name: str, known: Mapping[str, Any], default: str) -> str:
+    """Raises InvalidRequest that names the parameter."""
+    given = request.args.get(name) or default
+    if given not in known:
+        raise InvalidRequest(f"{name} must be one of {', '.join(filter(None, known))}: got {given[:50]!r}", field=name)
+    return given
+
+
+def over_time(series: Sequence[Mapping[str, Any]], measure: str) -> Chart:
+    """Routing less each baseline, period by period, with its interval; the newest first in the table."""
+    called, write = MEASURES[measure]
+    of = [{each["name"]: each["differences"][measure] for each in period["baselines"]} for period in series]
+    names = [name for name in CALLED if any(name in each for each in of)]
+    lines = [_line(name, hue, [each.get(name, {}) for each in of]) for hue, name in enumerate(names)]
+    spec = {
+        "x": [period["from"] // 1000 for period in series],
+        "unit": UNITS.get(measure, "count"),
+        "kind": "line",
+        "signed": True,
+        "series": [line for line in lines if any(value is not None for value in line["values"])],
+    }
+    rows = [
+        [moment(period["from"]), f"{period['requests']:,}", *(_told(each.get(name), write) for name in names)]
+        for period, each in zip(series, of, strict=True)
+    ]
+    head = ["from (UTC)", "requests", *(CALLED[name] for name in names)]
+    note = "Above 0: routing has more of it. Where a band holds 0, nobody can tell."
+    return Chart("over-time", f"Routing less each, in {called}", spec, head, rows[::-1], note)
+
+
+def _line(name: str, hue: int, each: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    columns = {"values": "value", "low": "low", "high": "high"}
+    return {
+        "label": CALLED[name],
+        "hue": hue,
+        **{column: [one.get(key) for one in each] for column, key in columns.items()},
+    }
+
+
+def _told(difference: Mapping[str, Any] | None, write: Any) -> str:
+    if difference is None or difference["value"] is None:
+        return "cannot tell"
+    return f"{_interval(difference, write)}: {difference['verdict']}"
 
 
 def _baseline(each: dict[str, Any]) -> dict[str, Any]:
@@ -67,7 +135,7 @@ def _row(name: str, write: Any, value: float | None, difference: dict[str, Any])
     }
 
 
-def _interval(each: dict[str, Any], write: Any) -> str:
+def _interval(each: Mapping[str, Any], write: Any) -> str:
     if each["value"] is None:
         return "–"
     return f"{_signed(each['value'], write)} (between {_signed(each['low'], write)} and {_signed(each['high'], write)})"
