@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from app.domain.evidence.histogram import GROWTH
-from app.domain.replay.baseline_types import CONFIDENCE, Estimate
+from app.domain.replay.baseline_types import CONFIDENCE, Estimate, LiveCell
 from app.domain.rounds.comparison import student
 
 #: block → bucket → weight of its calls
@@ -59,6 +59,24 @@ class Quantile:
     low: float
     high: float
     shares: Mapping[int, float]
+
+
+def latencies_of(live: Sequence[LiveCell], shares: Mapping[str, float]) -> Weights:
+    """Of what was served, where there are no shares; else each target's calls by 1/p, to its share."""
+    norms: dict[str, float] = defaultdict(float)
+    for cell in live:
+        norms[cell.target] += cell.weight
+    weights: dict[int, dict[int, float]] = defaultdict(lambda: defaultdict(float))
+    for cell in live:
+        factor = shares.get(cell.target, 0.0) / norms[cell.target]
+        block = weights[cell.block]
+        if not shares:
+            for bucket, (calls, _) in cell.latencies.items():
+                block[bucket] += calls
+        elif factor:
+            for bucket, (_, weight) in cell.latencies.items():
+                block[bucket] += weight * factor
+    return weights
 
 
 def quantile(weights: Weights, at: float, among: int = 1) -> Quantile:

@@ -27,6 +27,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 
 from app.domain.policy import Objective
 from app.domain.replay.baseline_models import Models, of_sums
@@ -36,6 +37,7 @@ from app.domain.replay.baseline_quantiles import (
     between,
     error_over_time,
     freedom_over_time,
+    latencies_of,
     quantile,
     reach_of,
 )
@@ -94,9 +96,10 @@ class _Estimates:
         # what no round measured cannot be compared
         live = [cell for cell in live if cell.target in self.models.targets]
         self.live = live
-        self.by_target: dict[str, list[LiveCell]] = defaultdict(list)
+        self.by_target: dict[str, list[LiveCell]] = {target: [] for target in self.targets}
         for cell in live:
             self.by_target[cell.target].append(cell)
+        self.served = {target for target, cells in self.by_target.items() if cells}
         self.calls = sum(cell.calls for cell in live)
         self.blocks = sorted({cell.block for cell in live})
         self.at: dict[int, float] = defaultdict(float)
@@ -104,7 +107,12 @@ class _Estimates:
         for cell in live:
             self.at[cell.block] += cell.calls
             self.of[cell.block, cell.target] += cell.calls
+        self.unpriced = {c.target for c in live if c.unpriced} | {c.target for c in rounds if c.unpriced}
         self.routing: Shares = {}
+        self._prompts: dict[tuple[str, str], dict[str, float]] = {}
+        self._supports: dict[str, tuple[float, float]] = {}
+        self._values: dict[tuple[str | None, str], Callable[[int | None], float]] = {}
+        self._quantiles: dict[tuple[tuple[tuple[str, float], ...], float, int], Quantile] = {}
         self._weights: dict[tuple[tuple[str, float], ...], Weights] = {}
 
     def only(self, target: str) -> Shares:
@@ -145,9 +153,12 @@ class _Estimates:
 
     def support(self, target: str) -> tuple[float, float]:
         """Effective calls, and the share of the requests they speak for."""
-        weight = sum(cell.weight for cell in self.by_target[target])
-        weight2 = sum(cell.weight2 for cell in self.by_target[target])
-        return (weight**2 / weight2 if weight2 else 0.0), min(1.0, weight / self.calls)
+        if target not in self._supports:
+            weight = sum(cell.weight for cell in self.by_target[target])
+            weight2 = sum(cell.weight2 for cell in self.by_target[target])
+            effective = weight**2 / weight2 if weight2 else 0.0
+            self._supports[target] = effective, min(1.0, weight / self.calls)
+        return self._supports[target]
 
     def speaks(self, target: str) -> bool:
         return self.support(target)[0] >= LEAST_CALLS
@@ -165,18 +176,27 @@ class _Estimates:
 
         return value
 
+    def _value_of(self, target: str | None, measure: str) -> Callable[[int | None], float]:
+        """Of always this target; None: of routing."""
+        key = (target, measure)
+        if key not in self._values:
+            if target is None:
+                served = self._served(measure)
+                self._values[key] = lambda without: self._mean(served, without)
+            else:
+                self._values[key] = cache(self._estimator(target, measure))
+        return self._values[key]
+
     def _estimators(self, shares: Shares, measure: str) -> Callable[[int | None], float]:
         if not shares:
-            served = self._served(measure)
-            return lambda without: self._mean(served, without)
-        parts = [(share, self._estimator(target, measure)) for target, share in shares.items()]
+            return self._value_of(None, measure)
+        parts = [(share, self._value_of(target, measure)) for target, share in shares.items()]
         return lambda without: sum(share * value(without) for share, value in parts)
 
     def _known(self, shares: Shares, measure: str) -> bool:
-        named = set(shares) or {cell.target for cell in self.live}
+        named = set(shares) or self.served
         if measure == "costUsd":
-            unpriced = {c.target for c in self.live if c.unpriced} | {c.target for c in self.rounds if c.unpriced}
-            return not named & unpriced
+            return not named & self.unpriced
         return measure not in {"p50Ms", "p95Ms"}
 
     def value(self, shares: Shares, measure: str) -> float | None:
@@ -257,13 +277,19 @@ class _Estimates:
             )
             for part, of in told:
                 if part:
-                    for prompt, value in self.models.by_prompt(target, of, self.of, self.calls).items():
+                    for prompt, value in self._by_prompt(target, of).items():
                         totals[prompt] += share * part * value
         if len(totals) < 2:
             return 0.0, 1
         mean = sum(totals.values()) / len(totals)
         variance = sum((each - mean) ** 2 for each in totals.values()) / (len(totals) - 1)
         return math.sqrt(variance / len(totals)), len(totals) - 1
+
+    def _by_prompt(self, target: str, measure: str) -> dict[str, float]:
+        key = (target, measure)
+        if key not in self._prompts:
+            self._prompts[key] = self.models.by_prompt(target, measure, self.of, self.calls)
+        return self._prompts[key]
 
     # ── quantiles ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -275,20 +301,10 @@ class _Estimates:
             return None
         key = tuple(sorted(shares.items()))
         if key not in self._weights:
-            self._weights[key] = self._latencies(shares)
-        return quantile(self._weights[key], at, among)
-
-    def _latencies(self, shares: Shares) -> Weights:
-        weights: dict[int, dict[int, float]] = defaultdict(lambda: defaultdict(float))
-        norms = {t: sum(c.weight for c in self.by_target[t]) for t in shares}
-        for cell in self.live:
-            if shares and cell.target not in shares:
-                continue
-            factor = shares[cell.target] / norms[cell.target] if shares else 0.0
-            block = weights[cell.block]
-            for bucket, (calls, weight) in cell.latencies.items():
-                block[bucket] += weight * factor if shares else calls
-        return weights
+            self._weights[key] = latencies_of(self.live, shares)
+        if (key, at, among) not in self._quantiles:
+            self._quantiles[key, at, among] = quantile(self._weights[key], at, among)
+        return self._quantiles[key, at, among]
 
 
 QUANTILES: Mapping[str, float] = {"p50Ms": 0.5, "p95Ms": 0.95}
