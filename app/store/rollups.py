@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, distinct, func, insert, select, text
+from sqlalchemy import ColumnElement, Row, case, cast, delete, distinct, func, insert, select, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
 from app.domain.evidence.histogram import GROWTH, LAST
@@ -200,14 +201,38 @@ def rows(
     segment: str | None = None,
     task_type: str | None = None,
 ) -> list[dict[str, Any]]:
-    """From `since` on and before `until`, in the order of time; '' as a segment: of none."""
+    """From `since` on and before `until`, in the order of time; '' as a segment: of none.
+
+    Without the latencies of failures, which nobody reads and which are most of what there is to parse.
+    """
     where = [Rollup.grain == grain, Rollup.at >= since, Rollup.at < until]
     where.append(Rollup.detailed.is_(segment is not None or task_type is not None))
     where += [Rollup.segment == segment] if segment is not None else []
     where += [Rollup.task_type == task_type] if task_type is not None else []
-    table = Rollup.__table__
-    query = select(table).where(*where).order_by(Rollup.at, Rollup.provider, Rollup.model, Rollup.source)
+    latency = case((Rollup.error_class == "", Rollup.latency), else_=cast("{}", JSONB)).label("latency")
+    columns = [column for column in Rollup.__table__.c if column.name != "latency"]
+    query = select(*columns, latency).where(*where).order_by(Rollup.at, Rollup.provider, Rollup.model, Rollup.source)
     return [dict(row._mapping) for row in session.execute(query)]
+
+
+def of_rounds(session: Session, since: datetime, until: datetime, by: Sequence[str]) -> list[dict[str, Any]]:
+    """What rounds and judge used in whole days, by columns, source and simulated."""
+    kept = [getattr(Rollup, name) for name in dict.fromkeys((*by, "source", "simulated"))]
+    names = ("prompt_tokens", "completion_tokens", "cost_usd")
+    sums = [func.sum(getattr(Rollup, name)).label(name) for name in names]
+    query = select(*kept, *sums).where(*_days(since, until), Rollup.source != LIVE).group_by(*kept)
+    return [dict(row._mapping) for row in session.execute(query)]
+
+
+def live_errors(session: Session, since: datetime, until: datetime) -> list[Row[Any]]:
+    """Of whole days: provider, model, error_class ('': succeeded), calls."""
+    kept = (Rollup.provider, Rollup.model, Rollup.error_class)
+    query = select(*kept, func.sum(Rollup.calls)).where(*_days(since, until), Rollup.source == LIVE).group_by(*kept)
+    return list(session.execute(query))
+
+
+def _days(since: datetime, until: datetime) -> list[ColumnElement[bool]]:
+    return [Rollup.grain == DAY, Rollup.detailed.is_(False), Rollup.at >= since, Rollup.at < until]
 
 
 def delete_hours(session: Session, older: timedelta, limit: int) -> int:

@@ -11,7 +11,7 @@ from app.api.pages import figures
 from app.api.pages.asked import HOUR_MS
 from app.store import grains, rollups
 
-STEP_MS = {grains.HOUR: HOUR_MS, grains.DAY: 24 * HOUR_MS}
+STEP_MS = {grains.HOUR: HOUR_MS, grains.DAY: 24 * HOUR_MS, grains.WEEK: 7 * 24 * HOUR_MS}
 Row = Mapping[str, Any]
 
 
