@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import redis
 import structlog
@@ -49,6 +50,9 @@ from app.services import Services
 from app.settings import Settings
 from app.store import database
 
+if TYPE_CHECKING:
+    from app.tracing.spans import Tracing
+
 log = structlog.get_logger()
 
 #: between two scheduled rounds
@@ -79,7 +83,9 @@ def _simulated(provider: Provider, lab_url: str) -> Provider:
     return replace(provider, base_url=base_url, cost_header=LAB_COST_HEADER, simulated=True)
 
 
-def build(settings: Settings, *, threads: int = 16, publish_timeout_s: float = 5) -> Services:
+def build(
+    settings: Settings, *, threads: int = 16, publish_timeout_s: float = 5, tracing: Tracing | None = None
+) -> Services:
     """Services with nothing started: no thread, no connection. `threads` sizes the pools."""
     providers = config_files.load_providers(settings.config_dir)
     prompts = config_files.load_prompts(settings.config_dir)
@@ -106,11 +112,12 @@ def build(settings: Settings, *, threads: int = 16, publish_timeout_s: float = 5
         redis=connection,
         client=client,
         canary=Canary(client),
-        messages=Messages(celery),
+        messages=Messages(celery, None if tracing is None else tracing.sent),
         config=live_config.live(sessions, providers, live_config.epoch_ms()),
         scorecard=scorecard.live(sessions),
         keys=keys.live(sessions),
         quotas=SharedQuotas(connection, declared(providers), policy.breaker.retry_after_cap_s),
+        tracing=tracing,
     )
 
 
@@ -218,6 +225,8 @@ class Running:
         self.gateway.recorder.stop()
         self.subscription.stop()
         self.snapshot.stop()
+        if (tracing := self.gateway.services.tracing) is not None:
+            tracing.stop()
 
 
 def follow(services: Services) -> Subscription:
@@ -234,7 +243,7 @@ def start(services: Services, *, seed: int | None = None) -> Running:
     """The gateway of an API process, with its threads. `seed` makes its choices repeatable, for tests."""
     limits = services.policy.gateway
     recorder = Recorder(services.redis, size=limits.outcome_buffer, stream_size=limits.outcome_stream)
-    breakers = Breakers(services.redis, services.policy.breaker)
+    breakers = Breakers(services.redis, services.policy.breaker, recorder.add)
     lessons = Lessons(services.redis, limits)
     file = services.settings.snapshot_file
     snapshot = SnapshotFile(file)

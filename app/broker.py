@@ -5,7 +5,8 @@ A message is a hint with ids in it. Losing or doubling one is harmless: Postgres
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -115,6 +116,8 @@ class Messages:
     """The messages that are sent. A failure to send is logged, not raised: the reaper sends what is missing."""
 
     celery: Celery
+    #: gives the headers with which a message carries its trace, by task and queue
+    sending: Callable[[str, str], AbstractContextManager[dict[str, str]]] | None = None
 
     def probes(self, keys: Iterable[ProbeKey]) -> bool:
         """False once Redis did not take one; the rest is then not tried, so that a caller waits at most once."""
@@ -136,7 +139,8 @@ class Messages:
 
     def _send(self, task: str, args: list[str], queue: str) -> bool:
         try:
-            self.celery.send_task(task, args=args, queue=queue, retry=False, ignore_result=True)
+            with nullcontext() if self.sending is None else self.sending(task, queue) as headers:
+                self.celery.send_task(task, args=args, queue=queue, retry=False, ignore_result=True, headers=headers)
         except (OperationalError, QueueNotFound) as error:
             log.warning("message not sent, the reaper will", task=task, queue=queue, reason=str(error))
             return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import redis
 from sqlalchemy import Engine
@@ -21,6 +22,9 @@ from app.providers.canary import Canary
 from app.providers.client import Client
 from app.settings import Settings
 from app.store.database import Sessions
+
+if TYPE_CHECKING:
+    from app.tracing.spans import Tracing
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,8 @@ class Services:
     scorecard: Published[Scorecard]
     keys: Published[Keys]
     quotas: SharedQuotas
+    #: None: off
+    tracing: Tracing | None = None
 
     @property
     def targets(self) -> tuple[Target, ...]:

@@ -11,7 +11,9 @@ from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
+from app import trace_settings
 from app.errors import ConfigError
+from app.trace_settings import TraceSettings
 
 #: every variable of our own; a TOOLOO_ name that is not here is a typing error, and said to be one
 KNOWN = {
@@ -43,6 +45,7 @@ KNOWN = {
     "TOOLOO_MAX_BODY_MB": "megabytes of the largest request body",
     "TOOLOO_ALERT_URL": "where a message goes for each thing that needs a person, when it begins and when it ends",
     "TOOLOO_ALERT_SECRET": "what these messages are signed with, required with TOOLOO_ALERT_URL",
+    trace_settings.TELL: "yes: providers get a traceparent, with which their spans join ours",
     "TOOLOO_ALIVE_FILE": "file that a worker or beat touches while it makes progress, for a health check to look at",
 }
 
@@ -87,6 +90,8 @@ class Settings:
     #: an incoming webhook's URL is often a secret itself
     alert_url: str | None = field(repr=False)
     alert_secret: str | None = field(repr=False)
+    #: None: off
+    traces: TraceSettings | None
     api_processes: int
     worker_processes: int
     alive_file: Path | None
@@ -171,6 +176,7 @@ def load(environment: Mapping[str, str] | None = None, dotenv: Path | None = Pat
         flower_auth=merged.get("TOOLOO_FLOWER_AUTH") or None,
         alert_url=_alert_url(merged),
         alert_secret=merged.get("TOOLOO_ALERT_SECRET") or None,
+        traces=trace_settings.read(merged),
         api_processes=int(_number(merged, "TOOLOO_API_PROCESSES", 2, low=1, high=64)),
         worker_processes=int(_number(merged, "TOOLOO_WORKER_PROCESSES", 2, low=1, high=64)),
         alive_file=_path(merged, "TOOLOO_ALIVE_FILE"),

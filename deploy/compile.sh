@@ -16,6 +16,6 @@ compile() {
     fi
 }
 
-compile requirements
-compile requirements-local --extra local
-compile requirements-dev --extra local --extra dev
+compile requirements --extra otlp
+compile requirements-local --extra otlp --extra local
+compile requirements-dev --extra otlp --extra local --extra dev

@@ -16,9 +16,9 @@ EXTRAS = PROJECT["optional-dependencies"]
 @pytest.mark.parametrize(
     ("file", "declared"),
     [
-        ("requirements.txt", PROJECT["dependencies"]),
-        ("requirements-local.txt", PROJECT["dependencies"] + EXTRAS["local"]),
-        ("requirements-dev.txt", PROJECT["dependencies"] + EXTRAS["local"] + EXTRAS["dev"]),
+        ("requirements.txt", PROJECT["dependencies"] + EXTRAS["otlp"]),
+        ("requirements-local.txt", PROJECT["dependencies"] + EXTRAS["otlp"] + EXTRAS["local"]),
+        ("requirements-dev.txt", PROJECT["dependencies"] + EXTRAS["otlp"] + EXTRAS["local"] + EXTRAS["dev"]),
     ],
 )
 def test_what_is_declared_is_what_is_installed(file: str, declared: list[str]) -> None:

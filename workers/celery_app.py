@@ -7,7 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 import structlog
-from celery.signals import setup_logging, worker_init, worker_process_init, worker_shutting_down
+from celery.signals import (
+    setup_logging,
+    worker_init,
+    worker_process_init,
+    worker_process_shutdown,
+    worker_shutdown,
+    worker_shutting_down,
+)
 
 from app import config_files, logs, settings
 from app.broker import make_celery
@@ -71,3 +78,11 @@ def _at_the_end(**_: Any) -> None:
     from workers import tasks
 
     tasks.ending.set()
+
+
+@worker_shutdown.connect
+@worker_process_shutdown.connect
+def _when_all_is_done(**_: Any) -> None:
+    from workers import tasks
+
+    tasks.stop()

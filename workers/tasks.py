@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import wraps
 from typing import ParamSpec
 
 import structlog
-from celery import Celery
+from celery import Celery, current_task
 
-from app import bootstrap
+from app import bootstrap, tracing
 from app.benchmark import benchmark, between_rounds, judge, reaper
 from app.broker import JUDGE, OPTIMIZE, PROBE, ROLL_UP
 from app.domain.rounds.rounds import ProbeKey
@@ -35,7 +36,7 @@ def start(configured: Settings, *, threads: int) -> None:
 
     It waits for as long as it takes: a worker that went on without its services would fail every task it takes.
     """
-    services = bootstrap.build(configured, threads=threads)
+    services = bootstrap.build(configured, threads=threads, tracing=tracing.begin(configured, "worker"))
     bootstrap.wait_for(services, patience_s=None)
     bootstrap.follow(services)
     _received[:] = [services]
@@ -49,8 +50,22 @@ def wait(configured: Settings) -> None:
     services.redis.close()
 
 
+def stop() -> None:
+    """At the end of a process that has begun: its last spans."""
+    for services in _received:
+        if services.tracing is not None:
+            services.tracing.stop()
+
+
 def _services() -> Services:
     return _received[0]
+
+
+def _span() -> AbstractContextManager[None]:
+    """Of the task that this thread runs."""
+    if (spans := _services().tracing) is None:
+        return nullcontext()
+    return spans.run(current_task.name, vars(current_task.request))
 
 
 def _said_plainly(step: Callable[P, None]) -> Callable[P, None]:
@@ -59,7 +74,8 @@ def _said_plainly(step: Callable[P, None]) -> Callable[P, None]:
     @wraps(step)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
-            step(*args, **kwargs)
+            with _span():
+                step(*args, **kwargs)
         except TooLooError as error:
             log.warning("step not done, the reaper will repeat it", step=step.__name__, reason=str(error))
 

@@ -22,6 +22,7 @@ from app.api import (
     request_list,
     requests,
     session,
+    traced,
     web,
 )
 from app.api.anthropic import routes as anthropic_routes
@@ -43,6 +44,8 @@ def create_app(running: Running) -> Flask:
     gate = edge.Gate(limits.in_flight, limits.in_flight_per_key)
     serve = proxied.behind(edge.renamed(edge.bounded(app.wsgi_app, gate)), services.settings)
     app.wsgi_app = serve  # type: ignore[assignment,method-assign]  # Flask's way
+    if services.tracing is not None:
+        traced.attach(app, services.tracing)
     app.before_request(front.answer_refused)
     auth.protect(app, Guard(services.settings, services.keys, running.limits, Ended(services.redis)))
     current.attach(app, running.gateway, running.watch, running.responses)

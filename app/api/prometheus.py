@@ -113,6 +113,9 @@ def _rounds(services: Services, vitals: Vitals) -> Iterator[Metric]:
     left = max(0.0, services.policy.budget.day_usd - seen.spent_usd)
     yield gauge("tooloo_budget_spent_usd", "USD of rounds in the last 24 hours.", [({}, seen.spent_usd)])
     yield gauge("tooloo_budget_left_usd", "USD that rounds may still cost today: budget.day_usd.", [({}, left)])
+    if services.settings.alert_url is not None:
+        count = 0 if seen.undelivered is None else seen.undelivered.count
+        yield gauge("tooloo_alerts_undelivered", "Alerts that TOOLOO_ALERT_URL does not take.", [({}, count)])
     if seen.measurement_error_ms is not None:
         error_s = seen.measurement_error_ms / 1000
         meaning = "p95 of how far the latest round's measurements of a known delay were off."

@@ -55,8 +55,11 @@ def listed() -> Response:
     return ok(listing(gateway().services, request.args))
 
 
-def listing(services: Services, given: Mapping[str, str]) -> dict[str, Any]:
-    """What the route answers, for the parameters given; raises InvalidRequest that names one."""
+def listing(services: Services, given: Mapping[str, str], *, counted: bool = True) -> dict[str, Any]:
+    """What the route answers, for the parameters given; raises InvalidRequest that names one.
+
+    `counted`: with how many there are over time, on the first page.
+    """
     query = Query(given, PARAMETERS)
     with database.transaction(services.sessions) as session:
         asked = _read(query, database.now(session), timedelta(days=services.policy.gateway.log_days))
@@ -64,7 +67,7 @@ def listing(services: Services, given: Mapping[str, str]) -> dict[str, Any]:
         found: Sequence[Any] = find(session, asked.by, asked.before, asked.limit + 1)
         shown = [(line_json if asked.summary else request_json)(each) for each in found[: asked.limit]]
         step = _step(asked.by)
-        bars = None if asked.before else store.over_time(session, asked.by, step)
+        bars = None if asked.before or not counted else store.over_time(session, asked.by, step)
     return {
         "from": to_ms(asked.by.since),
         "to": to_ms(asked.by.until),

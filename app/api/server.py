@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from multiprocessing.util import Finalize
 
-from app import bootstrap, logs, settings
+from app import bootstrap, logs, settings, tracing
 from app.api import create_app
 from app.api.bodies import Bodies, BodyLimits
 from app.api.front import Front
@@ -23,7 +23,12 @@ def create() -> Front:
     configured = settings.load()
     logs.configure(configured.log_format, configured.log_level)
     configured.check_exposure()
-    services = bootstrap.build(configured, threads=settings.API_THREADS, publish_timeout_s=PUBLISH_TIMEOUT_S)
+    services = bootstrap.build(
+        configured,
+        threads=settings.API_THREADS,
+        publish_timeout_s=PUBLISH_TIMEOUT_S,
+        tracing=tracing.begin(configured, "api"),
+    )
     running = bootstrap.start(services)
     # atexit is not called in a child of multiprocessing, which is what granian's workers are
     Finalize(None, running.stop, exitpriority=10)

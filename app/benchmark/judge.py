@@ -7,6 +7,7 @@ the grades is reported, so that a person can tell which to doubt.
 
 from __future__ import annotations
 
+import contextvars
 import json
 import re
 import secrets
@@ -21,11 +22,12 @@ from app.domain.catalog import Prompt, Provider, Target
 from app.domain.rounds.rounds import ProbeKey
 from app.errors import ConfigError, ProviderError
 from app.live import live_config
-from app.providers.base import Answer, ChatRequest, Message
+from app.providers.base import ChatRequest, Message
 from app.providers.prices import answer_cost
 from app.services import Services
 from app.store import database, measured, verdicts
 from app.store.models import Probe
+from app.tracing.calls import traced
 
 log = structlog.get_logger()
 
@@ -79,7 +81,9 @@ def judge_round(services: Services, round_id: str) -> int:
         answers = measured.judgeable(session, round_id, limits.answers)
     workers = min((each.concurrency for each in services.providers if each.name == judges[0].provider), default=1)
     with ThreadPoolExecutor(workers) as pool:
-        judged = sum(pool.map(lambda probe: _judge(services, judges, probe), answers))
+        # each in a copy of this thread's context: their spans belong to the task that runs here
+        asked = [(contextvars.copy_context(), probe) for probe in answers]
+        judged = sum(pool.map(lambda each: bool(each[0].run(_judge, services, judges, each[1])), asked))
     log.info("round judged", round=round_id, answers=judged)
     return judged
 
@@ -97,8 +101,11 @@ def _judge(services: Services, judges: Sequence[Target], probe: Probe) -> bool:
     provider = next(each for each in services.providers if each.name == judge.provider)
     request = question(prompt, probe.answer or "", services.policy.judge.max_tokens)
     try:
-        answer: Answer = services.client.complete(
-            services.endpoints[judge.provider], judge.model, request, timeout_ms=provider.timeout_ms
+        answer = traced(
+            services.tracing,
+            services.endpoints[judge.provider],
+            judge.model,
+            lambda called: services.client.complete(called, judge.model, request, timeout_ms=provider.timeout_ms),
         )
     except ProviderError as error:
         log.warning("no verdict", round=probe.round_id, judge=str(judge), error=error.code)

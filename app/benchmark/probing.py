@@ -24,6 +24,7 @@ from app.services import Services
 from app.store.claims import ProbeResult
 from app.store.models import ProbeStatus
 from app.store.rounds import NOT_RUN
+from app.tracing.calls import traced
 
 log = structlog.get_logger()
 
@@ -92,10 +93,14 @@ def _off_by(canary: Future[float | None]) -> float | None:
 
 def _call(services: Services, endpoint: Endpoint, model: str, prompt: Prompt, timeout_ms: int) -> Answer:
     request = _request(services.config.value, prompt, endpoint.provider.name, model)
-    stream = services.client.stream(endpoint, model, request, timeout_ms=timeout_ms)
-    for _ in stream:
-        pass
-    return stream.answer
+
+    def whole(endpoint: Endpoint) -> Answer:
+        stream = services.client.stream(endpoint, model, request, timeout_ms=timeout_ms)
+        for _ in stream:
+            pass
+        return stream.answer
+
+    return traced(services.tracing, endpoint, model, whole)
 
 
 def _request(config: RuntimeConfig, prompt: Prompt, provider: str, model: str) -> ChatRequest:

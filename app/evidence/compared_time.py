@@ -17,8 +17,8 @@ from app.store import baselines, comparing, rollups
 from app.store.grains import DAY, HOUR, WEEK
 
 WIDTHS = {HOUR: timedelta(hours=1), DAY: timedelta(days=1), WEEK: timedelta(weeks=1)}
-#: below which single calls are read
-CALLS = timedelta(days=1)
+#: up to which single calls are read
+CALLS = timedelta(hours=36)
 #: up to which probes are read one by one, and sums per hour
 PROBES, HOURS = timedelta(days=8), timedelta(days=14)
 #: up to which sums of probes per day are read
@@ -108,7 +108,7 @@ def recorded(
     session: Session, start: datetime, end: datetime, by: str | None, objective: Objective, *, simulated: bool
 ) -> Recorded:
     source = _Source(session, objective, simulated=simulated)
-    if end - start < CALLS and by is None:
+    if end - start <= CALLS and by is None:
         return Recorded(source.calls(start, end), summed=False)
     grain = HOUR if by == DAY or (by is None and end - start <= HOURS) else DAY
     steps = _Steps(_aligned(start, grain), end, WIDTHS[grain])

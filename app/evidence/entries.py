@@ -7,13 +7,13 @@ where one can say which field is wrong; behind this there are only rows.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import structlog
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from app.domain.catalog import TaskType
-from app.evidence.recorder import OUTCOME, REQUEST
+from app.evidence.recorder import OUTCOME, REQUEST, TURN
 
 log = structlog.get_logger()
 
@@ -137,7 +137,20 @@ class _Request(_Entry):
         return self
 
 
-Kind = TypeVar("Kind", _Outcome, _Request)
+class _Turn(_Entry):
+    """Columns of breaker_turns."""
+
+    at: AwareDatetime
+    provider: _Provider
+    model: _Model
+    state: Literal["open", "closed"]
+    reason: _Name
+    failures: _Count
+    #: of an outage; longer than any that anybody waits for
+    lasted_s: Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)] | None = None
+
+
+Kind = TypeVar("Kind", _Outcome, _Request, _Turn)
 
 
 def outcome(entry: bytes | str, now: datetime) -> Row | None:
@@ -156,6 +169,12 @@ def request(entry: bytes | str, now: datetime) -> Row | None:
         row["attempts"] = [each.model_dump(exclude_unset=True) for each in found.attempts]
         row["explanation"] = found.explanation.model_dump(exclude_unset=True)
     return row
+
+
+def turn(entry: bytes | str, now: datetime) -> Row | None:
+    """The row of breaker_turns; None as with `outcome`."""
+    found = _read(_Turn, TURN, entry, now)
+    return None if found is None else found.model_dump()
 
 
 def _read(kind: type[Kind], name: str, entry: bytes | str, now: datetime) -> Kind | None:

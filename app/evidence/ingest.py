@@ -22,10 +22,10 @@ from app.domain.outcome import Outcome, Source
 from app.domain.policy import Policy
 from app.errors import DependencyUnavailable
 from app.evidence import entries
-from app.evidence.recorder import BATCH, OUTCOME, REQUEST, STREAM
+from app.evidence.recorder import BATCH, OUTCOME, REQUEST, STREAM, TURN
 from app.evidence.scorecard import _text, held_or_rebuilt, hold, publish
 from app.services import Services
-from app.store import database, feedback, outcomes, requests
+from app.store import breaker_turns, database, feedback, outcomes, requests
 
 log = structlog.get_logger()
 
@@ -131,13 +131,18 @@ def _stored(
     now = database.now(session)
     read = [entries.outcome(fields[OUTCOME], now) for fields in found if OUTCOME in fields]
     logged = [entries.request(fields[REQUEST], now) for fields in found if REQUEST in fields]
+    turned = [entries.turn(fields[TURN], now) for fields in found if TURN in fields]
     rows, requested = [row for row in read if row is not None], [row for row in logged if row is not None]
+    turns = [row for row in turned if row is not None]
     stored = outcomes.record(session, rows)
     kept = requests.store(session, requested)
-    neither = sum(OUTCOME not in fields and REQUEST not in fields for fields in found)
+    kept_turns = breaker_turns.record(session, turns)
+    none = sum(fields.keys().isdisjoint((OUTCOME, REQUEST, TURN)) for fields in found)
+    unread = [len(read) - len(rows), len(logged) - len(requested), len(turned) - len(turns)]
+    unstored = [len(rows) - len(stored), len(requested) - len(kept), len(turns) - len(kept_turns)]
     dropped = {
-        NOT_READABLE: neither + len(read) - len(rows) + len(logged) - len(requested),
-        NOT_STORABLE: len(rows) - len(stored) + len(requested) - len(kept),
+        NOT_READABLE: none + sum(unread),
+        NOT_STORABLE: sum(unstored),
     }
     return stored, kept, dropped
 

@@ -17,7 +17,7 @@ STREAM = "tooloo:outcomes"
 
 
 #: fields of its entries
-OUTCOME, REQUEST = "outcome", "request"
+OUTCOME, REQUEST, TURN = "outcome", "request", "breaker"
 
 
 #: entries per transaction
@@ -29,7 +29,7 @@ FLUSH_S = 0.2
 
 
 #: `outcome`: the columns of the outcomes table; `request`: those of the request log (app.request_log), or what
-#: gives them. Times are ISO text.
+#: gives them; `breaker`: those of breaker_turns. Times are ISO text.
 Entry = Mapping[str, Mapping[str, Any] | Callable[[], Mapping[str, Any]]]
 
 

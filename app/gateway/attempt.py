@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import structlog
 
@@ -21,12 +21,15 @@ from app.gateway.calls import AttemptResult, Begun
 from app.gateway.metrics import OK
 from app.live import live_config
 from app.providers import rate_limits
-from app.providers.base import BEAT, Answer, ChatRequest, Delta, Timing, Usage
+from app.providers.base import BEAT, Answer, ChatRequest, Delta, Endpoint, Timing, Usage
 from app.providers.http.clock import CancelToken
 from app.providers.prices import answer_cost, cost_usd, saved_usd
 from app.providers.wire.draft import Draft
 from app.providers.wire.estimate import CHARACTERS_PER_TOKEN
 from app.services import Services
+
+if TYPE_CHECKING:
+    from app.tracing.spans import CallSpan
 
 log = structlog.get_logger()
 
@@ -72,6 +75,10 @@ class Attempt(Generic[R]):
     cost_usd: float | None = None
     #: what the provider's cache saved of it
     saved_usd: float | None = None
+    #: the model that answered, as its provider names it
+    answered_model: str = ""
+    #: None: traces are off
+    span: CallSpan | None = None
 
     def run(self) -> R:
         """Make the call and wait for what it gives; raises its ProviderError."""
@@ -103,9 +110,15 @@ class Attempt(Generic[R]):
     def provider(self) -> Provider:
         return self.services.endpoints[self.target.provider].provider
 
+    @property
+    def endpoint(self) -> Endpoint:
+        """As it is called."""
+        endpoint = self.services.endpoints[self.target.provider]
+        return endpoint if self.span is None else self.span.told(endpoint)
+
     def succeed(self, answer: Answer) -> None:
         del self.request  # needed no more, and larger than all else an attempt holds
-        self.usage, self.rate_limits = answer.usage, answer.rate_limits
+        self.usage, self.rate_limits, self.answered_model = answer.usage, answer.rate_limits, answer.model
         self.cost_usd = answer_cost(self.provider, answer, live_config.utc_now())
         if answer.usage.cached or answer.usage.cache_written:
             self.saved_usd = saved_usd(self.provider, answer, live_config.utc_now())
@@ -156,6 +169,14 @@ class Attempt(Generic[R]):
     def _end(self, status: str, latency_ms: float, timing: Timing | None, error: ProviderError | None = None) -> None:
         self.status, self.timing = status, timing
         self.summary = AttemptResult(self.target, status == OK, latency_ms, error)
+        if self.span is not None:
+            self._end_span(self.span, error)
+
+    def _end_span(self, span: CallSpan, error: ProviderError | None) -> None:
+        if self.status == OK:
+            span.answered(self.answered_model, self.usage, self.timing.first_token_ms if self.timing else None)
+        else:
+            span.failed(self.status, error, self.usage)
 
     def _spend(self, usage: Usage) -> None:
         """Of a call that came to no end."""
@@ -179,7 +200,7 @@ def complete(attempt: Attempt[Answer]) -> Answer:
     """A whole answer at once."""
     assert attempt.limits.plain_ms is not None
     return attempt.services.client.complete(
-        attempt.services.endpoints[attempt.target.provider],
+        attempt.endpoint,
         attempt.target.model,
         attempt.request,
         timeout_ms=attempt.limits.plain_ms,
@@ -193,7 +214,7 @@ def embed(attempt: Attempt[Answer]) -> Answer:
     """Vectors."""
     assert attempt.limits.plain_ms is not None
     return attempt.services.client.embed(
-        attempt.services.endpoints[attempt.target.provider],
+        attempt.endpoint,
         attempt.target.model,
         attempt.request,
         timeout_ms=attempt.limits.plain_ms,
@@ -208,7 +229,7 @@ def open_stream(attempt: Attempt[Begun]) -> Begun:
     limits = attempt.limits
     assert limits.stream_ms is not None
     upstream = attempt.services.client.stream(
-        attempt.services.endpoints[attempt.target.provider],
+        attempt.endpoint,
         attempt.target.model,
         attempt.request,
         timeout_ms=limits.stream_ms,

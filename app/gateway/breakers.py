@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -13,8 +14,9 @@ import structlog
 
 from app.domain.catalog import Target
 from app.domain.policy import BreakerPolicy
-from app.domain.routing.breaker import Breaker, State
+from app.domain.routing.breaker import Breaker, State, Turn
 from app.errors import ProviderError
+from app.evidence.recorder import TURN, Entry
 from app.gateway.in_flight import InFlight
 from app.gateway.trials import Trials
 from app.live.published import CHANNEL
@@ -37,14 +39,20 @@ return 1
 
 
 class Breakers:
-    """`value` is replaced, never changed, so a reader needs no lock. Without Redis each process has its own."""
+    """`value` is replaced, never changed, so a reader needs no lock. Without Redis each process has its own.
 
-    def __init__(self, connection: redis.Redis, policy: BreakerPolicy) -> None:
+    `record` is handed each opening and closing of the breakers that all processes share, once, by whose call it was.
+    """
+
+    def __init__(
+        self, connection: redis.Redis, policy: BreakerPolicy, record: Callable[[Entry], object] = lambda _: None
+    ) -> None:
         self.value: Mapping[Target, Breaker] = {}
         #: counts changes of `value`
         self.generation = 0
         self._connection = connection
         self._policy = policy
+        self._record = record
         self._lock = threading.Lock()
         #: calls that Redis has not been told of yet, and whether a thread is about it
         self._untold: dict[Target, tuple[_Call, ...]] = {}
@@ -205,11 +213,15 @@ class Breakers:
         for _ in range(MOST_TRIES):
             held: Any = connection.hget(KEY, str(target))
             before = _breaker(held) if held else Breaker()
-            after = before
+            after, turns = before, []
             for call in calls:
-                after = call.after(after, self._policy)
+                known, after = after, call.after(after, self._policy)
+                if (turn := known.turn(after, call.at)) is not None:
+                    turns.append(_turned(target, turn, call.at))
             written = json.dumps(after.to_json())
             if connection.eval(_SWAP, 1, KEY, str(target), held or "", written):
+                for each in turns:
+                    self._record(each)
                 break
         return after, after != before
 
@@ -240,6 +252,10 @@ class _Call(NamedTuple):
 def _say(target: Target, breaker: Breaker) -> None:
     state = "open" if breaker.open_until else "closed"
     log.warning("breaker", target=str(target), state=state, reason=breaker.reason)
+
+
+def _turned(target: Target, turn: Turn, at: datetime) -> Entry:
+    return {TURN: {"at": at.isoformat(), "provider": target.provider, "model": target.model, **asdict(turn)}}
 
 
 def told(connection: redis.Redis) -> dict[Target, Breaker]:

@@ -150,6 +150,8 @@ def attempt_at(request: Request, target: Target, send: Send[R], *, prefill: str 
         **{**defaults, **request.call.parameters},
     )
     attempt = Attempt(request.services, target, asked, _limits(request, target), send)
+    if request.span is not None:
+        attempt.span = request.span.attempt(attempt.provider, target.model, request.operation)
     attempt.spend_quota(request.prompt_tokens)
     request.attempts.append(attempt)
     attempt.cancel_token = CancelToken()

@@ -125,7 +125,7 @@ class Gateway:
         session: Session | None = None,
         prompt_tokens: float = 0.0,
     ) -> Request:
-        return Request(
+        request = Request(
             self.services,
             call,
             self.services.config.value,
@@ -141,6 +141,9 @@ class Gateway:
             session,
             prompt_tokens,
         )
+        if (tracing := self.services.tracing) is not None:
+            request.span = tracing.request(f"gateway {request.operation}", _traced(request))
+        return request
 
     def plan(self, segment: str | None, now: datetime, task: TaskType = TaskType.DEFAULT) -> Plan:
         """The ranking of all targets; computed anew when config, evidence or breakers changed, else once a second."""
@@ -199,3 +202,14 @@ class Gateway:
             if (winner := self.backups.run(request, attempt)) is not None:
                 return winner
         raise request.exhausted()
+
+
+def _traced(request: Request) -> dict[str, str | int | bool]:
+    """What its span says at its beginning; the id is that of the request log."""
+    return {
+        "tooloo.request.id": request.call.request_id,
+        "tooloo.task_type": request.call.task_type.value,
+        "tooloo.explored": request.route.explored,
+        "tooloo.reason": request.route.reason,
+        "tooloo.config.revision": request.config.revision,
+    }

@@ -18,6 +18,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from app import gen_ai
 from app.domain.catalog import Target
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -30,8 +31,6 @@ OK = "ok"
 #: buckets that OpenTelemetry's conventions for generative AI name
 GEN_AI_SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 GEN_AI_TOKENS = tuple(4**n for n in range(14))
-#: what they call a provider, where it is not what we do
-GEN_AI_PROVIDERS = {"gemini": "gcp.gemini"}
 #: … and an attempt that succeeded: its error.type stays empty
 NO_ERROR = ""
 
@@ -175,7 +174,7 @@ class Metrics:
 
 def gen_ai_provider(target: Target) -> str:
     """gen_ai.provider.name"""
-    return GEN_AI_PROVIDERS.get(target.provider, target.provider)
+    return gen_ai.provider(target.provider)
 
 
 @cache

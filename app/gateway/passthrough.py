@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from app.domain.catalog import Target
 from app.domain.routing import router
@@ -30,6 +30,9 @@ from app.providers.http.framing import Response
 from app.providers.prices import cost_usd
 from app.providers.spending import Passing, asked_model
 from app.services import Services
+
+if TYPE_CHECKING:
+    from app.tracing.spans import CallSpan
 
 #: bytes of an answer that says how long it is, up to which it is read before it is given out: it is whole, or an error
 WHOLE = 8 * 1024 * 1024
@@ -87,6 +90,8 @@ class Passage:
         self._response: Response | None = None
         self._seen = Passing()
         self._over = False
+        #: None: traces are off
+        self._span: CallSpan | None = None
 
     @property
     def length(self) -> int | None:
@@ -102,7 +107,10 @@ class Passage:
         body = passed.body if passed.body or passed.method in ("POST", "PUT", "PATCH") else None
         if passed.client is not None:
             passed.client.on_leave(self._call.interrupt)
-        if (model := asked_model(passed.path, passed.body)) is not None:
+        model = asked_model(passed.path, passed.body)
+        if (tracing := self._gateway.services.tracing) is not None:
+            self._span = tracing.call(self._endpoint.provider, model or passed.path[:200], "passthrough")
+        if model is not None:
             self._gateway.services.quotas.spend(Target(passed.provider, model))
         try:
             pool = self._gateway.services.client.pool
@@ -144,6 +152,14 @@ class Passage:
         attempt = AttemptResult(target, status == OK, row["latency_ms"], error)
         if not self._gateway.recorder.add({"request": partial(_explained, row, target, attempt)}):
             metrics.dropped()
+        if self._span is not None:
+            self._end_span(self._span, status, error)
+
+    def _end_span(self, span: CallSpan, status: str, error: ProviderError | None) -> None:
+        if status == OK:
+            span.answered(self._seen.model or "", self._seen.usage, None)
+        else:
+            span.failed(status, error, self._seen.usage)
 
     def _row(self, status: str) -> dict[str, Any]:
         """Of the request log; without a model it is counted under the kind of thing that was asked for."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from app.domain.catalog import Target, WireFormat
 from app.domain.config.runtime_config import RuntimeConfig
@@ -39,9 +39,13 @@ from app.gateway.metrics import OK, Metrics
 from app.gateway.needs import needs
 from app.gateway.records import Row
 from app.gateway.sessions import Sessions, after
+from app.gen_ai import CHAT, EMBEDDINGS
 from app.live import live_config
 from app.providers.base import Answer, Timing
 from app.services import Services
+
+if TYPE_CHECKING:
+    from app.tracing.spans import RequestSpan
 
 
 @dataclass(eq=False, slots=True, repr=False)
@@ -78,6 +82,8 @@ class Request:
     left: bool = False
     #: a target to ask once more, and when: seconds of perf_counter()
     again: tuple[Target, float] | None = None
+    #: None: traces are off
+    span: RequestSpan | None = None
 
     def elapsed_ms(self) -> float:
         return (time.perf_counter() - self.started_s) * 1000
@@ -90,6 +96,11 @@ class Request:
         if self._needs is None:
             self._needs = needs(self.call.messages, self.call.parameters, stream=self.stream)
         return self._needs
+
+    @property
+    def operation(self) -> str:
+        """As OpenTelemetry calls it."""
+        return CHAT if self.call.embedding is None else EMBEDDINGS
 
     def watch_client(self) -> None:
         """What is done for a client ends when they leave, whatever it waits for."""
@@ -267,7 +278,7 @@ class Request:
             error = None if attempt.summary is None else attempt.summary.error
             self.breakers.observe(attempt.target, error, live_config.utc_now())
         attempt.tell_quota()
-        operation = "chat" if self.call.embedding is None else "embeddings"
+        operation = self.operation
         ended = attempt.summary
         took_ms = (time.perf_counter() - attempt.started_s) * 1000 if ended is None else ended.latency_ms
         self.metrics.attempt(attempt.target, attempt.status, took_ms, operation=operation)
@@ -297,6 +308,10 @@ class Request:
         results = self.results()
         request: Entry = {"request": records.log_entry(self, status, served, results)}
         self._hand_over(request if outcome is None else {"outcome": outcome, **request})
+        if self.span is not None:
+            self.span.end(
+                status, None if served is None else str(served.target), failed=status not in (OK, CLIENT_GONE)
+            )
         return results
 
     def _hand_over(self, entry: Entry) -> None:

@@ -18,8 +18,9 @@ import structlog
 
 from app.domain.policy import AlertsPolicy
 from app.errors import DependencyUnavailable
+from app.operations import undelivered
 from app.operations.alerts_in_redis import RedisLedger
-from app.operations.attention import Item
+from app.operations.attention import UNDELIVERED, Item
 from app.operations.webhook import Webhook
 from app.services import Services
 from app.store import alerts, database
@@ -44,6 +45,10 @@ class Ledger(Protocol):
 
     def told(self, due: Due) -> None: ...
 
+    def given_up(self, due: Due) -> None: ...
+
+    def failed(self, due: Due, problem: str) -> None: ...
+
 
 class PostgresLedger:
     def __init__(self, sessions: Sessions, policy: AlertsPolicy) -> None:
@@ -66,6 +71,14 @@ class PostgresLedger:
         with database.transaction(self._sessions) as session:
             alerts.told(session, due)
 
+    def given_up(self, due: Due) -> None:
+        with database.transaction(self._sessions) as session:
+            alerts.given_up(session, due)
+
+    def failed(self, due: Due, problem: str) -> None:
+        with database.transaction(self._sessions) as session:
+            alerts.failed(session, due, problem)
+
 
 class Alerts:
     """A thread of its own. `present`: what needs a person now, as this process sees it."""
@@ -76,6 +89,8 @@ class Alerts:
         self._present = present
         self._postgres = _Watched(PostgresLedger(services.sessions, self._policy), self._policy)
         self._redis = _Watched(RedisLedger(services.redis, self._policy), self._policy)
+        #: what the webhook had against the latest message; None: it took it
+        self._problem: str | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="alerts", daemon=True)
 
@@ -94,7 +109,7 @@ class Alerts:
                 log.exception("alerts not looked at")
 
     def look(self) -> None:
-        items = self._present()
+        items = [item for item in self._present() if item.kind != UNDELIVERED]  # who would be told of it?
         in_redis = [item for item in items if _is_postgres(item)]
         for ledger, mine in ((self._postgres, [i for i in items if not _is_postgres(i)]), (self._redis, in_redis)):
             try:
@@ -110,11 +125,18 @@ class Alerts:
         if problem is None:
             ledger.told(due)
             log.info("alert sent", alert=due.id, kind=due.item["kind"], ended=due.ended_at is not None)
-        elif due.waited > timedelta(seconds=self._policy.give_up_s):
-            ledger.told(due)
-            log.error("alert given up", alert=due.id, kind=due.item["kind"], reason=problem)
         else:
-            log.warning("alert not taken, it is tried again", alert=due.id, kind=due.item["kind"], reason=problem)
+            self._not_taken(ledger, due, problem)
+        self._problem = problem
+
+    def _not_taken(self, ledger: _Watched, due: Due, problem: str) -> None:
+        """Said once per cause: each message is tried again and again."""
+        ledger.failed(due, problem)
+        if problem != self._problem:
+            log.warning("alerts are not taken, they are tried again", reason=problem, cure=undelivered.cure(problem))
+        if due.waited > timedelta(seconds=self._policy.give_up_s):
+            ledger.given_up(due)
+            log.error("alert given up", alert=due.id, kind=due.item["kind"], reason=problem)
 
 
 class _Watched:
@@ -123,7 +145,7 @@ class _Watched:
     def __init__(self, ledger: Ledger, policy: AlertsPolicy) -> None:
         self._ledger, self._quiet_s = ledger, policy.quiet_s
         self._since: float | None = None
-        self.claim, self.told = ledger.claim, ledger.told
+        self.claim, self.told, self.given_up, self.failed = ledger.claim, ledger.told, ledger.given_up, ledger.failed
 
     def look(self, items: Sequence[Item]) -> None:
         now = time.monotonic()

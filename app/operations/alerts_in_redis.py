@@ -73,6 +73,12 @@ class RedisLedger:
     def told(self, due: Due) -> None:
         self._do(_TOLD, due.id, 0 if due.ended_at is None else 1)
 
+    def given_up(self, due: Due) -> None:
+        self.told(due)
+
+    def failed(self, due: Due, problem: str) -> None:
+        """With PostgreSQL away it stands in the log alone."""
+
     def _do(self, script: str, *arguments: str | float) -> Any:
         return self._connection.eval(script, 1, KEY, *arguments)
 

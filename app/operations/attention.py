@@ -17,12 +17,15 @@ from app.domain.policy import Policy
 from app.domain.rounds.budget import money
 from app.domain.routing.breaker import Breaker
 from app.errors import AccountProblem, BadKey, ModelUnknown, OutOfCredit
-from app.operations import processes
+from app.operations import processes, undelivered
 from app.operations.health import BENCHMARK, State
 from app.operations.processes import Absent
 from app.operations.vitals import LATELY, Seen, Vitals
 from app.services import Services
 from app.store.models import RoundStatus
+
+#: the one that no webhook is told of
+UNDELIVERED = "alerts_undelivered"
 
 
 class Severity(StrEnum):
@@ -76,6 +79,7 @@ def items(services: Services, known: Known, now: datetime) -> list[Item]:
         *_benchmark(services.policy, known, now),
         *_rounds(services.policy, known.vitals.seen),
         *_machine(services, known),
+        *_alerts(services, known.vitals.seen),
     ]
     return sorted(found, key=lambda item: (item.severity is not Severity.CRITICAL, item.since or now, item.kind))
 
@@ -276,3 +280,13 @@ def _machine(services: Services, known: Known) -> Iterator[Item]:
         cure = "bring PostgreSQL or Redis back: what they hold is taken over at once"
         text = f"the runtime config is not the shared one: {state.said}"
         yield Item("config_degraded", Severity.WARNING, "config", state.since, text, cure)
+
+
+def _alerts(services: Services, seen: Seen | None) -> Iterator[Item]:
+    """Of a webhook that there is: who takes it away wants no alerts."""
+    failing = None if seen is None else seen.undelivered
+    if failing is None or services.settings.alert_url is None:
+        return
+    alerts = "an alert was" if failing.count == 1 else f"{failing.count} alerts were"
+    text = f"{alerts} not taken by the server of {undelivered.URL}: {failing.problem}"
+    yield Item(UNDELIVERED, Severity.WARNING, "webhook", failing.since, text, undelivered.cure(failing.problem))

@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from app.services import Services
-from app.store import alerts, database, retention, rollups
+from app.store import alerts, breaker_turns, database, retention, rollups
 
 log = structlog.get_logger()
 
@@ -24,6 +24,7 @@ def retain(services: Services) -> tuple[int, int]:
         log.info("old responses deleted", responses=responses)
     policy = services.policy.retention
     _in_batches(services, alerts.forget, timedelta(days=policy.outcomes_days), policy.batch)
+    _in_batches(services, breaker_turns.forget, timedelta(days=policy.hourly_days), policy.batch)
     if sums := _in_batches(services, rollups.delete_hours, timedelta(days=policy.hourly_days), policy.batch):
         log.info("old sums per hour deleted", rows=sums)
     gone = (

@@ -13,7 +13,8 @@ import redis
 from app.broker import CONTROL, OPTIMIZER, PREFIX, queues
 from app.evidence.ingest import Pulse
 from app.services import Services
-from app.store import database, measured, troubles
+from app.store import alerts, database, measured, troubles
+from app.store.alerts import Undelivered
 from app.store.troubles import Ended
 
 DAY = timedelta(days=1)
@@ -36,6 +37,8 @@ class Seen:
     local_since: datetime | None
     #: p95 of how far the latest round's canary calls were off; None: none came back
     measurement_error_ms: float | None
+    #: alerts that their webhook does not take
+    undelivered: Undelivered | None
     #: by the clock of the database
     at: datetime
 
@@ -66,6 +69,7 @@ def look(services: Services) -> Seen:
             local_failures=count,
             local_since=since,
             measurement_error_ms=troubles.measurement_error_ms(session),
+            undelivered=alerts.undelivered(session, timedelta(seconds=services.policy.alerts.retry_s)),
             at=database.now(session),
         )
 

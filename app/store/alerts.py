@@ -76,9 +76,49 @@ def claim(session: Session, retry: timedelta, most: timedelta) -> Due | None:
     return Due(row.id, row.item, row.began_at, ended_at, session.scalar(select(func.now())) - (ended_at or row.seen_at))
 
 
+@dataclass(frozen=True, slots=True)
+class Undelivered:
+    """Alerts that were not taken, nor any after them."""
+
+    count: int
+    since: datetime
+    #: of the latest try
+    problem: str
+
+
 def told(session: Session, due: Due) -> None:
+    """It was taken: so would those be that were given up."""
+    _over(session, due)
+    done = (Alert.id == due.id) | (Alert.problem.is_not(None) & Alert.told_end_at.is_not(None))
+    begun = Alert.problem.is_not(None) & Alert.told_at.is_not(None) & Alert.ended_at.is_(None)
+    session.execute(update(Alert).where(done | begun).values(problem=None, failing_since=None))
+
+
+def given_up(session: Session, due: Due) -> None:
+    """It is not tried again, and its problem stays."""
+    _over(session, due)
+
+
+def _over(session: Session, due: Due) -> None:
     values = {"told_at": func.now()} if due.ended_at is None else {"told_end_at": func.now()}
     session.execute(update(Alert).where(Alert.id == due.id).values(**values, tries=0, next_try_at=func.now()))
+
+
+def failed(session: Session, due: Due, problem: str) -> None:
+    since = func.coalesce(Alert.failing_since, func.now())
+    session.execute(update(Alert).where(Alert.id == due.id).values(problem=problem, failing_since=since))
+
+
+def undelivered(session: Session, patience: timedelta) -> Undelivered | None:
+    """None: all were taken, or have not been tried for `patience`."""
+    rows = session.execute(
+        select(Alert.failing_since, Alert.problem)
+        .where(Alert.failing_since < func.now() - patience)
+        .order_by(Alert.next_try_at.desc())
+    ).all()
+    if not rows:
+        return None
+    return Undelivered(len(rows), min(row.failing_since for row in rows), rows[0].problem)
 
 
 def forget(session: Session, older: timedelta, limit: int) -> int:

@@ -22,7 +22,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 #: revision of migrations/ that this code was written for; their names sort by age
-SCHEMA = "0014"
+SCHEMA = "0015"
 
 
 class RoundStatus(StrEnum):
@@ -384,6 +384,29 @@ class Alert(Base):
     tries: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
     #: until then nobody tries: somebody is about it, or it has just failed
     next_try_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    #: why it was not taken, at its latest try, and since when it has not been; None: it was, or has not been tried
+    problem: Mapped[str | None]
+    failing_since: Mapped[datetime | None]
+
+
+class BreakerTurn(Base):
+    """A breaker that opened or closed, over all processes."""
+
+    __tablename__ = "breaker_turns"
+    __table_args__ = (Index("ix_breaker_turns_at", "at"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    at: Mapped[datetime]
+    provider: Mapped[str]
+    model: Mapped[str]
+    #: open or closed
+    state: Mapped[str]
+    #: error class that opened it, of both
+    reason: Mapped[str]
+    #: in a row until then
+    failures: Mapped[int]
+    #: of one that closed: since its outage began
+    lasted_s: Mapped[float | None]
 
 
 class Learned(Base):

@@ -8,13 +8,15 @@ from pathlib import Path
 from app import config_files, settings
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
+#: of OpenTelemetry's, whose list is its own
+OTEL = {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_SERVICE_NAME", "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"}
 LINE = re.compile(r"^# ([A-Z_]+)=(.*)$", re.MULTILINE)
 
 
 def test_every_setting_has_a_line_in_the_example() -> None:
     lines = {name for name, _ in LINE.findall((CONFIG / "env.example").read_text())}
     keys = {provider.key_env for provider in config_files.load_providers(CONFIG)}
-    assert lines == {*settings.KNOWN, *keys, "DATABASE_URL", "REDIS_URL"}
+    assert lines == {*settings.KNOWN, *keys, "DATABASE_URL", "REDIS_URL", *OTEL}
 
 
 def test_the_example_is_valid_with_every_line_switched_on(tmp_path: Path) -> None:

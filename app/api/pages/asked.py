@@ -43,6 +43,11 @@ class Asked:
         carried = {name: request.args[name] for name in CARRIED if request.args.get(name)}
         return f"?{urlencode(carried)}" if carried else ""
 
+    @property
+    def span(self) -> str:
+        """The time alone, as a link says it: it stays the same while nothing else is asked."""
+        return urlencode({"range": self.range} if self.range else {"from": self.from_ms, "to": self.to_ms})
+
 
 def asked() -> Asked:
     """Raises InvalidRequest naming the parameter."""
@@ -50,14 +55,20 @@ def asked() -> Asked:
     name = request.args.get("range", "" if "from" in request.args else DEFAULT)
     if name and name not in RANGES:
         raise InvalidRequest(f"range must be one of {', '.join(RANGES)}: got {name[:50]!r}", field="range")
-    start = now_ms - RANGES[name][1] if name else _epoch_ms("from", now_ms)
-    end = now_ms if name else _epoch_ms("to", now_ms)
+    start = now_ms - RANGES[name][1] if name else epoch_ms("from", now_ms)
+    end = now_ms if name else epoch_ms("to", now_ms)
     if start >= end:
         raise InvalidRequest("from must lie before to", field="from")
     return Asked(name, start, end, _segment(), _task_type())
 
 
-def _epoch_ms(name: str, default: int) -> int:
+def page_age_s() -> float:
+    """How long ago the page was made that a stream is for: what it is sent must not be older than itself."""
+    now_ms = live_config.epoch_ms()
+    return max(0, now_ms - epoch_ms("since", now_ms)) / 1000
+
+
+def epoch_ms(name: str, default: int) -> int:
     text = request.args.get(name, str(default))
     if not text.isascii() or not text.isdigit() or len(text) > _DIGITS:
         raise InvalidRequest(f"{name} must be a time in epoch milliseconds: got {text[:50]!r}", field=name)

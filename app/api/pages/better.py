@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from flask import Response, request
 
 from app.api.current import gateway
-from app.api.pages.asked import HOUR_MS, Asked, asked
-from app.api.pages.blueprint import page, pages
+from app.api.pages.asked import HOUR_MS, RANGES, Asked, asked
+from app.api.pages.blueprint import block, drawn, live, page, pages
 from app.api.pages.charts import Chart, moment
 from app.api.system.comparing import baselines_json
 from app.domain import shown
@@ -31,6 +31,10 @@ CALLED = {
     "best": "the best one in hindsight",
     "random": "one at random",
 }
+#: s between two looks of open pages
+LOOK_S = 30.0
+#: into which the time that is looked at is divided: it slides on by whole ones
+STEPS = 60
 CLASSES = {"better": "good", "worse": "bad", "cannot tell": "quiet"}
 
 
@@ -45,27 +49,56 @@ BY_DAY, BY_WEEK = 31, 120
 def better() -> Response:
     """What is looked at stands in the URL: the time, the steps of the series, its measure."""
     seen = asked()
-    by, measure = _by(seen), _one_of("measure", MEASURES, "utility")
-    span = {"from": str(seen.from_ms), "to": str(seen.to_ms)}
-    found = baselines_json(gateway().services, {**span, **({"by": by} if by else {})})
     return page(
         "better",
         "Better?",
+        rows=dict(rows(seen)),
+        steps=BY,
+        measure=_measure(),
+        measures={key: name for key, (name, _) in MEASURES.items()},
+    )
+
+
+@live("better", every_s=LOOK_S)
+def rows(seen: Asked) -> Iterator[tuple[str, str]]:
+    """All of it: every figure moves with the requests."""
+    start, end = _whole_steps(seen)
+    by = _by(seen)
+    given = {"from": str(start), "to": str(end), **({"by": by} if by else {})}
+    found = baselines_json(gateway().services, given)
+    if len(found["series"]) > 1:
+        yield "over-time", drawn("charts.html", "drawn", over_time(found["series"], _measure(), by or ""))
+    shown = block(
+        "better.html",
+        "found",
+        asked=seen,
+        called=RANGES,
         found=found,
         routing=[(name, _figure(found["routing"][key], write)) for key, (name, write) in MEASURES.items()],
         baselines=[_baseline(each) for each in found["baselines"]],
-        chart=over_time(found["series"], measure) if len(found["series"]) > 1 else None,
-        by=by,
-        steps=BY,
-        measure=measure,
-        measures={key: name for key, (name, _) in MEASURES.items()},
     )
+    yield "found", shown
+
+
+def _whole_steps(seen: Asked) -> tuple[int, int]:
+    """Intervals depend on where the time is cut: as it slides on they stand until another request comes.
+
+    Of more than a day sums are read, which are cut at whole hours and days as it is.
+    """
+    if not seen.range or RANGES[seen.range][1] > 24 * HOUR_MS:
+        return seen.from_ms, seen.to_ms
+    step = RANGES[seen.range][1] // STEPS
+    return seen.from_ms // step * step, -(-seen.to_ms // step) * step
 
 
 def _by(seen: Asked) -> str | None:
     days = (seen.to_ms - seen.from_ms) / (24 * HOUR_MS)
     default = "" if days < 2 else "day" if days <= BY_DAY else "week" if days <= BY_WEEK else "month"
     return _one_of("by", {"": "", **BY}, default) or None
+
+
+def _measure() -> str:
+    return _one_of("measure", MEASURES, "utility")
 
 
 def _one_of(name: str, known: Mapping[str, Any], default: str) -> str:
@@ -76,7 +109,7 @@ def _one_of(name: str, known: Mapping[str, Any], default: str) -> str:
     return given
 
 
-def over_time(series: Sequence[Mapping[str, Any]], measure: str) -> Chart:
+def over_time(series: Sequence[Mapping[str, Any]], measure: str, by: str) -> Chart:
     """Routing less each baseline, period by period, with its interval; the newest first in the table."""
     called, write = MEASURES[measure]
     of = [{each["name"]: each["differences"][measure] for each in period["baselines"]} for period in series]
@@ -95,7 +128,7 @@ def over_time(series: Sequence[Mapping[str, Any]], measure: str) -> Chart:
     ]
     head = ["from (UTC)", "requests", *(CALLED[name] for name in names)]
     note = "Above 0: routing has more of it. Where a band holds 0, nobody can tell."
-    return Chart("over-time", f"Routing less each, in {called}", spec, head, rows[::-1], note)
+    return Chart("over-time", f"Routing less each, in {called}, by {by}", spec, head, rows[::-1], note)
 
 
 def _line(name: str, hue: int, each: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from flask import Blueprint, Response, current_app, render_template, request
+from flask import Blueprint, Response, current_app, get_template_attribute, render_template, request
 from flask.sansio.blueprints import BlueprintSetupState
+from markupsafe import Markup
 
 from app.api import auth
 from app.api.auth import caller
@@ -43,14 +45,26 @@ for _name in ("ms", "usd", "share", "count", "score", "ago", "plain", "setting",
 
 #: rows of a page by their element's id, as HTML: what the page's event stream sends when it has changed
 Rows = Callable[[Asked], Iterator[tuple[str, str]]]
-LIVE: dict[str, Rows] = {}
 
 
-def live(page: str) -> Callable[[Rows], Rows]:
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What of a page changes while it is looked at."""
+
+    #: the rows as one stream looks at them: what it has to remember between two looks is its own
+    begin: Callable[[], Rows]
+    #: s that rows stand which cost much to read: all streams that ask the same share them. None: rows that cost little
+    every_s: float | None = None
+
+
+LIVE: dict[str, Live] = {}
+
+
+def live(page: str, every_s: float | None = None) -> Callable[[Rows], Rows]:
     """Of `page`, these rows change while it is looked at."""
 
     def register(rows: Rows) -> Rows:
-        LIVE[page] = rows
+        LIVE[page] = Live(lambda: rows, every_s)
         return rows
 
     return register
@@ -74,15 +88,37 @@ class Frame:
     live: bool
     #: what of the page's kind it shows; its event stream is asked with it
     subject: str
+    #: of the rows that it was made with: the stream sends none of them again before it has changed
+    marks: str
 
 
-def page(name: str, title: str, /, status: int = 200, **values: Any) -> Response:
-    """`name`.html in its frame."""
-    return _rendered(name, title, asked(), status, **values)
+def page(name: str, title: str, /, status: int = 200, rows: Mapping[str, str] | None = None, **values: Any) -> Response:
+    """`name`.html in its frame. `rows`: what its event stream has, where the page is made with just that."""
+    return _rendered(name, title, asked(), status, rows or {}, **values)
 
 
-def _rendered(name: str, title: str, seen: Asked | None, status: int, **values: Any) -> Response:
-    return html(render_template(f"{name}.html", title=title, frame=_frame(name), asked=seen, **values), status)
+def _rendered(
+    name: str, title: str, seen: Asked | None, status: int, rows: Mapping[str, str], **values: Any
+) -> Response:
+    made = {part: Markup(text) for part, text in rows.items()}  # noqa: S704  # by our own templates, which escape
+    frame = _frame(name, " ".join(f"{part}:{mark(text)}" for part, text in rows.items()))
+    return html(render_template(f"{name}.html", title=title, frame=frame, asked=seen, rows=made, **values), status)
+
+
+def mark(html: str) -> str:
+    """Tells two editions of a row apart."""
+    return hashlib.blake2b(html.encode(), digest_size=6).hexdigest()
+
+
+def drawn(template: str, macro: str, *values: object) -> str:
+    """A row, by the macro that the page itself is made with."""
+    return str(get_template_attribute(template, macro)(*values)).strip()
+
+
+def block(template: str, name: str, **values: object) -> str:
+    """A row that stands as a block in its page's own template."""
+    found = current_app.jinja_env.get_template(template)
+    return "".join(found.blocks[name](found.new_context(values))).strip()
 
 
 def html(text: str, status: int = 200) -> Response:
@@ -105,7 +141,7 @@ def colours() -> Mapping[str, int]:
     return {str(target): number for number, target in enumerate(gateway().services.targets)}
 
 
-def _frame(name: str) -> Frame:
+def _frame(name: str, marks: str) -> Frame:
     session, guard = auth.session(), auth.guard()
     needed = guard.needs_keys
     return Frame(
@@ -120,6 +156,7 @@ def _frame(name: str) -> Frame:
         now_ms=live_config.epoch_ms(),
         live=name in LIVE and (session is not None or not needed),
         subject=(request.view_args or {}).get("subject", ""),
+        marks=marks,
     )
 
 
@@ -147,7 +184,7 @@ def _told(error: TooLooError) -> Response:
     """A page for people: what is wrong, and the next step."""
     if isinstance(error, Unauthorized) and request.method == "GET":
         return see(f"/sign-in?next={_here()}")
-    response = _rendered("error", "Not shown", None, error.status, error=error)
+    response = _rendered("error", "Not shown", None, error.status, {}, error=error)
     if error.status == 503:
         response.headers["Retry-After"] = "5"
     return response

@@ -106,7 +106,7 @@ def moment(at_ms: int) -> str:
 
 
 #: markers that something is wrong
-_BAD = {"refused", "needs_person", "reliability", "degraded", "failed", "budget"}
+_BAD = {"breaker_open", "refused", "needs_person", "reliability", "degraded", "failed", "budget"}
 
 
 def marks(markers: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from flask import Response, current_app, get_template_attribute
+from flask import Response, current_app
 
 from app.api.current import gateway
-from app.api.pages.asked import RANGES, Asked, asked
-from app.api.pages.blueprint import HUES, colours, live, page, pages
+from app.api.pages.asked import RANGES, Asked, asked, page_age_s
+from app.api.pages.blueprint import HUES, colours, drawn, live, page, pages
+from app.api.pages.kept import Kept
 from app.api.pages.overview_charts import share_and_others
 from app.api.pages.timeline import parameters
 from app.api.system import attention, runtime_config
@@ -27,6 +26,8 @@ from app.store.rollups import LIVE
 CHANGES = 5
 #: revisions that are looked through for them: most of an hour's rounds change nothing that steers
 LOOKED_THROUGH = 40
+#: s that the sums of traffic stand
+SUMS_S = 15.0
 
 
 @pages.get("/")
@@ -42,8 +43,7 @@ def overview() -> Response:
 
 @live("overview")
 def rows(seen: Asked) -> Iterator[tuple[str, str]]:
-    sums: Sums = current_app.extensions.setdefault("tooloo.sums", Sums())
-    shown = values(seen, _known(lambda: sums.of(seen)))
+    shown = values(seen, _known(lambda: _went_lately(seen)))
     for name in ("attention", "sentence", "running", "changes"):
         yield name, _drawn(name, shown)
     for place, candidate in enumerate(shown["standing"]["candidates"], 1):
@@ -61,28 +61,12 @@ def values(seen: Asked, shares: dict[str, Any] | None) -> dict[str, Any]:
     }
 
 
-class Sums:
-    """Sums over the time that is looked at, for the pages that are open: they are made anew once a minute."""
-
-    def __init__(self, stand_s: float = 15.0, most: int = 100) -> None:
-        self._stand_s, self._most = stand_s, most
-        self._lock = threading.Lock()
-        self._kept: dict[tuple[object, ...], tuple[float, dict[str, Any]]] = {}
-
-    def of(self, seen: Asked) -> dict[str, Any]:
-        asked_for = parameters(seen)
-        key = (seen.range or (seen.from_ms, seen.to_ms), seen.segment, asked_for["taskType"])
-        now = time.monotonic()
-        with self._lock:
-            kept = self._kept.get(key)
-        if kept is not None and now - kept[0] < self._stand_s:
-            return kept[1]
-        found = went(seen, timeline_json(gateway().services, asked_for))
-        with self._lock:
-            if len(self._kept) >= self._most:
-                self._kept.clear()
-            self._kept[key] = (now, found)
-        return found
+def _went_lately(seen: Asked) -> dict[str, Any]:
+    """The sums over the time that is looked at, shared by the pages that are open."""
+    kept: Kept[dict[str, Any]] = current_app.extensions.setdefault("tooloo.sums", Kept())
+    given = parameters(seen)
+    key = (seen.range or (seen.from_ms, seen.to_ms), seen.segment, given["taskType"])
+    return kept.of(key, min(SUMS_S, page_age_s()), lambda: went(seen, timeline_json(gateway().services, given)))
 
 
 def went(seen: Asked, found: Mapping[str, Any]) -> dict[str, Any]:
@@ -121,8 +105,8 @@ def _known(ask: Any) -> Any:
 
 def _drawn(macro: str, shown: dict[str, Any]) -> str:
     given = (shown["standing"], shown["went"]) if macro == "sentence" else (shown[macro],)
-    return str(get_template_attribute("overview_rows.html", macro)(*given)).strip()
+    return drawn("overview_rows.html", macro, *given)
 
 
 def _row(place: int, candidate: dict[str, Any]) -> str:
-    return str(get_template_attribute("overview_rows.html", "candidate_row")(place, candidate, colours(), HUES)).strip()
+    return drawn("overview_rows.html", "candidate_row", place, candidate, colours(), HUES)

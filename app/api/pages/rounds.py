@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from flask import Response, get_template_attribute, request
+from flask import Response, request
 
 from app.api.current import gateway
 from app.api.pages.asked import Asked
-from app.api.pages.blueprint import HUES, colours, live, page, pages
+from app.api.pages.blueprint import HUES, colours, drawn, live, page, pages
 from app.api.pages.figures import day
 from app.api.pages.overview import running
 from app.api.system.round_events import progress
@@ -39,8 +39,8 @@ def rounds() -> Response:
 
 @live("rounds")
 def rows(_: Asked) -> Iterator[tuple[str, str]]:
-    yield "running", _drawn("overview_rows.html", "running", running())
-    yield "rounds", _drawn("rounds_rows.html", "body", _latest())
+    yield "running", drawn("overview_rows.html", "running", running())
+    yield "rounds", drawn("rounds_rows.html", "body", _latest())
 
 
 @pages.get("/rounds/<subject>")
@@ -57,8 +57,8 @@ def round_page(subject: str) -> Response:
 @live("round")
 def round_rows(_: Asked) -> Iterator[tuple[str, str]]:
     subject = request.args.get("subject", "")
-    yield "state", _drawn("rounds_rows.html", "state", progress(gateway().services, subject))
-    yield "map", _drawn("rounds_rows.html", "heat_map", _round(subject), colours(), HUES, grade)
+    yield "state", drawn("rounds_rows.html", "state", progress(gateway().services, subject))
+    yield "map", drawn("rounds_rows.html", "heat_map", _round(subject), colours(), HUES, grade)
 
 
 def grade(cell: dict[str, Any] | None) -> str:
@@ -100,7 +100,3 @@ def _round(round_id: str) -> dict[str, Any]:
         if record is None:
             raise NotFound(f"there is no round {round_id!r}", field="roundId")
         return round_json(record, store.probes(session, [round_id]), {prompt.id: prompt for prompt in services.prompts})
-
-
-def _drawn(template: str, macro: str, *values: object) -> str:
-    return str(get_template_attribute(template, macro)(*values)).strip()

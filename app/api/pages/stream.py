@@ -6,25 +6,27 @@ does not go. A sign of life carries the time: by it the page knows how old its f
 
 from __future__ import annotations
 
-import hashlib
 import json
 import threading
 import time
 from collections.abc import Iterator
 
 import structlog
-from flask import Response, request, stream_with_context
+from flask import Response, current_app, request, stream_with_context
 
 from app.api import auth
 from app.api.auth import COOKIE
-from app.api.pages.asked import Asked, asked
-from app.api.pages.blueprint import LIVE, Rows, pages
+from app.api.pages.asked import asked, page_age_s
+from app.api.pages.blueprint import LIVE, Live, Rows, mark, pages
+from app.api.pages.kept import Kept
 from app.api.stopping import is_stopping
 from app.errors import DependencyUnavailable, NotFound, TooLooError
 from app.live import live_config
 
 log = structlog.get_logger()
 
+#: s between two looks at who asks: a session that is over ends the stream
+TICK_S = 1.0
 #: s between two looks at the rows
 LOOK_S = 2.0
 #: s of silence after which a sign of life is sent; a page is amber after ten
@@ -33,51 +35,82 @@ BEAT_S = 4.0
 LIFE_S = 600.0
 #: streams per process: each holds a thread, and chat needs them more
 STREAMS = 32
+#: rows that a stream remembers to have sent: more than any page has, but for one that only grows
+REMEMBERED = 300
+
+#: parameters in which streams differ that ask the same
+_OF_ONE = ("since", "marks")
 
 _free = threading.BoundedSemaphore(STREAMS)
 
 
 @pages.get("/live/<page>")
 def live(page: str) -> Response:
-    """`row`: {id, html} of what changed, all at first; `alive`: {now}, every few seconds; `gone`: sign in again."""
-    rows = LIVE.get(page)
-    if rows is None:
+    """`row`: {id, html, mark} that the page does not have; `alive`: {now}, every few seconds; `gone`: sign in again."""
+    found = LIVE.get(page)
+    if found is None:
         raise NotFound(f"the page {page[:50]!r} has no event stream", field="page")
-    seen = asked()
+    asked()  # what is asked wrongly is told now
     if not _free.acquire(blocking=False):
         raise DependencyUnavailable(f"{STREAMS} pages are open in this process already: close some")
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    response = Response(stream_with_context(_events(rows, seen)), 200, headers, "text/event-stream")
+    response = Response(stream_with_context(_events(_looking(page, found))), 200, headers, "text/event-stream")
     response.call_on_close(_free.release)
     return response
 
 
-def _events(rows: Rows, seen: Asked) -> Iterator[str]:
-    sent: dict[str, bytes] = {}
-    ends, spoke = time.monotonic() + LIFE_S, 0.0
+def _looking(page: str, found: Live) -> Rows:
+    """The rows of this stream; those that cost much are read once for all who ask the same."""
+    rows, every_s = found.begin(), found.every_s
+    if every_s is None:
+        return rows
+    kept: Kept[list[tuple[str, str]]] = current_app.extensions.setdefault("tooloo.rows", Kept())
+    key = (
+        page,
+        request.script_root,
+        frozenset(pair for pair in request.args.items(multi=True) if pair[0] not in _OF_ONE),
+    )
+    return lambda seen: iter(kept.of(key, min(every_s, page_age_s()), lambda: list(rows(seen))))
+
+
+def _events(rows: Rows) -> Iterator[str]:
+    sent = _shown()
+    began = time.monotonic()
+    looked, spoke = began - LOOK_S, 0.0
     yield "retry: 2000\n\n"
-    while time.monotonic() < ends and not is_stopping():
+    while time.monotonic() < began + LIFE_S and not is_stopping():
         if not _still_signed_in():
             yield _event("gone", {})
             return
-        for name, html in _changed(rows, seen, sent):
-            yield _event("row", {"id": name, "html": html})
+        if time.monotonic() - looked >= LOOK_S:
+            looked = time.monotonic()
+            for name, html in _changed(rows, sent):
+                yield _event("row", {"id": name, "html": html, "mark": sent[name]})
         if time.monotonic() - spoke >= BEAT_S:
             yield _event("alive", {"now": live_config.epoch_ms()})
             spoke = time.monotonic()
-        time.sleep(LOOK_S)
+        time.sleep(TICK_S)
 
 
-def _changed(rows: Rows, seen: Asked, sent: dict[str, bytes]) -> Iterator[tuple[str, str]]:
+def _shown() -> dict[str, str]:
+    """Rows that the page has, by its own word."""
+    pairs = (each.partition(":") for each in request.args.get("marks", "").split())
+    return {name: edition for name, _, edition in pairs}
+
+
+def _changed(rows: Rows, sent: dict[str, str]) -> Iterator[tuple[str, str]]:
     """Where a dependency is away the rows stay as they are: the page says so by itself (Health)."""
     try:
-        for name, html in rows(seen):
-            mark = hashlib.blake2b(html.encode(), digest_size=8).digest()
-            if sent.get(name) != mark:
-                sent[name] = mark
+        # asked anew: "the last 24 hours" go on
+        for name, html in rows(asked()):
+            edition = mark(html)
+            if sent.get(name) != edition:
+                sent[name] = edition
                 yield name, html
     except TooLooError as error:
         log.warning("rows of a page not read", page=request.path, reason=str(error))
+    while len(sent) > REMEMBERED:
+        del sent[next(iter(sent))]
 
 
 def _still_signed_in() -> bool:

@@ -13,13 +13,15 @@ from sqlalchemy.orm import Session
 from app.api.current import gateway
 from app.api.envelope import ok
 from app.api.queries import Query
+from app.domain import shown as figures_shown
 from app.domain.catalog import TaskType
 from app.domain.evidence.figures import Figures, figures, interval
 from app.domain.evidence.histogram import ERROR
 from app.errors import InvalidRequest
 from app.live.live_config import to_ms
 from app.services import Services
-from app.store import database, grains, markers, rollups
+from app.store import breaker_turns, database, grains, markers, rollups
+from app.store.models import BreakerTurn
 
 PARAMETERS = ("from", "to", "step", "segment", "taskType", "provider", "model")
 SPAN = timedelta(hours=24)
@@ -55,8 +57,10 @@ def timeline_json(services: Services, given: Mapping[str, str]) -> dict[str, Any
         grain = _grain(query.one_of("step", tuple(MOST)), until - since)
         since = _aligned(since, grain)
         rows = rollups.rows(session, since, until, grain=grain, segment=query.text("segment"), task_type=task)
-        rows = _only(rows, provider=query.text("provider"), model=query.text("model"))
-        happened = [*_happened(session, since, until), *_refusals(rows)]
+        provider, model = query.text("provider"), query.text("model")
+        rows = _only(rows, provider=provider, model=model)
+        turns = breaker_turns.between(session, since, until, MARKERS, provider=provider, model=model)
+        happened = [*_happened(session, since, until), *_refusals(rows), *map(_turn_json, turns)]
     return {
         "from": to_ms(since),
         "to": to_ms(until),
@@ -142,6 +146,18 @@ def _happened(session: Session, since: datetime, until: datetime) -> Iterator[di
         yield {"at": to_ms(each.planned_at), "kind": "round", "text": f"{each.trigger}: {each.status}", **what}
     for each in markers.findings(session, since, until, _FINDINGS, MARKERS):
         yield {"at": to_ms(each.at), "kind": each.kind, "text": each.text, "roundId": each.round_id}
+
+
+def _turn_json(turn: BreakerTurn) -> dict[str, Any]:
+    """A breaker that opened or closed; `lasted`: ms that it was out."""
+    target = f"{turn.provider}/{turn.model}"
+    marker = {"at": to_ms(turn.at), "provider": turn.provider, "model": turn.model, "code": turn.reason}
+    if turn.state == "open":
+        times = f"{turn.failures} failures in a row" if turn.failures > 1 else "at its first failure"
+        return {**marker, "kind": "breaker_open", "text": f"{target} is left alone: {turn.reason}, {times}"}
+    out = "" if turn.lasted_s is None else f" after {figures_shown.age(turn.lasted_s)}"
+    lasted = None if turn.lasted_s is None else round(turn.lasted_s * 1000)
+    return {**marker, "kind": "breaker_closed", "text": f"{target} serves again{out} ({turn.reason})", "lasted": lasted}
 
 
 def _refusals(rows: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -58,6 +58,15 @@ class Breaker:
             return replace(self, failures=failures)  # or the call was under way when it opened
         return Breaker(failures, until, error_class or "failure", now, since)
 
+    def turn(self, after: Breaker, now: datetime) -> Turn | None:
+        """What became of it by a call, where it opened or closed; a trial that failed is of the same outage."""
+        if self.open_until is None and after.open_until is not None:
+            return Turn("open", after.reason, after.failures, None)
+        if self.open_until is not None and after.open_until is None:
+            began = self.since or self.opened_at
+            return Turn("closed", self.reason, self.failures, None if began is None else (now - began).total_seconds())
+        return None
+
     def to_json(self) -> dict[str, Any]:
         return {
             "failures": self.failures,
@@ -80,6 +89,18 @@ class Breaker:
             )
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"not a breaker: {error!r}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A breaker that opened or closed."""
+
+    state: Literal["open", "closed"]
+    #: error class that opened it, and failures in a row until then
+    reason: str
+    failures: int
+    #: of one that closed: how long it was out
+    lasted_s: float | None
 
 
 def _time(text: str | None) -> datetime | None:

@@ -157,6 +157,15 @@
     }
   }
 
+  // A part of the page is a newer one: what was drawn in the old one goes, and the new one is drawn.
+  document.addEventListener("tooloo:row", (event) => {
+    for (const each of drawn) {
+      if (each.place.isConnected) continue;
+      drawn.delete(each);
+      each.plot.destroy();
+    }
+    every(event.detail.row);
+  });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
   let width = innerWidth;
   addEventListener("resize", () => {

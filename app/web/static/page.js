@@ -6,6 +6,7 @@ const TooLoo = (() => {
   const base = root.dataset.base;
   const AMBER_MS = 10_000;
   const RED_MS = 30_000;
+  const FOCUSABLE = "a[href], button, summary, input, select, textarea, [tabindex]";
 
   const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", timeZoneName: "short" });
   const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
@@ -78,36 +79,85 @@ const TooLoo = (() => {
 
   // ---- rows that follow -------------------------------------------------------------------------------------------
 
-  function replaceRow({ id, html }) {
-    const old = document.getElementById(id);
-    if (!old) return;
+  function take({ id, html, mark }) {
+    marks.set(id, mark);
     const made = document.createElement("template");
     made.innerHTML = html;
     const row = made.content.firstElementChild;
     if (!row) return;
     localTimes(made.content);
     keepMeaning(row);
+    const old = document.getElementById(id);
+    if (old) replace(old, row);
+    else if (row.dataset.into) insert(row);
+  }
+
+  function replace(old, row) {
     old.classList.remove("changed");
     if (old.outerHTML === row.outerHTML) return;
+    if (row.hasAttribute("data-reload")) { renew(); return; }
+    // a range that is being dragged, a button that is held down
+    if (old.matches(":active")) { addEventListener("pointerup", () => setTimeout(replace, 0, old, row), { once: true }); return; }
     if (old.textContent.trim()) row.classList.add("changed");
-    const inside = old.contains(document.activeElement) ? document.activeElement.id : "";
+    const back = standing(old);
     old.replaceWith(row);
-    if (inside && document.getElementById(inside)) document.getElementById(inside).focus();
+    back(row);
     if (row.dataset.say && row.dataset.say !== old.dataset.say) say(row.dataset.say);
-    document.dispatchEvent(new CustomEvent("tooloo:row", { detail: { id, row } }));
+    document.dispatchEvent(new CustomEvent("tooloo:row", { detail: { row } }));
+  }
+
+  // What the reader has done to a part of the page: returns what does the same to the one in its place.
+  function standing(old) {
+    const all = (within, what) => [...(within.matches(what) ? [within] : []), ...within.querySelectorAll(what)];
+    const open = all(old, "details").map((each) => each.open);
+    const aside = all(old, ".wide").map((each) => each.scrollLeft);
+    const place = all(old, FOCUSABLE).indexOf(document.activeElement);
+    return (row) => {
+      all(row, "details").forEach((each, i) => { each.open = open[i] ?? false; });
+      all(row, ".wide").forEach((each, i) => { each.scrollLeft = aside[i] ?? 0; });
+      if (place >= 0) all(row, FOCUSABLE)[place]?.focus({ preventScroll: true });
+    };
+  }
+
+  // A row that is new, by its time into the list it names, the newest on top; the oldest beyond what the list holds go.
+  function insert(row) {
+    const list = document.getElementById(row.dataset.into);
+    if (!list) { renew(); return; }
+    if (!document.dispatchEvent(new CustomEvent("tooloo:new", { detail: { row, list }, cancelable: true }))) return;
+    put(row, list);
+  }
+
+  function put(row, list) {
+    const later = [...list.children].find((each) => Number(each.dataset.at) <= Number(row.dataset.at));
+    list.insertBefore(row, later ?? null);
+    row.classList.add("changed");
+    while (list.children.length > Number(list.dataset.most)) list.lastElementChild.remove();
+  }
+
+  // There are parts now that the page was made without. Not before what is being typed is done with, and not in a circle.
+  function renew() {
+    const typing = document.activeElement && document.activeElement.closest("form");
+    if (typing) typing.addEventListener("focusout", () => setTimeout(renew, 0), { once: true });
+    else setTimeout(() => location.reload(), Math.max(0, 5000 - performance.now()));
   }
 
   let source = null;
   let heard = Date.now();
+  // the server's time at its last word
+  let told = Number(root.dataset.now);
+  // by part of the page, which edition it is: what is here already is not sent
+  const marks = new Map((root.dataset.marks || "").split(" ").filter(Boolean).map((each) => each.split(":")));
 
   function listen() {
     if (source || document.hidden || !("live" in root.dataset)) return;
     const asked = new URLSearchParams(location.search);
     if (root.dataset.subject) asked.set("subject", root.dataset.subject);
+    asked.set("since", told);
+    if (root.dataset.marks) asked.set("marks", [...marks].map((each) => each.join(":")).join(" "));
     source = new EventSource(`${base}/live/${root.dataset.page}?${asked}`);
     const hear = () => { heard = Date.now(); showAge(); };
-    source.addEventListener("row", (event) => { hear(); replaceRow(JSON.parse(event.data)); });
-    source.addEventListener("alive", hear);
+    source.addEventListener("row", (event) => { hear(); take(JSON.parse(event.data)); });
+    source.addEventListener("alive", (event) => { hear(); told = JSON.parse(event.data).now; });
     source.addEventListener("gone", () => { hush(); location.assign(signInPath()); });
     source.addEventListener("error", () => {
       if (source && source.readyState === EventSource.CLOSED) { hush(); againSoon(); }
@@ -155,5 +205,5 @@ const TooLoo = (() => {
   listen();
   setInterval(showAge, 1000);
 
-  return { base, call, say, trouble, localTimes, keepMeaning };
+  return { base, call, say, trouble, localTimes, keepMeaning, put, now: () => told };
 })();

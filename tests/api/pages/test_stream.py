@@ -20,6 +20,7 @@ from tests.support.system import System
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "LOOK_S", 0.01)
+    monkeypatch.setattr(stream, "TICK_S", 0.01)
     monkeypatch.setattr(stream, "BEAT_S", 0.0)
 
 
