@@ -10,6 +10,7 @@ regimes  what decisions are worth in simulated regimes, beside other policies, h
          are those of `tooloo replay --regimes`
 gateway  requests/s, added latency and streams, beside a bare pass-through and LiteLLM (installed into build/ for it)
 failover the best provider dies under load: failed requests, and what the others wait
+reading  what the pages' routes cost with a year of rounds and ten million outcomes, which take minutes to fill
 affinity ten turns of an agent, with affinity and without: money, time and moves
 trace    the whole stack on a recorded trace
 """
@@ -28,6 +29,7 @@ BENCHES = {
     "regimes": "tests.bench.regimes",
     "gateway": "tests.bench.gateway",
     "failover": "tests.bench.failover",
+    "reading": "tests.bench.reading",
     "affinity": "tests.bench.affinity",
     "trace": "tests.bench.trace_stack",
 }
