@@ -45,7 +45,7 @@ def record(system: System, count: int = 240) -> None:
             row(
                 f"req-{number}", provider=name, model=targets[name].model, propensity=chance, attempt=1,
                 latency_ms=MODELS[name] + number % 11, cost_usd=0.001, success=True,
-                simulated=system.services.simulated, at=now - timedelta(seconds=5 + 14 * number),
+                simulated=system.services.simulated, at=now - timedelta(seconds=60 + 14 * number),
             )
         )  # fmt: skip
     with database.transaction(system.services.sessions) as session:
