@@ -43,6 +43,7 @@ from app.operations.health import Watch, checks
 from app.operations.recovery import Recovery
 from app.operations.vitals import Vitals
 from app.operations.webhook import Webhook
+from app.providers import outbound
 from app.providers.base import Endpoint
 from app.providers.canary import Canary
 from app.providers.client import Client, Pool
@@ -74,7 +75,10 @@ def endpoints(settings: Settings, providers: tuple[Provider, ...]) -> tuple[dict
     if settings.lab_url and (settings.lab_trace or nothing_real(providers, held)):
         return {p.name: Endpoint(_simulated(p, settings.lab_url), NO_KEY) for p in providers}, True
     usable = [p for p in providers if not p.key_env or held[p.name]]
-    real = {p.name: Endpoint(p, held.get(p.name) or NO_KEY, own_headers(p, settings)) for p in usable}
+    real = {
+        p.name: Endpoint(p, held.get(p.name) or NO_KEY, own_headers(p, settings), outbound.way(p, settings.environment))
+        for p in usable
+    }
     return real, False
 
 

@@ -7,10 +7,19 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    HttpUrl,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from app.domain.catalog import WireFormat
+from app.domain.targets import proxies
 from app.domain.targets.capabilities import checked
 
 T = TypeVar("T")
@@ -25,6 +34,9 @@ HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
 HeaderValue = Annotated[str, Field(pattern=r"^[\x20-\x7e]*$")]
 
 
+PemPath = Annotated[str, Field(min_length=1, max_length=4096)]
+#: of an error whose value may hold a secret, and is not repeated
+UNSHOWN = "unshown"
 ModelName = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -89,6 +101,12 @@ class ProviderBlock(LimitsBlock):
     price_provider: str | None = None
     #: the older word for capabilities.json_schema
     json_schema: Literal["native", "tool"] | None = None
+    #: over the environment's; "direct": none
+    proxy: str | SecretBlock | None = None
+    #: paths of PEM files, from the folder of this file on
+    ca_bundle: PemPath | None = None
+    client_cert: PemPath | None = None
+    client_key: PemPath | None = None
     #: of every request to the provider
     headers: dict[HeaderName, HeaderValue | SecretBlock] = Field(default_factory=dict)
     query: dict[str, str] = Field(default_factory=dict)
@@ -108,6 +126,30 @@ class ProviderBlock(LimitsBlock):
     def _serves_something(cls, value: list[str], info: ValidationInfo) -> list[str]:
         if not value and not info.data.get("embeddings") and not info.data.get("completions"):
             raise PydanticCustomError("models", "a provider needs at least one model, or embeddings, or completions")
+        return value
+
+    @field_validator("proxy")
+    @classmethod
+    def _names_a_proxy(cls, value: T) -> T:
+        if not isinstance(value, str) or value == proxies.NONE:
+            return value
+        try:
+            found = proxies.parse(value)
+        except ValueError as error:
+            raise PydanticCustomError(UNSHOWN, '{why}, or "direct" for none', {"why": str(error)}) from None
+        if found.user or found.password:
+            why = 'a password does not belong into this file: put the URL into a variable, proxy = { env = "NAME" }'
+            raise PydanticCustomError(UNSHOWN, "{why}", {"why": why})
+        return value
+
+    @field_validator("ca_bundle", "client_cert", "client_key")
+    @classmethod
+    def _of_tls(cls, value: str | None, info: ValidationInfo) -> str | None:
+        url = info.data.get("base_url")
+        if value is not None and url is not None and url.scheme != "https":
+            raise PydanticCustomError("tls", "only a base_url of https:// has certificates")
+        if value is not None and info.field_name == "client_key" and info.data.get("client_cert") is None:
+            raise PydanticCustomError("tls", "it is the key of client_cert, which is missing")
         return value
 
     @field_validator("headers")

@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from app.config_blocks import (
+    UNSHOWN,
     Block,
     LimitsBlock,
     Name,
@@ -93,6 +94,10 @@ def load_providers(folder: Path) -> tuple[Provider, ...]:
             notes=tuple(notes(block)),
             headers=tuple((header, _header(value)) for header, value in block.headers.items()),
             query=tuple(block.query.items()),
+            proxy=FromEnvironment(block.proxy.env) if isinstance(block.proxy, SecretBlock) else block.proxy,
+            ca_bundle=_beside(folder, block.ca_bundle),
+            client_cert=_beside(folder, block.client_cert),
+            client_key=_beside(folder, block.client_key),
             body=block.body,
             limits=_limits(block),
             model_limits=tuple((model, _limits(limits)) for model, limits in block.limits.items()),
@@ -104,6 +109,11 @@ def load_providers(folder: Path) -> tuple[Provider, ...]:
 
 def _header(value: str | SecretBlock) -> str | FromEnvironment:
     return value if isinstance(value, str) else FromEnvironment(value.env)
+
+
+def _beside(folder: Path, path: str | None) -> str | None:
+    """Of a path in a file of that folder; one from the root stays what it is."""
+    return None if path is None else str(folder.resolve() / path)
 
 
 def _limits(block: LimitsBlock) -> Limits:
@@ -199,4 +209,5 @@ def _validate(path: Path, kind: type[T], values: dict[str, Any]) -> T:
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         key = ".".join(str(part) for part in first["loc"] if part != "[key]")
-        raise ConfigError(f"{path}: {key}: {first['msg']}: got {first.get('input')!r}", field=key) from None
+        got = "" if first["type"] == UNSHOWN else f": got {first.get('input')!r}"
+        raise ConfigError(f"{path}: {key}: {first['msg']}{got}", field=key) from None

@@ -56,11 +56,12 @@ def create(
     segment: str | None = None,
     rate_per_minute: int | None = None,
     parameters: Treatment | None = None,
+    expires_at: int | None = None,
     created_by: str,
 ) -> tuple[Key, str]:
     """A new key, and its secret, which is nowhere else. Raises DependencyUnavailable."""
     key_id, secret = domain.generate()
-    key = Key(key_id, name, domain.digest(secret), scopes, segment, rate_per_minute, parameters)
+    key = Key(key_id, name, domain.digest(secret), scopes, segment, rate_per_minute, parameters, expires_at)
     _change(sessions, connection, lambda session, n: store.add(session, key, changed=n, created_by=created_by))
     log.info("key created", key=key.id, scopes=sorted(scope.value for scope in scopes), segment=segment)
     return key, secret

@@ -15,11 +15,16 @@ import hmac
 import json
 import secrets
 import threading
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import redis
 import structlog
+
+from app.errors import DependencyUnavailable
 
 log = structlog.get_logger()
 
@@ -27,8 +32,10 @@ log = structlog.get_logger()
 LIFE_S = 12 * 3600
 #: longest cookie that is looked at
 LONGEST = 1000
-#: keys of Redis
-_ENDED = "tooloo:session:ended:"
+#: s between two looks at all sessions that were ended
+LEARN_S = 5.0
+#: key of Redis: a set of ids, by the time at which each session would have ended by itself
+_ENDED = "tooloo:sessions:ended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,27 +97,47 @@ def _mac(signer: bytes, purpose: str, text: str) -> str:
 
 
 class Ended:
-    """Sessions that somebody signed out of: told through Redis; where it is away, known to this process alone."""
+    """Sessions that somebody signed out of. Redis has them; each process remembers them for when it is away."""
 
     def __init__(self, connection: redis.Redis) -> None:
         self._redis = connection
         self._lock = threading.Lock()
-        self._here: dict[str, int] = {}
+        self._known: dict[str, float] = {}
+        self._learned_s = -LEARN_S
 
     def add(self, session: Session, now_s: float) -> None:
-        with self._lock:
-            self._here = {name: ends for name, ends in self._here.items() if ends > now_s}
-            self._here[session.id] = session.ends_s
+        """Raises DependencyUnavailable where the other processes cannot be told: half a sign-out would be none."""
         try:
-            self._redis.set(_ENDED + session.id, 1, ex=max(1, session.ends_s - int(now_s)))
+            pipeline = self._redis.pipeline(transaction=True)
+            pipeline.zadd(_ENDED, {session.id: session.ends_s})
+            pipeline.zremrangebyscore(_ENDED, "-inf", now_s)
+            pipeline.expire(_ENDED, LIFE_S)
+            pipeline.execute()
         except redis.RedisError as error:
             log.warning("sign-out not told to the other processes", reason=str(error))
+            raise DependencyUnavailable(
+                "you are still signed in: Redis is away, so the other processes cannot be told. Try again when it is"
+                " back; at once the session ends with its key (tooloo keys revoke, or another one in the environment)"
+            ) from None
+        self._remember({session.id: session.ends_s}, now_s)
 
-    def has(self, session: Session) -> bool:
-        if session.id in self._here:
+    def has(self, session: Session, now_s: float) -> bool:
+        if session.id in self._known:
             return True
         try:
-            return bool(self._redis.exists(_ENDED + session.id))
+            self._learn(now_s)
+            return session.id in self._known or self._redis.zscore(_ENDED, session.id) is not None
         except redis.RedisError as error:
             log.warning("not known whether a session was signed out of", reason=str(error))
             return False
+
+    def _learn(self, now_s: float) -> None:
+        """All of them, now and then: so that a process knows those it was never asked for."""
+        if time.monotonic() - self._learned_s >= LEARN_S:
+            self._learned_s = time.monotonic()
+            told: Any = self._redis.zrangebyscore(_ENDED, now_s, "+inf", withscores=True)
+            self._remember({name if isinstance(name, str) else name.decode(): ends for name, ends in told}, now_s)
+
+    def _remember(self, ended: Mapping[str, float], now_s: float) -> None:
+        with self._lock:
+            self._known = {name: ends for name, ends in self._known.items() if ends > now_s} | dict(ended)

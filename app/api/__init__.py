@@ -32,6 +32,12 @@ from app.api.openai import routes
 from app.api.system import attention, comparing, keys, measurements, round_events, runtime_config, spend, timeline
 from app.bootstrap import Running
 
+#: what serves models: requests of which there are many
+STRAIGHT = (
+    *("/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages", "/v1/messages/count_tokens"),
+    *("/v1/embeddings", "/api/v1/chat"),
+)
+
 
 def create_app(running: Running) -> Flask:
     app = LeanFlask("tooloo")
@@ -73,7 +79,7 @@ def create_app(running: Running) -> Flask:
         openapi.openapi,
     ):
         app.register_blueprint(blueprint)
-    app.learn_routes()
+    app.learn_routes(STRAIGHT)
     return app
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import g, request
+from flask import g
 
 from app.api.current import asked_by, client
+from app.api.headers import header
 from app.api.openai.models import Chosen
 from app.api.streaming import wants_whole
 from app.domain.routing import task_type
@@ -35,5 +36,5 @@ def call(chosen: Chosen, messages: tuple[Message, ...], segment: str | None, **f
 def named(call: Call) -> None:
     """The request has a name from now on, also where it fails; the caller's own goes first."""
     g.tooloo_request_id = call.request_id
-    if not request.headers.get("X-Request-Id"):
+    if not header("X-Request-Id"):
         g.request_id = call.request_id

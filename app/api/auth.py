@@ -16,7 +16,9 @@ from __future__ import annotations
 
 import hmac
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import lru_cache
 from urllib.parse import urlsplit
 
@@ -26,6 +28,7 @@ from app.access import sessions
 from app.access.limits import Limits
 from app.access.sessions import Ended, Session
 from app.api.edge import TICKET
+from app.api.headers import header
 from app.domain import keys
 from app.domain.keys import Key, Keys, Scope, Treatment
 from app.errors import DependencyUnavailable, Forbidden, TooManyRequests, Unauthorized
@@ -40,6 +43,7 @@ OPEN_FOLDER = "/web/"
 NO_COOKIES = "/v1/"
 COOKIE = "tooloo_session"
 CSRF_HEADER = "X-CSRF-Token"
+JSON = "application/json"
 READS = {"GET", "HEAD", "OPTIONS"}
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 #: requests that cost money, or belong to one that did
@@ -96,12 +100,15 @@ class Guard:
         return bool(self.settings.admin_key or self.settings.api_key) or self.keys.value.has_admin
 
     def identify(self, presented: str) -> Caller | None:
-        """Whose key it is; None: nobody's. Raises DependencyUnavailable where that cannot be known at the moment."""
+        """Whose key it is; None: nobody's.
+
+        Raises Unauthorized where its time is over, DependencyUnavailable where it cannot be known at the moment.
+        """
         found = self._find(presented)
         return None if found is None else self._caller(found)
 
     def sign_in(self, presented: str, now_s: float) -> tuple[Caller, Session, str] | None:
-        """A session for who shows a key, and its cookie; None: it is nobody's key."""
+        """A session for who shows a key, and its cookie; None: it is nobody's key. Raises as `identify` does."""
         found = self._find(presented)
         if found is None:
             return None
@@ -109,12 +116,14 @@ class Guard:
         return self._caller(found), session, sessions.seal(session, self._signer(found))
 
     def of_session(self, cookie: str, now_s: float) -> tuple[Caller, Session] | None:
-        """Whose session it is, while it lasts; None: nobody's. Raises DependencyUnavailable as `identify` does."""
+        """Whose session it is, while it and its key last; None: nobody's. Raises DependencyUnavailable."""
         session = sessions.read(cookie, now_s)
         found = None if session is None else self._named(session.key)
         if session is None or found is None or not sessions.is_sealed(cookie, self._signer(found)):
             return None
-        return None if self.ended.has(session) else (self._caller(found), session)
+        if isinstance(found, Key) and found.is_over(now_s * 1000):
+            return None
+        return None if self.ended.has(session, now_s) else (self._caller(found), session)
 
     def csrf(self, session: Session) -> str:
         found = self._named(session.key)
@@ -125,11 +134,15 @@ class Guard:
         """The stored key, or the name of the variable that holds it."""
         shown = keys.digest(presented)
         # every one is compared, so that the time it takes says nothing
-        environment = [name for name, key in self._environment().items() if _same(shown, key)]
+        environment = [name for name, key in self._environment().items() if key and _same(shown, key)]
         stored = self.keys.value.find(presented)
         if stored is None and not environment and keys.looks_like_one(presented):
             self._know_keys()
-        return environment[0] if environment else stored
+        if environment:
+            return environment[0]
+        if stored is not None and stored.is_over(time.time() * 1000):
+            raise _over(stored)
+        return stored
 
     def _named(self, name: str) -> Key | str | None:
         if name in self._environment():
@@ -155,6 +168,14 @@ class Guard:
     def _signer(self, found: Key | str) -> bytes:
         own = found.hash if isinstance(found, Key) else _digest_of(self._environment()[found] or "")
         return sessions.signer(self.settings.admin_key, self.settings.api_key, own)
+
+
+def _over(key: Key) -> Unauthorized:
+    at = datetime.fromtimestamp((key.expires_at or 0) / 1000, UTC)
+    return Unauthorized(
+        f"the key {key.name!r} ({key.id}) expired at {at:%Y-%m-%d %H:%M:%S} UTC: make another (tooloo keys create)",
+        field="Authorization",
+    )
 
 
 def protect(app: Flask, guard: Guard) -> None:
@@ -212,6 +233,26 @@ def signed_in(guard: Guard) -> Caller | None:
     return who
 
 
+def lease() -> Callable[[], bool]:
+    """Whether who asks now may go on: what a stream of events looks at every second, in whatever thread it is made."""
+    held, presented, cookie = guard(), _presented(), request.cookies.get(COOKIE, "")
+    by_cookie = session() is not None
+
+    def lasts() -> bool:
+        try:
+            if by_cookie:
+                return held.of_session(cookie, time.time()) is not None
+            if presented and held.identify(presented) is not None:
+                return True
+        except Unauthorized:
+            return False
+        except DependencyUnavailable:
+            return True  # nothing says that it is over
+        return not (held.needs_keys or keys.looks_like_one(presented))
+
+    return lasts
+
+
 def visit() -> None:
     """Who looks at an open page, so that it shows them what they may see."""
     if signed_in(guard()) is None and not guard().needs_keys:
@@ -263,7 +304,7 @@ def _count(guard: Guard, who: Caller) -> None:
 
 def _refuse_web_pages() -> None:
     """DNS rebinding reaches loopback under another Host; a cross-site form cannot send JSON."""
-    host = _hostname(request.host)
+    host = _hostname(header("Host") or request.host)
     if host not in LOOPBACK:
         raise Forbidden(f"this listens on loopback only: call it as 127.0.0.1, not {host}", field="Host")
     if request.endpoint == "openai.passthrough":
@@ -271,7 +312,9 @@ def _refuse_web_pages() -> None:
         return
     # where nothing is served a 404 tells more, and there is nothing to drive
     served = request.endpoint not in (None, "openai.nothing", "anthropic.nothing")
-    if served and request.method in {"POST", "PUT", "PATCH", "DELETE"} and request.mimetype != "application/json":
+    if request.environ.get("CONTENT_TYPE") == JSON:  # nearly always
+        return
+    if served and request.method in {"POST", "PUT", "PATCH", "DELETE"} and request.mimetype != JSON:
         raise Forbidden("send `Content-Type: application/json`", field="Content-Type")
 
 
@@ -281,10 +324,10 @@ def _refuse_what_a_page_can_send() -> None:
     A form or an image cannot send one of these, and a script has to ask first. Basic is not among them, for a browser
     may send that by itself.
     """
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if request.mimetype == "application/json" or (scheme.lower() == "bearer" and token.strip()):
+    scheme, _, token = (header("Authorization") or "").partition(" ")
+    if request.mimetype == JSON or (scheme.lower() == "bearer" and token.strip()):
         return
-    if not any(request.headers.get(name) for name in SAID_BY_PROGRAMS):
+    if not any(header(name) for name in SAID_BY_PROGRAMS):
         raise Forbidden(
             "send `Authorization: Bearer KEY` (any text where no key is set) or `X-Tooloo-Passthrough: 1`: a web page"
             " cannot",
@@ -294,19 +337,23 @@ def _refuse_what_a_page_can_send() -> None:
 
 @lru_cache(maxsize=1000)
 def _hostname(host: str) -> str | None:
-    return urlsplit(f"//{host}").hostname
+    """None: there is none in it."""
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:  # brackets that do not match
+        return None
 
 
 def _presented() -> str:
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    scheme, _, token = (header("Authorization") or "").partition(" ")
     if scheme.lower() == "bearer":
         return token.strip()
-    return request.headers.get("X-API-Key", "") or request.headers.get("X-Goog-Api-Key", "")
+    return header("X-API-Key") or header("X-Goog-Api-Key") or ""
 
 
-def _same(shown: str, key: str | None) -> bool:
+def _same(shown: str, key: str) -> bool:
     """Compared as digests: neither contents nor length shows in the time it takes."""
-    return hmac.compare_digest(shown, _digest_of(key or "")) and bool(key)
+    return hmac.compare_digest(shown, _digest_of(key))
 
 
 @lru_cache(maxsize=2)

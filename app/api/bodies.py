@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Protocol
 
+from app.api.sweep import Sweep
 from app.errors import Busy, InvalidRequest, PayloadTooLarge, RequestTimeout
 
 #: times the largest body: so much is read and thrown away, so that the client gets to read why it is refused
 DRAINED = 4
 #: bytes; a body that says it is no larger is taken in one piece
 SMALL = 64 * 1024
+#: s between two looks at whether a small one is late
+SWEEP_S = 0.25
 
 
 class Incoming(Protocol):
@@ -34,12 +38,33 @@ class BodyLimits:
     bytes_per_s: int
 
 
+class _Reading:
+    """A small body on its way: asyncio.timeout() would cost more than to read it."""
+
+    __slots__ = ("is_late", "loop", "task", "until_s")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, wait_s: float) -> None:
+        task = asyncio.current_task(loop)
+        assert task is not None
+        self.loop, self.task = loop, task
+        self.until_s = loop.time() + wait_s
+        self.is_late = False
+
+    def give_up(self) -> None:
+        if not self.is_late:
+            self.is_late = True
+            self.task.cancel()
+
+
 class Bodies:
     """The bodies in this process's memory; used in the event loop alone."""
 
     def __init__(self, limits: BodyLimits) -> None:
         self.limits = limits
         self.held = 0
+        #: small ones on their way, in the order in which they began
+        self._reading: dict[_Reading, None] = {}
+        self._sweep = Sweep(SWEEP_S, self._give_up)
 
     async def read(self, incoming: Incoming, declared: int | None) -> bytes:
         """A whole body, of `declared` bytes where the client said so; `free` it when its request has ended.
@@ -50,9 +75,9 @@ class Bodies:
         if declared is not None and declared > limits.largest * DRAINED:
             raise self._too_large()
         try:
+            if declared is not None and declared <= min(SMALL, limits.largest):
+                return await self._whole(incoming, declared)
             async with asyncio.timeout(limits.wait_s) as clock:
-                if declared is not None and declared <= min(SMALL, limits.largest):
-                    return await self._whole(incoming, declared)
                 return await self._pieces(incoming, declared, clock)
         except TimeoutError:
             raise RequestTimeout(
@@ -65,14 +90,29 @@ class Bodies:
 
     async def _whole(self, incoming: Incoming, declared: int) -> bytes:
         self._hold(declared)
+        reading = _Reading(asyncio.get_running_loop(), self.limits.wait_s)
+        self._reading[reading] = None
+        self._sweep.need(reading.loop)
         try:
             body = await incoming()
         except RuntimeError:
             body = b""
+        except asyncio.CancelledError:
+            if not reading.is_late:
+                raise
+            reading.task.uncancel()
+            raise TimeoutError from None
         finally:
+            del self._reading[reading]
             self.held -= declared
         self._hold(len(_complete(body, declared)))
         return body
+
+    def _give_up(self, now_s: float) -> bool:
+        """Those whose time is over: they began in this order, and all have the same. Is there any left?"""
+        for reading in list(takewhile(lambda each: each.until_s <= now_s, self._reading)):
+            reading.give_up()
+        return bool(self._reading)
 
     async def _pieces(self, incoming: Incoming, declared: int | None, clock: asyncio.Timeout) -> bytes:
         pieces: list[bytes] = []

@@ -6,11 +6,12 @@ import json
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 
-from flask import Blueprint, Response
+from flask import Blueprint
 from pydantic import Field, model_validator
 
 from app.api.current import asked_by, client, gateway
-from app.api.envelope import Body, body, ok
+from app.api.envelope import Body, body, written
+from app.api.lean import Answer
 from app.api.names import Name
 from app.api.openai.models import Chosen, choose
 from app.api.sessions import session
@@ -74,14 +75,14 @@ chat = Blueprint("chat", __name__)
 
 
 @chat.post("/api/v1/chat")
-def answer() -> Response:
+def answer() -> Answer:
     """One question, answered by the best provider; with `"stream": true` as server-sent events."""
     wanted: ChatBody = body(ChatBody)
     call = wanted.call()
     if wanted.stream:
         stream = gateway().stream(call)
         return event_stream(stream, _events(stream), {"X-Tooloo-Request-Id": call.request_id})
-    return ok(_reply_json(gateway().chat(call)))
+    return Answer.whole(written({"success": True, "data": _reply_json(gateway().chat(call))}), 200)
 
 
 def _events(stream: ReplyStream) -> Iterator[bytes]:

@@ -7,8 +7,6 @@ import hashlib
 
 from flask import Flask, Response, request
 
-from app.api.lean import Finished
-
 #: bytes from which on gzip pays; below, its header and the time eat the gain
 LEAST = 1400
 #: fast: of JSON it takes four fifths off, and the slowest level hardly more
@@ -23,7 +21,7 @@ def _compact(response: Response) -> Response:
     """Documents in JSON alone. A stream is not one, nor what a provider sent; who has a tag of its own sees to it."""
     if request.method not in {"GET", "HEAD"} or response.status_code != 200 or response.mimetype != "application/json":
         return response
-    if isinstance(response, Finished) or response.is_streamed or "ETag" in response.headers:
+    if response.is_streamed or "ETag" in response.headers:
         return response
     body = response.get_data()
     # weak: the same document, whichever way it is packed

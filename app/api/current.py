@@ -8,6 +8,7 @@ from flask import Flask, current_app, request
 
 from app.api.auth import caller
 from app.api.front import CLIENT
+from app.api.headers import header
 from app.api.names import name
 from app.evidence.responses import Responses
 from app.gateway.calls import Client
@@ -39,7 +40,7 @@ def asked_by(segment: str | None) -> tuple[str | None, str | None]:
 
 
 def _segment_of_header() -> str | None:
-    given = request.headers.get(SEGMENT_HEADER)
+    given = header(SEGMENT_HEADER)
     return name(given, SEGMENT_HEADER) if given else None
 
 

@@ -12,11 +12,14 @@ import structlog
 from flask import Flask, Response, g, request
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
+from pydantic_core import from_json
 from werkzeug.exceptions import HTTPException
 
 from app import nesting
 from app.api import inflate
+from app.api.headers import header
 from app.errors import InvalidRequest, PayloadTooLarge, TooLooError, TooManyRequests
+from app.json_bytes import dumps
 
 log = structlog.get_logger()
 
@@ -39,7 +42,7 @@ def ok(data: object, status: int = 200, **headers: str) -> Response:
 def request_id() -> str:
     """What the caller calls this request, else a name of ours."""
     if "request_id" not in g:
-        given = request.headers.get("X-Request-Id", "")
+        given = header("X-Request-Id") or ""
         g.request_id = given if given.isascii() and given.isprintable() and 0 < len(given) <= 100 else uuid.uuid4().hex
     return str(g.request_id)
 
@@ -52,17 +55,28 @@ def failed(code: str, message: str, status: int, field: str | None = None) -> Re
 
 
 def json_response(document: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    body = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
     return Response(
-        body, status, {name.replace("_", "-"): v for name, v in (headers or {}).items()}, "application/json"
+        written(document),
+        status,
+        {name.replace("_", "-"): v for name, v in (headers or {}).items()},
+        "application/json",
     )
+
+
+def written(document: object) -> bytes:
+    """JSON as answers have it; a question mark for half a surrogate pair, which no encoding has."""
+    return dumps(document, _written)
+
+
+def _written(document: object) -> bytes:
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
 
 
 def document() -> tuple[dict[str, Any], bool]:
     """The JSON body, and whether is_storable may refuse its texts; raises InvalidRequest naming the field."""
     try:
         data = inflate.body() or b"{}"
-        read = _JSON.decode(data.decode(json.detect_encoding(data), "surrogatepass"))
+        read = read_json(data)
     except ValueError as error:
         raise InvalidRequest(f"the body is not JSON: {error}") from None
     except RecursionError:
@@ -73,6 +87,15 @@ def document() -> tuple[dict[str, Any], bool]:
     if data.count(b"{") + data.count(b"[") > nesting.DEEPEST and (way := nesting.beyond(read)) is not None:
         raise _too_deep(way[:FIELD_STEPS])
     return read, _may_hold_odd_texts(data)
+
+
+def read_json(data: bytes) -> Any:
+    """By pydantic's reader, at a quarter of the time; the standard library's reads what that one does not: other
+    encodings than UTF-8, halves of surrogate pairs. It also says what is wrong. Numbers are the same with both."""
+    try:
+        return from_json(data, allow_inf_nan=False, cache_strings="keys")
+    except ValueError:
+        return _JSON.decode(data.decode(json.detect_encoding(data), "surrogatepass"))
 
 
 def body(kind: type[Body] | None = None) -> Any:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 import structlog
-from flask import Response, g, request
+from flask import g, request
 
+from app.api.lean import Answer
 from app.errors import AllAttemptsFailed, ProviderError, TooLooError, TooManyRequests
 
 log = structlog.get_logger()
@@ -20,7 +21,7 @@ def logged(error: TooLooError, status: int) -> None:
         log.warning("request failed", path=request.path, code=error.code, reason=str(error))
 
 
-def told(response: Response, error: TooLooError) -> Response:
+def told(response: Answer, error: TooLooError) -> Answer:
     """With the request's name, the calls that were made, and when to come back."""
     if (asked := g.get("tooloo_request_id")) is not None:
         response.headers["x-tooloo-request-id"] = asked

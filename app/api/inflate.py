@@ -6,6 +6,7 @@ import zlib
 
 from flask import current_app, request
 
+from app.api.headers import header
 from app.errors import InvalidRequest, PayloadTooLarge
 
 FIELD = "Content-Encoding"
@@ -19,7 +20,7 @@ _KNOWN = {"gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate"}
 
 def body() -> bytes:
     """Of the present request. Raises InvalidRequest for an encoding that is unknown or broken, and PayloadTooLarge."""
-    encoding = request.headers.get(FIELD, "").strip().lower()
+    encoding = (header(FIELD) or "").strip().lower()
     data = received()
     if encoding in ("", "identity"):
         return data

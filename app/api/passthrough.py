@@ -9,7 +9,6 @@ from flask import Response, g, request
 from app.api import inflate
 from app.api.auth import caller
 from app.api.current import asked_by, client, gateway
-from app.api.lean import Finished
 from app.domain.keys import Scope
 from app.errors import Forbidden
 from app.gateway.passthrough import Passage, Passed
@@ -38,11 +37,11 @@ def passed_through(provider: str, path: str) -> Response:
 
 
 def _answer(passage: Passage, passed: Passed) -> Response:
-    response: Response
-    if request.method == "HEAD" or passage.status in (204, 304) or passage.length is not None:
+    is_whole = request.method == "HEAD" or passage.status in (204, 304) or passage.length is not None
+    if is_whole:
         response = Response(b"".join(passage), passage.status)
     else:
-        response = Finished(_Body(passage), passage.status, direct_passthrough=True)
+        response = Response(_Body(passage), passage.status, direct_passthrough=True)
     response.headers.clear()
     for name, value in passage.headers.items():
         response.headers[name] = value
@@ -50,7 +49,7 @@ def _answer(passage: Passage, passed: Passed) -> Response:
     response.headers["x-tooloo-request-id"] = passed.request_id
     response.headers["x-tooloo-attempts"] = "1"
     response.headers["Content-Security-Policy"] = _SANDBOX
-    if not isinstance(response, Finished) and passage.status not in (204, 304):
+    if is_whole and passage.status not in (204, 304):
         response.headers["Content-Length"] = str(len(response.get_data()))
     return response
 

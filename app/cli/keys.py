@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -13,6 +16,9 @@ from app.cli.console import Console
 from app.cli.main import print_json
 from app.cli.terminal import give, say
 
+#: from now on
+_AGE = re.compile(r"([1-9][0-9]{0,4})([mhd])")
+_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 PATH = "/api/v1/system/keys"
 
 
@@ -38,6 +44,9 @@ def keys() -> None:
     default=None,
     help="What becomes of fields nobody here has a word for (default: passed on to a named provider, else dropped).",
 )
+@click.option(
+    "--expires", metavar="TIME", default=None, help="Refused from then on: 30d, 12h, 90m, or 2027-01-31T14:00Z."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def create(
     name: str,
@@ -45,13 +54,14 @@ def create(
     segment: str | None,
     rate: int | None,
     parameters: str | None,
+    expires: str | None,
     as_json: bool,
 ) -> None:
     """Make a key. It is shown once, and kept nowhere.
 
     \b
     Example:  tooloo keys create "mobile app" --scope chat --segment free --rate 60
-              tooloo keys create ops --scope admin
+              tooloo keys create ops --scope admin --expires 30d
     """
     wanted = {
         "name": name,
@@ -59,6 +69,7 @@ def create(
         "segment": segment,
         "ratePerMinute": rate,
         "parameters": parameters,
+        "expiresAt": None if expires is None else _moment_ms(expires, datetime.now(UTC)),
     }
     made = call("POST", PATH, {field: value for field, value in wanted.items() if value is not None})
     if as_json:
@@ -80,7 +91,7 @@ def list_(as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    table = Table("id", "name", "scopes", "segment", "per minute", "parameters", "state", box=None)
+    table = Table("id", "name", "scopes", "segment", "per minute", "parameters", "expires", "state", box=None)
     for key in found:
         table.add_row(*_row(key))
     Console().print(table)
@@ -99,8 +110,24 @@ def revoke(key_id: str, as_json: bool) -> None:
     print_json(revoked) if as_json else say(f"key {revoked['id']} ({revoked['name']}) is revoked")
 
 
+def _moment_ms(text: str, now: datetime) -> int:
+    if (age := _AGE.fullmatch(text)) is not None:
+        return int((now + int(age[1]) * _UNITS[age[2]]).timestamp() * 1000)
+    with suppress(ValueError):
+        if (at := datetime.fromisoformat(text)).tzinfo is not None:
+            return int(at.timestamp() * 1000)
+    example = "30d, 12h, 90m, or a time with its zone: 2027-01-31T14:00Z"
+    raise click.BadParameter(f"{text!r} is no time to come: {example}", param_hint="--expires")
+
+
 def _row(key: dict[str, Any]) -> list[str]:
-    state = "active" if key["revokedAt"] is None else "revoked"
+    ends = key.get("expiresAt")
+    over = ends is not None and ends <= datetime.now(UTC).timestamp() * 1000
+    state = "revoked" if key["revokedAt"] is not None else "expired" if over else "active"
     rate = "" if key["ratePerMinute"] is None else str(key["ratePerMinute"])
-    told = (key["segment"] or "", rate, key.get("parameters") or "", state)
+    told = (key["segment"] or "", rate, key.get("parameters") or "", "" if ends is None else _day(ends), state)
     return [key["id"], key["name"], ", ".join(key["scopes"]), *told]
+
+
+def _day(epoch_ms: float) -> str:
+    return f"{datetime.fromtimestamp(epoch_ms / 1000, UTC):%Y-%m-%d %H:%M}Z"

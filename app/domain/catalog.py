@@ -110,6 +110,12 @@ class Provider:
     #: of every request to it
     headers: tuple[tuple[str, str | FromEnvironment], ...] = ()
     query: tuple[tuple[str, str], ...] = ()
+    #: what calls to it go through, over what the environment says: http://host:port, or "direct" for none
+    proxy: str | FromEnvironment | None = None
+    #: PEM files: whom we trust, instead of the system's store; our own certificate, and its key where that is apart
+    ca_bundle: str | None = None
+    client_cert: str | None = None
+    client_key: str | None = None
     #: fields of the body that a request may override
     body: Mapping[str, Any] = field(default_factory=dict, hash=False)
     #: served by the lab: what is measured is simulated, and is labelled so wherever it shows

@@ -44,6 +44,11 @@ class Key:
     rate_per_minute: int | None = None
     #: where the request itself does not say; None: as the request's model has it
     parameters: Treatment | None = None
+    #: epoch ms from which on it opens nothing; None: it never ends by itself
+    expires_at: int | None = None
+
+    def is_over(self, now_ms: float) -> bool:
+        return self.expires_at is not None and now_ms >= self.expires_at
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -54,11 +59,12 @@ class Key:
             "segment": self.segment,
             "ratePerMinute": self.rate_per_minute,
             "parameters": self.parameters,
+            "expiresAt": self.expires_at,
         }
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
-        """Scopes of a newer release are left out: they open nothing here. An older one says nothing of parameters."""
+        """Scopes of a newer release are left out: they open nothing here. An older one says less than this."""
         known = {scope.value for scope in Scope}
         return cls(
             id=document["id"],
@@ -68,12 +74,13 @@ class Key:
             segment=document["segment"],
             rate_per_minute=document["ratePerMinute"],
             parameters=treatment_of(document.get("parameters")),
+            expires_at=document.get("expiresAt"),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """All keys that are not revoked, by id."""
+    """All keys that are not revoked, by id; also those whose time is over, of which somebody may have to be told."""
 
     by_id: Mapping[str, Key] = field(default_factory=dict)
 

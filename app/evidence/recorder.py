@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import redis
 import structlog
+
+from app.json_bytes import dumps
 
 log = structlog.get_logger()
 
@@ -22,6 +24,18 @@ OUTCOME, REQUEST, TURN = "outcome", "request", "breaker"
 
 #: entries per transaction
 BATCH = 1000
+
+
+#: a command for each entry costs more than all else that is done for it. ARGV: how many entries the stream may have,
+#: then of each entry how many names and values follow, and those
+APPEND = """
+local at = 2
+while at <= #ARGV do
+  local last = at + tonumber(ARGV[at])
+  redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', unpack(ARGV, at + 1, last))
+  at = last + 1
+end
+"""
 
 
 #: the buffer is emptied this often
@@ -40,7 +54,7 @@ class Recorder:
     """
 
     def __init__(self, connection: redis.Redis, *, size: int, stream_size: int) -> None:
-        self._connection = connection
+        self._append = connection.register_script(APPEND)
         self._size = size
         self._stream_size = stream_size
         self._buffer: deque[Entry] = deque()
@@ -73,10 +87,7 @@ class Recorder:
         while self._buffer:
             batch = [self._buffer[i] for i in range(min(len(self._buffer), BATCH))]
             try:
-                pipeline = self._connection.pipeline(transaction=False)
-                for entry in batch:
-                    pipeline.xadd(STREAM, _written(entry), maxlen=self._stream_size, approximate=True)
-                pipeline.execute()
+                self._append(keys=[STREAM], args=_arguments(batch, self._stream_size))
             except redis.RedisError as error:
                 log.warning("outcomes wait for redis", waiting=len(self._buffer), reason=str(error))
                 self._stop.wait(1.0)
@@ -85,5 +96,15 @@ class Recorder:
                 self._buffer.popleft()
 
 
-def _written(entry: Entry) -> dict[Any, Any]:
-    return {name: json.dumps(row() if callable(row) else row) for name, row in entry.items()}
+def _arguments(batch: Sequence[Entry], stream_size: int) -> list[Any]:
+    """Of APPEND."""
+    given: list[Any] = [stream_size]
+    for entry in batch:
+        given.append(2 * len(entry))
+        for name, row in entry.items():
+            given += (name, dumps(row() if callable(row) else row, _dumps))
+    return given
+
+
+def _dumps(document: object) -> bytes:
+    return json.dumps(document).encode()

@@ -114,7 +114,7 @@ class Passage:
             self._gateway.services.quotas.spend(Target(passed.provider, model))
         try:
             pool = self._gateway.services.client.pool
-            self._response = framing.send(pool, self._call, passed.method, url, sent, body)
+            self._response = framing.send(pool, self._call, passed.method, url, sent, body, self._endpoint.way)
         except ProviderError as error:
             self._ended(error.code, error)
             raise blamed(error, self._endpoint, self._call) from None

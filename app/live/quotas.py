@@ -63,6 +63,8 @@ class SharedQuotas:
         self._lock = threading.Lock()
         self._me = uuid.uuid4().hex
         self._untold: list[Event] = []
+        #: of them, what was spent last on each target: more may be added to it
+        self._spent: dict[Target, Event] = {}
         #: processes that have said something of late, and when
         self._others: dict[str, float] = {}
         #: heard up to here; at first what was said within the last window
@@ -131,15 +133,38 @@ class SharedQuotas:
         with self._lock:
             at_s = self._clock()
             self._quotas.spend(target, at_s, prompt_tokens, requests)
-            scarce = self._quotas.is_scarce(target, at_s)
-            self._say(["spend", str(target), at_s, prompt_tokens, requests], soon=scarce)
+            self._say_spent(target, at_s, prompt_tokens, requests)
         return at_s
+
+    def _say_spent(self, target: Target, at_s: float, prompt_tokens: float, requests: float) -> None:
+        """Together with what was spent on it since others were told, unless something else has happened between."""
+        said, soon = self._spent.get(target), self._quotas.is_scarce(target, at_s)
+        if said is None or requests != 1.0:
+            event = ["spend", str(target), at_s, prompt_tokens, requests]
+            self._say(event, soon=soon)
+            if requests == 1.0:
+                self._spent[target] = event
+            return
+        count = said[4]
+        said[2:] = at_s, (said[3] * count + prompt_tokens) / (count + 1), count + 1
+        if soon:
+            self._hurry.set()
 
     def answered(
         self, target: Target, sent_s: float, readings: Sequence[Reading], expected: float, prompt: int, completion: int
     ) -> None:
-        """An answer came, of so many tokens where `expected` were spent for its prompt."""
-        self._happened(["answered", str(target), sent_s, self._clock(), readings, expected, prompt, completion])
+        """An answer came, of so many tokens where `expected` were spent for its prompt.
+
+        Others hear of it where it says or ends something: of a target without a limit it does neither.
+        """
+        with self._lock:
+            now_s = self._clock()
+            is_news = bool(readings) or self._quotas.is_limited(target)
+            self._quotas.answered(target, sent_s, now_s, readings, expected, prompt, completion)
+            if is_news:
+                event = ["answered", str(target), sent_s, now_s, readings, expected, prompt, completion]
+                self._say(event, soon=False)
+                self._spent.pop(target, None)
 
     def limited(
         self, target: Target, sent_s: float, retry_after_s: float | None, readings: Sequence[Reading], expected: float
@@ -163,11 +188,15 @@ class SharedQuotas:
         with self._lock:
             self._quotas.apply(event)
             self._say(event, soon=soon)
+            self._spent.clear()
 
     def _say(self, event: Event, *, soon: bool) -> None:
         self._untold.append(event)
-        del self._untold[:-MOST_UNTOLD]
-        self._wake.set()
+        if len(self._untold) > MOST_UNTOLD:
+            del self._untold[:-MOST_UNTOLD]
+            self._spent.clear()  # what is not among them is told to nobody
+        if not self._wake.is_set():
+            self._wake.set()
         if soon:
             self._hurry.set()
 
@@ -184,6 +213,7 @@ class SharedQuotas:
         """What was seen here and not told yet; False where Redis is away."""
         with self._lock:
             events, self._untold = self._untold, []
+            self._spent.clear()
         if not events:
             return True
         try:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from app.domain.catalog import Provider, WireFormat
 from app.providers.conversation import Message as Message
 from app.providers.conversation import ToolCall as ToolCall
+from app.providers.http.dialing import DIRECT, Way
 from app.timing import Timing as Timing
 
 
@@ -30,6 +31,8 @@ class Endpoint:
     key: str = field(repr=False)
     #: the block's own, secrets among them
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    #: proxy and certificates; a proxy may have a password
+    way: Way = field(default=DIRECT, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

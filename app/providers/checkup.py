@@ -76,7 +76,7 @@ FIXES: Mapping[type[ProviderError], str] = {
     ConnectionLost: "check that something listens at {base_url} (base_url of [{name}] in config/providers.toml)",
     LimitSpent: "nothing to do here: the model thinks, and a tiny answer is no room for that",
     UnusableAnswer: "check that {base_url} is the API, and format of [{name}] fits it, in config/providers.toml",
-    LocalFailure: "check this machine's network and DNS; base_url of [{name}] is {base_url}",
+    LocalFailure: "check this machine's network, DNS and proxy; base_url of [{name}] is {base_url}",
     BeganDifferently: "nothing to do here: it was asked to go on with another provider's answer, and gave another one",
     Hedged: "nothing to do here: another provider was asked too, and answered first",
 }
@@ -110,11 +110,17 @@ def _listed(client: Client, endpoint: Endpoint) -> tuple[Listing | None, list[Fi
         if error.status_code is None:
             return None, [
                 Finding(provider.name, "key", Status.SKIPPED, f"{key}; not tried, the provider was not reached"),
-                Finding(provider.name, "reachable", Status.FAILED, error.message, fix(error, provider)),
+                Finding(
+                    provider.name,
+                    "reachable",
+                    Status.FAILED,
+                    f"{error.message}{_through(endpoint)}",
+                    fix(error, provider),
+                ),
             ]
-        return None, [_refused(provider, key, error), _reached(provider, error)]
+        return None, [_refused(provider, key, error), _reached(endpoint, error)]
     accepted = "set, and the provider takes it" if key == "set" else key
-    reached = Finding(provider.name, "reachable", Status.OK, provider.base_url)
+    reached = Finding(provider.name, "reachable", Status.OK, f"{provider.base_url}{_through(endpoint)}")
     return listing, [Finding(provider.name, "key", Status.OK, accepted), reached]
 
 
@@ -127,10 +133,17 @@ def _refused(provider: Provider, key: str, error: ProviderError) -> Finding:
     return Finding(provider.name, "key", Status.SKIPPED, f"{key}; the provider said nothing about it")
 
 
-def _reached(provider: Provider, error: ProviderError) -> Finding:
+def _through(endpoint: Endpoint) -> str:
+    """Which way it went: a proxy may be named by a variable that nobody thought of."""
+    proxy = endpoint.way.proxy
+    return "" if proxy is None else f" (through the proxy {proxy.place})"
+
+
+def _reached(endpoint: Endpoint, error: ProviderError) -> Finding:
+    provider = endpoint.provider
     broken = isinstance(error, ServerError | Overloaded)
     status, advice = (Status.FAILED, fix(error, provider)) if broken else (Status.OK, "")
-    detail = f"{provider.base_url} answered HTTP {error.status_code}"
+    detail = f"{provider.base_url}{_through(endpoint)} answered HTTP {error.status_code}"
     return Finding(provider.name, "reachable", status, f"{detail}: {error.message}" if broken else detail, advice)
 
 

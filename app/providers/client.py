@@ -111,7 +111,7 @@ class Client:
         """
         call = Call(timeout_ms)
         try:
-            response = framing.send(self.pool, call, "HEAD", endpoint.provider.base_url, {}, None)
+            response = framing.send(self.pool, call, "HEAD", endpoint.provider.base_url, {}, None, endpoint.way)
             for _ in response.pieces():
                 pass
         except ProviderError as error:

@@ -55,7 +55,7 @@ def embed(
     outgoing = added(endpoint, wire.build(endpoint, model, request, asked))
     response: Response | None = None
     try:
-        response = framing.begin(pool, call, "POST", outgoing.url, outgoing.headers, outgoing.body)
+        response = framing.begin(pool, call, "POST", outgoing.url, outgoing.headers, outgoing.body, endpoint.way)
         for delta in _arriving(response, call):
             if delta is BEAT and on_silence is not None:
                 on_silence()

@@ -77,7 +77,9 @@ class Exchange:
         outgoing = added(self._endpoint, self._wire.build(self._endpoint, self._model, self._request, self._stream))
         self.dropped = left_out(self._request, outgoing, self._endpoint.provider.format)
         self._draft.answer_tool, self._draft.names = outgoing.answer_tool, outgoing.names
-        self._response = framing.begin(pool, self.call, "POST", outgoing.url, outgoing.headers, outgoing.body)
+        self._response = framing.begin(
+            pool, self.call, "POST", outgoing.url, outgoing.headers, outgoing.body, self._endpoint.way
+        )
 
     def _refusal(self, response: Response) -> ProviderError:
         body = b""

@@ -64,6 +64,7 @@ def list_models(pool: Pool, endpoint: Endpoint, *, timeout_ms: int) -> Listing:
             own.url(endpoint, wire.models_url(endpoint)),
             own.headers(endpoint, wire.auth(endpoint)),
             None,
+            endpoint.way,
         )
         body = b"".join(response.pieces())
         answered = datetime.now(UTC)

@@ -36,7 +36,7 @@ def counted(pool: Pool, endpoint: Endpoint, model: str, request: ChatRequest, *,
     """Asks a provider of Anthropic's format. Raises a ProviderError."""
     outgoing = own.added(endpoint, anthropic.count(endpoint, model, request))
     call = Call(timeout_ms)
-    response = framing.send(pool, call, "POST", outgoing.url, outgoing.headers, outgoing.body)
+    response = framing.send(pool, call, "POST", outgoing.url, outgoing.headers, outgoing.body, endpoint.way)
     body = b"".join(response.pieces())
     if not 200 <= response.status < 300:
         found = problem.read(body)

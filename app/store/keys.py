@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -49,6 +51,7 @@ def add(session: Session, key: Key, *, changed: int, created_by: str) -> None:
         segment=key.segment,
         rate_per_minute=key.rate_per_minute,
         parameters=key.parameters,
+        expires_at=None if key.expires_at is None else datetime.fromtimestamp(key.expires_at / 1000, UTC),
         created_by=created_by,
         changed=changed,
     )
@@ -72,4 +75,5 @@ def _key(row: ApiKey) -> Key:
     known = {scope.value for scope in Scope}
     scopes = frozenset(Scope(scope) for scope in row.scopes if scope in known)
     parameters = treatment_of(row.parameters)
-    return Key(row.id, row.name, row.hash, scopes, row.segment, row.rate_per_minute, parameters)
+    expires_at = None if row.expires_at is None else int(row.expires_at.timestamp() * 1000)
+    return Key(row.id, row.name, row.hash, scopes, row.segment, row.rate_per_minute, parameters, expires_at)

@@ -22,7 +22,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 #: revision of migrations/ that this code was written for; their names sort by age
-SCHEMA = "0015"
+SCHEMA = "0016"
 
 
 class RoundStatus(StrEnum):
@@ -254,6 +254,8 @@ class ApiKey(Base):
     parameters: Mapped[str | None]
     created_by: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    #: from then on it opens nothing; NULL: it never ends by itself
+    expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
     #: number of the change that made or revoked it, counted over all keys; the newest is their published version
     changed: Mapped[int] = mapped_column(BigInteger)

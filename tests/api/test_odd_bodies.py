@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -9,7 +10,7 @@ from flask.testing import FlaskClient
 
 from app import bootstrap
 from app.api import create_app
-from app.api.envelope import MESSAGE_LIMIT
+from app.api.envelope import MESSAGE_LIMIT, read_json
 from tests.support.system import System
 
 CONFIG = "/api/v1/system/runtime-config"
@@ -70,3 +71,23 @@ def test_a_long_name_is_not_sent_back_whole(client: FlaskClient) -> None:
 )
 def test_an_odd_address_is_the_callers_mistake(client: FlaskClient, path: str, status: int) -> None:
     assert client.get(path).status_code == status
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *('{"a": 1, "a": 2}', "[1.0, 1e2, 1E5, -0.0, -0]", "18446744073709551616", "-9223372036854775809", "1e400"),
+        *("123456789012345678901234567890", "0.1000000000000000055511151231257827", r'"\u0000 \ud83d\ude00 é"'),
+        r'["\ud800", "a\udfffb"]',
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+def test_a_body_is_read_as_the_standard_library_reads_it(text: str, encoding: str) -> None:
+    data = text.encode(encoding)
+    assert repr(read_json(data)) == repr(json.loads(data))
+
+
+@pytest.mark.parametrize("data", [b"NaN", b"[Infinity]", b"[1,]", b"01", b'{"a":1} x', b'"a\tb"', b"", b"\xff"])
+def test_what_is_no_json_is_refused(data: bytes) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        read_json(data)

@@ -122,6 +122,41 @@ def test_a_changed_weight_is_previewed_written_with_its_reason_and_rolled_back(
     expect(page.get_by_label("deepseek in use")).to_be_checked()
 
 
+def test_two_revisions_are_compared_by_keyboard_and_one_is_gone_back_to(looking: Looking) -> None:
+    for rate, reason in ((0.2, "look around"), (0.3, "look around more")):
+        change = {"explorationRate": rate, "reason": reason, "segments": {"<b>s</b>": {}}}
+        assert requests.post(f"{looking.url}/api/v1/system/runtime-config", json=change, timeout=20).ok
+    page = looking.go("/config")
+    page.get_by_label("Revision", exact=True).focus()
+    page.keyboard.type("1")
+    page.keyboard.press("Tab")
+    page.keyboard.type("2")
+    page.keyboard.press("Enter")
+    differs = page.locator("#differences")
+    expect(differs.get_by_role("row", name=re.compile("explorationRate"))).to_contain_text(
+        re.compile("0.1.*0.2", re.DOTALL)
+    )
+    expect(differs).to_contain_text("<b>s</b>")
+    expect(differs).to_contain_text("not there")
+    assert looking.violations() == []
+
+    page.locator("#compare").get_by_role("button", name="Roll back to 2").press("Enter")
+    page.get_by_role("dialog").get_by_label("Why").fill("enough looked around")
+    page.keyboard.press("Enter")
+    expect(page.locator("#history")).to_contain_text("enough looked around")
+    looking.go("/config?old=2&new=4")
+    expect(page.locator("#differences")).to_contain_text("metadata.iterationCount")
+    expect(page.locator("#differences")).not_to_contain_text("explorationRate")
+    page.get_by_role("link", name="Compare with 4").last.click()
+    expect(page.get_by_label("Revision", exact=True)).to_have_value("1")
+
+
+@pytest.mark.parametrize(("asked", "told"), [("old=99", "no version 99"), ("old=x", "old must be a version")])
+def test_a_revision_that_is_none_is_named(looking: Looking, asked: str, told: str) -> None:
+    expect(looking.go(f"/config?{asked}").locator("main")).to_contain_text(told)
+    looking.trouble.clear()  # the status
+
+
 def test_the_order_follows_a_changed_weight_while_somebody_looks(looking: Looking, system: System) -> None:
     system.client.behaviours["gemini"] = takes(50.0)
     run_round(system)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
+import pytest
 import requests
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
 from app.evidence import ingest
 from tests.api.system.test_comparing import measured, record_after
@@ -15,17 +17,22 @@ from tests.support.system import System
 from tests.support.waiting import wait_until
 
 
-def test_a_request_shows_the_parts_of_every_score(looking: Looking, system: System) -> None:
-    measured(system)
-    answered = requests.post(f"{looking.url}/api/v1/chat", json={"message": "hi"}, timeout=30).json()["data"]
-    path = f"/requests/{answered['requestId']}"
+def answered(system: System, url: str) -> str:
+    """The page of a request that the log has."""
+    told = requests.post(f"{url}/api/v1/chat", json={"message": "hi"}, timeout=30).json()["data"]
+    path = f"/requests/{told['requestId']}"
 
     def written() -> bool:
         ingest.ingest(system.services)
-        return requests.get(f"{looking.url}/api/v1{path}", timeout=30).ok
+        return requests.get(f"{url}/api/v1{path}", timeout=30).ok
 
     wait_until(written)
-    page = looking.go(path)
+    return path
+
+
+def test_a_request_shows_the_parts_of_every_score(looking: Looking, system: System) -> None:
+    measured(system)
+    page = looking.go(answered(system, looking.url))
 
     expect(page.locator("#why")).to_contain_text("Answered by")
     expect(page.locator("#why")).to_contain_text("to be first with probability")
@@ -37,6 +44,26 @@ def test_a_request_shows_the_parts_of_every_score(looking: Looking, system: Syst
     expect(page.get_by_role("row", name=re.compile("our own"))).to_be_visible()
     assert looking.violations() == []
     assert looking.overflow() <= 0
+
+
+@pytest.mark.parametrize(("width", "scheme"), [("desk", "dark"), ("phone", "light"), ("phone", "dark")])
+def test_the_pages_of_why_are_fit_for_everybody(
+    chromium: Browser, system: System, url: str, width: str, scheme: Literal["light", "dark"]
+) -> None:
+    measured(system)
+    record_after(system)
+    request = answered(system, url)
+    with Looking.at(chromium, url, width=width, scheme=scheme) as looking:
+        for path in (request, "/better?range=1h", "/what-if?range=1h"):
+            page = looking.go(path)
+            page.wait_for_load_state("load")
+            if path.startswith("/what-if"):
+                page.get_by_role("button", name="Replay").click()
+                expect(page.locator("#moved")).to_contain_text("requests would have gone elsewhere")
+            for closed in page.locator("main details:not([open]) summary").all():
+                closed.click()
+            assert looking.violations() == [], path
+            assert looking.overflow() <= 0, path
 
 
 def test_better_says_what_was_gained_or_that_nobody_can_tell(looking: Looking, system: System) -> None:

@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from app.cli.main import cli
 from tests.providers.server import Server, whole
+from tests.support.forward_proxy import ForwardProxy
 from tests.support.lab import CONFIG, RunningLab, running_lab
 
 KEYS = ("DEEPSEEK_API_KEY", "GEMINI_API_KEY", "ANTHROPIC_API_KEY", "OPENAI_API_KEY")
@@ -157,3 +158,26 @@ def test_a_reference_that_most_answers_of_the_latest_round_lie_beyond_is_a_warni
     )
     assert ("config", "cost_ref_usd") not in found
     assert ("config", "latency_ref_ms") not in checks(run("--json"))
+
+
+@pytest.mark.usefixtures("nowhere")
+def test_doctor_goes_the_way_the_block_says_and_tells_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tmp_path / "config"
+    shutil.copytree(CONFIG, config)
+    answer = json.dumps({"data": [{"id": "m"}]}).encode()
+    with Server(lambda _: whole(200, {}, answer)) as server:
+        port = int(server.url.rpartition(":")[2])
+        with ForwardProxy({"provider.invalid": port}, authorization="Basic dTpoaWRkZW4=") as proxy:
+            (config / "providers.toml").write_text(
+                '[behind]\nformat = "openai"\nbase_url = "http://provider.invalid/v1"\nmodels = ["m"]\n'
+                'proxy = { env = "WAY_OUT" }\n'
+            )
+            monkeypatch.setenv("TOOLOO_CONFIG_DIR", str(config))
+
+            result = run("--json", WAY_OUT=f"http://u:hidden@127.0.0.1:{proxy.port}")
+
+    reached = checks(result)["behind", "reachable"]
+    assert reached["status"] == "ok", result.output
+    assert reached["detail"] == f"http://provider.invalid/v1 (through the proxy 127.0.0.1:{proxy.port})"
+    assert proxy.first_lines[0].startswith("GET http://provider.invalid/v1/models")
+    assert "hidden" not in result.output

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.config_files import load_providers
+from app.domain.catalog import FromEnvironment
 from app.errors import ConfigError
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
@@ -88,3 +89,39 @@ def test_a_wrong_way_is_refused_by_file_key_and_reason(tmp_path: Path, wire: str
 
     assert "providers.toml: some.json_schema: " in refusal.value.message
     assert refusal.value.field == "some.json_schema"
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ('proxy = "socks5://corp:1080"', "some.proxy: proxies of the kind socks5:// are not supported"),
+        ('proxy = "http://u:hidden@corp:3128"', "some.proxy: a password does not belong into this file"),
+        ('proxy = "http://u:hidden@corp:x"', "some.proxy: it is no URL"),
+        ('ca_bundle = "corp.pem"', "some.ca_bundle: only a base_url of https://"),
+        ('client_cert = ""', "some.client_cert"),
+    ],
+)
+def test_a_wrong_way_out_is_refused_by_name(tmp_path: Path, line: str, why: str) -> None:
+    with pytest.raises(ConfigError, match=why) as refusal:
+        load_providers(written(tmp_path, "openai", line))
+    assert "hidden" not in str(refusal.value)
+
+
+def test_a_key_without_its_certificate_is_refused(tmp_path: Path) -> None:
+    written(tmp_path, "openai", 'client_key = "k.pem"')
+    file = tmp_path / "providers.toml"
+    file.write_text(file.read_text().replace("http://", "https://"))
+
+    with pytest.raises(ConfigError, match=r"some.client_key: .* client_cert, which is missing"):
+        load_providers(tmp_path)
+
+
+def test_certificates_stand_beside_the_file(tmp_path: Path) -> None:
+    written(tmp_path, "openai", 'ca_bundle = "tls/corp.pem"', 'client_cert = "/etc/own.pem"', 'proxy = { env = "WAY" }')
+    file = tmp_path / "providers.toml"
+    file.write_text(file.read_text().replace("http://", "https://"))
+    (provider,) = load_providers(tmp_path)
+
+    assert provider.ca_bundle == str(tmp_path / "tls/corp.pem")
+    assert (provider.client_cert, provider.client_key) == ("/etc/own.pem", None)
+    assert provider.proxy == FromEnvironment("WAY")

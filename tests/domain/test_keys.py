@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from app.domain import keys
 from app.domain.keys import Key, Keys, Scope, Treatment
 
 KEY_ID, SECRET = keys.generate()
-KEY = Key(KEY_ID, "app", keys.digest(SECRET), frozenset({Scope.CHAT}), "free", 60)
+KEY = Key(KEY_ID, "app", keys.digest(SECRET), frozenset({Scope.CHAT}), "free", 60, expires_at=2_000)
 HELD = Keys({KEY_ID: KEY})
 
 
@@ -38,6 +40,12 @@ def test_a_key_survives_the_round_trip_and_does_not_show_its_hash() -> None:
     assert KEY.hash not in repr(KEY)
 
 
+@pytest.mark.parametrize(("now_ms", "over"), [(1_999.9, False), (2_000, True), (9_999, True)])
+def test_a_key_is_over_from_its_end_on(now_ms: float, over: bool) -> None:
+    assert KEY.is_over(now_ms) is over
+    assert Key.from_json({**KEY.to_json(), "expiresAt": None}).is_over(now_ms) is False
+
+
 def test_a_scope_of_a_newer_release_opens_nothing() -> None:
     document = {**KEY.to_json(), "scopes": ["chat", "billing"]}
 
@@ -51,5 +59,5 @@ def test_what_a_key_says_of_unknown_fields_survives_the_round_trip(told: str | N
 
 
 def test_a_key_of_an_older_release_says_nothing_of_unknown_fields() -> None:
-    document = {name: value for name, value in KEY.to_json().items() if name != "parameters"}
-    assert Key.from_json(document) == KEY
+    document = {name: value for name, value in KEY.to_json().items() if name not in {"parameters", "expiresAt"}}
+    assert Key.from_json(document) == replace(KEY, expires_at=None)

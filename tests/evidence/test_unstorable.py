@@ -61,7 +61,7 @@ def test_a_poisoned_entry_does_not_stop_those_behind_it(system: System) -> None:
     running.stop()
     redis = system.services.redis
     (_, fields), *_ = redis.xrange("tooloo:outcomes")
-    poisoned = fields[b"request"].replace(b'"segment": null', f'"segment": "{POISON}"'.encode())
+    poisoned = fields[b"request"].replace(b'"segment":null', f'"segment":"{POISON}"'.encode())
     redis.delete("tooloo:outcomes")
     redis.xadd("tooloo:outcomes", {"request": poisoned})
     redis.xadd("tooloo:outcomes", fields)

@@ -141,3 +141,45 @@ def test_processes_that_run_hear_each_other(redis_url: str) -> None:
     wait_until(lambda: all(each.shortage(TARGET) is not None for each in both), 30)
     for each in both:
         each.stop()
+
+
+def test_many_requests_are_told_in_one_word_and_all_counted(connection: redis.Redis, clock: Clock) -> None:
+    one, two = process(connection, clock), process(connection, clock)
+    sent_s = clock()
+    for _ in range(5_000):  # more than the events that are kept for who has to be told
+        sent_s = one.spend(TARGET, prompt_tokens=10.0)
+        one.answered(TARGET, sent_s, (), 10.0, 10, 20)
+    talk(connection, one, two)
+    assert len(connection.xrange(STREAM)[0][1][b"events"]) < 200
+    # what was served before two 429s is the number that both learn
+    for each in (one, two):
+        for _ in range(2):
+            each.limited(TARGET, clock(), None, (), 0.0)
+    learned = [each._quotas.own(TARGET).kinds["requests"].ledger.total for each in (one, two)]
+    assert learned == [4_998.0, 4_998.0]
+
+
+def test_what_is_spent_behind_a_refusal_is_told_behind_it(connection: redis.Redis, clock: Clock) -> None:
+    one, two = process(connection, clock, 3), process(connection, clock, 3)
+    first_s = one.spend(TARGET)
+    one.limited(TARGET, first_s, 1.0, (), 0.0)  # it was not served
+    clock.now_s += 2
+    one.spend(TARGET)
+    one.answered(TARGET, clock(), (), 0.0, 10, 20)
+    one.spend(TARGET)
+    talk(connection, one, two)
+    assert [each.shortage(TARGET) for each in (one, two)] == [None, None]
+    one.spend(TARGET)
+    talk(connection, one, two)
+    assert [each.shortage(TARGET) is not None for each in (one, two)] == [True, True]
+
+
+def test_what_could_not_be_told_is_not_added_to(connection: redis.Redis, clock: Clock) -> None:
+    away = redis.Redis(port=1)
+    one, two = process(connection, clock, 3), process(connection, clock, 3)
+    one.spend(TARGET)
+    assert not one.tell(away)
+    one.spend(TARGET)
+    one.spend(TARGET)
+    talk(connection, one, two)
+    assert two.shortage(TARGET) is not None

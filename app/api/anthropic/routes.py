@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 
 import structlog
-from flask import Blueprint, Response, g, request
+from flask import Blueprint, g, request
 from werkzeug.exceptions import HTTPException
 
 from app.api import asking, failures
@@ -15,7 +14,9 @@ from app.api.anthropic import request as messages_request
 from app.api.anthropic.events import events
 from app.api.anthropic.request import Asked, CountRequest, MessagesRequest, NoThreads
 from app.api.current import gateway
-from app.api.envelope import document, request_id
+from app.api.envelope import document, request_id, written
+from app.api.headers import header
+from app.api.lean import Answer
 from app.api.openai import answer as openai_answer
 from app.api.openai import texts
 from app.api.openai.models import choose
@@ -27,7 +28,6 @@ from app.services import Services
 
 log = structlog.get_logger()
 
-_text = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 #: says whether tokens were counted by the model's own provider
 COUNTED = "x-tooloo-token-count"
 
@@ -37,7 +37,7 @@ listing = Blueprint("anthropic_models", __name__, url_prefix="/v1/anthropic/mode
 
 
 @anthropic.post("")
-def messages() -> Response:
+def messages() -> Answer:
     """A message of the best provider, or the one that `model` names; streamed or whole."""
     asked = _asked(MessagesRequest)
     names = {"reasoning_effort": asked.effort_field}
@@ -57,10 +57,10 @@ def _asked(kind: type[MessagesRequest]) -> Asked:
 
 
 def _headers() -> dict[str, str]:
-    return {name: value for name in messages_request.HEADERS if (value := request.headers.get(name))}
+    return {name: value for name in messages_request.HEADERS if (value := header(name))}
 
 
-def _streamed(asked: Asked, names: dict[str, str]) -> Response:
+def _streamed(asked: Asked, names: dict[str, str]) -> Answer:
     stream = gateway().stream(asked.call)
     written = events(stream, thinks=asked.thinks, signs=partial(_is_claudes, gateway().services), names=names)
     return event_stream(stream, written, openai_answer.headers_of_stream(stream, answer.named(stream.dropped, names)))
@@ -71,7 +71,7 @@ def _is_claudes(services: Services, target: Target) -> bool:
 
 
 @anthropic.post("/count_tokens")
-def count_tokens() -> Response:
+def count_tokens() -> Answer:
     """Tokens of a prompt: Claude's own count where Claude is first on the route, else an estimate."""
     count = counting.count(gateway(), _asked(CountRequest).call)
     response = _json({"input_tokens": count.tokens}, 200)
@@ -81,19 +81,19 @@ def count_tokens() -> Response:
 
 
 @listing.get("")
-def model_list() -> Response:
+def model_list() -> Answer:
     """The names that `model` may have now, in Anthropic's shape."""
     return _json(models.listed(gateway().services, request.args), 200)
 
 
 @listing.get("/<path:name>")
-def model(name: str) -> Response:
+def model(name: str) -> Answer:
     """One of them, in Anthropic's shape."""
     return _json(models.one(gateway().services, name), 200)
 
 
 @anthropic.route("/<path:rest>", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
-def nothing(rest: str) -> Response:
+def nothing(rest: str) -> Answer:
     """What this gateway does not serve, said in the shape that Anthropic's clients read."""
     raise NotFound(f"there is no {request.method} /v1/messages/{rest} here; there are messages and count_tokens")
 
@@ -105,7 +105,7 @@ def _name() -> str:
 
 @anthropic.errorhandler(TooLooError)
 @listing.errorhandler(TooLooError)
-def _ours(error: TooLooError) -> Response:
+def _ours(error: TooLooError) -> Answer:
     status, shape = answer.problem(error, _name())
     if isinstance(error, NoThreads):
         shape["error"]["details"] = error.details
@@ -115,7 +115,7 @@ def _ours(error: TooLooError) -> Response:
 
 @anthropic.errorhandler(HTTPException)
 @listing.errorhandler(HTTPException)
-def _http(error: HTTPException) -> Response:
+def _http(error: HTTPException) -> Answer:
     if error.code == 413:
         return _ours(PayloadTooLarge("the body is too large"))
     status = error.code or 500
@@ -124,7 +124,7 @@ def _http(error: HTTPException) -> Response:
 
 @anthropic.errorhandler(Exception)
 @listing.errorhandler(Exception)
-def _unforeseen(error: Exception) -> Response:
+def _unforeseen(error: Exception) -> Answer:
     """As app.api.envelope does it, in the other shape."""
     log.exception("unforeseen error", path=request.path, error=repr(error))
     message = f"something went wrong here; the log has it under {_name()}"
@@ -133,12 +133,11 @@ def _unforeseen(error: Exception) -> Response:
 
 @anthropic.after_request
 @listing.after_request
-def _named(response: Response) -> Response:
+def _named(response: Answer) -> Answer:
     """As Anthropic's SDKs look for it."""
     response.headers["request-id"] = _name()
     return response
 
 
-def _json(document: object, status: int) -> Response:
-    text = _text(document).encode("utf-8", "replace")
-    return Response(text, status, mimetype="application/json")
+def _json(document: object, status: int) -> Answer:
+    return Answer.whole(written(document), status)

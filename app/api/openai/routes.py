@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from functools import partial
@@ -15,8 +14,9 @@ from werkzeug.exceptions import HTTPException
 
 from app.api import asking, failures
 from app.api.current import gateway
-from app.api.envelope import document, request_id
-from app.api.lean import Finished
+from app.api.envelope import document, request_id, written
+from app.api.headers import header
+from app.api.lean import Answer
 from app.api.openai import answer, texts
 from app.api.openai import completions as openai_completions
 from app.api.openai import embeddings as openai_embeddings
@@ -31,18 +31,17 @@ from app.services import Services
 
 log = structlog.get_logger()
 
-_text = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 openai = Blueprint("openai", __name__, url_prefix="/v1")
 openai.register_blueprint(responses)
 
 
 @openai.post("/chat/completions")
-def chat_completions() -> Response:
+def chat_completions() -> Answer:
     """A chat completion from the best provider, or the one that `model` names; streamed or whole."""
     ours = gateway()
     choose = partial(openai_models.choose, ours.services)
-    asked = openai_request.read(texts.readable(*document()), choose, request.headers.get(HEADER))
+    asked = openai_request.read(texts.readable(*document()), choose, header(HEADER))
     asking.named(asked.call)
     created = int(time.time())
     if asked.stream:
@@ -55,10 +54,10 @@ def chat_completions() -> Response:
 
 
 @openai.post("/completions")
-def completions() -> Response:
+def completions() -> Answer:
     """How a prompt goes on, or what belongs between it and its suffix; streamed or whole."""
     ours = gateway()
-    asked = openai_completions.read(texts.readable(*document()), ours.services, request.headers.get(HEADER))
+    asked = openai_completions.read(texts.readable(*document()), ours.services, header(HEADER))
     asking.named(asked.call)
     created = int(time.time())
     if asked.stream:
@@ -70,10 +69,10 @@ def completions() -> Response:
 
 
 @openai.post("/embeddings")
-def embeddings() -> Response:
+def embeddings() -> Answer:
     """Vectors of texts, from the model that `model` names."""
     ours = gateway()
-    asked = openai_embeddings.read(texts.readable(*document()), ours.services, request.headers.get(HEADER))
+    asked = openai_embeddings.read(texts.readable(*document()), ours.services, header(HEADER))
     asking.named(asked.call)
     reply = ours.embed(asked.call)
     return _json(
@@ -82,13 +81,13 @@ def embeddings() -> Response:
 
 
 @openai.get("/models")
-def models() -> Response:
+def models() -> Answer:
     """The names that `model` may have now."""
     return _json({"object": "list", "data": _listed(gateway().services)}, 200)
 
 
 @openai.get("/models/<path:name>")
-def model(name: str) -> Response:
+def model(name: str) -> Answer:
     """One of them."""
     services = gateway().services
     found = [each for each in _listed(services) if each["id"] == name]
@@ -116,21 +115,21 @@ def passthrough(provider: str, path: str) -> Response:
 
 
 @openai.route("/<path:rest>", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
-def nothing(rest: str) -> Response:
+def nothing(rest: str) -> Answer:
     """What this gateway does not serve, said in the shape that OpenAI's clients read."""
     served = "chat/completions, completions, responses, messages, embeddings, models, and passthrough/PROVIDER/PATH"
     raise NotFound(f"there is no {request.method} /v1/{rest} here; there are {served}")
 
 
 @openai.errorhandler(TooLooError)
-def _ours(error: TooLooError) -> Response:
+def _ours(error: TooLooError) -> Answer:
     status, shape = answer.problem(error)
     failures.logged(error, status)
     return failures.told(_json(shape, status), error)
 
 
 @openai.errorhandler(HTTPException)
-def _http(error: HTTPException) -> Response:
+def _http(error: HTTPException) -> Answer:
     if error.code == 413:
         return _ours(PayloadTooLarge("the body is too large"))
     status = error.code or 500
@@ -138,13 +137,12 @@ def _http(error: HTTPException) -> Response:
 
 
 @openai.errorhandler(Exception)
-def _unforeseen(error: Exception) -> Response:
+def _unforeseen(error: Exception) -> Answer:
     """As app.api.envelope does it, in the other shape."""
     log.exception("unforeseen error", path=request.path, error=repr(error))
     message = f"something went wrong here; the log has it under {request_id()}"
     return _json(answer.body(500, message, "internal_error"), 500)
 
 
-def _json(document: object, status: int, headers: Mapping[str, str] | None = None) -> Response:
-    text = _text(document).encode("utf-8", "replace")
-    return Finished(text, status, headers, "application/json")
+def _json(document: object, status: int, headers: Mapping[str, str] | None = None) -> Answer:
+    return Answer.whole(written(document), status, headers)

@@ -40,7 +40,7 @@ HUES = 8
 
 pages = Blueprint("pages", __name__, template_folder=str(FOLDER / "templates"))
 pages.add_app_template_filter(figures.when, "when")
-for _name in ("ms", "usd", "share", "count", "score", "ago", "plain", "setting", "value"):
+for _name in ("ms", "usd", "share", "count", "score", "ago", "plain", "setting", "value", "whole"):
     pages.add_app_template_filter(getattr(figures, _name), _name)
 
 #: rows of a page by their element's id, as HTML: what the page's event stream sends when it has changed

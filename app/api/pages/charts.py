@@ -82,7 +82,7 @@ def _target(row: Row) -> str:
 
 def _line(name: str, rows: Sequence[Row | None], measure: Measure, colours: Mapping[str, int]) -> dict[str, Any]:
     values = [None if row is None else row[measure.key] for row in rows]
-    line: dict[str, Any] = {"label": name, "hue": colours.get(name, len(colours)), "values": values}
+    line: dict[str, Any] = {"label": figures.visible(name), "hue": colours.get(name, len(colours)), "values": values}
     if measure.interval is not None:
         ends = [None if row is None else row[measure.interval] for row in rows]
         line |= {"low": [end and end[0] for end in ends], "high": [end and end[1] for end in ends]}
@@ -112,7 +112,11 @@ _BAD = {"breaker_open", "refused", "needs_person", "reliability", "degraded", "f
 def marks(markers: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """On the axis: changes and trouble. Rounds come every hour and would hide both."""
     return [
-        {"at": each["at"] / 1000, "label": each["text"], "kind": "bad" if each["kind"] in _BAD else each["kind"]}
+        {
+            "at": each["at"] / 1000,
+            "label": figures.visible(each["text"]),
+            "kind": "bad" if each["kind"] in _BAD else each["kind"],
+        }
         for each in markers
         if each["kind"] != "round"
     ]

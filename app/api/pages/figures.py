@@ -76,8 +76,12 @@ def duration(length_ms: float) -> str:
 
 def plain(text: object) -> Markup:
     """A text of somebody else's: no direction but its own, and what cannot be seen shown by its number."""
-    shown = "".join(_shown(character) for character in str(text))
-    return Markup("<bdi>{}</bdi>").format(shown)
+    return Markup("<bdi>{}</bdi>").format(visible(str(text)))
+
+
+def visible(text: str) -> str:
+    """The same where no element can stand, as in the legend of a chart."""
+    return "".join(_shown(character) for character in text)
 
 
 def _shown(character: str) -> str:
@@ -90,8 +94,16 @@ def value(given: object) -> str:
     if isinstance(given, Undefined) or given is None:
         return NOTHING
     text = given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)
-    shown = "".join(_shown(character) for character in text)
+    shown = visible(text)
     return shown if len(shown) <= LONGEST else f"{shown[:LONGEST]}…"
+
+
+def whole(given: object) -> Markup:
+    """A value of the config as JSON, all of it."""
+    if isinstance(given, Undefined):
+        return Markup('<span class="quiet">not there</span>')
+    text = json.dumps(given, ensure_ascii=False, indent=2)
+    return Markup("<bdi><code>{}</code></bdi>").format(visible(text))
 
 
 def setting(path: str) -> str:

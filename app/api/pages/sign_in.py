@@ -13,7 +13,7 @@ from app.api import auth
 from app.api.auth import COOKIE
 from app.api.pages.blueprint import html, page, pages, see
 from app.domain.keys import Scope
-from app.errors import Forbidden
+from app.errors import Forbidden, Unauthorized
 
 #: of the sign-in form: what a form on another site does not have
 FORM_COOKIE = "tooloo_form"
@@ -39,7 +39,10 @@ def signed_in() -> Response:
     if not token or not hmac.compare_digest(token.encode(), request.cookies.get(FORM_COOKIE, "").encode()):
         return _form("That form is no longer good, or cookies are off: try again.", 403)
     presented = request.form.get("key", "").strip()[:LONGEST]
-    found = auth.guard().sign_in(presented, time.time()) if presented else None
+    try:
+        found = auth.guard().sign_in(presented, time.time()) if presented else None
+    except Unauthorized as error:
+        return _form(f"{error}.", 401)
     if found is None:
         return _form("No such key, or it is revoked.", 401)
     who, _, cookie = found

@@ -77,7 +77,7 @@ def over_days(found: Mapping[str, Any]) -> Chart:
         usd[row["provider"], at] = usd.get((row["provider"], at), 0.0) + row["totalUsd"]
     names = sorted({name for name, _ in usd})
     series = [
-        {"label": name or "nobody", "hue": hue, "values": [usd.get((name, at), 0.0) for at in days]}
+        {"label": figures.visible(name) or "nobody", "hue": hue, "values": [usd.get((name, at), 0.0) for at in days]}
         for hue, name in enumerate(names)
     ]
     spec = {"x": [at // 1000 for at in days], "unit": "USD", "kind": "bars", "log": False, "series": series}

@@ -15,7 +15,6 @@ import structlog
 from flask import Response, current_app, request, stream_with_context
 
 from app.api import auth
-from app.api.auth import COOKIE
 from app.api.pages.asked import asked, page_age_s
 from app.api.pages.blueprint import LIVE, Live, Rows, mark, pages
 from app.api.pages.kept import Kept
@@ -74,12 +73,12 @@ def _looking(page: str, found: Live) -> Rows:
 
 
 def _events(rows: Rows) -> Iterator[str]:
-    sent = _shown()
+    sent, lasts = _shown(), auth.lease()
     began = time.monotonic()
     looked, spoke = began - LOOK_S, 0.0
     yield "retry: 2000\n\n"
     while time.monotonic() < began + LIFE_S and not is_stopping():
-        if not _still_signed_in():
+        if not lasts():
             yield _event("gone", {})
             return
         if time.monotonic() - looked >= LOOK_S:
@@ -111,16 +110,6 @@ def _changed(rows: Rows, sent: dict[str, str]) -> Iterator[tuple[str, str]]:
         log.warning("rows of a page not read", page=request.path, reason=str(error))
     while len(sent) > REMEMBERED:
         del sent[next(iter(sent))]
-
-
-def _still_signed_in() -> bool:
-    """A revoked key's stream ends with the next look."""
-    if auth.session() is None:
-        return True
-    try:
-        return auth.guard().of_session(request.cookies.get(COOKIE, ""), time.time()) is not None
-    except DependencyUnavailable:
-        return True
 
 
 def _event(name: str, data: object) -> str:

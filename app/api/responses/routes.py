@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,9 @@ from flask import Blueprint, Response, request
 
 from app.api import asking, current
 from app.api.current import gateway
-from app.api.envelope import document, json_response
+from app.api.envelope import document, json_response, written
+from app.api.headers import header
+from app.api.lean import Answer
 from app.api.openai import answer as chat
 from app.api.openai import models, texts
 from app.api.openai.extras import HEADER
@@ -32,11 +34,11 @@ Keep = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 @responses.post("/responses")
-def create() -> Response:
+def create() -> Answer:
     """A response from the best provider, or the one that `model` names; streamed or whole."""
     past = kept.Past(current.responses(), kept.owner())
     choose = partial(models.choose, gateway().services)
-    asked = read(texts.readable(*document()), choose, past, request.headers.get(HEADER))
+    asked = read(texts.readable(*document()), choose, past, header(HEADER))
     asking.named(asked.call)
     draft = Draft(asked, keeps=_keeps(asked), created=int(time.time()))
     keep = _keep(asked, draft)
@@ -44,9 +46,11 @@ def create() -> Response:
         stream = gateway().stream(asked.call)
         return event_stream(stream, events.events(stream, draft, keep), chat.headers_of_stream(stream, stream.dropped))
     reply = gateway().chat(asked.call)
-    response = json_response(keep(answer.whole(draft, reply)))
-    response.headers.update(chat.headers_of_reply(reply, reply.answer.dropped))
-    return response
+    return _json(keep(answer.whole(draft, reply)), chat.headers_of_reply(reply, reply.answer.dropped))
+
+
+def _json(document: object, headers: Mapping[str, str]) -> Answer:
+    return Answer.whole(written(document), 200, headers)
 
 
 def _keeps(asked: Asked) -> bool:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import structlog
 from flask import Response
 
+from app.api import auth
 from app.api.stopping import is_stopping
 from app.domain.config import config_history
 from app.domain.config.runtime_config import RuntimeConfig
@@ -43,7 +44,7 @@ def response(services: Services, after: int | None) -> Response:
     if not _places.acquire(blocking=False):
         raise TooManyRequests(f"{STREAMS} streams are open here already", retry_after_s=BEAT_S * 5)
     return Response(
-        _Stream(services, after),
+        _Stream(services, after, auth.lease()),
         mimetype="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
@@ -52,8 +53,9 @@ def response(services: Services, after: int | None) -> Response:
 class _Stream:
     """An iterable that gives its place back when the server closes it, also if it was never begun."""
 
-    def __init__(self, services: Services, after: int | None) -> None:
+    def __init__(self, services: Services, after: int | None, lasts: Callable[[], bool]) -> None:
         self._services = services
+        self._lasts = lasts
         self._seen = after
         self._changed = threading.Event()
         self._leave = services.config.on_change(lambda config: self._changed.set())
@@ -72,7 +74,7 @@ class _Stream:
     def _run(self) -> Iterator[str]:
         yield "retry: 1000\n\n"
         ends_at = time.monotonic() + LIFE_S
-        while time.monotonic() < ends_at and not is_stopping():
+        while time.monotonic() < ends_at and not is_stopping() and self._lasts():
             self._changed.clear()
             yield from self._news()
             if not self._changed.wait(BEAT_S):

@@ -13,11 +13,14 @@ from app.api.current import gateway
 from app.api.envelope import Body, body, ok
 from app.api.names import Name
 from app.domain.keys import Scope, Treatment
-from app.errors import NotFound
+from app.errors import InvalidRequest, NotFound
 from app.live import live_config
 from app.store import database
 from app.store import keys as store
 from app.store.models import ApiKey
+
+#: epoch ms of the year 2200: what lies behind it is a slip
+LATEST_MS = 7_258_118_400_000
 
 
 class KeyBody(Body):
@@ -27,6 +30,8 @@ class KeyBody(Body):
     rate_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     #: of fields that we have no word for, where the request does not say
     parameters: Treatment | None = None
+    #: epoch ms from which on the key is refused
+    expires_at: Annotated[int, Field(ge=0, le=LATEST_MS)] | None = None
 
 
 keys = Blueprint("keys", __name__, url_prefix="/api/v1/system/keys")
@@ -37,6 +42,10 @@ def create() -> Response:
     """Make a key; `key` is shown here and never again."""
     wanted: KeyBody = body(KeyBody)
     services = gateway().services
+    if wanted.expires_at is not None and wanted.expires_at <= live_config.epoch_ms():
+        raise InvalidRequest(
+            f"expiresAt must be a time to come, in epoch milliseconds: got {wanted.expires_at}", field="expiresAt"
+        )
     key, secret = live_keys.create(
         services.sessions,
         services.redis,
@@ -45,6 +54,7 @@ def create() -> Response:
         segment=wanted.segment,
         rate_per_minute=wanted.rate_per_minute,
         parameters=wanted.parameters,
+        expires_at=wanted.expires_at,
         created_by=caller().name,
     )
     services.keys.refresh(services.redis)
@@ -85,5 +95,6 @@ def _json(row: ApiKey) -> dict[str, Any]:
         "parameters": row.parameters,
         "createdBy": row.created_by,
         "createdAt": live_config.to_ms(row.created_at),
+        "expiresAt": None if row.expires_at is None else live_config.to_ms(row.expires_at),
         "revokedAt": None if row.revoked_at is None else live_config.to_ms(row.revoked_at),
     }

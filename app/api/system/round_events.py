@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from flask import Blueprint, Response
 
+from app.api import auth
 from app.api.current import gateway
 from app.api.stopping import is_stopping
 from app.api.system.shapes import progress_json
@@ -39,7 +40,7 @@ def events(round_id: str) -> Response:
     if not _free.acquire(blocking=False):
         raise DependencyUnavailable(f"{STREAMS} event streams are open in this process: try again, or poll")
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    response = Response(_stream(services, round_id, state), 200, headers, "text/event-stream")
+    response = Response(_stream(services, round_id, state, auth.lease()), 200, headers, "text/event-stream")
     response.call_on_close(_free.release)
     return response
 
@@ -53,7 +54,7 @@ def progress(services: Services, round_id: str) -> dict[str, Any]:
         return progress_json(record, rounds.progress(session, round_id), live_config.epoch_ms())
 
 
-def _stream(services: Services, round_id: str, state: dict[str, Any]) -> Iterator[str]:
+def _stream(services: Services, round_id: str, state: dict[str, Any], lasts: Callable[[], bool]) -> Iterator[str]:
     give_up_ms = state["deadlineAt"] + PATIENCE_S * 1000
     yield "retry: 2000\n\n"
     sent: dict[str, Any] | None = None
@@ -68,7 +69,7 @@ def _stream(services: Services, round_id: str, state: dict[str, Any]) -> Iterato
         elif time.monotonic() - spoke_s > BEAT_S:
             yield ": still there\n\n"
             spoke_s = time.monotonic()
-        if live_config.epoch_ms() > give_up_ms or is_stopping():
+        if live_config.epoch_ms() > give_up_ms or is_stopping() or not lasts():
             return
         time.sleep(LOOK_S)
         try:

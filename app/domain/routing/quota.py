@@ -83,7 +83,10 @@ class Quota:
         """Is anything known that could say no?"""
         if self.strikes or self.blocked_until_s > -math.inf:
             return True
-        return any(each.sources() for each in self.kinds.values())
+        for each in self.kinds.values():
+            if each.told is not None or each.window is not None or each.learned is not None:
+                return True
+        return False
 
     def shortage(
         self, now_s: float, prompt_tokens: float, *, reserved: bool = False, beside: int = 0

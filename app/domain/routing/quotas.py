@@ -27,6 +27,7 @@ class Quotas:
             for provider, each in declared.items()
             if each != Declared()
         }
+        self._shared = {target.provider: quota for target, quota in self.of.items()}
 
     def own(self, target: Target) -> Quota:
         """What is known of the target itself."""
@@ -35,8 +36,8 @@ class Quotas:
         return self.of[target]
 
     def _both(self, target: Target) -> list[Quota]:
-        shared = self.of.get(Target(target.provider, ALL))
-        own = self.own(target)
+        shared = self._shared.get(target.provider)
+        own = self.of.get(target) or self.own(target)
         return [own] if shared is None else [own, shared]
 
     def shortage(
@@ -52,8 +53,12 @@ class Quotas:
                 found = short if found is None or short.wait_s > found.wait_s else found
         return found
 
+    def is_limited(self, target: Target) -> bool:
+        """Is anything known that could say no?"""
+        return any(quota.is_limited for quota in self._both(target))
+
     def is_scarce(self, target: Target, now_s: float) -> bool:
-        return any(quota.is_scarce(now_s) for quota in self._both(target))
+        return any(quota.is_limited and quota.is_scarce(now_s) for quota in self._both(target))
 
     def used_up(self, targets: Iterable[Target], now_s: float, prompt_tokens: float = 0.0) -> dict[Target, str]:
         """Those of them that should not be asked now, and why."""
@@ -116,11 +121,23 @@ class Quotas:
     def _spent(self, target: Target, at_s: Any, prompt_tokens: Any, requests: Any) -> None:
         self.spend(target, float(at_s), float(prompt_tokens), float(requests))
 
-    def _answered(
-        self, target: Target, sent_s: Any, now_s: Any, readings: Any, expected: Any, prompt: Any, completion: Any
+    def answered(
+        self,
+        target: Target,
+        sent_s: float,
+        now_s: float,
+        readings: Sequence[Reading],
+        expected: float,
+        prompt: float,
+        completion: float,
     ) -> None:
-        self.served(target, float(sent_s), float(now_s), _readings(readings))
-        self.used(target, float(now_s), float(expected), float(prompt), float(completion))
+        """An answer came, of so many tokens where `expected` were spent for its prompt."""
+        self.served(target, sent_s, now_s, readings)
+        self.used(target, now_s, expected, prompt, completion)
+
+    def _answered(self, target: Target, sent_s: Any, now_s: Any, readings: Any, *tokens: Any) -> None:
+        expected, prompt, completion = map(float, tokens)
+        self.answered(target, float(sent_s), float(now_s), _readings(readings), expected, prompt, completion)
 
     def _refused(
         self, target: Target, sent_s: Any, now_s: Any, retry_after_s: Any, readings: Any, prompt_tokens: Any

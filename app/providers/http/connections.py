@@ -7,7 +7,6 @@ gets around it. Only the system's resolver is out of reach: a name look-up takes
 
 from __future__ import annotations
 
-import errno
 import math
 import select
 import socket
@@ -18,10 +17,11 @@ from collections import defaultdict, deque
 from collections.abc import Mapping
 from contextlib import suppress
 from time import perf_counter
-from typing import NamedTuple, Self
+from typing import Self
 
 from app.errors import ConnectionLost, LocalFailure, ProviderError
 from app.providers.http.clock import Call
+from app.providers.http.dialing import Origin, Way, connected, context, is_local
 
 #: for all addresses of a name and the TLS handshake together
 CONNECT_S = 5.0
@@ -33,33 +33,10 @@ NEAR_S, EARLY = 1.0, 0.75
 #: bytes taken from the connection at once
 PIECE = 64 * 1024
 
-#: what the machine says when it, and not the provider, is the reason
-LOCAL = {
-    errno.ENETDOWN,
-    errno.ENETUNREACH,
-    errno.EHOSTUNREACH,
-    errno.EADDRNOTAVAIL,
-    errno.EAFNOSUPPORT,
-    errno.EMFILE,
-    errno.ENFILE,
-    errno.ENOBUFS,
-    errno.ENOMEM,
-    errno.EACCES,
-    errno.EPERM,
-}
-
 #: what sending raises where the peer reads no more; it may have said why
 HUNG_UP = (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError)
 
 _TIMEVAL = struct.Struct("@ll")
-
-
-class Origin(NamedTuple):
-    """Where connections lead."""
-
-    tls: bool
-    host: str
-    port: int
 
 
 class Connection:
@@ -178,7 +155,7 @@ class Connection:
 class Pool:
     """The connections of one process: up to `size` idle ones are kept for each origin. Safe for threads.
 
-    Certificates are checked against the system's store (or SSL_CERT_FILE).
+    Certificates are checked against the system's store (or SSL_CERT_FILE), where the way to an origin names none.
     """
 
     def __init__(self, size: int) -> None:
@@ -186,9 +163,7 @@ class Pool:
         self._idle: defaultdict[Origin, deque[Connection]] = defaultdict(deque)
         #: closes those that are idle; so does the end of the pool
         self.close = weakref.finalize(self, _close, self._idle)
-        self._context = ssl.create_default_context()
-        self._context.minimum_version = ssl.TLSVersion.TLSv1_2
-        self._context.set_alpn_protocols(["http/1.1"])
+        self._contexts = {Way(): context(Way())}
 
     def take(self, origin: Origin, call: Call, *, new: bool = False) -> Connection:
         """A connection that runs the call: the one used last, else a new one. Raises a ProviderError."""
@@ -232,7 +207,7 @@ class Pool:
         started_s = perf_counter()
         give_up_s = started_s + min(CONNECT_S, max(call.left_s, 0.001))
         try:
-            sock = _connected(origin, give_up_s)
+            sock = connected(origin, give_up_s)
             return Connection(origin, self._secured(sock, origin, give_up_s) if origin.tls else sock)
         except OSError as error:
             raise failure(error, call, ConnectionLost, "no connection") from error
@@ -242,10 +217,18 @@ class Pool:
     def _secured(self, sock: socket.socket, origin: Origin, give_up_s: float) -> ssl.SSLSocket:
         sock.settimeout(max(give_up_s - perf_counter(), 0.001))
         try:
-            return self._context.wrap_socket(sock, server_hostname=origin.host)
+            return self._context(origin.way).wrap_socket(sock, server_hostname=origin.host)
         except BaseException:
             sock.close()
             raise
+
+    def _context(self, way: Way) -> ssl.SSLContext:
+        """One for all that have the same certificates, whatever their proxy: a file is read once."""
+        files = way._replace(proxy=None)
+        found = self._contexts.get(files)
+        if found is None:
+            found = self._contexts.setdefault(files, context(files))
+        return found
 
 
 def _close(idle: Mapping[Origin, deque[Connection]]) -> None:
@@ -263,43 +246,3 @@ def failure(error: OSError, call: Call, lost: type[ConnectionLost], event: str) 
     if is_local(error):
         return LocalFailure(f"{event}: {error.strerror}")
     return lost(f"{event}: {error.strerror or type(error).__name__}")
-
-
-def is_local(error: OSError) -> bool:
-    """TLS has numbers of its own, which mean other things."""
-    return error.errno in LOCAL and not isinstance(error, ssl.SSLError)
-
-
-def _connected(origin: Origin, give_up_s: float) -> socket.socket:
-    """A connected socket. Every address of the name gets its share of the time, and not the whole of it."""
-    try:
-        addresses = socket.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
-    except UnicodeError:  # a label is empty or too long
-        raise socket.gaierror(socket.EAI_NONAME, "no name of a host") from None
-    failures: list[OSError] = []
-    try:
-        for left, (*kind, _, address) in zip(range(len(addresses), 0, -1), addresses, strict=True):
-            try:
-                return _connected_to(kind, address, max((give_up_s - perf_counter()) / left, 0.001))
-            except OSError as error:
-                failures.append(error)
-        raise most_telling(failures)
-    finally:
-        failures.clear()  # each holds this frame by its traceback: only the garbage collector would end that
-
-
-def _connected_to(kind: list[int], address: tuple[str | int | bytes, ...], timeout_s: float) -> socket.socket:
-    sock = socket.socket(*kind)  # OSError too: a machine without IPv6 is told addresses of it all the same
-    try:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.settimeout(timeout_s)
-        sock.connect(address)
-    except BaseException:
-        sock.close()
-        raise
-    return sock
-
-
-def most_telling(failures: list[OSError]) -> OSError:
-    """Of several addresses' failures the one that says most of the provider: a refusal, a silence, our own way."""
-    return min(failures, key=lambda failure: (is_local(failure), isinstance(failure, TimeoutError)))

@@ -14,7 +14,8 @@ from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrad
 
 from app.errors import ConnectionLost, LocalFailure, StreamCut, UnusableAnswer
 from app.providers.http.clock import Call
-from app.providers.http.connections import HUNG_UP, Connection, Origin, Pool, failure
+from app.providers.http.connections import HUNG_UP, Connection, Pool, failure
+from app.providers.http.dialing import DIRECT, Origin, Way, written
 
 #: bytes of the longest head or trailer taken, and of the longest answer
 MAX_HEAD, MAX_ANSWER = 256 * 1024, 32 * 1024 * 1024
@@ -26,9 +27,11 @@ _COMPRESSED = {"gzip", "x-gzip", "deflate"}
 _MEMBER = b"\x1f"
 
 
-def send(pool: Pool, call: Call, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Response:
+def send(
+    pool: Pool, call: Call, method: str, url: str, headers: Mapping[str, str], body: bytes | None, way: Way = DIRECT
+) -> Response:
     """The response with its head read and its body not; raises a ProviderError where there is none."""
-    response = begin(pool, call, method, url, headers, body)
+    response = begin(pool, call, method, url, headers, body, way)
     try:
         while not response.status:
             response.receive()
@@ -38,9 +41,13 @@ def send(pool: Pool, call: Call, method: str, url: str, headers: Mapping[str, st
     return response
 
 
-def begin(pool: Pool, call: Call, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Response:
+def begin(
+    pool: Pool, call: Call, method: str, url: str, headers: Mapping[str, str], body: bytes | None, way: Way = DIRECT
+) -> Response:
     """The same with nothing read: the request is on its way."""
-    origin, host, target = _parts(url)
+    origin, host, target = _parts(url, way)
+    if (proxy := origin.asked_of_proxy) is not None and proxy.authorization:
+        headers = {**headers, "Proxy-Authorization": proxy.authorization}
     message = _message(method, host, target, headers, body)
     response = Response(pool, pool.take(origin, call), call, has_body=method != "HEAD")
     try:
@@ -277,8 +284,8 @@ def _message(method: str, host: str, target: str, headers: Mapping[str, str], bo
 
 
 @lru_cache(maxsize=1024)
-def _parts(url: str) -> tuple[Origin, str, str]:
-    """Origin, Host header, and what stands in the first line of the request."""
+def _parts(url: str, way: Way) -> tuple[Origin, str, str]:
+    """Origin, Host header, and what stands in the first line of the request: to a proxy, all of the URL."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -289,5 +296,6 @@ def _parts(url: str) -> tuple[Origin, str, str]:
     host = parts.hostname or ""
     usual = 443 if tls else 80
     port = port or usual
-    written = f"[{host}]" if ":" in host else host
-    return Origin(tls, host, port), written if port == usual else f"{written}:{port}", target
+    place = written(host) if port == usual else f"{written(host)}:{port}"
+    origin = Origin(tls, host, port, way)
+    return origin, place, target if origin.asked_of_proxy is None else f"http://{place}{target}"

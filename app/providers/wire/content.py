@@ -10,6 +10,7 @@ from typing import Any
 from app.domain.catalog import WireFormat
 from app.domain.targets.capabilities import Capabilities
 from app.errors import Unsupported
+from app.json_bytes import dumps
 from app.providers.base import ChatRequest, Dialect, JsonSchema
 from app.providers.wire import surrogates
 from app.providers.wire.answers_object import is_of_objects
@@ -36,7 +37,11 @@ class Outgoing:
 
 
 def body(document: Mapping[str, Any]) -> bytes:
-    """JSON in ASCII, U+FFFD in place of lone surrogates, which vendors refuse to read."""
+    """JSON, with U+FFFD in place of lone surrogates, which vendors refuse to read."""
+    return dumps(document, _mended)
+
+
+def _mended(document: object) -> bytes:
     return surrogates.mended(json.dumps(document).encode("ascii"))
 
 

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+from pydantic import Field
+
 from app.providers.base import Usage
 from app.providers.wire.lenient import Count, EachThatFits, Many, Maybe, Reply
+
+#: pydantic would try the list for each text too
+TEXT_FIRST = Field(union_mode="left_to_right")
 
 
 class Function(Reply):
@@ -25,7 +30,7 @@ class Call(Reply):
 class Said(Reply):
     """A message, or a piece of one."""
 
-    content: Maybe[str | Annotated[list[dict[str, Any]], EachThatFits()]] = None
+    content: Maybe[Annotated[str | Annotated[list[dict[str, Any]], EachThatFits()], TEXT_FIRST]] = None
     reasoning_content: Maybe[str] = None  # DeepSeek, vLLM
     reasoning: Maybe[str] = None  # OpenRouter, Groq, Ollama
     reasoning_text: Maybe[str] = None  # GitHub Copilot

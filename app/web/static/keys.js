@@ -11,6 +11,7 @@
     const wanted = { name: given.get("name"), scopes: given.getAll("scope") };
     if (given.get("segment")) wanted.segment = given.get("segment");
     if (given.get("rate")) wanted.ratePerMinute = Number(given.get("rate"));
+    if (given.get("expires")) wanted.expiresAt = new Date(given.get("expires")).getTime();
     try {
       const made = await TooLoo.call("POST", "/api/v1/system/keys", wanted);
       const place = document.getElementById("made");

@@ -63,7 +63,8 @@ def test_halves_of_surrogate_pairs_do_not_reach_a_provider(
 
     assert response.status_code == 200, response.text
     body = sent(front)
-    assert b"\\ufffd" in body or b"\\\\ud" in body  # the latter: JSON in a text stays as it was
+    replaced = "\ufffd".encode() in body or b"\\ufffd" in body
+    assert replaced or b"\\\\ud" in body  # the latter: JSON in a text stays as it was
     json.loads(body)
     assert b"\\ud" not in body.replace(b"\\\\ud", b"")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,14 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from flask.testing import FlaskClient
 
 from app import bootstrap
 from app.access import sessions
-from app.api import create_app
+from app.access.sessions import Ended
+from app.api import auth, create_app
+from app.api.auth import Guard
 from tests.support.system import System, build
 
 ADMIN, READER = "root-key", "reader-key"
+#: a Redis that is away
+NOWHERE = redis.Redis(unix_socket_path="/nowhere/redis.sock")
 KEYS = {"TOOLOO_ADMIN_KEY": ADMIN, "TOOLOO_API_KEY": READER}
 
 
@@ -163,6 +169,59 @@ def test_a_session_ends_with_its_key(client: FlaskClient, locked: System) -> Non
     client.delete(f"/api/v1/system/keys/{made['id']}", json={}, headers=as_admin)
     assert client.get("/api/v1/session").status_code == 401
     assert client.get("/").status_code == 303
+
+
+def test_a_session_ends_with_the_time_of_its_key(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    ends = int(time.time() * 1000) + 60_000
+    wanted = {"name": "ann", "scopes": ["read"], "expiresAt": ends}
+    as_admin = {"Authorization": f"Bearer {ADMIN}"}
+    made = client.post("/api/v1/system/keys", json=wanted, headers=as_admin).get_json()["data"]
+    sign_in(client, made["key"])
+    assert client.get("/").status_code == 200
+    monkeypatch.setattr(auth.time, "time", lambda: ends / 1000)
+    assert client.get("/api/v1/session").status_code == 401
+    again = sign_in(client, made["key"])
+    assert again.status_code == 401
+    assert f"({made['id']}) expired at" in again.get_data(as_text=True)
+
+
+def test_nobody_is_signed_out_by_halves_while_redis_is_away(
+    client: FlaskClient, locked: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sign_in(client, ADMIN)
+    token, cookie = csrf(client), client.get_cookie("tooloo_session")
+    assert cookie is not None
+    with api(locked) as other:
+        other.set_cookie("tooloo_session", cookie.value)
+        with monkeypatch.context() as away:
+            for each in (client, other):
+                away.setattr(ended(each), "_redis", NOWHERE)
+            refused = client.post("/sign-out", data={"csrf": token})
+            assert refused.status_code == 503
+            assert "still signed in" in refused.get_data(as_text=True)
+            assert {each.get("/api/v1/session").status_code for each in (client, other)} == {200}
+        assert client.post("/sign-out", data={"csrf": token}).status_code == 303
+        assert other.get("/api/v1/session").status_code == 401
+
+
+def test_who_was_signed_out_stays_so_in_every_process_when_redis_goes_away(
+    client: FlaskClient, locked: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sign_in(client, READER)
+    cookie = client.get_cookie("tooloo_session")
+    assert cookie is not None
+    client.post("/sign-out", data={"csrf": csrf(client)})
+    with api(locked) as other:
+        sign_in(other, READER)
+        assert other.get("/").status_code == 200  # of another session: this process has never met the first
+        monkeypatch.setattr(ended(other), "_redis", NOWHERE)
+        other.set_cookie("tooloo_session", cookie.value)
+        assert other.get("/api/v1/session").status_code == 401
+
+
+def ended(client: FlaskClient) -> Ended:
+    guard: Guard = client.application.extensions["tooloo.guard"]
+    return guard.ended
 
 
 def test_a_session_ends_when_the_keys_of_the_environment_change(

@@ -11,7 +11,8 @@ import pytest
 import requests
 
 from app.api.pages import stream
-from tests.api.pages.test_sign_in import READER, api, locked, sign_in  # noqa: F401  # locked is a fixture
+from app.benchmark import benchmark
+from tests.api.pages.test_sign_in import ADMIN, READER, api, locked, sign_in  # noqa: F401  # locked is a fixture
 from tests.support.rounds import run_round
 from tests.support.served import served
 from tests.support.system import System
@@ -65,6 +66,24 @@ def test_where_nothing_changes_a_minute_costs_little(system: System) -> None:
 def test_a_page_without_rows_has_no_stream(system: System) -> None:
     with served(system) as url:
         assert requests.get(f"{url}/live/nothing", timeout=20).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path", ["/live/health", "/api/v1/system/runtime-config/events", "/api/v1/system/benchmarks/{round}/events"]
+)
+def test_a_stream_ends_with_the_key_it_was_opened_by(locked: System, path: str) -> None:  # noqa: F811  # the fixture, by its name
+    round_id = benchmark.start_round(locked.services)
+    as_admin = {"Authorization": f"Bearer {ADMIN}"}
+    with served(locked) as url:
+        wanted = {"name": "ann", "scopes": ["read"]}
+        made = requests.post(f"{url}/api/v1/system/keys", json=wanted, headers=as_admin, timeout=20).json()["data"]
+        mine = {"Authorization": f"Bearer {made['key']}"}
+        with requests.get(url + path.format(round=round_id), headers=mine, stream=True, timeout=30) as answer:
+            lines = answer.iter_lines(chunk_size=1, decode_unicode=True)
+            assert next(lines).startswith("retry")
+            gone = requests.delete(f"{url}/api/v1/system/keys/{made['id']}", json={}, headers=as_admin, timeout=20)
+            assert gone.ok
+            assert list(lines) is not None  # to its end, which comes by itself
 
 
 def test_a_signed_out_session_hears_nothing_more(locked: System) -> None:  # noqa: F811  # the fixture, by its name

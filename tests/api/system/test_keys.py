@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from werkzeug.test import TestResponse
 
 from app import bootstrap
 from app.access import keys
-from app.api import create_app
+from app.api import auth, create_app
 from app.api.auth import caller
 from app.domain.keys import Scope
 from tests.support.system import System, build
@@ -139,6 +141,37 @@ def test_a_key_is_kept_nowhere_but_as_a_hash(client: FlaskClient, system: System
 
     assert secret not in rows
     assert secret not in published
+
+
+def test_a_key_is_refused_from_its_end_on_and_says_when_that_was(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends = int(time.time() * 1000) + 3_600_000
+    key = made(client, "read", expiresAt=ends)
+    assert key["expiresAt"] == ends
+    assert client.get(KEYS).get_json()["data"]["keys"][0]["expiresAt"] == ends
+    assert client.get(f"{SYSTEM}/scorecard", headers=bearer(key["key"])).status_code == 200
+
+    monkeypatch.setattr(auth.time, "time", lambda: ends / 1000)
+
+    refused = client.get(f"{SYSTEM}/scorecard", headers=bearer(key["key"]))
+    at = datetime.fromtimestamp(ends / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    assert (refused.status_code, refused.get_json()["error"]["code"]) == (401, "unauthorized")
+    assert f"the key 'a test' ({key['id']}) expired at {at}" in refused.get_json()["error"]["message"]
+    assert client.get("/v1/models", headers=bearer(key["key"])).status_code == 401
+
+
+def test_an_expired_admin_key_opens_nothing_to_everybody(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    ends = int(time.time() * 1000) + 3_600_000
+    made(client, "admin", expiresAt=ends)
+    monkeypatch.setattr(auth.time, "time", lambda: ends / 1000)
+    assert client.get(f"{SYSTEM}/scorecard").status_code == 401
+
+
+@pytest.mark.parametrize("ends", [1, 10**15, -1, "tomorrow", 1.5, True])
+def test_an_end_that_is_none_is_refused_by_its_field(client: FlaskClient, ends: object) -> None:
+    answer = client.post(KEYS, json={"name": "a", "scopes": ["chat"], "expiresAt": ends})
+    assert (answer.status_code, answer.get_json()["error"]["field"]) == (400, "expiresAt")
 
 
 def test_a_view_knows_whose_request_it_serves(client: FlaskClient) -> None:

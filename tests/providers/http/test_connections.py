@@ -19,7 +19,7 @@ import pytest
 from app.errors import ConnectionLost, ContextTooLong, ProviderError, Timeout
 from app.providers.base import ChatRequest, Message
 from app.providers.client import Client, Pool
-from app.providers.http import connections, framing
+from app.providers.http import connections, dialing, framing
 from app.providers.http.clock import Call
 from tests.providers.calls import HELLO, KEY, ask, endpoint
 from tests.providers.server import Received, Server, chunked, whole
@@ -148,7 +148,7 @@ def test_failed_connections_leave_nothing_for_the_garbage_collector(client: Clie
 )
 def test_of_several_addresses_the_most_telling_failure_counts(reasons: list[OSError], kind: type[Exception]) -> None:
     for failures in (reasons, reasons[::-1]):
-        told = connections.most_telling(failures)
+        told = dialing.most_telling(failures)
         assert type(connections.failure(told, Call(1000), ConnectionLost, "no connection")) is kind
 
 
