@@ -16,8 +16,7 @@ from app.domain.evidence.histogram import GROWTH, LAST
 from app.domain.policy import Objective
 from app.domain.replay.baseline_sums import added
 from app.domain.replay.baseline_types import BLOCKS, LiveCell, RoundCell
-from app.store.history import DIGESTED
-from app.store.models import LiveOutcome, Probe, ProbeStatus, Round, Usage
+from app.store.models import DIGESTED, LiveOutcome, Probe, ProbeStatus, Round, Usage
 
 #: rows of outcomes read for one answer; of more a random share of the table's pages
 MOST_ROWS = 300_000

@@ -15,8 +15,7 @@ from sqlalchemy.orm import Session
 from app.domain.evidence.histogram import GROWTH, LAST
 from app.domain.replay.baseline_sums import LEAST_USD, DrawnSums, ProbedSums
 from app.store.grains import DAY, PROVIDERS, WEEK
-from app.store.history import DIGESTED
-from app.store.models import DrawnSum, ProbedSum
+from app.store.models import DIGESTED, DrawnSum, ProbedSum
 
 _MS_BUCKET = "least(:last, floor(ln(greatest(latency_ms, 1)) / ln(:growth)))::int"
 _USD_BUCKET = "greatest(0, floor(ln(greatest(cost_usd, :least_usd) / :least_usd) / ln(:growth)))::int"

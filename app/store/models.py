@@ -36,6 +36,10 @@ class RoundStatus(StrEnum):
     SKIPPED = "skipped"  # planned nothing: the budget does not allow a single prompt; holds its slot
 
 
+#: rounds whose outcomes reached the scorecard
+DIGESTED = (RoundStatus.DONE, RoundStatus.PARTIAL)
+
+
 class ProbeStatus(StrEnum):
     """ok, error and timeout are final."""
 
