@@ -11,7 +11,7 @@ WORKS  := $(BIN)/python -P -c 'import app, pip; from pathlib import Path; assert
 $(shell $(WORKS) || rm -f $(VENV)/.python $(VENV)/.local $(VENV)/.dev)
 
 .DEFAULT_GOAL := help
-.PHONY: help up test faults clients lint check bench screenshots format requirements clean
+.PHONY: help up test faults clients lint check bench screenshots answers format requirements clean
 
 help:
 	@echo "make up            everything on this machine: http://127.0.0.1:4000"
@@ -21,6 +21,7 @@ help:
 	@echo "make check         format, lint, types, import contracts, tests, faults"
 	@echo "make bench         measurements; ARGS=\"trace FILE\" plays a trace to the whole stack"
 	@echo "make screenshots   those of docs/screenshots anew, by a Chromium that is installed"
+	@echo "make answers       what the API answers, anew, for /openapi.json: app/api/answers.json"
 	@echo "make format        put the code into its form"
 	@echo "make requirements  compile deploy/requirements*.txt anew from pyproject.toml, and the locks of tests/clients"
 	@echo "make clean         remove .venv and caches; data in .tooloo stays"
@@ -50,6 +51,9 @@ bench: $(VENV)/.dev
 
 screenshots: $(VENV)/.dev
 	@SCREENSHOTS=docs/screenshots $(BIN)/python -m pytest -n 0 tests/browser/test_screenshots.py
+
+answers: $(VENV)/.dev
+	@ANSWERS=1 $(BIN)/python -m pytest -n 0 tests/api/test_answers.py
 
 format: $(VENV)/.dev
 	@$(BIN)/ruff format .

@@ -38,7 +38,9 @@ POLL_S = 0.25
 )
 @click.option("--wait", is_flag=True, help="Watch it to its end, then show its table.")
 @click.option("--beside", is_flag=True, help="Also where a round is under way: both are paid in full.")
-@click.option("--watch", "watched", metavar="ID", default=None, help="Start none: watch this one to its end.")
+@click.option(
+    "--watch", "watched", metavar="ID", shell_complete=names.rounds, help="Start none: watch this one to its end."
+)
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 @click.pass_context
 def benchmark(
@@ -143,7 +145,7 @@ def results(last: int, as_json: bool) -> None:
 def show_round(shown: dict[str, Any]) -> None:
     """A table per provider, then what the optimizer said."""
     console = Console()
-    console.print(_table(shown))
+    console.show(_table(shown))
     for line in _figures(shown):
         console.print(line)
     for line in shown["summary"]["improvements"]:

@@ -59,11 +59,11 @@ def better(since: str, by: str | None, measure: str, as_json: bool) -> None:
         print_json(data)
         return
     if by:
-        Console().print(_series(data["series"], measure))
+        Console().show(_series(data["series"], measure))
         say(f"{measure} per call, routing less each; {CANNOT_TELL}: nobody can tell")
         say(_basis(data))
         return
-    Console().print(_table([("routing", data["routing"]), *((_name(b), b["values"]) for b in data["baselines"])]))
+    Console().show(_table([("routing", data["routing"]), *((_name(b), b["values"]) for b in data["baselines"])]))
     for each in data["baselines"]:
         word = "live calls and rounds" if each["source"] == "live" else "rounds alone"
         say(f"{each['text']}  [{word}; {each['effectiveCalls']:.0f} effective calls]")
@@ -137,7 +137,7 @@ def whatif(since: str, as_json: bool, **given: float | None) -> None:
     Example:  tooloo whatif --latency .6
               tooloo whatif --latency-ref-ms 3000 --since 30d
     Apply:    tooloo config set weights.latency=.6 --reason "the chat window waits"
-              the objective stands in config/policy.toml
+    The objective stands in config/policy.toml.
     """
     asked = _asked(given)
     if not asked:
@@ -169,7 +169,7 @@ def _asked(given: dict[str, float | None]) -> dict[str, Any]:
 def _told(data: dict[str, Any]) -> list[str]:
     if not data["requests"]:
         return ["no request is recorded after the first round of that time: only what is routed can be replayed"]
-    Console().print(_table([("now", data["now"]), ("what if", data["whatIf"])]))
+    Console().show(_table([("now", data["now"]), ("what if", data["whatIf"])]))
     lines = [f"{data['moved']:.1%} of {data['requests']} requests would have gone elsewhere"]
     shares = dict.fromkeys((*data["now"]["shares"], *data["whatIf"]["shares"]), 0.0)
     for name in shares:

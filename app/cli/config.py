@@ -13,6 +13,7 @@ from app.cli import names
 from app.cli.client import call
 from app.cli.main import print_json
 from app.cli.terminal import give, say
+from app.cli.values import value
 from app.domain.config.runtime_config import UPDATE_PATHS
 
 PATH = "/api/v1/system/runtime-config"
@@ -80,7 +81,7 @@ def set_(assignments: tuple[str, ...], reason: str, author: str | None, as_json:
         key, equals, text = assignment.partition("=")
         if not equals or not key:
             raise click.UsageError(f"write KEY=VALUE: got {assignment!r}")
-        _put(change, _settable(key), _value(text))
+        _put(change, _settable(key), value(text))
     document = call("POST", PATH, {**change, "reason": reason, "updatedBy": author or getpass.getuser()})
     print_json(document) if as_json else say(f"version {document['version']}")
 
@@ -125,10 +126,3 @@ def _put(change: dict[str, Any], path: list[str], value: Any) -> None:
     for step in path[:-1]:
         change = change.setdefault(step, {})
     change[path[-1]] = value
-
-
-def _value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from app.cli import names
 from app.cli.client import call, fetch
 from app.cli.config import PATH, config
 from app.cli.main import print_json
@@ -48,8 +49,8 @@ def history(last: int, as_json: bool) -> None:
 
 
 @config.command()
-@click.argument("start", metavar="FROM", type=int)
-@click.argument("end", metavar="[TO]", type=int, required=False)
+@click.argument("start", metavar="FROM", type=int, shell_complete=names.versions)
+@click.argument("end", metavar="[TO]", type=int, required=False, shell_complete=names.versions)
 @_JSON
 def diff(start: int, end: int | None, as_json: bool) -> None:
     """Show what differs between two versions; without TO, between FROM and now.
@@ -62,7 +63,7 @@ def diff(start: int, end: int | None, as_json: bool) -> None:
 
 
 @config.command()
-@click.argument("version", type=int)
+@click.argument("version", type=int, shell_complete=names.versions)
 @_signed
 def rollback(version: int, reason: str | None, author: str | None, as_json: bool) -> None:
     """Bring the settings of an earlier version back, as a new one.

@@ -17,6 +17,7 @@ from rich.text import Text
 from sqlalchemy.exc import DBAPIError
 
 from app import bootstrap, config_files, settings
+from app.cli import names
 from app.cli.console import Console
 from app.cli.main import print_json
 from app.cli.terminal import one_line
@@ -48,7 +49,7 @@ class Examined:
 
 
 @click.command()
-@click.option("--provider", "only", default=None, help="Only this provider.")
+@click.option("--provider", "only", default=None, shell_complete=names.providers, help="Only this provider.")
 @click.option("--call", "call", is_flag=True, help="Also ask each provider one tiny question, which costs a little.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 @click.pass_context

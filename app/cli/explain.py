@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from app.cli import names
 from app.cli.client import call
 from app.cli.main import print_json
 from app.cli.terminal import say
@@ -16,7 +17,7 @@ from app.domain import shown
 
 
 @click.command()
-@click.argument("request_id")
+@click.argument("request_id", shell_complete=names.requests)
 @click.option("--json", "as_json", is_flag=True, help="The whole entry, with the evidence behind every score.")
 def explain(request_id: str, as_json: bool) -> None:
     """Show the route of a request: who could have answered, who did, and why.

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import click
 from rich.table import Table
 
+from app.cli import names
 from app.cli.client import call
 from app.cli.console import Console
 from app.cli.main import print_json
@@ -36,7 +37,9 @@ def keys() -> None:
 @click.option(
     "--scope", "scopes", multiple=True, type=click.Choice(["admin", "chat", "read", "passthrough"]), default=["chat"]
 )
-@click.option("--segment", default=None, help="Weights of this segment apply to its requests.")
+@click.option(
+    "--segment", default=None, shell_complete=names.segments, help="Weights of this segment apply to its requests."
+)
 @click.option("--rate", type=click.IntRange(1), default=None, help="Requests per minute (default: no limit).")
 @click.option(
     "--parameters",
@@ -61,7 +64,7 @@ def create(
 
     \b
     Example:  tooloo keys create "mobile app" --scope chat --segment free --rate 60
-              tooloo keys create ops --scope admin --expires 30d
+              export TOOLOO_ADMIN_KEY=$(tooloo keys create ops --scope admin --expires 30d)
     """
     wanted = {
         "name": name,
@@ -94,11 +97,11 @@ def list_(as_json: bool) -> None:
     table = Table("id", "name", "scopes", "segment", "per minute", "parameters", "expires", "state", box=None)
     for key in found:
         table.add_row(*_row(key))
-    Console().print(table)
+    Console().show(table)
 
 
 @keys.command()
-@click.argument("key_id", metavar="ID")
+@click.argument("key_id", metavar="ID", shell_complete=names.key_ids)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def revoke(key_id: str, as_json: bool) -> None:
     """Refuse a key from now on, for good.

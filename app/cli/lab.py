@@ -11,10 +11,12 @@ import requests
 from rich.table import Table
 
 from app import settings
+from app.cli import names
 from app.cli.client import Unreachable
 from app.cli.console import Console
 from app.cli.main import print_json
 from app.cli.terminal import say
+from app.cli.values import value
 from app.config_files import load_prompts, load_providers
 from app.settings import Settings
 
@@ -68,8 +70,8 @@ def show(as_json: bool) -> None:
 
 
 @lab.command("set")
-@click.argument("provider")
-@click.argument("assignments", nargs=-1, required=True, metavar="FIGURE=VALUE…")
+@click.argument("provider", shell_complete=names.providers)
+@click.argument("assignments", nargs=-1, required=True, metavar="FIGURE=VALUE…", shell_complete=names.figures)
 @click.option("--json", "as_json", is_flag=True, help="Print the provider's new figures.")
 def set_(provider: str, assignments: tuple[str, ...], as_json: bool) -> None:
     """Change figures of a simulated provider; they hold from the next request on.
@@ -92,9 +94,9 @@ def set_(provider: str, assignments: tuple[str, ...], as_json: bool) -> None:
             raise click.UsageError(f"write FIGURE=VALUE: got {assignment!r}")
         figure, dot, prompt = name.partition(".")
         if dot:
-            changes.setdefault(figure, {})[prompt] = _value(text)
+            changes.setdefault(figure, {})[prompt] = value(text)
         else:
-            changes[figure] = _value(text)
+            changes[figure] = value(text)
     figures = _call("PATCH", f"/lab/profiles/{provider}", changes)
     if as_json:
         print_json(figures)
@@ -212,13 +214,6 @@ def _url(configured: Settings) -> str:
     return (configured.lab_url or f"http://127.0.0.1:{configured.lab_port}").rstrip("/")
 
 
-def _value(text: str) -> Any:
-    try:
-        return json.loads(text, parse_constant=str)
-    except ValueError:
-        return text
-
-
 def _print_profiles(profiles: dict[str, Any], seen: dict[str, Any]) -> None:
     table = Table(
         title=f"SIMULATED providers, profile {profiles['profile']} (* changed; $ per million tokens)",
@@ -233,7 +228,7 @@ def _print_profiles(profiles: dict[str, Any], seen: dict[str, Any]) -> None:
         for prompt, quality in profile["prompt_quality"].items():
             table.add_row("", *[""] * (len(COLUMNS) - 1), f"*{quality:g}", f"for {prompt}")
     # without lines it fits 80 columns
-    Console().print(table)
+    Console().show(table)
 
 
 def _shown(value: Any) -> str:

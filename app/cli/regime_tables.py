@@ -25,7 +25,7 @@ def print_regimes(rows: Rows) -> None:
     for trials, missed in rows:
         table.add_row(*_cells(trials, missed))
     # into a pipe a table is as wide as it is
-    Console(width=None if sys.stdout.isatty() else 220).print(table)
+    Console(width=None if sys.stdout.isatty() else 220).show(table)
 
 
 def markdown(rows: Rows) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from app import settings
+from app.cli import names
 from app.cli.main import print_json
 from app.config_files import load_policy
 from app.domain.policy import Policy
@@ -26,7 +27,14 @@ HISTORY_POLICIES = ("tooloo", "static", "random")
 
 @click.command()
 @click.argument("traces", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--policy", "policies", multiple=True, metavar="NAME", help="tooloo, or a baseline; may be repeated.")
+@click.option(
+    "--policy",
+    "policies",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=names.policies,
+    help="tooloo, or a baseline; may be repeated.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of every random choice of the policy.")
 @click.option("--decisions", type=click.Path(dir_okay=False, path_type=Path), help="Write the chosen providers here.")
 @click.option("--from-history", "history", metavar="AGE", help="Replay what was recorded here, such as 7d or 12h.")

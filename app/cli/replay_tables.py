@@ -36,7 +36,7 @@ def print_replays(replays: Sequence[Replay]) -> None:
         adapt = " ".join("never" if count is None else str(count) for count in figures["adapt"])
         table.add_row(_named(done), done.policy_name, str(figures["requests"]), *cells, adapt)
     # into a pipe a table is as wide as it is
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    Console(width=None if sys.stdout.isatty() else 160).show(table)
 
 
 def print_bars(rows: Sequence[tuple[Sequence[Replay], Mapping[str, Replay], Sequence[str]]]) -> None:
@@ -50,7 +50,7 @@ def print_bars(rows: Sequence[tuple[Sequence[Replay], Mapping[str, Replay], Sequ
         failures = f"{max(each.figures['failRate'] for each in ours):.2%}"
         verdict = f"missed: {'; '.join(failed)}" if failed else "met"
         table.add_row(_named(ours[0]), *cells, failures, slowest, verdict)
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    Console(width=None if sys.stdout.isatty() else 200).show(table)
 
 
 def print_prompts(name: str, report: Report) -> None:
@@ -80,7 +80,7 @@ def print_prompts(name: str, report: Report) -> None:
     for held in report.held:
         bars.add_row(held.name, f"{held.ceiling_usd:g}", *_held(held))
     for each in (table, alone, bars):
-        Console(width=None if sys.stdout.isatty() else 160).print(each)
+        Console(width=None if sys.stdout.isatty() else 160).show(each)
 
 
 def _table(title: str, first: str) -> Table:

@@ -11,6 +11,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
+from app.cli import names
 from app.cli.client import call
 from app.cli.console import Console
 from app.cli.explain import ceiling_line, why_lines
@@ -22,7 +23,9 @@ SYSTEM = "/api/v1/system"
 
 
 @click.command()
-@click.option("--task", default="default", show_default=True, help="As it is for this task type.")
+@click.option(
+    "--task", default="default", show_default=True, shell_complete=names.tasks, help="As it is for this task type."
+)
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 def scorecard(task: str, as_json: bool) -> None:
     """Show what is known of every target, the order that requests are sent in, and why.
@@ -39,7 +42,7 @@ def scorecard(task: str, as_json: bool) -> None:
         print_json(data)
         return
     console = Console()
-    console.print(_table(data))
+    console.show(_table(data))
     for line in why_lines(data["candidates"]):
         console.print(line)
     console.print(objective_line(data["objective"]))

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import click
 from rich.table import Table
 
+from app.cli import names
 from app.cli.client import call
 from app.cli.console import Console
 from app.cli.main import print_json
@@ -30,6 +31,16 @@ _TEXTS = {
     "config": ("configVersion", "Version of the config that routed it."),
     "before": ("before", "Go on behind a page: as its last line says."),
 }
+_NAMES = {
+    "provider": names.providers,
+    "model": names.plain_models,
+    "tried": names.tried,
+    "key": names.key_names,
+    "segment": names.segments,
+    "task": names.tasks,
+    "asked": names.asked,
+    "config": names.versions,
+}
 _FLAGS = {"explored": "explored", "fell-over": "fellOver", "stream": "stream", "simulated": "simulated"}
 
 
@@ -37,7 +48,7 @@ def _filters(command: Any) -> Any:
     for name in reversed(_FLAGS):
         command = click.option(f"--{name}/--no-{name}", default=None, help="Only those; or all but those.")(command)
     for name, (_, text) in reversed(_TEXTS.items()):
-        command = click.option(f"--{name}", help=text)(command)
+        command = click.option(f"--{name}", shell_complete=_NAMES.get(name), help=text)(command)
     return command
 
 
@@ -121,7 +132,7 @@ def usage(since: str, until: str | None, by: str, as_json: bool) -> None:
         print_json(data)
         return
     console = Console()
-    console.print(_spend_table(data))
+    console.show(_spend_table(data))
     for line in _below(data):
         say(line)
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import io
 import re
+import shutil
 import sys
+import textwrap
 from typing import TextIO
 
 import click
@@ -32,8 +34,17 @@ def one_line(text: str) -> str:
 
 
 def say(text: str, *, err: bool = False) -> None:
-    """A line of ours, whatever is quoted in it."""
-    click.echo(one_line(text), err=err)
+    """A line of ours, whatever is quoted in it: into a pipe one line, on a terminal with whole words in each."""
+    line = one_line(text)
+    click.echo(wrapped(line) if (sys.stderr if err else sys.stdout).isatty() else line, err=err)
+
+
+def wrapped(line: str) -> str:
+    """What goes on is set in by two more; a word that is longer than the terminal stays whole, to be copied."""
+    inset = line[: len(line) - len(line.lstrip())]
+    width = shutil.get_terminal_size().columns
+    told = textwrap.wrap(line, width, subsequent_indent=f"{inset}  ", break_long_words=False, break_on_hyphens=False)
+    return "\n".join(told)
 
 
 def give(text: str, *, nl: bool = True) -> None:

@@ -15,9 +15,13 @@ from structlog.testing import capture_logs
 
 from app.cli import chat
 from app.cli.main import cli
+from app.evidence import ingest
+from tests.support.cli_reference import every_command
+from tests.support.ports import free_port
 from tests.support.rounds import run_round
 from tests.support.served import served
 from tests.support.system import ROOT, System
+from tests.support.waiting import wait_until
 
 Tooloo = Callable[..., Result]
 
@@ -33,6 +37,7 @@ def tooloo(system: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
             assert result.exit_code == code, result.output
             return result
 
+        monkeypatch.setenv("TOOLOO_URL", url)
         yield run
 
 
@@ -53,6 +58,14 @@ def test_a_config_goes_out_and_back_in_and_its_history_can_be_read(tooloo: Toolo
     assert "imported from kept.json" in tooloo("config", "history", "--last", "1").stdout
     document = json.loads(tooloo("config", "rollback", "1", "--json").stdout)
     assert (document["version"], document["global"]["explorationRate"]) == ("5", 0.1)
+
+
+def test_a_number_may_be_written_as_people_do(tooloo: Tooloo) -> None:
+    tooloo("config", "set", "weights.latency=.7", "explorationRate=.2", "updateFrequency=90000.")
+
+    assert json.loads(tooloo("config", "get", "weights").stdout)["latency"] == 0.7
+    assert tooloo("config", "get", "explorationRate").stdout == "0.2\n"
+    assert tooloo("config", "get", "updateFrequency").stdout == "90000\n"
 
 
 def test_what_cannot_be_done_is_said_in_one_line(tooloo: Tooloo) -> None:
@@ -120,15 +133,59 @@ def test_a_round_can_be_watched_by_its_id(tooloo: Tooloo, system: System) -> Non
     tooloo("benchmark", "--watch", "benchmark-1", code=2)
 
 
+def completed(words: str, incomplete: str) -> list[str]:
+    shell = ShellComplete(cli, {}, "tooloo", "_TOOLOO_COMPLETE")
+    return [item.value for item in shell.get_completions(words.split(), incomplete)]
+
+
 def test_names_are_completed_and_the_shell_is_told_how(tooloo: Tooloo, tmp_path: Path) -> None:
     if not (tmp_path / "config").exists():
         (tmp_path / "config").symlink_to(ROOT / "config", target_is_directory=True)
 
-    def completed(words: str, incomplete: str) -> set[str]:
-        shell = ShellComplete(cli, {}, "tooloo", "_TOOLOO_COMPLETE")
-        return {item.value for item in shell.get_completions(words.split(), incomplete)}
-
-    assert completed("chat --provider", "dee") == {"deepseek"}
-    assert completed("chat --model", "gemini/") == {"gemini/gemini-2.5-flash"}
-    assert completed("benchmark --prompt", "maths") == {"maths-problem"}
+    assert set(completed("chat --provider", "dee")) == {"deepseek"}
+    assert set(completed("chat --model", "gemini/")) == {"gemini/gemini-2.5-flash"}
+    assert set(completed("benchmark --prompt", "maths")) == {"maths-problem"}
+    assert set(completed("lab set deepseek", "late")) == {"latency="}
+    assert set(completed("requests --asked", "auto:c")) == {"auto:code", "auto:creative"}
+    assert set(completed("replay --policy", "fixed:g")) == {"fixed:gemini"}
     assert "_TOOLOO_COMPLETE=bash_complete" in tooloo("completion", "bash").stdout
+
+
+def test_what_the_api_knows_is_completed_too(tooloo: Tooloo, system: System) -> None:
+    round_id = run_round(system)
+    key_id = json.loads(tooloo("keys", "create", "mobile app", "--json").stdout)["id"]
+    tooloo("config", "set", 'segments.free={"weights": {"latency": 0.1, "cost": 0.8, "reliability": 0.1}}')
+    tooloo("chat", "hello")
+    wait_until(lambda: ingest.ingest(system.services) > 0, what="the request in the log")
+    (request,) = json.loads(tooloo("requests", "--json").stdout)["requests"]
+
+    assert completed("benchmark --watch", "bench") == [round_id]
+    assert completed("explain", "") == [request["requestId"]]
+    assert completed("keys revoke", "") == [key_id]
+    assert completed("requests --key", "mob") == ["mobile app"]
+    assert completed("keys create x --segment", "") == ["free"]
+    assert completed("config rollback", "") == ["3", "2", "1"]
+
+
+def test_without_an_api_nothing_is_completed_and_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOOLOO_URL", f"http://127.0.0.1:{free_port()}")
+
+    assert completed("explain", "") == []
+
+
+#: parameters that name something
+NAMES = {
+    "provider", "providers", "only", "model", "tried", "asked", "key", "key_id", "segment", "task", "prompts",
+    "watched", "policies", "request_id", "version", "start", "end", "path", "assignments", "config",
+}  # fmt: skip
+
+
+def test_whatever_takes_a_name_completes_it() -> None:
+    bare = [
+        f"{context.command_path} {parameter.name}"
+        for command, context in every_command()
+        for parameter in command.params
+        if parameter.name in NAMES and parameter._custom_shell_complete is None
+        and not getattr(parameter, "is_flag", False) and not isinstance(parameter.type, click.Choice)
+    ]  # fmt: skip
+    assert bare == []

@@ -155,9 +155,15 @@ def first_says(first: Ranked, behind: Sequence[Ranked], policy: Policy) -> str:
     """Of the one that leads."""
     if not behind:
         return "first: no other target can be compared with it"
-    second = max(behind, key=lambda each: (each.score >= first.score - policy.score.noise, each.utility, each.score))
+    second = _next(first, behind, policy)
     told = f"{_lead(first, second, policy)}: {_differences(first, second, policy)}"
     return "; ".join([told, *_ends(turn(first, behind, policy), "would lose the lead at", "below quality")])
+
+
+def _next(first: Ranked, behind: Sequence[Ranked], policy: Policy) -> Ranked:
+    """As the ranking has it: among those that are near, utility says who is next; else the score does."""
+    near = [each for each in behind if each.score >= first.score - policy.score.noise]
+    return max(near, key=lambda each: (each.utility, each.score)) if near else max(behind, key=lambda each: each.score)
 
 
 def _lead(first: Ranked, second: Ranked, policy: Policy) -> str:

@@ -112,6 +112,18 @@ def test_the_sentence_says_by_how_much_in_what_and_until_when() -> None:
     assert second["why"].startswith(".151 behind deepseek: −.066 latency (520 vs 240 ms)")
 
 
+@pytest.mark.parametrize("weights", [None, WEIGHTS, {"latency": 0.1, "cost": 0.8, "reliability": 0.1}])
+def test_who_is_first_is_ahead_of_the_one_that_the_gap_is_to(weights: dict[str, float] | None) -> None:
+    """Of scores that are apart it is the next score, however much more utility another one has."""
+    apart = 0
+    for seed in range(40):
+        first = shown(mixed(seed), **({"weights": weights} if weights else {}))[0]
+        if first["why"].startswith("first by .") and "of utility" not in first["why"].partition(":")[0]:
+            apart += 1
+            assert first["why"].partition(":")[0].endswith(f"over {first['gap']['to'].partition('/')[0]}"), seed
+    assert apart >= 10
+
+
 def test_what_lately_differs_from_what_counts_is_said() -> None:
     card = after_rounds(*[table({DEEPSEEK: 240, GEMINI: 500})] * 8, table({DEEPSEEK: 240, GEMINI: 600}))
     known = card.evidence[GEMINI]

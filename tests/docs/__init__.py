@@ -1,0 +1,1 @@
+"""README.md and docs/ hold what a reader can do: every command and answer in them is tried on one stack."""
