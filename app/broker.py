@@ -28,6 +28,9 @@ OPTIMIZER = "optimizer"
 PROBE = "tooloo.probe"
 OPTIMIZE = "tooloo.optimize"
 JUDGE = "tooloo.judge"
+ROLL_UP = "tooloo.roll_up"
+#: argument of one that a run asks for, which left some
+ASKED = "asked"
 
 
 def probe_queue(provider: str) -> str:
@@ -129,6 +132,10 @@ class Messages:
 
     def optimize(self, round_id: str) -> bool:
         return self._send(OPTIMIZE, [round_id], OPTIMIZER)
+
+    def roll_up(self) -> bool:
+        """To go on with what a run left."""
+        return self._send(ROLL_UP, [ASKED], CONTROL)
 
     def _send(self, task: str, args: list[str], queue: str) -> bool:
         try:

@@ -7,7 +7,7 @@ from typing import Any
 
 from celery.schedules import schedstate, schedule
 
-from app.broker import CONTROL
+from app.broker import CONTROL, ROLL_UP
 from app.domain.policy import RetentionPolicy, RoundPolicy
 
 
@@ -53,7 +53,7 @@ def beat_schedule(policy: RoundPolicy, retention: RetentionPolicy) -> dict[str, 
             "options": {"queue": CONTROL, "expires": min(retention.every_s, 300)},
         },
         "roll up": {
-            "task": "tooloo.roll_up",
+            "task": ROLL_UP,
             "schedule": timedelta(seconds=retention.roll_up_every_s),
             "options": {"queue": CONTROL, "expires": min(retention.roll_up_every_s, 300)},
         },

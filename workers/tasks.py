@@ -13,7 +13,7 @@ from celery import Celery, current_task
 
 from app import bootstrap, tracing
 from app.benchmark import benchmark, between_rounds, judge, reaper
-from app.broker import JUDGE, OPTIMIZE, PROBE
+from app.broker import JUDGE, OPTIMIZE, PROBE, ROLL_UP
 from app.domain.rounds.rounds import ProbeKey
 from app.errors import TooLooError
 from app.evidence import ingest as live_outcomes
@@ -106,8 +106,9 @@ def retain() -> None:
 
 
 @_said_plainly
-def roll_up() -> None:
-    rolling.roll_up(_services(), ending.is_set)
+def roll_up(asked: str = "") -> None:
+    """`asked`: by a run that left some."""
+    rolling.roll_up(_services(), ending.is_set, asked=bool(asked))
 
 
 @_said_plainly
@@ -131,7 +132,7 @@ def register(app: Celery) -> None:
     app.task(optimize, name=OPTIMIZE, time_limit=60, soft_time_limit=50)
     app.task(judge_round, name=JUDGE)
     app.task(retain, name="tooloo.retain", time_limit=300, soft_time_limit=240)
-    app.task(roll_up, name="tooloo.roll_up", time_limit=300, soft_time_limit=240)
+    app.task(roll_up, name=ROLL_UP, time_limit=300, soft_time_limit=240)
     app.task(start_slot, name="tooloo.start_slot")
     app.task(ingest, name="tooloo.ingest")
     app.task(reap, name="tooloo.reap", time_limit=300, soft_time_limit=240)

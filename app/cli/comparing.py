@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -24,6 +25,8 @@ FIGURES = {
     "quality": ("quality", shown.share),
     "utility": ("utility", shown.points),
 }
+#: in a table
+CANNOT_TELL = "?"
 #: s that a replay may take
 PATIENCE_S = 120
 
@@ -38,24 +41,56 @@ def query(since: str) -> str:
 
 @click.command()
 @since_option
+@click.option("--by", type=click.Choice(["day", "week", "month"]), help="A line for each, of what routing differs by.")
+@click.option("--measure", type=click.Choice(list(FIGURES)), default="utility", show_default=True, help="With --by.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output, with every interval.")
-def better(since: str, as_json: bool) -> None:
+def better(since: str, by: str | None, measure: str, as_json: bool) -> None:
     """Show what routing gave beside other ways to choose: always the first, the cheapest, the best, one at random.
 
     Per call, first attempts. A difference is said where its 95 % interval does not hold nothing, with half its width.
 
     \b
     Example:  tooloo better --since 30d
+              tooloo better --since 30d --by week --measure latencyMs
     """
-    data = call("GET", f"{SYSTEM}/baselines?{query(since)}", timeout_s=PATIENCE_S)
+    asked = query(since) + (f"&by={by}" if by else "")
+    data = call("GET", f"{SYSTEM}/baselines?{asked}", timeout_s=PATIENCE_S)
     if as_json:
         print_json(data)
+        return
+    if by:
+        Console().show(_series(data["series"], measure))
+        say(f"{measure} per call, routing less each; {CANNOT_TELL}: nobody can tell")
+        say(_basis(data))
         return
     Console().show(_table([("routing", data["routing"]), *((_name(b), b["values"]) for b in data["baselines"])]))
     for each in data["baselines"]:
         word = "live calls and rounds" if each["source"] == "live" else "rounds alone"
         say(f"{each['text']}  [{word}; {each['effectiveCalls']:.0f} effective calls]")
     say(_basis(data) if data["baselines"] else data["text"])
+
+
+def _series(periods: list[dict[str, Any]], measure: str) -> Table:
+    table = Table(box=None, pad_edge=False, collapse_padding=True)
+    table.add_column("from (UTC)", no_wrap=True)
+    table.add_column("requests", justify="right")
+    names = list(dict.fromkeys(each["name"] for period in periods for each in period["baselines"]))
+    for name in names:
+        table.add_column(name, justify="right", no_wrap=True)
+    for period in periods:
+        found = {each["name"]: each["differences"][measure] for each in period["baselines"]}
+        at = datetime.fromtimestamp(period["from"] / 1000, UTC)
+        told = [_difference(found.get(name), measure) for name in names]
+        table.add_row(f"{at:%Y-%m-%d}", f"{period['requests']:,}", *told)
+    return table
+
+
+def _difference(found: dict[str, Any] | None, measure: str) -> str:
+    if found is None or found["verdict"] == "cannot tell":
+        return CANNOT_TELL
+    write = FIGURES[measure][1]
+    sign = "+" if found["value"] > 0 else "−"
+    return f"{sign}{write(abs(found['value']))} ±{write((found['high'] - found['low']) / 2)}"
 
 
 def _name(baseline: dict[str, Any]) -> str:
@@ -65,6 +100,7 @@ def _name(baseline: dict[str, Any]) -> str:
 def _basis(data: dict[str, Any]) -> str:
     text = f"{data['requests']} requests whose target was drawn"
     text += f"; {data['readShare']:.1%} of them were read" if data["readShare"] < 1 else ""
+    text += f"; {data['hoursWaiting']} hours are not summed up yet" if data["hoursWaiting"] else ""
     return text + ("; SIMULATED" if data["simulated"] else "")
 
 

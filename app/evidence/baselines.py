@@ -7,38 +7,58 @@ from typing import Any
 
 from app.domain import shown
 from app.domain.config.runtime_config import RuntimeConfig
+from app.domain.policy import Objective
 from app.domain.replay import baselines
+from app.domain.replay.baseline_json import baseline_json
 from app.domain.replay.baseline_types import Baseline, Comparison, digits
+from app.evidence.compared_time import Cells, recorded
 from app.live.live_config import to_ms
 from app.services import Services
-from app.store import baselines as store
 from app.store import database
 
 #: how people call them
 WORDS = {"cheapest": "always the cheapest", "best": "the best one target in hindsight", "random": "one at random"}
 
 
-def compared(services: Services, start: datetime, end: datetime) -> dict[str, Any]:
-    """`share`: of the outcomes that was read; sums and counts are reckoned up to all of them."""
+def compared(services: Services, start: datetime, end: datetime, by: str | None = None) -> dict[str, Any]:
+    """`readShare`: of the outcomes; sums and counts are reckoned up to all of them. `by`: day, week or month."""
     objective, simulated = services.objective, services.simulated
     with database.transaction(services.sessions) as session:
-        share = store.share_read(session, start, end)
-        live = store.live_cells(session, start, end, share, objective, simulated=simulated)
-        rounds = store.round_cells(session, start, end, objective, simulated=simulated)
-    found = baselines.compare(live, rounds, _first(services, services.config.value), objective)
-    requests = found.calls / share
+        read = recorded(session, start, end, by, objective, simulated=simulated)
+    first = _first(services, services.config.value)
+    found = _found(read.whole, first, objective)
+    requests = found.calls / read.whole.share
     return {
-        "from": to_ms(start),
-        "to": to_ms(end),
+        "from": to_ms(read.whole.start),
+        "to": to_ms(read.whole.end),
         "simulated": simulated,
+        "summed": read.summed,
+        "hoursWaiting": read.waiting,
         "requests": round(requests),
-        "readShare": round(share, 4),
+        "readShare": round(read.whole.share, 4),
         "blocks": found.blocks,
-        "routing": {name: digits(value) for name, value in found.values.items()},
-        "baselines": [
-            {**baselines.baseline_json(each, requests), "text": sentence(each, requests)} for each in found.baselines
-        ],
+        "routing": _values(found),
+        "baselines": [{**baseline_json(each, requests), "text": sentence(each, requests)} for each in found.baselines],
         "text": _whole(found, requests),
+        "series": [_period_json(period, _found(period, first, objective)) for period in read.periods],
+    }
+
+
+def _found(cells: Cells, first: str | None, objective: Objective) -> Comparison:
+    return baselines.compare(cells.live, cells.rounds, first, objective)
+
+
+def _values(found: Comparison) -> dict[str, float | None]:
+    return {name: digits(value) for name, value in found.values.items()}
+
+
+def _period_json(period: Cells, found: Comparison) -> dict[str, Any]:
+    return {
+        "from": to_ms(period.start),
+        "to": to_ms(period.end),
+        "requests": found.calls,
+        "routing": _values(found),
+        "baselines": [baseline_json(each, found.calls) for each in found.baselines],
     }
 
 

@@ -1,8 +1,10 @@
-"""What a comparison with baselines is made of, summed up by the database: a row per block, target and bucket."""
+"""What a comparison with baselines of a short time is made of, from single calls; of longer ones: comparing."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,10 +12,11 @@ from sqlalchemy import Float, Integer, case, cast, func, literal, select
 from sqlalchemy.orm import Session, aliased
 from sqlalchemy.sql import ColumnElement
 
+from app.domain.evidence.histogram import GROWTH, LAST
 from app.domain.policy import Objective
-from app.domain.replay.baseline_types import BLOCKS, PER_E, LiveCell, RoundCell
-from app.store.history import DIGESTED
-from app.store.models import LiveOutcome, Probe, ProbeStatus, Round, Usage
+from app.domain.replay.baseline_sums import added
+from app.domain.replay.baseline_types import BLOCKS, LiveCell, RoundCell
+from app.store.models import DIGESTED, LiveOutcome, Probe, ProbeStatus, Round, Usage
 
 #: rows of outcomes read for one answer; of more a random share of the table's pages
 MOST_ROWS = 300_000
@@ -37,8 +40,9 @@ def live_cells(
     rows: Any = LiveOutcome
     if share < 1:
         rows = aliased(LiveOutcome, LiveOutcome.__table__.tablesample(func.system(100 * share), seed=literal(SEED)))
-    block = _block(rows.at, start, end)
-    bucket = cast(func.floor(func.ln(func.greatest(rows.latency_ms, 1.0)) * PER_E), Integer)
+    block = _block(rows.at, start, (end - start) / BLOCKS)
+    place = func.floor(func.ln(func.greatest(rows.latency_ms, 1.0)) / math.log(GROWTH))
+    bucket = cast(func.least(place, LAST), Integer)
     cost = case((rows.success, func.coalesce(rows.cost_usd, 0.0)), else_=0.0)
     sums = _sums(rows.latency_ms, cost, rows.success, objective)
     unpriced = func.count().filter(rows.success, rows.cost_usd.is_(None))
@@ -54,27 +58,31 @@ def live_cells(
         .where(rows.simulated == simulated)
         .group_by(block, rows.provider, rows.model, bucket)
     )
-    return [_live(row) for row in session.execute(query)]
+    return _live(session.execute(query))
 
 
-def _live(row: Any) -> LiveCell:
-    block, provider, model, bucket, calls, weight, weight2, *rest = row
-    return LiveCell(
-        block, f"{provider}/{model}", bucket, calls, weight, weight2, _five(rest[:5]), _five(rest[5:10]), rest[10]
-    )
+def _live(rows: Iterable[Any]) -> list[LiveCell]:
+    """A row per bucket, as one cell for all buckets."""
+    cells: dict[tuple[int, str], list[LiveCell]] = defaultdict(list)
+    for block, provider, model, bucket, calls, weight, weight2, *rest in rows:
+        target, buckets = f"{provider}/{model}", {bucket: (calls, weight)}
+        sums = _five(rest[:5]), _five(rest[5:10])
+        cells[block, target].append(LiveCell(block, target, calls, weight, weight2, *sums, buckets, rest[10]))
+    return [added(of) for of in cells.values()]
 
 
 def round_cells(
-    session: Session, start: datetime, end: datetime, objective: Objective, *, simulated: bool
+    session: Session, start: datetime, end: datetime, block: timedelta, objective: Objective, *, simulated: bool
 ) -> list[RoundCell]:
-    block = _block(Probe.finished_at, start, end)
+    """`block`: how long one is."""
+    number = _block(Probe.finished_at, start, block)
     ok = Probe.status == ProbeStatus.OK
     cost = case((ok, func.coalesce(Probe.cost_usd, 0.0)), else_=0.0)
     sums = _sums(Probe.latency_ms, cost, ok, objective)
     graded = ok & Probe.quality.is_not(None)
     query = (
         select(
-            *(block, Probe.provider, Probe.model, Probe.prompt_id, func.count()),
+            *(number, Probe.provider, Probe.model, Probe.prompt_id, func.count()),
             *(func.sum(each) for each in sums),
             func.count().filter(graded),
             func.coalesce(func.sum(Probe.quality).filter(graded), 0.0),
@@ -84,7 +92,7 @@ def round_cells(
         .where(Round.status.in_(DIGESTED), Round.finished_at >= start, Round.finished_at < end)
         .where(Probe.latency_ms.is_not(None), Probe.finished_at.is_not(None), Probe.counts)
         .where(Probe.simulated == simulated)
-        .group_by(block, Probe.provider, Probe.model, Probe.prompt_id)
+        .group_by(number, Probe.provider, Probe.model, Probe.prompt_id)
     )
     return [
         RoundCell(row[0], f"{row[1]}/{row[2]}", row[3], row[4], _five(row[5:10]), row[10], row[11], row[12])
@@ -92,10 +100,9 @@ def round_cells(
     ]
 
 
-def _block(at: Any, start: datetime, end: datetime) -> ColumnElement[int]:
-    width_s = (end - start).total_seconds() / BLOCKS
+def _block(at: Any, start: datetime, width: timedelta) -> ColumnElement[int]:
     since_s = func.extract("epoch", at) - start.timestamp()
-    return cast(func.floor(cast(since_s, Float) / width_s), Integer)
+    return cast(func.floor(cast(since_s, Float) / width.total_seconds()), Integer)
 
 
 def _sums(latency_ms: Any, cost_usd: Any, ok: Any, objective: Objective) -> list[ColumnElement[float]]:

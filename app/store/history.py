@@ -13,12 +13,10 @@ from app.domain.catalog import Target, TaskType
 from app.domain.outcome import Outcome, Source
 from app.domain.replay.recorded import FinishedRound, LiveCall
 from app.store import rounds
-from app.store.models import LiveOutcome, Probe, ProbeStatus, Round, RoundStatus
+from app.store.models import DIGESTED, LiveOutcome, Probe, ProbeStatus, Round
 
 #: rows that are in memory at once
 PAGE = 1000
-#: rounds whose outcomes reached the scorecard
-DIGESTED = (RoundStatus.DONE, RoundStatus.PARTIAL)
 
 
 def events(session: Session, since: datetime, live_since: datetime | None = None) -> Iterator[FinishedRound | LiveCall]:

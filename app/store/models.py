@@ -36,6 +36,10 @@ class RoundStatus(StrEnum):
     SKIPPED = "skipped"  # planned nothing: the budget does not allow a single prompt; holds its slot
 
 
+#: rounds whose outcomes reached the scorecard
+DIGESTED = (RoundStatus.DONE, RoundStatus.PARTIAL)
+
+
 class ProbeStatus(StrEnum):
     """ok, error and timeout are final."""
 
@@ -445,7 +449,7 @@ class Rollup(Base):
 
     __tablename__ = "rollups"
 
-    #: hour or day, in UTC
+    #: hour, day or week (from Monday), in UTC
     grain: Mapped[str] = mapped_column(primary_key=True)
     #: by segment and task type; else over all of them, and both are ''
     detailed: Mapped[bool] = mapped_column(primary_key=True)
@@ -476,3 +480,47 @@ class Rollup(Base):
     latency_ms: Mapped[float]
     #: {bucket: calls}, as app.domain.evidence.histogram has it
     latency: Mapped[dict[str, Any]]
+
+
+class DrawnSum(Base):
+    """First attempts of requests whose first place was drawn, with probability p; per hour and day. See baselines."""
+
+    __tablename__ = "drawn_sums"
+
+    grain: Mapped[str] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(primary_key=True)
+    provider: Mapped[str] = mapped_column(primary_key=True)
+    model: Mapped[str] = mapped_column(primary_key=True)
+    simulated: Mapped[bool] = mapped_column(primary_key=True)
+    calls: Mapped[int] = mapped_column(BigInteger)
+    #: Σ 1/p, Σ 1/p²
+    weight: Mapped[float]
+    weight2: Mapped[float]
+    successes: Mapped[int] = mapped_column(BigInteger)
+    #: Σ 1/p of successes
+    weighted_successes: Mapped[float]
+    unpriced: Mapped[int] = mapped_column(BigInteger)
+    #: {bucket: [calls, Σ 1/p, Σ ms, Σ ms/p]}, and of the costs of successes in USD
+    latency: Mapped[dict[str, Any]]
+    cost: Mapped[dict[str, Any]]
+
+
+class ProbedSum(Base):
+    """Probes of rounds that reached the scorecard, per day and week."""
+
+    __tablename__ = "probed_sums"
+
+    grain: Mapped[str] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(primary_key=True)
+    provider: Mapped[str] = mapped_column(primary_key=True)
+    model: Mapped[str] = mapped_column(primary_key=True)
+    prompt_id: Mapped[str] = mapped_column(primary_key=True)
+    simulated: Mapped[bool] = mapped_column(primary_key=True)
+    calls: Mapped[int] = mapped_column(BigInteger)
+    successes: Mapped[int] = mapped_column(BigInteger)
+    unpriced: Mapped[int] = mapped_column(BigInteger)
+    graded: Mapped[int] = mapped_column(BigInteger)
+    quality: Mapped[float]
+    #: {bucket: [calls, Σ ms]}, and of the costs of successes in USD
+    latency: Mapped[dict[str, Any]]
+    cost: Mapped[dict[str, Any]]

@@ -1,4 +1,4 @@
-"""Sums per hour and day of all calls, live and in rounds: made anew from the rows of every hour that has new ones.
+"""Sums per hour, day and week of all calls, live and in rounds: made anew from the rows of an hour that has new ones.
 
 Whoever writes rows marks their hours in the same transaction (`mark`). A mark that can be seen tells of rows that can
 be seen, so what a run takes is complete, and what is under way is marked for the next one. An hour that is made twice
@@ -7,18 +7,20 @@ is the same; one whose rows may have been deleted in part is left as it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, text
+from sqlalchemy import ColumnElement, Row, case, cast, delete, distinct, func, insert, select, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
 from app.domain.evidence.histogram import GROWTH, LAST
+from app.store import comparing
+from app.store.grains import DAY, HOUR, PROVIDERS, WEEK
 from app.store.models import Rollup, RollupDue, Round
 
-HOUR, DAY = "hour", "day"
 LIVE, BENCHMARK, JUDGE = "live", "benchmark", "judge"
 
 _SUMS = (
@@ -31,16 +33,6 @@ _KEY = f"grain, detailed, at, segment, task_type, {_OF}"
 _REPLACED = ", ".join(f"{name} = excluded.{name}" for name in (*_SUMS, "latency"))
 _ON_CONFLICT = f"ON CONFLICT ({_KEY}) DO UPDATE SET {_REPLACED}"
 
-# Both tables have an index by provider and time, and none that finds an hour by itself: the providers are looked up.
-# OFFSET 0: each hour of each provider is looked for by itself; the planner, who thinks of many more providers than
-# there are, would read the whole table.
-_PROVIDERS = """
-  {name}(provider) AS (
-    (SELECT provider FROM {table} ORDER BY provider LIMIT 1)
-    UNION ALL
-    SELECT (SELECT t.provider FROM {table} t WHERE t.provider > p.provider ORDER BY t.provider LIMIT 1)
-    FROM {name} p WHERE p.provider IS NOT NULL
-  )"""
 _CALLS = """
   calls AS (
     SELECT h.at AS hour, 'live' AS source, c.provider, c.model, coalesce(c.segment, '') AS segment, c.task_type,
@@ -93,8 +85,8 @@ _SUMMED = """
     )
   )"""
 _HOURS = text(
-    f"""WITH RECURSIVE {_PROVIDERS.format(name="live_providers", table="outcomes")},
-    {_PROVIDERS.format(name="probed_providers", table="probes")}, {_CALLS}, {_SUMMED}
+    f"""WITH RECURSIVE {PROVIDERS.format(name="live_providers", table="outcomes")},
+    {PROVIDERS.format(name="probed_providers", table="probes")}, {_CALLS}, {_SUMMED}
     {_INTO}
     SELECT 'hour', detailed, hour, coalesce(segment, ''), coalesce(task_type, ''), {_OF},
            {", ".join(f"sum({name})" for name in _SUMS)},
@@ -102,22 +94,23 @@ _HOURS = text(
     FROM summed GROUP BY detailed, hour, segment, task_type, {_OF}
     {_ON_CONFLICT}"""
 )
-_OF_DAY = f"detailed, day, segment, task_type, {_OF}"
-_DAYS = text(
-    f"""WITH hours AS (
-      SELECT d.day, r.* FROM unnest(CAST(:days AS timestamptz[])) AS d(day)
-      JOIN rollups r ON r.grain = 'hour' AND r.at >= d.day AND r.at < d.day + interval '1 day'
+_OF_STEP = f"detailed, start, segment, task_type, {_OF}"
+# days of hours, and weeks of days
+_LONGER = text(
+    f"""WITH parts AS (
+      SELECT w.at AS start, r.* FROM unnest(CAST(:starts AS timestamptz[])) AS w(at)
+      JOIN rollups r ON r.grain = :part AND r.at >= w.at AND r.at < w.at + CAST(:width AS interval)
     ), sums AS (
-      SELECT {_OF_DAY}, {", ".join(f"sum({name}) AS {name}" for name in _SUMS)} FROM hours GROUP BY {_OF_DAY}
+      SELECT {_OF_STEP}, {", ".join(f"sum({name}) AS {name}" for name in _SUMS)} FROM parts GROUP BY {_OF_STEP}
     ), buckets AS (
-      SELECT {_OF_DAY}, b.key, sum(b.value::bigint) AS calls
-      FROM hours, jsonb_each_text(latency) AS b GROUP BY {_OF_DAY}, b.key
+      SELECT {_OF_STEP}, b.key, sum(b.value::bigint) AS calls
+      FROM parts, jsonb_each_text(latency) AS b GROUP BY {_OF_STEP}, b.key
     ), histograms AS (
-      SELECT {_OF_DAY}, jsonb_object_agg(key, calls) AS latency FROM buckets GROUP BY {_OF_DAY}
+      SELECT {_OF_STEP}, jsonb_object_agg(key, calls) AS latency FROM buckets GROUP BY {_OF_STEP}
     )
     {_INTO}
-    SELECT 'day', {_OF_DAY}, {", ".join(_SUMS)}, coalesce(latency, '{{}}')
-    FROM sums LEFT JOIN histograms USING ({_OF_DAY})
+    SELECT :grain, {_OF_STEP}, {", ".join(_SUMS)}, coalesce(latency, '{{}}')
+    FROM sums LEFT JOIN histograms USING ({_OF_STEP})
     {_ON_CONFLICT}"""
 )
 
@@ -164,9 +157,20 @@ def roll_up(session: Session, limit: int, kept: Kept) -> int | None:
     now = session.execute(select(func.now())).scalar_one()
     live, probed = _since(hours, now - kept.outcomes), _since(hours, now - kept.probes)
     session.execute(_HOURS, {"live_hours": live, "probe_hours": probed, "last": LAST, "growth": GROWTH})
-    days = sorted({hour.replace(hour=0) for hour in {*live, *probed}})
-    session.execute(_DAYS, {"days": _since(days, now - kept.hours)})
+    days = _since(sorted({hour.replace(hour=0) for hour in {*live, *probed}}), now - kept.hours)
+    _add_up(session, DAY, HOUR, timedelta(days=1), days)
+    _add_up(session, WEEK, DAY, timedelta(weeks=1), sorted({week_of(day) for day in days}))
+    comparing.make(session, live, probed, (now - kept.probes, now - kept.hours))
     return len(hours)
+
+
+def _add_up(session: Session, grain: str, part: str, width: timedelta, starts: Sequence[datetime]) -> None:
+    session.execute(_LONGER, {"grain": grain, "part": part, "width": width, "starts": starts})
+
+
+def week_of(day: datetime) -> datetime:
+    """Its Monday."""
+    return day - timedelta(days=day.weekday())
 
 
 def _since(moments: Iterable[datetime], oldest: datetime) -> list[datetime]:
@@ -180,6 +184,14 @@ def _take(session: Session, limit: int) -> list[datetime]:
     return sorted({_hour(hour) for hour in taken})
 
 
+def waiting(session: Session, since: datetime, until: datetime) -> int:
+    """Hours of this time whose sums lack calls; the running one is always a little behind, and does not count."""
+    due = RollupDue.hour
+    now = func.date_trunc("hour", func.now(), "UTC")
+    query = select(func.count(distinct(due))).where(due >= since, due < until, due < now - timedelta(hours=1))
+    return session.scalar(query) or 0
+
+
 def rows(
     session: Session,
     since: datetime,
@@ -189,14 +201,38 @@ def rows(
     segment: str | None = None,
     task_type: str | None = None,
 ) -> list[dict[str, Any]]:
-    """From `since` on and before `until`, in the order of time; '' as a segment: of none."""
+    """From `since` on and before `until`, in the order of time; '' as a segment: of none.
+
+    Without the latencies of failures, which nobody reads and which are most of what there is to parse.
+    """
     where = [Rollup.grain == grain, Rollup.at >= since, Rollup.at < until]
     where.append(Rollup.detailed.is_(segment is not None or task_type is not None))
     where += [Rollup.segment == segment] if segment is not None else []
     where += [Rollup.task_type == task_type] if task_type is not None else []
-    table = Rollup.__table__
-    query = select(table).where(*where).order_by(Rollup.at, Rollup.provider, Rollup.model, Rollup.source)
+    latency = case((Rollup.error_class == "", Rollup.latency), else_=cast("{}", JSONB)).label("latency")
+    columns = [column for column in Rollup.__table__.c if column.name != "latency"]
+    query = select(*columns, latency).where(*where).order_by(Rollup.at, Rollup.provider, Rollup.model, Rollup.source)
     return [dict(row._mapping) for row in session.execute(query)]
+
+
+def of_rounds(session: Session, since: datetime, until: datetime, by: Sequence[str]) -> list[dict[str, Any]]:
+    """What rounds and judge used in whole days, by columns, source and simulated."""
+    kept = [getattr(Rollup, name) for name in dict.fromkeys((*by, "source", "simulated"))]
+    names = ("prompt_tokens", "completion_tokens", "cost_usd")
+    sums = [func.sum(getattr(Rollup, name)).label(name) for name in names]
+    query = select(*kept, *sums).where(*_days(since, until), Rollup.source != LIVE).group_by(*kept)
+    return [dict(row._mapping) for row in session.execute(query)]
+
+
+def live_errors(session: Session, since: datetime, until: datetime) -> list[Row[Any]]:
+    """Of whole days: provider, model, error_class ('': succeeded), calls."""
+    kept = (Rollup.provider, Rollup.model, Rollup.error_class)
+    query = select(*kept, func.sum(Rollup.calls)).where(*_days(since, until), Rollup.source == LIVE).group_by(*kept)
+    return list(session.execute(query))
+
+
+def _days(since: datetime, until: datetime) -> list[ColumnElement[bool]]:
+    return [Rollup.grain == DAY, Rollup.detailed.is_(False), Rollup.at >= since, Rollup.at < until]
 
 
 def delete_hours(session: Session, older: timedelta, limit: int) -> int:

@@ -12,6 +12,7 @@ regimes  what decisions are worth in simulated regimes, beside other policies, h
 gateway  requests/s, added latency, streams, memory and what callers cost each other, beside pass-throughs, ferro,
          Portkey and LiteLLM (installed into build/ for it); --short for a look
 failover the best provider dies under load: failed requests, and what the others wait
+reading  what the pages' routes cost with a year of rounds and ten million outcomes, which take minutes to fill
 affinity ten turns of an agent, with affinity and without: money, time and moves
 trace    the whole stack on a recorded trace
 """
@@ -30,6 +31,7 @@ BENCHES = {
     "regimes": "tests.bench.regimes",
     "gateway": "tests.bench.gateway",
     "failover": "tests.bench.failover",
+    "reading": "tests.bench.reading",
     "affinity": "tests.bench.affinity",
     "trace": "tests.bench.trace_stack",
 }

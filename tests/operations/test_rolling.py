@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import delete
 
+from app.broker import ASKED, ROLL_UP
 from app.operations import rolling
 from app.store import database, outcomes, rollups
 from app.store.models import RollupDue
@@ -47,7 +49,27 @@ def test_a_worker_that_ends_begins_no_further_batch(system: System) -> None:
         rollups.mark(session, [now - timedelta(hours=n) for n in range(60)])
 
     assert rolling.roll_up(system.services, lambda: True) == rolling.HOURS
-    made = 0
-    while (more := rolling.roll_up(system.services)) > 0:
-        made += more
-    assert made == 60 - rolling.HOURS
+    assert asked_for(system) == []
+    assert rolling.roll_up(system.services) == 60 - rolling.HOURS
+    assert asked_for(system) == []
+
+
+def asked_for(system: System) -> list[list[str]]:
+    return system.celery.take(ROLL_UP)
+
+
+def test_what_a_run_leaves_is_asked_for_at_once_and_once(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A year of hours is not made in one run: behind each of them ingest has its turn."""
+    monkeypatch.setattr(rolling, "PATIENCE_S", 0.0)
+    with database.transaction(system.services.sessions) as session:
+        now = database.now(session)
+        rollups.mark(session, [now - timedelta(hours=n) for n in range(3 * rolling.HOURS)])
+
+    assert rolling.roll_up(system.services) == rolling.HOURS
+    assert asked_for(system) == [[ASKED]]
+    assert rolling.roll_up(system.services) == rolling.HOURS  # of beat, while the other waits
+    assert asked_for(system) == []
+    assert rolling.roll_up(system.services, asked=True) == rolling.HOURS
+    assert asked_for(system) == [[ASKED]]
+    assert rolling.roll_up(system.services, asked=True) == 0
+    assert asked_for(system) == []

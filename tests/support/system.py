@@ -90,7 +90,7 @@ class FakeCelery:
         if self.away:
             raise OperationalError("broker away")
         judge = name == JUDGE and queue.startswith("probe.")
-        assert judge or queue in {"optimizer", f"probe.{args[1]}" if len(args) > 1 else ""}
+        assert judge or queue in {"optimizer", "control", f"probe.{args[1]}" if len(args) > 1 else ""}
         self.sent.append((name, args))
 
     def take(self, name: str) -> list[list[str]]:

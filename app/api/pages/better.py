@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from flask import Response
+from flask import Response, request
 
 from app.api.current import gateway
-from app.api.pages.asked import RANGES, Asked, asked
-from app.api.pages.blueprint import block, live, page, pages
+from app.api.pages.asked import HOUR_MS, RANGES, Asked, asked
+from app.api.pages.blueprint import block, drawn, live, page, pages
+from app.api.pages.charts import Chart, moment
 from app.api.system.comparing import baselines_json
 from app.domain import shown
+from app.errors import InvalidRequest
 
 #: measure → what it is called, and how its figure and half the width of its interval are written
 MEASURES = {
@@ -36,17 +38,36 @@ STEPS = 60
 CLASSES = {"better": "good", "worse": "bad", "cannot tell": "quiet"}
 
 
+BY = {"day": "day", "week": "week", "month": "month"}
+#: measure → unit of chart.js; what has none is signed points of utility
+UNITS = {"latencyMs": "ms", "p50Ms": "ms", "p95Ms": "ms", "costUsd": "USD", "success": "share", "quality": "share"}
+#: days of the time that is looked at, up to which a series is by day, by week; of one day there is none
+BY_DAY, BY_WEEK = 31, 120
+
+
 @pages.get("/better")
 def better() -> Response:
-    """The time that is looked at stands in the URL."""
-    return page("better", "Better?", rows=dict(rows(asked())))
+    """What is looked at stands in the URL: the time, the steps of the series, its measure."""
+    seen = asked()
+    return page(
+        "better",
+        "Better?",
+        rows=dict(rows(seen)),
+        steps=BY,
+        measure=_measure(),
+        measures={key: name for key, (name, _) in MEASURES.items()},
+    )
 
 
 @live("better", every_s=LOOK_S)
 def rows(seen: Asked) -> Iterator[tuple[str, str]]:
     """All of it: every figure moves with the requests."""
     start, end = _whole_steps(seen)
-    found = baselines_json(gateway().services, {"from": str(start), "to": str(end)})
+    by = _by(seen)
+    given = {"from": str(start), "to": str(end), **({"by": by} if by else {})}
+    found = baselines_json(gateway().services, given)
+    if len(found["series"]) > 1:
+        yield "over-time", drawn("charts.html", "drawn", over_time(found["series"], _measure(), by or ""))
     shown = block(
         "better.html",
         "found",
@@ -60,11 +81,69 @@ def rows(seen: Asked) -> Iterator[tuple[str, str]]:
 
 
 def _whole_steps(seen: Asked) -> tuple[int, int]:
-    """Intervals depend on where the time is cut: as it slides on they stand until another request comes."""
-    if not seen.range:
+    """Intervals depend on where the time is cut: as it slides on they stand until another request comes.
+
+    Of more than a day sums are read, which are cut at whole hours and days as it is.
+    """
+    if not seen.range or RANGES[seen.range][1] > 24 * HOUR_MS:
         return seen.from_ms, seen.to_ms
     step = RANGES[seen.range][1] // STEPS
     return seen.from_ms // step * step, -(-seen.to_ms // step) * step
+
+
+def _by(seen: Asked) -> str | None:
+    days = (seen.to_ms - seen.from_ms) / (24 * HOUR_MS)
+    default = "" if days < 2 else "day" if days <= BY_DAY else "week" if days <= BY_WEEK else "month"
+    return _one_of("by", {"": "", **BY}, default) or None
+
+
+def _measure() -> str:
+    return _one_of("measure", MEASURES, "utility")
+
+
+def _one_of(name: str, known: Mapping[str, Any], default: str) -> str:
+    """Raises InvalidRequest that names the parameter."""
+    given = request.args.get(name) or default
+    if given not in known:
+        raise InvalidRequest(f"{name} must be one of {', '.join(filter(None, known))}: got {given[:50]!r}", field=name)
+    return given
+
+
+def over_time(series: Sequence[Mapping[str, Any]], measure: str, by: str) -> Chart:
+    """Routing less each baseline, period by period, with its interval; the newest first in the table."""
+    called, write = MEASURES[measure]
+    of = [{each["name"]: each["differences"][measure] for each in period["baselines"]} for period in series]
+    names = [name for name in CALLED if any(name in each for each in of)]
+    lines = [_line(name, hue, [each.get(name, {}) for each in of]) for hue, name in enumerate(names)]
+    spec = {
+        "x": [period["from"] // 1000 for period in series],
+        "unit": UNITS.get(measure, "count"),
+        "kind": "line",
+        "signed": True,
+        "series": [line for line in lines if any(value is not None for value in line["values"])],
+    }
+    rows = [
+        [moment(period["from"]), f"{period['requests']:,}", *(_told(each.get(name), write) for name in names)]
+        for period, each in zip(series, of, strict=True)
+    ]
+    head = ["from (UTC)", "requests", *(CALLED[name] for name in names)]
+    note = "Above 0: routing has more of it. Where a band holds 0, nobody can tell."
+    return Chart("over-time", f"Routing less each, in {called}, by {by}", spec, head, rows[::-1], note)
+
+
+def _line(name: str, hue: int, each: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    columns = {"values": "value", "low": "low", "high": "high"}
+    return {
+        "label": CALLED[name],
+        "hue": hue,
+        **{column: [one.get(key) for one in each] for column, key in columns.items()},
+    }
+
+
+def _told(difference: Mapping[str, Any] | None, write: Any) -> str:
+    if difference is None or difference["value"] is None:
+        return "cannot tell"
+    return f"{_interval(difference, write)}: {difference['verdict']}"
 
 
 def _baseline(each: dict[str, Any]) -> dict[str, Any]:
@@ -89,7 +168,7 @@ def _row(name: str, write: Any, value: float | None, difference: dict[str, Any])
     }
 
 
-def _interval(each: dict[str, Any], write: Any) -> str:
+def _interval(each: Mapping[str, Any], write: Any) -> str:
     if each["value"] is None:
         return "–"
     return f"{_signed(each['value'], write)} (between {_signed(each['low'], write)} and {_signed(each['high'], write)})"

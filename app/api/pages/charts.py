@@ -9,9 +9,9 @@ from typing import Any
 
 from app.api.pages import figures
 from app.api.pages.asked import HOUR_MS
-from app.store import rollups
+from app.store import grains, rollups
 
-STEP_MS = {rollups.HOUR: HOUR_MS, rollups.DAY: 24 * HOUR_MS}
+STEP_MS = {grains.HOUR: HOUR_MS, grains.DAY: 24 * HOUR_MS, grains.WEEK: 7 * 24 * HOUR_MS}
 Row = Mapping[str, Any]
 
 

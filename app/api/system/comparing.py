@@ -19,10 +19,12 @@ from app.domain.policy import Objective
 from app.errors import InvalidRequest
 from app.evidence import baselines as baselines_
 from app.evidence import what_if as what_if_
+from app.evidence.compared_time import BY
 from app.services import Services
 from app.store import database
 
 PARAMETERS = ("from", "to")
+BASELINE_PARAMETERS = (*PARAMETERS, "by")
 #: where nobody says
 SPAN = timedelta(days=7)
 
@@ -58,17 +60,21 @@ def baselines() -> Response:
     """What routing gave beside always the first, the cheapest, the best in hindsight, and one at random.
 
     Per call, with 95 % intervals, from the recorded probabilities of first places and the rounds; `verdict` says
-    "cannot tell" where the interval holds 0, or where there is too little. `saved`: of all requests together.
+    "cannot tell" where the interval holds 0, or where there is too little. `saved`: of all requests together. `series`:
+    the same per day (UTC), week or month, with `by`.
     """
     return ok(baselines_json(gateway().services, request.args))
 
 
 def baselines_json(services: Services, given: Mapping[str, str]) -> dict[str, Any]:
     """What the route answers; raises InvalidRequest that names a parameter."""
-    query = Query(given, PARAMETERS)
+    query = Query(given, BASELINE_PARAMETERS)
+    by = query.one_of("by", tuple(BY))
     with database.transaction(services.sessions) as session:
-        now = database.now(session)
-    return baselines_.compared(services, *query.span(now, SPAN))
+        start, end = query.span(database.now(session), SPAN)
+    if by is not None and end - start > BY[by]:
+        raise InvalidRequest(f"from must lie within {BY[by].days} days before to with by={by}", field="from")
+    return baselines_.compared(services, start, end, by)
 
 
 @comparing.post("/what-if")

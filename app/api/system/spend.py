@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -13,7 +13,6 @@ from sqlalchemy.orm import Session
 from app.api.current import gateway
 from app.api.envelope import ok
 from app.api.queries import Query
-from app.domain.evidence.figures import figures
 from app.live.live_config import to_ms
 from app.services import Services
 from app.store import database, measured, requests, rollups
@@ -28,6 +27,8 @@ _SUMS = (
     *("liveUsd", "benchmarkUsd", "judgeUsd", "totalUsd"),
 )
 _Row = dict[str, Any]
+#: dimension → column, as rounds have it: they have neither key nor segment
+_COLUMNS = {"day": "at", "provider": "provider", "model": "model"}
 
 spend = Blueprint("spend", __name__, url_prefix="/api/v1/system")
 
@@ -48,10 +49,11 @@ def spend_json(services: Services, given: Mapping[str, str]) -> dict[str, Any]:
     with database.transaction(services.sessions) as session:
         since, until = query.span(database.now(session), SPAN)
         since = since.replace(hour=0, minute=0, second=0, microsecond=0)
-        days = rollups.rows(session, since, until, grain=rollups.DAY)
-        live = requests.usage(session, since.date(), DIMENSIONS, until=_last_day(until))
+        live = requests.usage(session, since.date(), by, until=_last_day(until))
+        rounds = rollups.of_rounds(session, since, until, [_COLUMNS[name] for name in by if name in _COLUMNS])
+        failed = rollups.live_errors(session, since, until)
         spent_usd = _spent_today(services, session)
-    rows = [*map(_of_usage, live), *(_of_round(row) for row in days if row["source"] != rollups.LIVE)]
+    rows = [*map(_of_usage, live), *map(_of_round, rounds)]
     return {
         "from": to_ms(since),
         "to": to_ms(until),
@@ -59,7 +61,7 @@ def spend_json(services: Services, given: Mapping[str, str]) -> dict[str, Any]:
         "spend": _added(rows, by),
         "totals": _added(rows, ()),
         "budget": _budget_json(services, spent_usd),
-        "failures": _failures([row for row in days if row["source"] == rollups.LIVE]),
+        "failures": _failures(failed),
     }
 
 
@@ -89,7 +91,7 @@ def _budget_json(services: Services, spent_usd: float) -> _Row:
 
 def _of_usage(row: Mapping[str, Any]) -> _Row:
     return {
-        **{name: row[name] for name in (*DIMENSIONS, "simulated")},
+        **{name: row[name] for name in (*DIMENSIONS, "simulated") if name in row},
         **{name: int(row[name]) for name in ("requests", "failed", "unpriced")},
         "promptTokens": int(row["prompt_tokens"]),
         "completionTokens": int(row["completion_tokens"]),
@@ -103,14 +105,13 @@ def _of_usage(row: Mapping[str, Any]) -> _Row:
 def _of_round(row: Mapping[str, Any]) -> _Row:
     """Rounds are no requests: they add to the money and the tokens alone."""
     return {
-        "day": row["at"].date(),
+        **{name: row[column] for name, column in _COLUMNS.items() if column in row and name != "day"},
+        **({"day": row["at"].date()} if "at" in row else {}),
         "key": "",
         "segment": "",
         "simulated": row["simulated"],
-        "provider": row["provider"],
-        "model": row["model"],
-        "promptTokens": row["prompt_tokens"],
-        "completionTokens": row["completion_tokens"],
+        "promptTokens": int(row["prompt_tokens"]),
+        "completionTokens": int(row["completion_tokens"]),
         f"{row['source']}Usd": row["cost_usd"],
         "totalUsd": row["cost_usd"],
     }
@@ -133,20 +134,22 @@ def _shown(of: _Row, sums: _Row) -> _Row:
     return {**of, **day, **money}
 
 
-def _failures(rows: Sequence[_Row]) -> list[_Row]:
-    """Targets with failed calls, the worst first."""
-    targets: dict[tuple[str, str], list[_Row]] = defaultdict(list)
-    for row in rows:
-        targets[row["provider"], row["model"]].append(row)
+def _failures(rows: Sequence[Any]) -> list[_Row]:
+    """Targets with failed calls, the worst first; of each the commonest error first."""
+    calls: Counter[tuple[str, str]] = Counter()
+    errors: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for provider, model, error, count in rows:
+        calls[provider, model] += int(count)
+        if error:
+            errors[provider, model][error] += int(count)
     found = [
         {
             "provider": provider,
             "model": model,
-            "calls": each.calls,
-            "failed": each.calls - each.ok,
-            "errors": each.errors,
+            "calls": calls[provider, model],
+            "failed": of.total(),
+            "errors": dict(of.most_common()),
         }
-        for (provider, model), each in ((of, figures(mine)) for of, mine in targets.items())
-        if each.calls > each.ok
+        for (provider, model), of in errors.items()
     ]
     return sorted(found, key=lambda each: (-each["failed"], each["provider"], each["model"]))

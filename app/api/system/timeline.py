@@ -1,10 +1,10 @@
-"""GET /api/v1/system/timeline: what every target got and gave, hour by hour or day by day, and what happened when."""
+"""GET /api/v1/system/timeline: what every target got and gave by hour, day or week, and what happened when."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flask import Blueprint, Response, request
@@ -20,14 +20,15 @@ from app.domain.evidence.histogram import ERROR
 from app.errors import InvalidRequest
 from app.live.live_config import to_ms
 from app.services import Services
-from app.store import breaker_turns, database, markers, rollups
+from app.store import breaker_turns, database, grains, markers, rollups
 from app.store.models import BreakerTurn
 
 PARAMETERS = ("from", "to", "step", "segment", "taskType", "provider", "model")
 SPAN = timedelta(hours=24)
-#: up to which steps are hours where nobody says, and at most
-HOURS, HOURS_MOST = timedelta(days=14), timedelta(days=62)
-DAYS_MOST = timedelta(days=3700)
+#: up to which steps are hours, and days, where nobody says: so many rows a page reads in a moment
+HOURS, DAYS = timedelta(days=8), timedelta(days=120)
+#: … and at most
+MOST = {grains.HOUR: timedelta(days=62), grains.DAY: timedelta(days=3700), grains.WEEK: timedelta(days=3700)}
 #: markers of one kind in one answer: the newest
 MARKERS = 300
 #: insights that say that something happened; the others explain or say that nothing did
@@ -53,7 +54,7 @@ def timeline_json(services: Services, given: Mapping[str, str]) -> dict[str, Any
     task = query.one_of("taskType", tuple(TaskType))
     with database.transaction(services.sessions) as session:
         since, until = query.span(database.now(session), SPAN)
-        grain = _grain(query.one_of("step", (rollups.HOUR, rollups.DAY)), until - since)
+        grain = _grain(query.one_of("step", tuple(MOST)), until - since)
         since = _aligned(since, grain)
         rows = rollups.rows(session, since, until, grain=grain, segment=query.text("segment"), task_type=task)
         provider, model = query.text("provider"), query.text("model")
@@ -72,17 +73,17 @@ def timeline_json(services: Services, given: Mapping[str, str]) -> dict[str, Any
 
 
 def _grain(asked: str | None, span: timedelta) -> str:
-    grain = asked or (rollups.HOUR if span <= HOURS else rollups.DAY)
-    most = HOURS_MOST if grain == rollups.HOUR else DAYS_MOST
-    if span > most:
-        raise InvalidRequest(f"from must lie within {most.days} days before to with step {grain}", field="from")
+    grain = asked or (grains.HOUR if span <= HOURS else grains.DAY if span <= DAYS else grains.WEEK)
+    if span > MOST[grain]:
+        raise InvalidRequest(f"from must lie within {MOST[grain].days} days before to with step {grain}", field="from")
     return grain
 
 
 def _aligned(moment: datetime, grain: str) -> datetime:
     """Down to a whole step: the first row is as complete as the others."""
-    hour = moment.replace(minute=0, second=0, microsecond=0)
-    return hour if grain == rollups.HOUR else hour.replace(hour=0)
+    hour = moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    day = hour.replace(hour=0)
+    return {grains.HOUR: hour, grains.DAY: day, grains.WEEK: day - timedelta(days=day.weekday())}[grain]
 
 
 def _only(rows: Sequence[dict[str, Any]], **wanted: str | None) -> list[dict[str, Any]]:

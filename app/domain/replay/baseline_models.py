@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from app.domain.policy import Objective
 from app.domain.replay.baseline_types import COST, DEAR, LATE, LATENCY, SUCCESS, RoundCell, Sums
+
+_PLACES: Mapping[str, int] = {"latencyMs": LATENCY, "costUsd": COST, "success": SUCCESS}
+
+
+@dataclass(frozen=True, slots=True)
+class _Mean:
+    """Of probes."""
+
+    sums: Sums
+    quality: float
+
+    def of(self, measure: str, objective: Objective) -> float:
+        return self.quality if measure == "quality" else of_sums(self.sums, measure, self.quality, objective)
 
 
 class Models:
@@ -14,23 +28,34 @@ class Models:
 
     def __init__(self, rounds: Sequence[RoundCell], objective: Objective) -> None:
         self.objective = objective
-        self.cells: dict[tuple[str, int], list[RoundCell]] = defaultdict(list)
-        self.prompts: dict[tuple[str, str], list[RoundCell]] = defaultdict(list)
+        by_block: dict[tuple[str, int], list[RoundCell]] = defaultdict(list)
+        by_prompt: dict[tuple[str, str], list[RoundCell]] = defaultdict(list)
+        self.prompts: dict[str, set[str]] = defaultdict(set)
         for cell in rounds:
-            self.cells[cell.target, cell.block].append(cell)
-            self.prompts[cell.target, cell.prompt].append(cell)
+            by_block[cell.target, cell.block].append(cell)
+            by_prompt[cell.target, cell.prompt].append(cell)
+            self.prompts[cell.target].add(cell.prompt)
+        self.of_block = {key: _mean(cells) for key, cells in by_block.items()}
+        self.of_prompt = {key: _mean(cells) for key, cells in by_prompt.items()}
         self.blocks: dict[str, list[int]] = defaultdict(list)
-        for target, block in sorted(self.cells):
+        for target, block in sorted(by_block):
             self.blocks[target].append(block)
         self.targets = set(self.blocks)
         self._at: dict[tuple[str, int, str], float] = {}
+        self._nearest: dict[tuple[str, int], _Mean] = {}
 
     def at(self, target: str, block: int, measure: str) -> float:
         key = (target, block, measure)
         if key not in self._at:
-            nearest = min(self.blocks[target], key=lambda each: abs(each - block))
-            self._at[key] = _mean_of(self.cells[target, nearest], measure, self.objective)
+            self._at[key] = self._near(target, block).of(measure, self.objective)
         return self._at[key]
+
+    def _near(self, target: str, block: int) -> _Mean:
+        key = (target, block)
+        if key not in self._nearest:
+            nearest = min(self.blocks[target], key=lambda each: abs(each - block))
+            self._nearest[key] = self.of_block[target, nearest]
+        return self._nearest[key]
 
     def by_prompt(
         self, target: str, measure: str, served: Mapping[tuple[int, str], float], calls: float
@@ -39,29 +64,29 @@ class Models:
         share: dict[str, float] = defaultdict(float)
         for (_, each), count in served.items():
             share[each] += count / calls
+        sides = [each for each in {*share, target} if each in self.targets]
         found = {}
-        for prompt in {cell.prompt for cell in self.prompts_of(target)}:
-            sides = {t: self.prompts.get((t, prompt)) for t in {*share, target} if t in self.targets}
-            if all(sides.values()):
-                means = {t: _mean_of(cells or [], measure, self.objective) for t, cells in sides.items()}
-                whole = sum(part for t, part in share.items() if t in means)
-                found[prompt] = sum(share[t] * means[t] for t in means if t in share) / whole - means[target]
+        for prompt in sorted(self.prompts[target]):
+            if all(prompt in self.prompts[each] for each in sides):
+                means = {each: self.of_prompt[each, prompt].of(measure, self.objective) for each in sides}
+                whole = sum(part for each, part in share.items() if each in means)
+                found[prompt] = sum(share[each] * means[each] for each in means if each in share) / whole
+                found[prompt] -= means[target]
         return found
 
-    def prompts_of(self, target: str) -> list[RoundCell]:
-        return [cell for block in self.blocks[target] for cell in self.cells[target, block]]
 
-
-def _mean_of(cells: Sequence[RoundCell], measure: str, objective: Objective) -> float:
+def _mean(cells: Sequence[RoundCell]) -> _Mean:
     calls, graded = sum(cell.calls for cell in cells), sum(cell.graded for cell in cells)
     quality = sum(cell.quality for cell in cells) / graded if graded else 1.0
-    if measure == "quality":
-        return quality
-    columns = [sum(cell.sums[place] for cell in cells) / calls for place in range(5)]
-    return of_sums((columns[0], columns[1], columns[2], columns[3], columns[4]), measure, quality, objective)
+    return _Mean(added([cell.sums for cell in cells], calls), quality)
+
+
+def added(sums: Iterable[Sums], calls: float = 1.0) -> Sums:
+    a, b, c, d, e = (sum(column) / calls for column in zip(*sums, strict=True))
+    return a, b, c, d, e
 
 
 def of_sums(sums: Sums, measure: str, quality: float, objective: Objective) -> float:
     if measure == "utility":
         return quality * sums[SUCCESS] - objective.latency * sums[LATE] - objective.cost * sums[DEAR]
-    return sums[{"latencyMs": LATENCY, "costUsd": COST, "success": SUCCESS}[measure]]
+    return sums[_PLACES[measure]]

@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 #: effective calls from which on live traffic speaks for a target
 LEAST_CALLS = 30.0
+#: … of them, above a quantile and below it, from which on they speak for it
+LEAST_OUTSIDE = 5.0
 #: blocks of time that have requests, below which nothing can be told
 LEAST_BLOCKS = 5
 #: equal parts of the time that is looked at
 BLOCKS = 30
 CONFIDENCE = 0.95
-#: buckets of ln(ms) for quantiles: 20 per factor of e
-PER_E = 20
 
 Sums = tuple[float, float, float, float, float]
 #: what Sums are of
@@ -22,11 +22,10 @@ LATENCY, LATE, COST, DEAR, SUCCESS = range(5)
 
 
 class LiveCell(NamedTuple):
-    """First attempts of drawn requests at one target, in one block of time and one bucket of latency."""
+    """First attempts of drawn requests at one target, in one block of time."""
 
     block: int
     target: str
-    bucket: int
     calls: int
     #: Σ 1/p and Σ 1/p²
     weight: float
@@ -34,6 +33,8 @@ class LiveCell(NamedTuple):
     plain: Sums
     #: each call by its 1/p
     weighted: Sums
+    #: bucket, as app.domain.evidence.histogram has it → calls and Σ 1/p
+    latencies: Mapping[int, tuple[int, float]]
     #: successes without a known price
     unpriced: int = 0
 

@@ -12,11 +12,14 @@ traffic differs from the rounds by. It is right where either holds for k. Of a t
 
     V_k = V_routing − Σ_i (m_{A_i}(b_i) − m_k(b_i)) / n.
 
-Intervals: 95 % by Student, with the jackknife over blocks of time (rounds and requests of a block leave together), and,
-as far as rounds speak, the error between prompts, which repeats of the same prompts do not make smaller. Of the best
-target in hindsight the interval holds for all targets together (Bonferroni). Quantiles: by Woodruff (1952), the
-interval of the share below the quantile turned round. No live answer is graded: quality is the rounds'. First attempts
-alone.
+Intervals: 95 % by Student, with the jackknife over blocks of time (rounds and requests of a block leave together) by
+the differences between neighbours, and, as far as rounds speak, the error between prompts, which repeats of the same
+prompts do not make smaller; where rounds alone speak, the larger of the two. Of the best target in hindsight the
+interval holds for all targets together (Bonferroni). Quantiles: by Woodruff (1952), the interval of the share below
+turned round. No live answer is graded: quality is the rounds'. First attempts alone.
+
+All of it are sums, and so a row per block and target suffices: m_k(b) is the same for all calls of a block, hence
+Σ (Y − m)/p = Σ Y/p − m·Σ 1/p. It takes n, Σ 1/p, Σ 1/p², Σ Y, Σ Y/p and the latencies' histogram by calls and by 1/p.
 """
 
 from __future__ import annotations
@@ -24,14 +27,24 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from functools import cache
 
 from app.domain.policy import Objective
 from app.domain.replay.baseline_models import Models, of_sums
-from app.domain.replay.baseline_quantiles import jackknife, quantile, reach_of
+from app.domain.replay.baseline_quantiles import (
+    Quantile,
+    Weights,
+    between,
+    error_over_time,
+    freedom_over_time,
+    latencies_of,
+    quantile,
+    reach_of,
+)
 from app.domain.replay.baseline_types import (
     LEAST_BLOCKS,
     LEAST_CALLS,
+    LEAST_OUTSIDE,
     MEASURES,
     NOTHING,
     Baseline,
@@ -40,7 +53,6 @@ from app.domain.replay.baseline_types import (
     LiveCell,
     RoundCell,
     Sums,
-    digits,
 )
 
 
@@ -64,6 +76,8 @@ def compare(
     return Comparison(found.calls, len(found.blocks), values, tuple(each for each in made if each is not None))
 
 
+#: below which how often they come cannot be seen from how they are spread over the blocks
+FEW_FAILURES = 5
 #: what the digits of a sum leave of nothing
 NEGLIGIBLE = 1e-12
 #: a way to choose: target → share; routing itself is none of these
@@ -82,6 +96,10 @@ class _Estimates:
         # what no round measured cannot be compared
         live = [cell for cell in live if cell.target in self.models.targets]
         self.live = live
+        self.by_target: dict[str, list[LiveCell]] = {target: [] for target in self.targets}
+        for cell in live:
+            self.by_target[cell.target].append(cell)
+        self.served = {target for target, cells in self.by_target.items() if cells}
         self.calls = sum(cell.calls for cell in live)
         self.blocks = sorted({cell.block for cell in live})
         self.at: dict[int, float] = defaultdict(float)
@@ -89,7 +107,13 @@ class _Estimates:
         for cell in live:
             self.at[cell.block] += cell.calls
             self.of[cell.block, cell.target] += cell.calls
+        self.unpriced = {c.target for c in live if c.unpriced} | {c.target for c in rounds if c.unpriced}
         self.routing: Shares = {}
+        self._prompts: dict[tuple[str, str], dict[str, float]] = {}
+        self._supports: dict[str, tuple[float, float]] = {}
+        self._values: dict[tuple[str | None, str], Callable[[int | None], float]] = {}
+        self._quantiles: dict[tuple[tuple[tuple[str, float], ...], float, int], Quantile] = {}
+        self._weights: dict[tuple[tuple[str, float], ...], Weights] = {}
 
     def only(self, target: str) -> Shares:
         return {target: 1.0}
@@ -120,19 +144,21 @@ class _Estimates:
         """Live less the rounds, by block: weighted sums and weights of one target's calls; None: of all, as served."""
         over: dict[int, float] = defaultdict(float)
         under: dict[int, float] = defaultdict(float)
-        for cell in self.live:
-            if target is None or cell.target == target:
-                sums, calls = (cell.plain, float(cell.calls)) if target is None else (cell.weighted, cell.weight)
-                model = self.models.at(cell.target, cell.block, measure)
-                over[cell.block] += self._sum(cell, sums, calls, measure) - calls * model
-                under[cell.block] += calls
+        for cell in self.live if target is None else self.by_target[target]:
+            sums, calls = (cell.plain, float(cell.calls)) if target is None else (cell.weighted, cell.weight)
+            model = self.models.at(cell.target, cell.block, measure)
+            over[cell.block] += self._sum(cell, sums, calls, measure) - calls * model
+            under[cell.block] += calls
         return over, under
 
     def support(self, target: str) -> tuple[float, float]:
         """Effective calls, and the share of the requests they speak for."""
-        weight = sum(cell.weight for cell in self.live if cell.target == target)
-        weight2 = sum(cell.weight2 for cell in self.live if cell.target == target)
-        return (weight**2 / weight2 if weight2 else 0.0), min(1.0, weight / self.calls)
+        if target not in self._supports:
+            weight = sum(cell.weight for cell in self.by_target[target])
+            weight2 = sum(cell.weight2 for cell in self.by_target[target])
+            effective = weight**2 / weight2 if weight2 else 0.0
+            self._supports[target] = effective, min(1.0, weight / self.calls)
+        return self._supports[target]
 
     def speaks(self, target: str) -> bool:
         return self.support(target)[0] >= LEAST_CALLS
@@ -141,31 +167,42 @@ class _Estimates:
         """V_k, without one of the blocks."""
         model = {b: n * self.models.at(target, b, measure) for b, n in self.at.items()}
         over, under = self._residuals(target if self.speaks(target) else None, measure)
+        all_over, all_under = sum(over.values()), sum(under.values())
 
         def value(without: int | None) -> float:
-            weight = sum(under.values()) - (under.get(without, 0.0) if without is not None else 0.0)
-            rest = sum(over.values()) - (over.get(without, 0.0) if without is not None else 0.0)
-            return self._mean(model, without) + (rest / weight if weight else 0.0)
+            weight = all_under - (under.get(without, 0.0) if without is not None else 0.0)
+            rest = all_over - (over.get(without, 0.0) if without is not None else 0.0)
+            return self._mean(model, without) + (rest / weight if weight > NEGLIGIBLE else 0.0)
 
         return value
 
+    def _value_of(self, target: str | None, measure: str) -> Callable[[int | None], float]:
+        """Of always this target; None: of routing."""
+        key = (target, measure)
+        if key not in self._values:
+            if target is None:
+                served = self._served(measure)
+                self._values[key] = lambda without: self._mean(served, without)
+            else:
+                self._values[key] = cache(self._estimator(target, measure))
+        return self._values[key]
+
     def _estimators(self, shares: Shares, measure: str) -> Callable[[int | None], float]:
         if not shares:
-            served = self._served(measure)
-            return lambda without: self._mean(served, without)
-        parts = [(share, self._estimator(target, measure)) for target, share in shares.items()]
+            return self._value_of(None, measure)
+        parts = [(share, self._value_of(target, measure)) for target, share in shares.items()]
         return lambda without: sum(share * value(without) for share, value in parts)
 
     def _known(self, shares: Shares, measure: str) -> bool:
-        named = set(shares) or {cell.target for cell in self.live}
+        named = set(shares) or self.served
         if measure == "costUsd":
-            unpriced = {c.target for c in self.live if c.unpriced} | {c.target for c in self.rounds if c.unpriced}
-            return not named & unpriced
+            return not named & self.unpriced
         return measure not in {"p50Ms", "p95Ms"}
 
     def value(self, shares: Shares, measure: str) -> float | None:
         if measure in QUANTILES:
-            return self.quantile(shares, QUANTILES[measure]).value
+            found = self.quantile(shares, QUANTILES[measure])
+            return None if found is None else found.value
         return self._estimators(shares, measure)(None) if self._known(shares, measure) else None
 
     def values(self, shares: Shares) -> dict[str, float | None]:
@@ -188,17 +225,47 @@ class _Estimates:
     def difference(self, shares: Shares, measure: str, among: int = 1) -> Estimate:
         """Routing less this."""
         if measure in QUANTILES:
-            return self._between(self.quantile({}, QUANTILES[measure]), self.quantile(shares, QUANTILES[measure]))
+            both = [self.quantile(each, QUANTILES[measure], among) for each in ({}, shares)]
+            return NOTHING if both[0] is None or both[1] is None else between(both[0], both[1])
         if not (self._known({}, measure) and self._known(shares, measure)) or len(self.blocks) < LEAST_BLOCKS:
             return NOTHING
         mine, its = self._estimators({}, measure), self._estimators(shares, measure)
         value = mine(None) - its(None)
         value = 0.0 if abs(value) < NEGLIGIBLE else value
-        prompts = self._prompt_errors(shares, measure)
-        error = math.hypot(jackknife([mine(b) - its(b) for b in self.blocks]), prompts[0])
-        freedom = min(len(self.blocks) - 1, prompts[1]) if prompts[0] else len(self.blocks) - 1
+        error, freedom = self._error(shares, measure, [mine(block) - its(block) for block in self.blocks])
         reach = reach_of(freedom, among) * error
         return Estimate(value, value - reach, value + reach)
+
+    def _error(self, shares: Shares, measure: str, without: Sequence[float]) -> tuple[float, int]:
+        """Standard error and degrees of freedom.
+
+        Where rounds alone speak, blocks and prompts show the same probes: the larger error has the other in it.
+        """
+        blocks = max(error_over_time(without), self._least_error(shares, measure))
+        prompts, among_prompts = self._prompt_errors(shares, measure)
+        by_rounds = measure == "quality" or not all(self.speaks(target) for target in shares)
+        freedom = min(self._freedom(target) for target in shares)
+        if not prompts or (by_rounds and blocks >= prompts):
+            return blocks, freedom
+        return prompts if by_rounds else math.hypot(blocks, prompts), min(freedom, among_prompts)
+
+    def _freedom(self, target: str) -> int:
+        live = {cell.block: cell.weight for cell in self.by_target[target]} if self.speaks(target) else self.at
+        return freedom_over_time(list(live.values()))
+
+    def _least_error(self, shares: Shares, measure: str) -> float:
+        """Of few calls, none of which failed, not even a failure is impossible: one more of each kind (Laplace)."""
+        if measure not in {"success", "costUsd"}:
+            return 0.0
+        square = 0.0
+        for target, share in shares.items():
+            calls = self.support(target)[0] if self.speaks(target) else 0.0
+            success = self.value(self.only(target), "success") or 0.0
+            if calls * (1 - success) < FEW_FAILURES and calls:
+                rate = (calls * success + 1) / (calls + 2)
+                each = (self.value(self.only(target), "costUsd") or 0.0) / rate if measure == "costUsd" else 1.0
+                square += share**2 * each**2 * max(0.0, rate * (1 - rate)) / (calls + 2)
+        return math.sqrt(square)
 
     def _prompt_errors(self, shares: Shares, measure: str) -> tuple[float, int]:
         """Standard error and degrees of freedom, by the differences between prompts of what rounds alone can tell."""
@@ -210,7 +277,7 @@ class _Estimates:
             )
             for part, of in told:
                 if part:
-                    for prompt, value in self.models.by_prompt(target, of, self.of, self.calls).items():
+                    for prompt, value in self._by_prompt(target, of).items():
                         totals[prompt] += share * part * value
         if len(totals) < 2:
             return 0.0, 1
@@ -218,54 +285,26 @@ class _Estimates:
         variance = sum((each - mean) ** 2 for each in totals.values()) / (len(totals) - 1)
         return math.sqrt(variance / len(totals)), len(totals) - 1
 
+    def _by_prompt(self, target: str, measure: str) -> dict[str, float]:
+        key = (target, measure)
+        if key not in self._prompts:
+            self._prompts[key] = self.models.by_prompt(target, measure, self.of, self.calls)
+        return self._prompts[key]
+
     # ── quantiles ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def quantile(self, shares: Shares, at: float) -> Estimate:
-        """Of what was served, or of targets that live calls speak for."""
-        if len(self.blocks) < LEAST_BLOCKS or any(not self.speaks(target) for target in shares):
-            return NOTHING
-        weights: dict[int, dict[int, float]] = defaultdict(lambda: defaultdict(float))
-        norms = {t: sum(c.weight for c in self.live if c.target == t) for t in shares}
-        for cell in self.live:
-            if not shares:
-                weights[cell.block][cell.bucket] += cell.calls
-            elif cell.target in shares:
-                weights[cell.block][cell.bucket] += shares[cell.target] * cell.weight / norms[cell.target]
-        return quantile(weights, at)
-
-    def _between(self, mine: Estimate, its: Estimate) -> Estimate:
-        if mine.value is None or its.value is None:
-            return NOTHING
-        value = mine.value - its.value
-        halves = [((each.high or 0.0) - (each.low or 0.0)) / 2 for each in (mine, its)]
-        reach = math.hypot(*halves)
-        return Estimate(value, value - reach, value + reach)
+    def quantile(self, shares: Shares, at: float, among: int = 1) -> Quantile | None:
+        """Of what was served, or of targets of which enough live calls lie on both sides of it."""
+        outside = min(at, 1 - at)
+        few = any(not self.speaks(t) or self.support(t)[0] * outside < LEAST_OUTSIDE for t in shares)
+        if len(self.blocks) < LEAST_BLOCKS or few:
+            return None
+        key = tuple(sorted(shares.items()))
+        if key not in self._weights:
+            self._weights[key] = latencies_of(self.live, shares)
+        if (key, at, among) not in self._quantiles:
+            self._quantiles[key, at, among] = quantile(self._weights[key], at, among)
+        return self._quantiles[key, at, among]
 
 
 QUANTILES: Mapping[str, float] = {"p50Ms": 0.5, "p95Ms": 0.95}
-
-
-def baseline_json(found: Baseline, requests: float) -> dict[str, Any]:
-    """`requests`: how many there were, which what was saved is reckoned for."""
-    return {
-        "name": found.name,
-        "target": found.target,
-        "source": found.source,
-        "effectiveCalls": round(found.effective_calls, 1),
-        "coverage": round(found.coverage, 4),
-        "values": {name: digits(value) for name, value in found.values.items()},
-        "differences": {
-            name: {**each.to_json(), "verdict": found.verdict(name)} for name, each in found.differences.items()
-        },
-        "saved": {
-            "usd": _scaled(found.differences["costUsd"], -requests).to_json(),
-            "hours": _scaled(found.differences["latencyMs"], -requests / 3_600_000).to_json(),
-        },
-    }
-
-
-def _scaled(each: Estimate, factor: float) -> Estimate:
-    if each.value is None or each.low is None or each.high is None:
-        return NOTHING
-    ends = sorted((each.low * factor, each.high * factor))
-    return Estimate(each.value * factor, ends[0], ends[1])

@@ -1,5 +1,5 @@
 // chart(place, spec): a chart of uPlot's in the page's colours. Spec, as the server writes it:
-//   {x: [epoch s, …], unit: "ms" | "USD" | "share" | "count", kind: "line" | "area" | "bars", log: bool,
+//   {x: [epoch s, …], unit: "ms" | "USD" | "share" | "count", kind: "line" | "area" | "bars", log: bool, signed: bool,
 //    series: [{label, hue, values: [number or null, …], low: […], high: […]}], markers: [{at: epoch s, label, kind}]}
 // "area" and "bars" stack their series; low and high are the interval, drawn as a band. Drag a range: the page filters to it.
 "use strict";
@@ -85,6 +85,13 @@
     return (_, low, high) => [low - half, high + half];
   }
 
+  // From 0 on; a share up to all; of differences as far as they go on either side.
+  function reach(spec) {
+    const upto = (high) => (spec.unit === "share" ? Math.max(1, high ?? 1) : (high || 1) * 1.05);
+    if (spec.signed) return (_, low, high) => [Math.min(0, low ?? 0) * 1.05, Math.max(0, high ?? 0) * 1.05 || (low ? 0 : 1)];
+    return (_, low, high) => [Math.min(0, low ?? 0), upto(high)];
+  }
+
   function marks(spec) {
     return (plot) => {
       const draw = plot.ctx;
@@ -121,7 +128,7 @@
       series,
       bands,
       axes: axis(spec),
-      scales: { x: { time: true, range: edges(spec) }, y: spec.log ? { distr: 3 } : { range: (_, low, high) => [Math.min(0, low ?? 0), spec.unit === "share" ? Math.max(1, high ?? 1) : (high || 1) * 1.05] } },
+      scales: { x: { time: true, range: edges(spec) }, y: spec.log ? { distr: 3 } : { range: reach(spec) } },
       cursor: { drag: { setScale: false, x: true, y: false } },
       hooks: { setSelect: [filter], draw: [marks(spec)] },
       legend: { live: true },

@@ -15,6 +15,7 @@ from flask.testing import FlaskClient
 from app import bootstrap
 from app.api import create_app
 from app.cli.main import cli
+from app.operations import rolling
 from app.store import baselines as store
 from app.store import database, outcomes
 from app.store.models import Usage
@@ -44,7 +45,7 @@ def record(system: System, count: int = 240) -> None:
             row(
                 f"req-{number}", provider=name, model=targets[name].model, propensity=chance, attempt=1,
                 latency_ms=MODELS[name] + number % 11, cost_usd=0.001, success=True,
-                simulated=system.services.simulated, at=now - timedelta(seconds=5 + 14 * number),
+                simulated=system.services.simulated, at=now - timedelta(seconds=60 + 14 * number),
             )
         )  # fmt: skip
     with database.transaction(system.services.sessions) as session:
@@ -124,6 +125,50 @@ def test_how_much_is_read_follows_from_how_much_there_is(system: System) -> None
     assert some == 1.0
 
 
+def over_days(system: System, days: int = 3) -> None:
+    """As the first hour, every hour of some days, summed up."""
+    rows = []
+    now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    targets = {target.provider: target for target in system.services.targets}
+    for number in range(days * 240):
+        name, chance = ("deepseek", 0.2) if number % 5 == 0 else ("gemini", 0.8)
+        rows.append(
+            row(
+                f"day-{number}", provider=name, model=targets[name].model, propensity=chance, attempt=1,
+                latency_ms=MODELS[name] + number % 11, cost_usd=0.001, success=True,
+                simulated=system.services.simulated, at=now - timedelta(minutes=5 + 6 * number),
+            )
+        )  # fmt: skip
+    with database.transaction(system.services.sessions) as session:
+        outcomes.record(session, rows)
+    rolling.roll_up(system.services)
+
+
+def test_a_series_says_it_day_by_day(client: FlaskClient, system: System) -> None:
+    measured(system)
+    over_days(system)
+
+    data = baselines(client, "from=now-3d&by=day")["data"]
+
+    assert (data["summed"], data["hoursWaiting"]) == (True, 0)
+    assert len(data["series"]) in (3, 4)
+    assert sum(period["requests"] for period in data["series"]) == data["requests"] > 700
+    whole = [period for period in data["series"] if period["to"] - period["from"] == 86_400_000]
+    assert len(whole) >= 2
+    for period in whole:
+        first = next(each for each in period["baselines"] if each["name"] == "first")
+        assert (first["source"], first["differences"]["latencyMs"]["verdict"]) == ("live", "worse")
+        assert first["differences"]["latencyMs"]["low"] < 88 < first["differences"]["latencyMs"]["high"]
+        assert first["differences"]["costUsd"]["verdict"] == "cannot tell"
+    assert baselines(client, "from=now-3d")["data"]["series"] == []
+
+
+def test_a_series_of_too_many_steps_is_refused_by_name(client: FlaskClient) -> None:
+    assert "31 days" in baselines(client, "from=now-32d&by=day")["error"]["message"]
+    assert baselines(client, "by=hour")["error"]["field"] == "by"
+    assert baselines(client, "from=now-365d&by=week")["data"]["series"][0]["baselines"] == []
+
+
 def test_with_nothing_recorded_nobody_can_tell(client: FlaskClient) -> None:
     data = baselines(client)["data"]
 
@@ -179,5 +224,9 @@ def test_the_commands_show_both(system: System, tmp_path: Path, monkeypatch: pyt
         assert "beside always deepseek/" in better
         assert max(map(len, better.splitlines()[:6])) <= 80
         assert json.loads(run("better", "--since", "1h", "--json"))["requests"] == 240
+        over_days(system)
+        days = run("better", "--since", "3d", "--by", "day", "--measure", "latencyMs")
+        assert max(map(len, days.splitlines())) <= 80
+        assert "+88 ±" in days
         record_after(system)
         assert "would have gone elsewhere" in run("whatif", "--latency", ".6", "--since", "1h")

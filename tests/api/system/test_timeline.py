@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -12,6 +13,7 @@ from flask.testing import FlaskClient
 
 from app import bootstrap
 from app.api import create_app
+from app.domain.policy import Policy
 from app.operations import rolling
 from app.store import database, outcomes, requests
 from tests.api.test_request_list import entry
@@ -77,6 +79,28 @@ def test_days_where_hours_would_be_too_many(system: System, client: FlaskClient)
     assert len(found["rows"]) <= 2
     assert len(get(client, "timeline", **{"from": "now-40d", "step": "hour"})["rows"]) == 2
     assert get(client, "timeline", **{"from": "now-100d", "step": "hour"})["field"] == "from"
+
+
+def test_a_year_is_told_in_weeks_that_begin_on_monday(system: System, client: FlaskClient) -> None:
+    """Each the sum of its days, also where a late call comes into one of them."""
+    for hours in (24 * 200, 24 * 207, 24 * 214):
+        record(system, hours, 3, provider="openai", latency_ms=300.0)
+    rolling.roll_up(replace(system.services, policy=_kept_for_long(system)))
+    record(system, 24 * 207, 2, provider="openai", success=False, error_class="timeout")
+    rolling.roll_up(replace(system.services, policy=_kept_for_long(system)))
+
+    found = get(client, "timeline", **{"from": "now-365d"})
+
+    assert found["step"] == "week"
+    assert all(datetime.fromtimestamp(each["at"] / 1000, UTC).weekday() == 0 for each in found["rows"])
+    assert [(each["calls"], each["ok"]) for each in found["rows"]] == [(3, 3), (5, 3), (3, 3)]
+    assert found["rows"][1]["latencyP95"] == pytest.approx(300, rel=0.05)
+    assert datetime.fromtimestamp(found["from"] / 1000, UTC).weekday() == 0
+
+
+def _kept_for_long(system: System) -> Policy:
+    policy = system.services.policy
+    return replace(policy, retention=replace(policy.retention, outcomes_days=400))
 
 
 def test_the_timeline_is_filtered(system: System, client: FlaskClient) -> None:
