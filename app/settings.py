@@ -50,7 +50,7 @@ KNOWN = {
 }
 
 #: threads of an API process: more than policy.toml lets requests be in flight, so that health finds one
-API_THREADS = 300
+API_THREADS = 800
 
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 

@@ -6,6 +6,7 @@ Each imports what it needs when it is called: seven of them start at once with `
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -35,6 +36,8 @@ MOST_THREADS = 50
 MIGRATE_PATIENCE_S = 60.0
 #: open connections of one API process; beyond, they wait to be accepted
 CONNECTIONS = 8192
+#: of each: connections, and one more for a call to a provider
+OPEN_FILES = 2 * CONNECTIONS
 #: s that a trial start before a reload may take
 TRIAL_S = 60.0
 
@@ -103,6 +106,7 @@ def _serve(configured: Settings) -> None:
 
     configured.check_exposure()
     logs.configure(configured.log_format, configured.log_level)
+    _allow_open_files()
     server = Server(
         "app.api.server:create",
         factory=True,
@@ -123,6 +127,14 @@ def _serve(configured: Settings) -> None:
     reload = partial(_reload, server.signal_handler_reload)
     server.signal_handler_reload = reload  # type: ignore[method-assign]  # it has no hook that could say no
     server.serve()
+
+
+def _allow_open_files() -> None:
+    """As many as the system lets us have: a shell often allows 1,024, and a request has two connections."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _spawned(server: Any, spawn: Callable[..., Any], idx: int, *args: Any, **kwargs: Any) -> Any:

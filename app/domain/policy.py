@@ -210,8 +210,8 @@ class GatewayPolicy:
     store_responses: bool = True
     hedge_share: float = 0.0
     hedge_least: int = 20
-    in_flight: int = 272
-    in_flight_per_key: int = 256
+    in_flight: int = 768
+    in_flight_per_key: int = 640
     body_wait_s: float = 20.0
     body_bytes_per_s: int = 20_000
     bodies_mb: int = 512

@@ -24,7 +24,7 @@ from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
 #: more than the process has threads
-UNFINISHED = 330
+UNFINISHED = 850
 #: s that the body of a request gets
 BODY_WAIT_S = 2.0
 #: MiB that a body may have
