@@ -11,14 +11,15 @@ WORKS  := $(BIN)/python -P -c 'import app, pip; from pathlib import Path; assert
 $(shell $(WORKS) || rm -f $(VENV)/.python $(VENV)/.local $(VENV)/.dev)
 
 .DEFAULT_GOAL := help
-.PHONY: help up test faults clients lint check bench screenshots answers format requirements clean
+.PHONY: help up test walks faults clients lint check bench screenshots answers format requirements clean
 
 help:
 	@echo "make up            everything on this machine: http://127.0.0.1:4000"
 	@echo "make test          the suite, against real embedded servers; ARGS=\"-k router\" selects"
+	@echo "make walks         the page in a real Chromium, and every command and JSON of README and docs, on whole stacks"
 	@echo "make faults        the long stories: servers that go away, workers that die, on whole stacks"
 	@echo "make clients       real client software, installed into build/, in front of a whole stack; ARGS=\"codex langchain\" selects"
-	@echo "make check         format, lint, types, import contracts, tests, faults"
+	@echo "make check         format, lint, types, import contracts, tests, walks, faults"
 	@echo "make bench         measurements; ARGS=\"trace FILE\" plays a trace to the whole stack"
 	@echo "make screenshots   those of docs/screenshots anew, by a Chromium that is installed"
 	@echo "make answers       what the API answers, anew, for /openapi.json: app/api/answers.json"
@@ -30,7 +31,10 @@ up: $(VENV)/.local
 	@$(BIN)/tooloo up
 
 test: $(VENV)/.dev
-	@$(BIN)/python -m pytest -m "not faults" $(ARGS)
+	@$(BIN)/python -m pytest -m "not faults" --ignore=tests/browser --ignore=tests/docs/test_pages.py $(ARGS)
+
+walks: $(VENV)/.dev
+	@$(BIN)/python -m pytest -m "not faults" $(ARGS) tests/browser tests/docs/test_pages.py
 
 faults: $(VENV)/.dev
 	@$(BIN)/python -m pytest -m faults $(ARGS) tests/stack
@@ -44,7 +48,7 @@ lint: $(VENV)/.dev
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-check: lint test faults
+check: lint test walks faults
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m tests.bench $(ARGS)

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
+import subprocess
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from app.cli import exits
+from tests.docs import terminal
 from tests.docs.forking import tooloo_in
 from tests.docs.reading import SHELLS, Block, blocks, pages
 from tests.docs.running import Reader
 from tests.providers.server import Answer, Received, Server, whole
+from tests.support.cli_reference import every_command
 from tests.support.stack import Stack, stack
 from tests.support.system import ROOT
 from tests.support.waiting import wait_until
@@ -115,6 +122,81 @@ def test_every_command_and_every_json_of_the_page(page: str, reader: Reader) -> 
             reader.compare(block)
         else:
             reader.run(block)
+
+
+#: what a command is given, where it needs something; {…}: names of what there is
+GIVEN = {
+    "tooloo benchmark": "--provider acme --prompt maths-problem",
+    "tooloo chat": "hello --provider openrouter-europe-fallback",
+    "tooloo config diff": "1",
+    "tooloo config import": "exported.json",
+    "tooloo config reset": "--yes",
+    "tooloo config rollback": "1",
+    "tooloo config set": "weights.latency=.6",
+    "tooloo explain": "{request}",
+    "tooloo keys create": "'the mobile application of the north' --segment free --rate 60 --parameters strict",
+    "tooloo keys revoke": "{key}",
+    "tooloo lab set": "openrouter-europe-fallback latency=450 error_kind=timeout",
+    "tooloo replay": "--from-history 7d",
+    "tooloo usage": "--by day,key,segment,provider,model",
+    "tooloo whatif": "--cost .8",
+}
+#: commands that print no table and no line of ours, or that serve until they are stopped
+UNSHOWN = {
+    *("tooloo up", "tooloo api", "tooloo worker", "tooloo beat", "tooloo flower", "tooloo migrate", "tooloo kickoff"),
+    *("tooloo lab serve", "tooloo lab config", "tooloo completion"),
+    *("tooloo config show", "tooloo config get", "tooloo config export"),
+}
+
+
+@pytest.fixture
+def commands(running: Stack, folder: Path, tmp_path: Path) -> Iterator[Commands]:
+    running.post("/api/v1/chat", {"message": "hello", "provider": "openrouter-europe-fallback"})
+    reader = Reader(running, tmp_path / "reader", folder, folder / ALERTS)
+    (reader.folder / "exported.json").write_text(json.dumps(running.get("/api/v1/system/runtime-config")))
+    yield Commands(running, reader)
+    reader.leave()
+
+
+@dataclass(frozen=True)
+class Commands:
+    running: Stack
+    reader: Reader
+
+    def each(self) -> Iterator[tuple[str, list[str]]]:
+        """Path and command line of every command that shows something."""
+        for path in (context.command_path for _, context in every_command()):
+            if path not in UNSHOWN:
+                given = GIVEN.get(path, "")
+                words = given.format(key=self._key(), request=self._request()) if "{" in given else given
+                yield path, [str(self.reader.commands / "tooloo"), *path.split()[1:], *shlex.split(words)]
+
+    def _key(self) -> str:
+        made = self.running.post("/api/v1/system/keys", {"name": "a key that is revoked", "scopes": ["chat"]})
+        return str(made["id"])
+
+    def _request(self) -> str:
+        return str(self.running.get("/api/v1/requests?limit=1")["requests"][0]["requestId"])
+
+
+def test_every_command_fits_a_terminal_of_80_columns(commands: Commands) -> None:
+    wide = {}
+    for path, command in commands.each():
+        code, shown = terminal.lines(command, commands.reader.environment(), commands.reader.folder)
+        assert code in {exits.DONE, exits.NEEDS_YOU}, (path, shown)
+        if path != "tooloo chat":  # what a model says is its own, and the terminal's to break
+            wide |= {path: lines} if (lines := terminal.too_wide(shown)) else {}
+    assert wide == {}
+
+
+def test_every_command_says_it_in_json_too(commands: Commands) -> None:
+    for path, command in commands.each():
+        done = subprocess.run(
+            [*command, "--json"], env=commands.reader.environment(), cwd=commands.reader.folder,
+            capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        assert done.returncode in {exits.DONE, exits.NEEDS_YOU}, (path, done.stderr)
+        assert json.loads(done.stdout) is not None, path
 
 
 def test_what_cannot_run_here_is_listed_with_its_reason() -> None:
