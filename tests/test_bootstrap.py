@@ -148,7 +148,7 @@ def test_the_ceiling_in_the_shipped_policy_is_off_and_works_once_its_line_counts
         ("[retention]\nrounds_days = 0\n", "retention.rounds_days: must be greater than 0"),
         ("[gateway]\nhedge_share = 1.5\n", "gateway.hedge_share: must be a share from 0 to 1"),
         ("[gateway]\nhedge_least = 0\n", "gateway.hedge_least: must be greater than 0"),
-        ("[gateway]\nin_flight = 300\n", "gateway.in_flight: must be less than 300, the threads of an API process"),
+        ("[gateway]\nin_flight = 800\n", "gateway.in_flight: must be less than 800, the threads of an API process"),
     ],
 )
 def test_a_wrong_policy_file_is_refused_by_file_key_and_reason(tmp_path: Path, text: str, reason: str) -> None:

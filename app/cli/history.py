@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import replace
 from datetime import timedelta
 
 import click
+import structlog
 from sqlalchemy.orm import sessionmaker
 
 from app import bootstrap, settings
@@ -19,6 +21,9 @@ from app.domain.replay.recorded import trace_lines
 from app.evidence import scorecard
 from app.settings import Settings
 from app.store import database, history
+
+# what a command shows is for programs too; asked for at each line, as whoever runs us may put another in its place
+structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 

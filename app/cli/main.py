@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import importlib
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import click
-import structlog
 
 from app.cli.terminal import one_line, shield
 from app.errors import TooLooError
@@ -100,8 +98,6 @@ def cli() -> None:
     Ask the best provider:              tooloo chat "What is a mutex?"
     Measure now:                        tooloo benchmark --wait
     """
-    # what a command shows is for programs too; asked for at each line, as whoever runs us may put another in its place
-    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
 
 
 def print_json(document: object) -> None:
