@@ -206,30 +206,3 @@ def test_hostile_text_is_text(looking: Looking, system: System, path: str) -> No
     expect(page.locator("main")).to_contain_text("\\u202e")
     assert page.locator("main img, main script:not([type='application/json'])").count() == 0
     assert "\u202e" not in page.locator("main").inner_text()
-
-
-def test_the_page_says_that_the_api_is_gone_and_comes_back_with_it(chromium: Browser, system: System) -> None:
-    with served(system) as url, Looking.at(chromium, url) as looking:
-        page = looking.page
-        page.clock.install()
-        looking.go("/")
-        expect(page.locator("#age-text")).to_contain_text("as of")
-        with _gone(page):
-            page.clock.run_for(12_000)
-            expect(page.locator("#age")).to_have_class("age amber")
-            page.clock.run_for(25_000)
-            expect(page.locator("#age")).to_have_class("age red")
-            expect(page.locator("#age-text")).to_contain_text(re.compile(r"no word from the API since \d\d:\d\d"))
-            expect(page.locator("html")).to_have_class("stale")
-        page.clock.resume()
-        expect(page.locator("#age")).to_have_class("age")
-        expect(page.locator("html")).not_to_have_class("stale")
-        looking.trouble.clear()  # the browser notes every try that met nobody
-
-
-@contextmanager
-def _gone(page: Page) -> Iterator[None]:
-    """The browser reaches nobody: what a stopped API is to it."""
-    page.context.set_offline(True)
-    yield
-    page.context.set_offline(False)
