@@ -23,7 +23,8 @@ class Threads:
         self._most = most
         self._started = self._busy = 0
         self._waiting: queue.SimpleQueue[tuple[Work, asyncio.Future[None]]] = queue.SimpleQueue()
-        self._ended: deque[asyncio.Future[None]] = deque()
+        #: … with what it raised, if anything
+        self._ended: deque[tuple[asyncio.Future[None], Exception | None]] = deque()
 
     async def run(self, work: Work) -> None:
         """Raises what `work` raises. Returns some time after it has ended: see `settle`."""
@@ -40,7 +41,7 @@ class Threads:
         """Let those `run`s return whose work has ended; is there any left?"""
         while self._ended:
             self._busy -= 1
-            _end(self._ended.popleft())
+            _end(*self._ended.popleft())
         return self._busy > 0
 
     def _serve(self) -> None:
@@ -49,16 +50,17 @@ class Threads:
             try:
                 work()
             except Exception as error:  # noqa: BLE001  # handed to who waits for it
-                done.get_loop().call_soon_threadsafe(_fail, done, error)
-            self._ended.append(done)
+                self._ended.append((done, error))
+                done.get_loop().call_soon_threadsafe(self.settle)
+            else:
+                self._ended.append((done, None))
             del work, done  # not to be held until the next one comes
 
 
-def _end(done: asyncio.Future[None]) -> None:
-    if not done.done():  # nobody waits any more, or it has failed
+def _end(done: asyncio.Future[None], error: Exception | None) -> None:
+    if done.done():  # nobody waits any more
+        return
+    if error is None:
         done.set_result(None)
-
-
-def _fail(done: asyncio.Future[None], error: Exception) -> None:
-    if not done.done():
+    else:
         done.set_exception(error)

@@ -65,6 +65,24 @@ def test_what_it_raises_is_raised_at_once() -> None:
         asyncio.run(run())
 
 
+def test_what_it_raises_is_not_lost_to_who_looks_after_what_has_ended_first() -> None:
+    """The next request does, before the loop has come to what wakes it."""
+    threads = Threads(1)
+
+    def work() -> None:
+        raise ZeroDivisionError
+
+    async def run() -> None:
+        failing = asyncio.ensure_future(threads.run(work))
+        await asyncio.sleep(0)  # it is handed over
+        wait_until(lambda: threads._ended, 30, what="the work has ended")
+        threads.settle()
+        await failing
+
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(run())
+
+
 def test_work_that_nobody_waits_for_any_more_ends_all_the_same() -> None:
     threads, go_on, ended = Threads(1), threading.Event(), threading.Event()
 
