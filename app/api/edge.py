@@ -112,14 +112,14 @@ class Gate:
                     del self._of_key[key]
 
 
-class _Held:
-    """The answer's body as the server reads it; the place is free again when it is closed."""
+class Held:
+    """The answer's body as the server reads it, and what is to be done when it is closed."""
 
-    __slots__ = ("_inner", "_ticket")
+    __slots__ = ("_inner", "_then")
 
-    def __init__(self, inner: Iterable[bytes], ticket: Ticket) -> None:
+    def __init__(self, inner: Iterable[bytes], then: Callable[[], None]) -> None:
         self._inner = inner
-        self._ticket = ticket
+        self._then = then
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._inner)
@@ -129,7 +129,7 @@ class _Held:
             if (close := getattr(self._inner, "close", None)) is not None:
                 close()
         finally:
-            self._ticket.release()
+            self._then()
 
 
 def bounded(app: Wsgi, gate: Gate) -> Wsgi:
@@ -140,7 +140,7 @@ def bounded(app: Wsgi, gate: Gate) -> Wsgi:
             return app(environ, start_response)
         ticket = environ[TICKET] = gate.ticket()
         try:
-            return _Held(app(environ, start_response), ticket)
+            return Held(app(environ, start_response), ticket.release)
         except BaseException:
             ticket.release()
             raise

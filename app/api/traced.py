@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, request
 
-from app.api.edge import HEALTH, Environ, Wsgi
+from app.api.edge import HEALTH, Environ, Held, Wsgi
 
 if TYPE_CHECKING:
     from app.tracing.spans import ServerSpan, Tracing
@@ -35,7 +35,7 @@ def _serving(serve: Wsgi, tracing: Tracing) -> Wsgi:
         begun = _Begun(start)
         span = _span(tracing, environ)
         try:
-            return _Sent(serve(environ, begun), span, begun)
+            return Held(serve(environ, begun), lambda: span.end(begun.status))
         except BaseException:
             span.end(None)
             raise
@@ -66,24 +66,3 @@ class _Begun:
     def __call__(self, status: str, *rest: Any) -> Any:
         self.status = int(status[:3])
         return self._start(status, *rest)
-
-
-class _Sent:
-    """The answer's body as the server reads it; the span ends when it is closed."""
-
-    __slots__ = ("_begun", "_inner", "_span")
-
-    def __init__(self, inner: Iterable[bytes], span: ServerSpan, begun: _Begun) -> None:
-        self._inner = inner
-        self._span = span
-        self._begun = begun
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self._inner)
-
-    def close(self) -> None:
-        try:
-            if (close := getattr(self._inner, "close", None)) is not None:
-                close()
-        finally:
-            self._span.end(self._begun.status)
