@@ -10,7 +10,7 @@ from flask import Blueprint
 from pydantic import Field, model_validator
 
 from app.api.current import asked_by, client, gateway
-from app.api.envelope import Body, body, written
+from app.api.envelope import Body, as_it_is, body
 from app.api.lean import Answer
 from app.api.names import Name
 from app.api.openai.models import Chosen, choose
@@ -82,7 +82,7 @@ def answer() -> Answer:
     if wanted.stream:
         stream = gateway().stream(call)
         return event_stream(stream, _events(stream), {"X-Tooloo-Request-Id": call.request_id})
-    return Answer.whole(written({"success": True, "data": _reply_json(gateway().chat(call))}), 200)
+    return as_it_is({"success": True, "data": _reply_json(gateway().chat(call))})
 
 
 def _events(stream: ReplyStream) -> Iterator[bytes]:

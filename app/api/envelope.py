@@ -18,6 +18,7 @@ from werkzeug.exceptions import HTTPException
 from app import nesting
 from app.api import inflate
 from app.api.headers import header
+from app.api.lean import Answer
 from app.errors import InvalidRequest, PayloadTooLarge, TooLooError, TooManyRequests
 from app.json_bytes import dumps
 
@@ -61,6 +62,11 @@ def json_response(document: object, status: int = 200, headers: Mapping[str, str
         {name.replace("_", "-"): v for name, v in (headers or {}).items()},
         "application/json",
     )
+
+
+def as_it_is(document: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
+    """JSON without the envelope, for routes that are served straight."""
+    return Answer.whole(written(document), status, headers)
 
 
 def written(document: object) -> bytes:

@@ -41,7 +41,7 @@ class Seen(list[Entry]):
 
     def turns(self) -> list[tuple[str, str, int, float | None]]:
         rows = [entry[TURN] for entry in self]
-        return [(row["state"], row["reason"], row["failures"], row["lasted_s"]) for row in rows]  # type: ignore[index]
+        return [(row["state"], row["reason"], row["failures"], row["lasted_s"]) for row in rows]  # type: ignore[index]  # what is callable is never a turn
 
 
 def see(breakers: Breakers, error: ProviderError | None, after_s: float = 0) -> None:

@@ -118,7 +118,7 @@ def test_the_log_has_a_line_per_cause_and_not_per_try(alerted: System, receiver:
     with capture_logs() as logged:
         for status in (503, 403):
             receiver.status, tried = status, len(receiver.tried)
-            look_until(running, lambda tried=tried: len(receiver.tried) >= tried + 3, "three tries")  # type: ignore[misc]
+            look_until(running, lambda tried=tried: len(receiver.tried) >= tried + 3, "three tries")  # type: ignore[misc]  # mypy knows no type of a default
 
     lines = [line for line in logged if line["event"] == NOT_TAKEN]
     assert [line["reason"] for line in lines] == ["HTTP 503", "HTTP 403"]

@@ -14,7 +14,7 @@ from app.api.anthropic import request as messages_request
 from app.api.anthropic.events import events
 from app.api.anthropic.request import Asked, CountRequest, MessagesRequest, NoThreads
 from app.api.current import gateway
-from app.api.envelope import document, request_id, written
+from app.api.envelope import as_it_is, document, request_id
 from app.api.headers import header
 from app.api.lean import Answer
 from app.api.openai import answer as openai_answer
@@ -44,7 +44,7 @@ def messages() -> Answer:
     if asked.stream:
         return _streamed(asked, names)
     reply = gateway().chat(asked.call)
-    response = _json(answer.message(reply, thinks=asked.thinks, names=names), 200)
+    response = as_it_is(answer.message(reply, thinks=asked.thinks, names=names), 200)
     dropped = answer.named(reply.answer.dropped, names)
     response.headers.update(openai_answer.headers_of_reply(reply, dropped))
     return response
@@ -74,7 +74,7 @@ def _is_claudes(services: Services, target: Target) -> bool:
 def count_tokens() -> Answer:
     """Tokens of a prompt: Claude's own count where Claude is first on the route, else an estimate."""
     count = counting.count(gateway(), _asked(CountRequest).call)
-    response = _json({"input_tokens": count.tokens}, 200)
+    response = as_it_is({"input_tokens": count.tokens}, 200)
     response.headers[COUNTED] = "exact" if count.exact else "estimated"
     response.headers["x-tooloo-target"] = str(count.target)
     return response
@@ -83,13 +83,13 @@ def count_tokens() -> Answer:
 @listing.get("")
 def model_list() -> Answer:
     """The names that `model` may have now, in Anthropic's shape."""
-    return _json(models.listed(gateway().services, request.args), 200)
+    return as_it_is(models.listed(gateway().services, request.args), 200)
 
 
 @listing.get("/<path:name>")
 def model(name: str) -> Answer:
     """One of them, in Anthropic's shape."""
-    return _json(models.one(gateway().services, name), 200)
+    return as_it_is(models.one(gateway().services, name), 200)
 
 
 @anthropic.route("/<path:rest>", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
@@ -110,7 +110,7 @@ def _ours(error: TooLooError) -> Answer:
     if isinstance(error, NoThreads):
         shape["error"]["details"] = error.details
     failures.logged(error, status)
-    return failures.told(_json(shape, status), error)
+    return failures.told(as_it_is(shape, status), error)
 
 
 @anthropic.errorhandler(HTTPException)
@@ -119,7 +119,7 @@ def _http(error: HTTPException) -> Answer:
     if error.code == 413:
         return _ours(PayloadTooLarge("the body is too large"))
     status = error.code or 500
-    return _json(answer.body(status, error.description or error.name, _name()), status)
+    return as_it_is(answer.body(status, error.description or error.name, _name()), status)
 
 
 @anthropic.errorhandler(Exception)
@@ -128,7 +128,7 @@ def _unforeseen(error: Exception) -> Answer:
     """As app.api.envelope does it, in the other shape."""
     log.exception("unforeseen error", path=request.path, error=repr(error))
     message = f"something went wrong here; the log has it under {_name()}"
-    return _json(answer.body(500, message, _name()), 500)
+    return as_it_is(answer.body(500, message, _name()), 500)
 
 
 @anthropic.after_request
@@ -137,7 +137,3 @@ def _named(response: Answer) -> Answer:
     """As Anthropic's SDKs look for it."""
     response.headers["request-id"] = _name()
     return response
-
-
-def _json(document: object, status: int) -> Answer:
-    return Answer.whole(written(document), status)

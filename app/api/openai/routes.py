@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -14,7 +13,7 @@ from werkzeug.exceptions import HTTPException
 
 from app.api import asking, failures
 from app.api.current import gateway
-from app.api.envelope import document, request_id, written
+from app.api.envelope import as_it_is, document, request_id
 from app.api.headers import header
 from app.api.lean import Answer
 from app.api.openai import answer, texts
@@ -50,7 +49,7 @@ def chat_completions() -> Answer:
         return event_stream(stream, chunks, answer.headers_of_stream(stream, stream.dropped))
     reply = ours.chat(asked.call)
     whole = answer.completion(reply, created, functions=asked.functions)
-    return _json(whole, 200, answer.headers_of_reply(reply, reply.answer.dropped))
+    return as_it_is(whole, 200, answer.headers_of_reply(reply, reply.answer.dropped))
 
 
 @openai.post("/completions")
@@ -65,7 +64,9 @@ def completions() -> Answer:
         chunks = openai_completions.events(stream, created, include_usage=asked.include_usage)
         return event_stream(stream, chunks, answer.headers_of_stream(stream, stream.dropped))
     reply = ours.chat(asked.call)
-    return _json(openai_completions.written(reply, created), 200, answer.headers_of_reply(reply, reply.answer.dropped))
+    return as_it_is(
+        openai_completions.written(reply, created), 200, answer.headers_of_reply(reply, reply.answer.dropped)
+    )
 
 
 @openai.post("/embeddings")
@@ -75,7 +76,7 @@ def embeddings() -> Answer:
     asked = openai_embeddings.read(texts.readable(*document()), ours.services, header(HEADER))
     asking.named(asked.call)
     reply = ours.embed(asked.call)
-    return _json(
+    return as_it_is(
         openai_embeddings.written(reply, asked.encoding), 200, answer.headers_of_reply(reply, reply.answer.dropped)
     )
 
@@ -83,7 +84,7 @@ def embeddings() -> Answer:
 @openai.get("/models")
 def models() -> Answer:
     """The names that `model` may have now."""
-    return _json({"object": "list", "data": _listed(gateway().services)}, 200)
+    return as_it_is({"object": "list", "data": _listed(gateway().services)}, 200)
 
 
 @openai.get("/models/<path:name>")
@@ -95,7 +96,7 @@ def model(name: str) -> Answer:
         openai_models.choose(services, name)  # raises, unless it is the bare name of a model
     if not found:
         found = [{"id": name, "object": "model", "created": 0, "owned_by": "tooloo"}]
-    return _json(found[0], 200)
+    return as_it_is(found[0], 200)
 
 
 def _listed(services: Services) -> list[dict[str, Any]]:
@@ -125,7 +126,7 @@ def nothing(rest: str) -> Answer:
 def _ours(error: TooLooError) -> Answer:
     status, shape = answer.problem(error)
     failures.logged(error, status)
-    return failures.told(_json(shape, status), error)
+    return failures.told(as_it_is(shape, status), error)
 
 
 @openai.errorhandler(HTTPException)
@@ -133,7 +134,7 @@ def _http(error: HTTPException) -> Answer:
     if error.code == 413:
         return _ours(PayloadTooLarge("the body is too large"))
     status = error.code or 500
-    return _json(answer.body(status, error.description or error.name, "http_error"), status)
+    return as_it_is(answer.body(status, error.description or error.name, "http_error"), status)
 
 
 @openai.errorhandler(Exception)
@@ -141,8 +142,4 @@ def _unforeseen(error: Exception) -> Answer:
     """As app.api.envelope does it, in the other shape."""
     log.exception("unforeseen error", path=request.path, error=repr(error))
     message = f"something went wrong here; the log has it under {request_id()}"
-    return _json(answer.body(500, message, "internal_error"), 500)
-
-
-def _json(document: object, status: int, headers: Mapping[str, str] | None = None) -> Answer:
-    return Answer.whole(written(document), status, headers)
+    return as_it_is(answer.body(500, message, "internal_error"), 500)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,7 @@ from flask import Blueprint, Response, request
 
 from app.api import asking, current
 from app.api.current import gateway
-from app.api.envelope import document, json_response, written
+from app.api.envelope import as_it_is, document, json_response
 from app.api.headers import header
 from app.api.lean import Answer
 from app.api.openai import answer as chat
@@ -46,11 +46,7 @@ def create() -> Answer:
         stream = gateway().stream(asked.call)
         return event_stream(stream, events.events(stream, draft, keep), chat.headers_of_stream(stream, stream.dropped))
     reply = gateway().chat(asked.call)
-    return _json(keep(answer.whole(draft, reply)), chat.headers_of_reply(reply, reply.answer.dropped))
-
-
-def _json(document: object, headers: Mapping[str, str]) -> Answer:
-    return Answer.whole(written(document), 200, headers)
+    return as_it_is(keep(answer.whole(draft, reply)), 200, chat.headers_of_reply(reply, reply.answer.dropped))
 
 
 def _keeps(asked: Asked) -> bool:

@@ -54,7 +54,7 @@ def _handle() -> pycurl.Curl:
         handle.setopt(pycurl.URL, URL)
         handle.setopt(pycurl.HTTPHEADER, ["Content-Type: application/json", "Expect:"])
         handle.setopt(pycurl.NOSIGNAL, 1)
-    return _mine.handle  # type: ignore[no-any-return]
+    return _mine.handle  # type: ignore[no-any-return]  # a thread-local has no types
 
 
 def _streamed(body: bytes) -> Iterator[bytes]:
