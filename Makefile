@@ -37,7 +37,7 @@ walks: $(VENV)/.dev
 	@$(BIN)/python -m pytest -m "not faults" $(ARGS) tests/browser tests/docs/test_pages.py
 
 faults: $(VENV)/.dev
-	@$(BIN)/python -m pytest -m faults $(ARGS) tests/stack
+	@$(BIN)/python -m pytest -m faults -n 2 $(ARGS) tests/stack
 
 clients: $(VENV)/.dev
 	@$(BIN)/python -m tests.clients $(ARGS)

@@ -30,7 +30,7 @@ from tests.support.lab import running_lab
 from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 
 TOOLOO = ("-m", "app.cli.main")
 
