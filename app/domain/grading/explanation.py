@@ -6,8 +6,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from app.domain.grading.concepts import Concept, Concepts, claimed, covered, share
+from app.domain.grading.concepts import Concept, Concepts, claimed, covered, share, terms_of
 from app.domain.grading.result import Expectation, Fault, Grade, weighed
+from app.domain.grading.sense import sense, world
 from app.domain.grading.text import disorder, named, repetition, without_echo, words
 
 #: words of prose that one idea takes at least
@@ -21,6 +22,8 @@ class Expected(Expectation):
     #: common misconceptions
     errors: tuple[Concept, ...] = ()
     max_words: Annotated[int, Field(ge=1)] | None = None
+    #: words of the subject beyond those of prompt and concepts; none: words from elsewhere are not looked at
+    world: str | None = None
 
 
 def grade(expected: Expected, prompt_text: str, answer: str) -> Grade:
@@ -33,7 +36,8 @@ def grade(expected: Expected, prompt_text: str, answer: str) -> Grade:
     if errors:
         reasons.append(f"wrong: {named(errors)}")
     score = share(expected.concepts, said) - ERROR_COST * len(errors)
-    faults = [_brevity(len(words(own)), expected.max_words), repetition(answer), disorder(own)]
+    known = world(expected.world, terms_of(expected.concepts), prompt_text) if expected.world else None
+    faults = [_brevity(len(words(own)), expected.max_words), repetition(answer), disorder(own), sense(own, known)]
     return weighed(score, reasons, faults)
 
 
