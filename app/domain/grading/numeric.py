@@ -18,6 +18,8 @@ from app.domain.grading.text import plain, repetition, sentences, without_echo, 
 #: what is left of the right result beside another one that is left open, and of one in a unit of another kind
 HEDGED = 0.25
 OTHER_UNIT = 0.25
+#: words of an answer that may be a number in words and nothing else
+SHORT = 12
 #: different final answers from which on a text is guessing, not answering
 GUESSES = 3
 #: declarations of a result that are looked at, the last ones
@@ -78,9 +80,15 @@ class Expected(Expectation):
     value: Annotated[float, Field(allow_inf_nan=False)]
     #: largest distance from value that is right
     tolerance: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    #: … as a share of the value; the larger of both is what counts
+    relative_tolerance: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.0
     #: unit → how many units of `value` it is: {minutes = 1, hours = 60}; none: the unit is not looked at
     units: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(default_factory=dict)
     near: tuple[Near, ...] = ()
+
+    @property
+    def slack(self) -> float:
+        return max(self.tolerance, self.relative_tolerance * abs(self.value))
 
 
 def grade(expected: Expected, prompt_text: str, answer: str) -> Grade:
@@ -96,14 +104,14 @@ def grade(expected: Expected, prompt_text: str, answer: str) -> Grade:
 
 def _score(expected: Expected, final: Quantity) -> tuple[float, str]:
     if final.doubt:
-        return HEDGED * _is(final, expected.value, expected.tolerance), f"the result is {final.text}: {final.doubt}"
+        return HEDGED * _is(final, expected.value, expected.slack), f"the result is {final.text}: {final.doubt}"
     if expected.units and final.other_unit:
-        right = _is(final, expected.value, expected.tolerance)
+        right = _is(final, expected.value, expected.slack)
         return OTHER_UNIT * right, f"the result is {final.text}, which is no unit of {', '.join(expected.units)}"
-    if _is(final, expected.value, expected.tolerance):
+    if _is(final, expected.value, expected.slack):
         return 1.0, f"the result is {final.text}"
     for near in expected.near:
-        if _is(final, near.value, expected.tolerance):
+        if _is(final, near.value, expected.slack):
             return near.score, f"the result is {final.text}: {near.reason}"
     return 0.0, f"the result is {final.text}, not {expected.value:g}"
 
@@ -124,8 +132,14 @@ def _finals(text: str, units: dict[str, float]) -> list[Quantity]:
     finals = [final for part in declared if (final := _first(part, units))]
     if not finals:
         finals = [final for bold in _BOLD.finditer(text) if (final := _first(bold[1], units))][-1:]
-    finals = finals or list(_conclusion(text, units))
+    finals = finals or list(_conclusion(text, units)) or _alone_in_words(text, units)
     return _corrected(text, finals, units)
+
+
+def _alone_in_words(text: str, units: dict[str, float]) -> list[Quantity]:
+    """A short answer that is a number in words."""
+    spelt = _spelt(text, units) if len(words(text)) <= SHORT else None
+    return [spelt] if spelt else []
 
 
 def _declarations(text: str) -> list[re.Match[str]]:
