@@ -40,10 +40,9 @@ def grade(case: str, file: Path, *, as_json: bool) -> None:
     say(f"{found.score:.3f}  {case}, by the grader {prompt.grader}")
     for reason in found.reasons:
         say(f"  {reason}")
-    if (left := len(answer.strip()) - len(readable(answer))) > 0:
-        say(
-            f"  {left} of {len(answer.strip())} characters are no part of the answer (thinking, or beyond what is graded)"
-        )
+    whole = len(answer.strip())
+    if (left := whole - len(readable(answer))) > 0:
+        say(f"  {left} of {whole} characters are no part of the answer (thinking, or beyond what is graded)")
 
 
 def _prompt(case: str) -> Prompt:

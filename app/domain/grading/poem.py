@@ -112,11 +112,8 @@ def _faults(lines: list[str]) -> list[Fault]:
 def _subject(expected: Expected, lines: list[str]) -> list[Fault]:
     """What makes well-formed lines no poem on the subject."""
     low, high = ODD_SHARE
-    odd = (
-        sum(find(" | ".join(expected.elsewhere.split()), flat(line)) is not None for line in lines)
-        if expected.elsewhere
-        else 0
-    )
+    elsewhere = " | ".join(expected.elsewhere.split())
+    odd = sum(find(elsewhere, flat(line)) is not None for line in lines) if elsewhere else 0
     images = sum(find(term, flat("\n".join(lines))) is not None for term in expected.imagery)
     spoken = words("\n".join(lines))
     english = sum(word in ENGLISH for word in spoken) >= ENGLISH_SHARE * len(spoken)

@@ -115,7 +115,7 @@ def _call(value: Any) -> tuple[str, Any] | None:
     name = value.get("name") or value.get("tool")
     if not isinstance(name, str):
         return None
-    arguments = next((value[key] for key in ("arguments", "input", "parameters", "args") if key in value), {})
+    arguments: Any = next((value[key] for key in ("arguments", "input", "parameters", "args") if key in value), {})
     if isinstance(arguments, str):
         try:
             arguments = json.loads(arguments)
