@@ -18,6 +18,15 @@ log = structlog.get_logger()
 
 
 class _Channel(redis.Channel):
+    def _connparams(self, asynchronous: Any = False) -> Any:
+        """Celery closes a lost connection twice; the second time its transport has forgotten where it led.
+
+        Kombu passes over a ConnectionError there. The AttributeError that came instead ended the worker.
+        """
+        if self.connection.client is None:
+            raise ConnectionError("this connection to the broker is closed")
+        return super()._connparams(asynchronous)  # type: ignore[no-untyped-call]  # kombu
+
     def _brpop_read(self, **options: Any) -> Any:
         try:
             return super()._brpop_read(**options)  # type: ignore[no-untyped-call]  # kombu

@@ -1,0 +1,59 @@
+"""The oracle of the stories of faults is broken on purpose: each thing that it must see, done to what it looks at."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.faults.oracle import Allowed, RoundSeen, Seen, problems
+
+PROBES = {("deepseek", "chat", f"p{number}"): "ok" for number in range(4)}
+ROUND = RoundSeen("benchmark-1", "done", 4, PROBES, -500.0, (7,))
+GOOD = Seen([ROUND], served_version=8, calls=4, answered=20)
+
+
+def test_nothing_is_wrong_with_what_is_right() -> None:
+    assert problems(GOOD, Allowed()) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"planned": 5}, "(a) benchmark-1: 4 probes for 5 planned"),
+        ({"probes": {**PROBES, ("deepseek", "chat", "p0"): "running"}}, "(a) benchmark-1: probes that are not final"),
+        ({"status": "optimizing"}, "(b) benchmark-1: ended as optimizing"),
+        ({"status": "partial"}, "(b) benchmark-1: ended as partial"),
+        ({"after_deadline_s": 121.0}, "(b) benchmark-1: ended 121.0 s after its deadline"),
+        ({"after_deadline_s": None}, "(b) benchmark-1: ended None s after its deadline"),
+        ({"revisions": (7, 8)}, "(c) benchmark-1: 2 revisions"),
+        ({"revisions": (9,)}, "(c) benchmark-1: version 9 is not served, but 8"),
+    ],
+)
+def test_a_round_that_is_wrong_is_told(changes: dict[str, Any], told: str) -> None:
+    assert [wrong[: len(told)] for wrong in problems(replace(GOOD, rounds=[replace(ROUND, **changes)]), Allowed())] == [
+        told
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"calls": 5}, "(d) 5 calls for 4 planned"),
+        ({"answered": 0}, "(f) no chat was answered"),
+        ({"failed": ["503", "refused"]}, "(f) 2 chats failed"),
+        ({"unstored": 1, "counted_lost": 1}, "(g) 1 outcomes are lost"),
+        ({"tracebacks": 1}, "(e) 1 tracebacks in the log"),
+        ({"lines": {"worker-1": 30}, "minutes": 2.0}, "(e) 30 lines of trouble from worker-1"),
+    ],
+)
+def test_what_is_wrong_beside_the_rounds_is_told(changes: dict[str, Any], told: str) -> None:
+    assert [wrong[: len(told)] for wrong in problems(replace(GOOD, **changes), Allowed())] == [told]
+
+
+def test_what_a_fault_may_cost_is_no_problem_unless_it_is_not_counted() -> None:
+    cost = replace(GOOD, calls=6, failed=["503"], unstored=3, counted_lost=3)
+    allowed = Allowed(calls_twice=2, failed=1, lost=3)
+    assert problems(cost, allowed) == []
+    assert problems(replace(cost, counted_lost=2), allowed) == ["(g) 3 outcomes are lost, 2 of them counted"]
