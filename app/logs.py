@@ -24,7 +24,7 @@ _CAUSES = {
     "postgres": re.compile(r"postgresql|psycopg2|server closed the connection|connection to server", re.IGNORECASE),
     "redis": re.compile(
         r"\bredis\b|closed by server|error (\d+ connecting|while reading|while writing)|reading from socket"
-        r"|connecting to server|OOM command|MISCONF|to broker|pidbox|apply scheduled task",
+        r"|connecting to server|OOM command|MISCONF|to (the )?broker|pidbox|apply scheduled task|couldn't (ack|reject)",
         re.IGNORECASE,
     ),
 }
@@ -82,7 +82,7 @@ def _without_nothing(
 class OncePerCause(logging.Filter):
     """Lets one line of each cause through in EVERY_S; it says how many were left out before it.
 
-    Errors of our own that tell of different things are different causes; what is critical is always said.
+    Errors of our own that tell of different things are different causes; that a process cannot go on is always said.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -96,7 +96,7 @@ class OncePerCause(logging.Filter):
         if record.levelno < logging.WARNING or (cause := _cause(record)) is None:
             return True
         _shorten(record)
-        if record.levelno >= logging.CRITICAL:
+        if record.levelno >= logging.CRITICAL and (isinstance(record.msg, dict) or "Unrecoverable" in record.msg):
             return True
         now_s = self._clock()
         with self._lock:

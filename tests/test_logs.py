@@ -45,6 +45,7 @@ OF_REDIS = [
     theirs(
         "celery.beat", "Message Error: %s\n%s", "Couldn't apply scheduled task reap: gone", "['  File \"x\", line 1']"
     ),
+    theirs("kombu", "Couldn't ack %r, reason:%r", "80f6", "gone", error=ConnectionError("gone"), level=50),
     theirs("celery.worker", "it broke", error=redis.ConnectionError("gone")),
     theirs("kombu", "it broke", error=OperationalError("gone")),
 ]
@@ -80,6 +81,7 @@ def test_what_tells_of_nothing_that_is_away_is_always_said() -> None:
         assert limit.filter(ours("not a message, dropped", level=logging.ERROR, reason="Expecting value"))
         assert limit.filter(ours("redis is back", level=logging.INFO))
         assert limit.filter(ours("the worker cannot start", level=logging.CRITICAL, reason=AWAY))
+        assert limit.filter(theirs("celery.worker", "Unrecoverable error: %r", redis.ConnectionError(AWAY), level=50))
         assert limit.filter(theirs("celery.app.trace", "Task raised unexpected", error=KeyError("x")))
 
 

@@ -10,6 +10,7 @@ import json
 from queue import Empty
 from typing import Any
 
+import redis as redis_py
 import structlog
 from kombu import transport
 from kombu.transport import redis
@@ -24,7 +25,7 @@ class _Channel(redis.Channel):
         Kombu passes over a ConnectionError there. The AttributeError that came instead ended the worker.
         """
         if self.connection.client is None:
-            raise ConnectionError("this connection to the broker is closed")
+            raise redis_py.ConnectionError("this connection to the broker is closed")
         return super()._connparams(asynchronous)  # type: ignore[no-untyped-call]  # kombu
 
     def _brpop_read(self, **options: Any) -> Any:
