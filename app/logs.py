@@ -24,7 +24,8 @@ _CAUSES = {
     "postgres": re.compile(r"postgresql|psycopg2|server closed the connection|connection to server", re.IGNORECASE),
     "redis": re.compile(
         r"\bredis\b|closed by server|error (\d+ connecting|while reading|while writing)|reading from socket"
-        r"|connecting to server|OOM command|MISCONF|to (the )?broker|pidbox|apply scheduled task|couldn't (ack|reject)",
+        r"|connecting to server|not allowed when used memory|MISCONF"
+        r"|to (the )?broker|pidbox|apply scheduled task|couldn't (ack|reject)",
         re.IGNORECASE,
     ),
 }

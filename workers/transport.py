@@ -39,6 +39,9 @@ class _Channel(redis.Channel):
 class Transport(redis.Transport):
     Channel = _Channel
 
+    #: a full Redis is one to wait for, like one that is away: its error ended the worker
+    connection_errors = (*redis.Transport.connection_errors, redis_py.exceptions.OutOfMemoryError)
+
     def _deliver(self, message: Any, queue: str) -> None:
         if (problem := self._problem(message)) is not None:
             log.error("not a message, dropped", queue=queue, reason=problem)

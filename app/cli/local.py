@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from app.cli import orphans, preflight, servers, supervise
+from app.cli import listening, orphans, preflight, servers, supervise
 from app.cli.place import Place, place
 from app.cli.prefixed import PrefixedLines
 from app.cli.preflight import Port
@@ -41,9 +41,10 @@ def serve(settings: Settings, where: Place, ports: Sequence[Port], processes: Se
             servers.prepare_postgres(where)
         if not settings.redis_url:
             servers.prepare_redis(where)
+        sockets = {"api": listening.opened(settings.host, settings.port, settings.api_processes)} if ports else {}
         mark = {orphans.MARK: str(settings.data_dir)}
         children = [
-            replace(child, environment={**child.environment, **mark})
+            replace(child, environment={**child.environment, **mark}, sockets=sockets.get(child.name, ()))
             for child in (*_servers(settings, where), *processes)
         ]
         lines = PrefixedLines([child.name for child in children], unshielded(sys.stdout))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shlex
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +27,7 @@ from supervisor.process import Subprocess
 from supervisor.states import ProcessStates, SupervisorStates
 from supervisor.supervisord import Supervisor
 
-from app.cli import orphans
+from app.cli import listening, orphans
 from app.cli.prefixed import PrefixedLines
 from app.operations.processes import LONGEST_PAUSE_S, Missing
 
@@ -60,6 +61,8 @@ class Child:
     stop_signal: signal.Signals = signal.SIGTERM
     #: s; then it is killed, with all that it started
     stop_wait_s: int = 8
+    #: given to each of its starts, and held between them
+    sockets: Sequence[socket.socket] = ()
     uid: int | None = None
 
 
@@ -89,13 +92,21 @@ class _Options(ServerOptions):  # type: ignore[misc]  # supervisor has no types
         super().__init__()
         self._pid = os.getpid()
         self._stop_signals = {child.name: child.stop_signal for child in children}
+        self._sockets = {child.name: child.sockets for child in children if child.sockets}
         #: wait status by process id, as the events do not tell the signal that ended a process
         self.statuses: dict[int, int] = {}
 
     def execve(self, filename: str, argv: list[str], env: dict[str, str]) -> None:
         """In the child, after the fork and the change of user."""
-        orphans.die_with_parent(self._pid, self._stop_signals[env["SUPERVISOR_PROCESS_NAME"]])
-        super().execve(filename, argv, env)
+        name = env["SUPERVISOR_PROCESS_NAME"]
+        orphans.die_with_parent(self._pid, self._stop_signals[name])
+        given = listening.hand_over(self._sockets[name], env) if name in self._sockets else env
+        super().execve(filename, argv, given)
+
+    def close_fd(self, fd: int) -> None:
+        """The library closes all that a child inherits; what is to be handed over closes at the exec by itself."""
+        if all(fd != sock.fileno() for sockets in self._sockets.values() for sock in sockets):
+            super().close_fd(fd)
 
     def waitpid(self) -> tuple[int | None, int | None]:
         pid, status = super().waitpid()
@@ -158,7 +169,7 @@ class _Stack(Supervisor):  # type: ignore[misc]  # supervisor has no types
         self.options.get_socket_map()[wakeup.fd] = wakeup
         events.subscribe(events.ProcessLogEvent, self._on_output)
         events.subscribe(events.ProcessStateEvent, self._on_state)
-        events.subscribe(events.SupervisorStoppingEvent, lambda _: self._lines.say("stopping"))
+        events.subscribe(events.SupervisorStoppingEvent, self._on_stopping)
         super().runforever()
 
     def tick(self, now: float | None = None) -> None:
@@ -182,6 +193,12 @@ class _Stack(Supervisor):  # type: ignore[misc]  # supervisor has no types
 
     def _servers_ready(self) -> bool:
         return not any(child.problem and child.problem() for child in self._children.values())
+
+    def _on_stopping(self, _: Any) -> None:
+        """Who comes now is refused, rather than kept waiting for nobody."""
+        self._lines.say("stopping")
+        for child in self._children.values():
+            listening.close(child.sockets)
 
     def _on_output(self, event: Any) -> None:
         self._lines.feed(event.process.config.name, event.data)

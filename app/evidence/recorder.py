@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
+from uuid import uuid4
 
 import redis
 import structlog
@@ -20,6 +21,8 @@ from app.json_bytes import dumps
 log = structlog.get_logger()
 
 STREAM = "tooloo:outcomes"
+#: what this Redis is called, until it is emptied
+CALLED = "tooloo:outcomes:called"
 
 
 #: fields of its entries
@@ -31,18 +34,19 @@ BATCH = 1000
 
 
 #: a command for each entry costs more than all else that is done for it. ARGV: how many entries the stream may have,
-#: then of each entry how many names and values follow, and those. Gives the stream's first and last id before, which
-#: is false where there was none, and the last one now
+#: what a new Redis is called, then of each entry how many names and values follow, and those. Gives the stream's first
+#: and last id before, which are false where there was none, the last one now, and what this Redis is called
 APPEND = """
 local first = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)
 local before = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)
-local at, id = 2, false
+redis.call('SET', KEYS[2], ARGV[2], 'NX')
+local at, id = 3, false
 while at <= #ARGV do
   local last = at + tonumber(ARGV[at])
   id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', unpack(ARGV, at + 1, last))
   at = last + 1
 end
-return {first[1] and first[1][1] or false, before[1] and before[1][1] or false, id}
+return {first[1] and first[1][1] or false, before[1] and before[1][1] or false, id, redis.call('GET', KEYS[2])}
 """
 
 
@@ -84,6 +88,8 @@ class Recorder:
         self._spill = spill
         self._stored = stored
         self._unconfirmed = Unconfirmed(size)
+        #: the Redis that has what we sent last
+        self._called: str | None = None
         #: what a Redis that forgets may have lost, and is not sent again yet
         self._missed: list[Fields] = []
         self._looked_s = -LOOK_S
@@ -133,12 +139,14 @@ class Recorder:
         return True
 
     def _send(self, entries: Sequence[Fields]) -> None:
-        answer: Any = self._append(keys=[STREAM], args=_arguments(entries, self._stream_size))
-        first, before, last = (None if each is None else _text(each) for each in answer)
+        head = (self._stream_size, uuid4().hex)
+        answer: Any = self._append(keys=[STREAM, CALLED], args=[*head, *_arguments(entries)])
+        first, before, last, called = (None if each is None else _text(each) for each in answer)
         if self._stored is None or last is None:
             return
-        if is_older(before, self._unconfirmed.last):
+        if self._called not in (None, called) or is_older(before, self._unconfirmed.last):
             self._missed += self._unconfirmed.forget()
+        self._called = called
         self._unconfirmed.sent(entries, last, first or "0-0")
 
     def _send_missed(self) -> None:
@@ -181,9 +189,9 @@ def _key(fields: Fields) -> Key | None:
     return row["request_id"], row["attempt"]
 
 
-def _arguments(batch: Sequence[Fields], stream_size: int) -> list[Any]:
+def _arguments(batch: Sequence[Fields]) -> list[Any]:
     """Of APPEND."""
-    given: list[Any] = [stream_size]
+    given: list[Any] = []
     for fields in batch:
         given.append(2 * len(fields))
         for name, document in fields.items():

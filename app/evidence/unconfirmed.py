@@ -1,7 +1,7 @@
 """What this process has put into the stream and nobody has taken in yet: a Redis that forgets loses it.
 
-The stream's ids grow. Where its last one is older than the last of ours, it was emptied, or went back to an older
-state: of what stands here, all that PostgreSQL does not have is to be put in again.
+A Redis that was emptied is called by another name then; one that went back to an older state has a last id that is
+older than the last of ours: of what stands here, all that PostgreSQL does not have is to be put in again.
 """
 
 from __future__ import annotations
