@@ -7,12 +7,13 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from app.cli import listening, orphans, preflight, servers, supervise
+from app.cli import orphans, preflight, servers, supervise
 from app.cli.place import Place, place
 from app.cli.prefixed import PrefixedLines
 from app.cli.preflight import Port
 from app.cli.supervise import Child
 from app.cli.terminal import say, unshielded
+from app.operations import listening
 from app.settings import Settings
 
 #: s for what a killed `up` left behind, before it is killed too

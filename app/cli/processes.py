@@ -20,10 +20,10 @@ import click
 import structlog
 
 from app import config_files, logs, settings
-from app.cli import listening
 from app.cli.api_watchdog import Watchdog
 from app.cli.terminal import say
 from app.errors import DependencyUnavailable
+from app.operations import listening
 from app.operations import started as started_file
 from app.settings import Settings
 
@@ -156,6 +156,7 @@ def _keep_sockets(server: Any, configured: Settings) -> None:
 
     def on_its_socket(idx: int, *args: Any, **kwargs: Any) -> Any:
         server._shd = holders[idx % len(holders)]
+        listening.is_for_the_next(sockets[idx % len(sockets)])
         return spawn(idx, *args, **kwargs)
 
     server._spawn_worker = on_its_socket

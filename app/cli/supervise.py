@@ -27,8 +27,9 @@ from supervisor.process import Subprocess
 from supervisor.states import ProcessStates, SupervisorStates
 from supervisor.supervisord import Supervisor
 
-from app.cli import listening, orphans
+from app.cli import orphans
 from app.cli.prefixed import PrefixedLines
+from app.operations import listening
 from app.operations.processes import LONGEST_PAUSE_S, Missing
 
 #: in the folder of the logs

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from app.cli import listening
 from app.cli.api_watchdog import SILENT_LOOKS, Watchdog
-from app.operations import beating
+from app.operations import beating, listening
 from app.operations.started import FOLDER
 from tests.support.ports import free_port
 
@@ -69,13 +68,13 @@ def test_a_beat_in_time_is_enough_and_who_is_gone_is_forgotten(folder: Path) -> 
 #: opens sockets, and becomes the program that serves on them
 GIVE = """
 import os, sys
-from app.cli import listening
+from app.operations import listening
 sockets = listening.opened("127.0.0.1", {port}, {count})
 os.execve(sys.executable, [sys.executable, "-c", sys.argv[1]], listening.hand_over(sockets, os.environ))
 """
 TAKE = """
 import os
-from app.cli import listening
+from app.operations import listening
 print(*(sock.getsockname()[1] for sock in listening.handed_over(os.environ)), "LISTEN_FDS" in os.environ)
 print(*listening.handed_over(os.environ))
 """

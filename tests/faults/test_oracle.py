@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
+from app.benchmark import benchmark
+from app.live import live_config
 from tests.faults.oracle import Allowed, RoundSeen, Seen, problems
+from tests.faults.relay import Relay
+from tests.faults.world import rounds_seen
+from tests.support.system import System
 
 PROBES = {("deepseek", "chat", f"p{number}"): "ok" for number in range(4)}
 ROUND = RoundSeen("benchmark-1", "done", 4, PROBES, -500.0, (7,))
@@ -57,3 +64,55 @@ def test_what_a_fault_may_cost_is_no_problem_unless_it_is_not_counted() -> None:
     allowed = Allowed(calls_twice=2, failed=1, lost=3)
     assert problems(cost, allowed) == []
     assert problems(replace(cost, counted_lost=2), allowed) == ["(g) 3 outcomes are lost, 2 of them counted"]
+
+
+@pytest.mark.parametrize(
+    ("doctored", "told"),
+    [
+        ("DELETE FROM probes WHERE prompt_id = 'simple-qa' AND provider = 'openai'", "(a) 39 probes for 40 planned"),
+        ("UPDATE probes SET status = 'running' WHERE provider = 'openai'", "(a) probes that are not final"),
+        ("UPDATE rounds SET status = 'optimizing'", "(b) ended as optimizing"),
+        ("UPDATE rounds SET finished_at = deadline_at + interval '3 minutes'", "(b) ended 180.0 s after its deadline"),
+        ("UPDATE rounds SET finished_at = NULL", "(b) ended None s after its deadline"),
+        ("UPDATE revisions SET version = 1000 WHERE round_id IS NOT NULL", "(c) version 1000 is not served"),
+    ],
+)
+def test_a_doctored_database_is_found_out(system: System, doctored: str, told: str) -> None:
+    services = system.services
+    live_config.recover(
+        services.sessions, services.redis, services.settings.config_dir / "runtime.json", services.providers
+    )
+    services.config.refresh(services.redis)
+    round_id = benchmark.start_round(services)
+    while messages := system.celery.take_probes():
+        for key in messages:
+            benchmark.run_probe(services, key)
+    benchmark.optimize(services, round_id)
+
+    def found() -> list[str]:
+        seen = replace(GOOD, rounds=rounds_seen(services.engine, [round_id]), calls=40, served_version=100)
+        return [wrong.replace(f"{round_id}: ", "")[: len(told)] for wrong in problems(seen, Allowed())]
+
+    assert found() == []
+    with services.engine.begin() as connection:
+        connection.execute(text(doctored))
+    assert found() == [told]
+
+
+def test_a_held_line_stays_open_and_goes_on_where_it_was() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        Relay(server.getsockname()[1]) as relay,
+        socket.create_connection(("127.0.0.1", relay.port), timeout=5) as client,
+        server.accept()[0] as behind,
+    ):
+        relay.hold()
+        client.sendall(b"held")
+        behind.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            behind.recv(10)
+        relay.resume()
+        behind.settimeout(5)
+        assert behind.recv(10) == b"held"
+        relay.refuse()
+        assert client.recv(10) == b""

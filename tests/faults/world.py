@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import redis as redis_py
 import requests
-from sqlalchemy import Engine, create_engine, make_url, select
+from sqlalchemy import Connection, Engine, create_engine, make_url, select
 
 from app.cli import servers as embedded
 from app.cli.place import Place, place
@@ -106,18 +106,7 @@ class World:
             return sum(status in ("ok", "error", "timeout") for status in connection.scalars(query))
 
     def rounds(self, ids: Sequence[str]) -> list[RoundSeen]:
-        with self.engine.connect() as connection:
-            return [self._round(connection, each) for each in ids]
-
-    def _round(self, connection: Any, round_id: str) -> RoundSeen:
-        row = connection.execute(select(Round.__table__).where(Round.id == round_id)).one()
-        probes = connection.execute(
-            select(Probe.provider, Probe.model, Probe.prompt_id, Probe.status).where(Probe.round_id == round_id)
-        )
-        versions = connection.scalars(select(Revision.version).where(Revision.round_id == round_id))
-        late = None if row.finished_at is None else (row.finished_at - row.deadline_at).total_seconds()
-        keys = {(each.provider, each.model, each.prompt_id): each.status for each in probes}
-        return RoundSeen(round_id, row.status, row.expected_n, keys, late, tuple(versions))
+        return rounds_seen(self.engine, ids)
 
     def ended(self, round_id: str) -> bool:
         return self.rounds([round_id])[0].after_deadline_s is not None
@@ -156,6 +145,23 @@ class World:
         text = self.stack.printed()[since:]
         lines = Counter(match[1] for line in text.splitlines() if (match := TROUBLE.match(line)))
         return dict(lines), text.count("Traceback (most recent call last)")
+
+
+def rounds_seen(engine: Engine, ids: Sequence[str]) -> list[RoundSeen]:
+    """As the database has them."""
+    with engine.connect() as connection:
+        return [_round_seen(connection, each) for each in ids]
+
+
+def _round_seen(connection: Connection, round_id: str) -> RoundSeen:
+    row = connection.execute(select(Round.__table__).where(Round.id == round_id)).one()
+    probes = connection.execute(
+        select(Probe.provider, Probe.model, Probe.prompt_id, Probe.status).where(Probe.round_id == round_id)
+    )
+    versions = connection.scalars(select(Revision.version).where(Revision.round_id == round_id))
+    late = None if row.finished_at is None else (row.finished_at - row.deadline_at).total_seconds()
+    keys = {(each.provider, each.model, each.prompt_id): each.status for each in probes}
+    return RoundSeen(round_id, row.status, row.expected_n, keys, late, tuple(versions))
 
 
 @contextmanager

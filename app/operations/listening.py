@@ -1,7 +1,8 @@
 """The sockets of the API, kept over the processes that serve on them: a restart refuses nobody.
 
 Each process accepts on a socket of its own, so that the kernel shares connections out evenly, and whoever holds them
-keeps all that wait: what comes while a process is replaced is served by the next one. The holder is `tooloo api`, or
+keeps all that wait: what comes while a process is replaced is served by the next one. Until the first one can serve,
+who comes is refused, as ever: a socket listens from then on. The holder is `tooloo api`, or
 who started it and handed them over by the protocol of systemd (sd_listen_fds): `tooloo up`, or a .socket unit.
 """
 
@@ -21,8 +22,12 @@ BACKLOG = 1024
 _APART = 64
 
 
+#: of the process that is forked next
+_of_the_next: list[socket.socket] = []
+
+
 def opened(host: str, port: int, count: int) -> list[socket.socket]:
-    """Of one address; raises OSError."""
+    """Of one address, which is taken then, and not listened on yet; raises OSError."""
     family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     sockets: list[socket.socket] = []
     try:
@@ -32,7 +37,7 @@ def opened(host: str, port: int, count: int) -> list[socket.socket]:
             if count > 1:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             sock.bind(address)
-            sock.listen(BACKLOG)
+            sock.setblocking(False)  # who accepts on it waits in a loop of its own
     except OSError:
         close(sockets)
         raise
@@ -44,7 +49,10 @@ def handed_over(environment: MutableMapping[str, str]) -> list[socket.socket]:
     count, pid = environment.pop(COUNT, "0"), environment.pop(FOR_WHOM, "")
     if pid != str(os.getpid()) or not count.isdecimal():
         return []
-    return [socket.socket(fileno=number) for number in range(FIRST, FIRST + int(count))]
+    sockets = [socket.socket(fileno=number) for number in range(FIRST, FIRST + int(count))]
+    for sock in sockets:
+        sock.setblocking(False)
+    return sockets
 
 
 def hand_over(sockets: Sequence[socket.socket], environment: Mapping[str, str]) -> dict[str, str]:
@@ -53,6 +61,17 @@ def hand_over(sockets: Sequence[socket.socket], environment: Mapping[str, str]) 
     for number, descriptor in enumerate(apart, FIRST):
         os.dup2(descriptor, number, inheritable=True)
     return {**environment, COUNT: str(len(sockets)), FOR_WHOM: str(os.getpid())}
+
+
+def is_for_the_next(sock: socket.socket) -> None:
+    """Said before a process is forked that is to serve on it."""
+    _of_the_next[:] = [sock]
+
+
+def begin() -> None:
+    """In that process, when it can serve; nothing where it has a socket of another kind."""
+    for sock in _of_the_next:
+        sock.listen(BACKLOG)
 
 
 def close(sockets: Sequence[socket.socket]) -> None:
