@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from dataclasses import replace
 from typing import Any
@@ -14,7 +15,7 @@ from app.live import live_config
 from tests.faults.oracle import Allowed, RoundSeen, Seen, problems
 from tests.faults.relay import Relay
 from tests.faults.world import rounds_seen
-from tests.support.system import System
+from tests.support.system import ROOT, System
 
 PROBES = {("deepseek", "chat", f"p{number}"): "ok" for number in range(4)}
 ROUND = RoundSeen("benchmark-1", "done", 4, PROBES, -500.0, (7,))
@@ -97,6 +98,12 @@ def test_a_doctored_database_is_found_out(system: System, doctored: str, told: s
     with services.engine.begin() as connection:
         connection.execute(text(doctored))
     assert found() == [told]
+
+
+def test_every_test_that_the_docs_name_is_there() -> None:
+    named = re.findall(r"`(tests/\S+?\.py)::(\w+)`", (ROOT / "docs" / "reliability.md").read_text())
+    assert len(named) > 30
+    assert [(file, name) for file, name in named if f"\ndef {name}(" not in (ROOT / file).read_text()] == []
 
 
 def test_a_held_line_stays_open_and_goes_on_where_it_was() -> None:
