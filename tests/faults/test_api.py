@@ -14,7 +14,7 @@ from tests.faults.world import World
 from tests.support.commands import serving
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.stack, pytest.mark.faults, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.stack, pytest.mark.faults, pytest.mark.timeout(600)]
 
 
 def master(world: World) -> int:

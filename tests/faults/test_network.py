@@ -12,7 +12,7 @@ from tests.faults.test_processes import PROBES, send
 from tests.faults.world import World
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.stack, pytest.mark.faults, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.stack, pytest.mark.faults, pytest.mark.timeout(600)]
 
 
 def test_all_providers_are_unreachable_at_once(world: World, record: Record) -> None:

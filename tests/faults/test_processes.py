@@ -15,7 +15,7 @@ from tests.faults.story import Record, story
 from tests.faults.world import PROVIDERS, World
 from tests.support.commands import running
 
-pytestmark = [pytest.mark.stack, pytest.mark.faults, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.stack, pytest.mark.faults, pytest.mark.timeout(600)]
 
 PROBES, CONTROL, BEAT = "worker --queues probes", "worker --queues control", "app.cli.main beat"
 #: probes in flight of one of two workers: a place or two of each provider

@@ -10,7 +10,7 @@ from tests.faults.story import Record, story
 from tests.faults.world import World
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.stack, pytest.mark.faults, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.stack, pytest.mark.faults, pytest.mark.timeout(600)]
 
 
 def test_it_stops_in_mid_round(world: World, record: Record) -> None:

@@ -32,6 +32,8 @@ PROVIDERS = ("deepseek", "gemini", "anthropic", "openai")
 CHAT = "Ping number"
 #: what takes minutes in production takes seconds: leases, the reaper's turns, and calls that hang
 FAST = {"interval_s": 3600, "reap_every_s": 5, "lease_margin_s": 2}
+#: s for all processes to start beside the servers of other tests
+READY_S = 300
 TROUBLE = re.compile(r"^(\S+) +│ .*\[(?:warning|error|critical)\]")
 DROPPED = re.compile(r"^tooloo_outcomes_(?:dropped|lost)_total (\S+)", re.MULTILINE)
 
@@ -188,7 +190,9 @@ def world(folder: Path, *, policy: Mapping[str, object] | None = None, **environ
             "TOOLOO_LAB_URL": f"http://127.0.0.1:{to_lab.port}",
         }
         running = stays.enter_context(
-            stack(folder, policy={**FAST, **(policy or {})}, recorded=False, **{**lines, **environment})
+            stack(
+                folder, policy={**FAST, **(policy or {})}, ready_s=READY_S, recorded=False, **{**lines, **environment}
+            )
         )
         made = World(postgres, redis, lab, to_lab, engine, cache, running, probes)
         wait_until(made.is_well, 60, "all is well")
