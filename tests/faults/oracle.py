@@ -57,6 +57,8 @@ class Allowed:
     failed: int = 0
     #: outcomes that are lost, and counted
     lost: int = 0
+    #: … that die with a process that is killed: what it had gathered since it last told Redis, and nobody can count
+    died: int = 0
     statuses: frozenset[str] = frozenset({"done"})
     lines: int = LINES
 
@@ -98,9 +100,9 @@ def _of_chats(seen: Seen, allowed: Allowed) -> Iterator[str]:
         yield "(f) no chat was answered"
     if len(seen.failed) > allowed.failed:
         yield f"(f) {len(seen.failed)} chats failed: {dict(Counter(seen.failed))}"
-    if seen.unstored > seen.counted_lost:
+    if seen.unstored > seen.counted_lost + allowed.died:
         yield f"(g) {seen.unstored} outcomes are lost, {seen.counted_lost} of them counted"
-    if seen.unstored > allowed.lost:
+    if seen.unstored > allowed.lost + allowed.died:
         yield f"(g) {seen.unstored} outcomes are lost"
 
 

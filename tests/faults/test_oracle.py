@@ -64,6 +64,9 @@ def test_what_a_fault_may_cost_is_no_problem_unless_it_is_not_counted() -> None:
     cost = replace(GOOD, calls=6, failed=["503"], unstored=3, counted_lost=3)
     allowed = Allowed(calls_twice=2, failed=1, lost=3)
     assert problems(cost, allowed) == []
+    died = replace(GOOD, unstored=2)
+    assert problems(died, Allowed(died=2)) == []
+    assert problems(died, Allowed(died=1)) != []
     assert problems(replace(cost, counted_lost=2), allowed) == ["(g) 3 outcomes are lost, 2 of them counted"]
 
 
