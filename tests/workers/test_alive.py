@@ -108,6 +108,7 @@ def test_a_control_worker_that_lost_its_child_while_postgres_is_away_is_not_aliv
         }
         with running([*TOOLOO, "worker", "--queues", "control,optimizer"], environment) as worker:
             wait_until(alive.exists, 60, what="it is alive")
+            works(redis_url)  # a pool whose child dies before it has begun ends its parent
             postgres.close()
             for child in psutil.Process(worker.process.pid).children():
                 child.kill()
@@ -130,11 +131,16 @@ def test_what_is_no_message_ends_no_worker(tmp_path: Path, database_url: str, re
         with Redis.from_url(redis_url) as connection:
             connection.lpush("tooloo:celery:control", *garbage)
             worker.says("not a message, dropped", timeout_s=60, times=len(garbage))
-        make_celery(redis_url, []).send_task("tooloo.ingest", queue=CONTROL)
-
-        def is_done() -> bool:
-            with Redis.from_url(redis_url) as connection:
-                return bool(connection.exists(ingest.PULSE))
-
-        wait_until(is_done, 60, what="it goes on")
+        works(redis_url)
         assert worker.process.poll() is None
+
+
+def works(redis_url: str) -> None:
+    """Until a task is done."""
+    make_celery(redis_url, []).send_task("tooloo.ingest", queue=CONTROL)
+
+    def is_done() -> bool:
+        with Redis.from_url(redis_url) as connection:
+            return bool(connection.exists(ingest.PULSE))
+
+    wait_until(is_done, 60, what="a task is done")
