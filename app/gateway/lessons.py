@@ -38,7 +38,7 @@ class Lesson:
 
     needs: frozenset[str]
     until: datetime
-    #: the provider's own words
+    #: what is kept of its refusal: no words of the provider, who may quote the request, and others are told this
     words: str
 
     def __str__(self) -> str:
