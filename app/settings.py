@@ -105,6 +105,12 @@ class Settings:
     def loopback(self) -> bool:
         return self.host in LOOPBACK
 
+    @property
+    def outcomes_folder(self) -> Path:
+        """Where outcomes wait that Redis did not take: beside the snapshot where that has a place of its own."""
+        apart = self.snapshot_file.parent != self.config_dir
+        return (self.snapshot_file.parent if apart else self.data_dir) / "outcomes"
+
     def check_exposure(self) -> None:
         """Beyond loopback, writes need an admin key and chat an API key; raises ConfigError naming what is missing."""
         if self.loopback:
@@ -173,7 +179,7 @@ def load(environment: Mapping[str, str] | None = None, dotenv: Path | None = Pat
         api_key=merged.get("TOOLOO_API_KEY") or None,
         trusted_proxies=int(_number(merged, "TOOLOO_TRUSTED_PROXIES", 0, low=0, high=10)),
         path_prefix=_prefix(merged, "TOOLOO_PATH_PREFIX"),
-        flower_auth=merged.get("TOOLOO_FLOWER_AUTH") or None,
+        flower_auth=_flower_auth(merged),
         alert_url=_alert_url(merged),
         alert_secret=merged.get("TOOLOO_ALERT_SECRET") or None,
         traces=trace_settings.read(merged),
@@ -212,6 +218,20 @@ def _url(values: Mapping[str, str], name: str, schemes: set[str]) -> str | None:
         return None
     if urlsplit(value).scheme not in schemes:
         raise ConfigError(f"{name} must begin with one of {', '.join(sorted(schemes))}", field=name)
+    return value
+
+
+def _flower_auth(values: Mapping[str, str]) -> str | None:
+    """Flower takes `user:password` apart at commas: what it reads otherwise locks everybody out, or lets others in."""
+    value = values.get("TOOLOO_FLOWER_AUTH") or None
+    if value is None:
+        return None
+    user, _, password = value.partition(":")
+    if not user or not password or "," in value or value != value.strip():
+        raise ConfigError(
+            "TOOLOO_FLOWER_AUTH must be user:password, without a comma and without blanks at its ends",
+            field="TOOLOO_FLOWER_AUTH",
+        )
     return value
 
 

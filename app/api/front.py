@@ -25,6 +25,7 @@ from app.api.sweep import Sweep
 from app.api.threads import Threads
 from app.api.watch import Exchange, Headers, Stream, Watch
 from app.errors import InvalidRequest, TooLooError
+from app.operations import beating
 
 #: says whether anybody is still there to read it
 Send = Callable[[bytes], bool]
@@ -67,8 +68,9 @@ class Front:
         self._watches: deque[Watch] = deque()
         self._sweep = Sweep(SWEEP_S, self._look)
 
-    def __rsgi_init__(self, _: asyncio.AbstractEventLoop) -> None:
+    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         stopping.watch()
+        beating.begin(loop)
 
     async def __rsgi__(self, scope: Any, exchange: Exchange) -> None:
         body = b""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import gc
 from multiprocessing.util import Finalize
 
-from app import bootstrap, logs, settings, tracing
+from app import bootstrap, logs, memory, settings, tracing
 from app.api import create_app
 from app.api.bodies import Bodies, BodyLimits
 from app.api.front import Front
-from app.operations import started
+from app.operations import listening, started
 from app.services import Services
 
 #: an API request must not wait longer for a frozen Redis
@@ -20,6 +20,7 @@ YOUNGEST = 10_000
 
 def create() -> Front:
     """Serves at once: where Redis or PostgreSQL is away it says so in /readyz, and joins when they return."""
+    memory.keep_to_ourselves()
     configured = settings.load()
     logs.configure(configured.log_format, configured.log_level)
     configured.check_exposure()
@@ -34,6 +35,7 @@ def create() -> Front:
     Finalize(None, running.stop, exitpriority=10)
     front = Front(create_app(running), settings.API_THREADS, Bodies(_body_limits(services)))
     _spare_the_collector()
+    listening.begin()
     started.say()
     return front
 

