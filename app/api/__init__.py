@@ -6,6 +6,7 @@ from flask import Flask, Response
 
 from app.access.sessions import Ended
 from app.api import (
+    allowed,
     auth,
     chat,
     compact,
@@ -53,7 +54,7 @@ def create_app(running: Running) -> Flask:
     if services.tracing is not None:
         traced.attach(app, services.tracing)
     app.before_request(front.answer_refused)
-    auth.protect(app, Guard(services.settings, services.keys, running.limits, Ended(services.redis)))
+    auth.protect(app, _guard(running))
     current.attach(app, running.gateway, running.watch, running.responses)
     for blueprint in (
         web.web,
@@ -83,7 +84,13 @@ def create_app(running: Running) -> Flask:
     return app
 
 
+def _guard(running: Running) -> Guard:
+    services = running.gateway.services
+    return Guard(services.settings, services.keys, running.allowances, Ended(services.redis), running.api_key_limits)
+
+
 def _show_name(response: Response) -> Response:
     response.headers["X-Request-Id"] = envelope.request_id()
     response.headers["X-Content-Type-Options"] = "nosniff"
+    allowed.show(response)
     return response

@@ -17,7 +17,7 @@ from __future__ import annotations
 import hmac
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from urllib.parse import urlsplit
@@ -25,13 +25,16 @@ from urllib.parse import urlsplit
 from flask import Flask, current_app, g, request
 
 from app.access import sessions
-from app.access.limits import Limits
+from app.access.allowances import Allowances
 from app.access.sessions import Ended, Session
+from app.access.wrong_keys import WrongKeys
+from app.api import allowed
 from app.api.edge import TICKET
 from app.api.headers import header
 from app.domain import keys
+from app.domain.key_limits import NO_LIMITS, KeyLimits
 from app.domain.keys import Key, Keys, Scope, Treatment
-from app.errors import DependencyUnavailable, Forbidden, TooManyRequests, Unauthorized
+from app.errors import DependencyUnavailable, Forbidden, Unauthorized
 from app.live.published import Published
 from app.settings import Settings
 
@@ -72,10 +75,9 @@ class Caller:
     scopes: frozenset[Scope]
     #: of the stored key; goes before what the request itself says
     segment: str | None = None
-    #: requests per minute; None: no limit
-    rate_per_minute: int | None = None
     #: of fields that we have no word for, where the request does not say
     parameters: Treatment | None = None
+    limits: KeyLimits = NO_LIMITS
 
     def may(self, scope: Scope) -> bool:
         return scope in self.scopes or Scope.ADMIN in self.scopes
@@ -92,8 +94,11 @@ class Guard:
 
     settings: Settings
     keys: Published[Keys]
-    limits: Limits
+    allowances: Allowances
     ended: Ended
+    #: of TOOLOO_API_KEY, where that is not the only one
+    api_key_limits: KeyLimits = NO_LIMITS
+    wrong: WrongKeys = field(default_factory=WrongKeys)
 
     @property
     def needs_keys(self) -> bool:
@@ -159,11 +164,11 @@ class Guard:
 
     def _caller(self, found: Key | str) -> Caller:
         if isinstance(found, Key):
-            return Caller(found.id, found.name, found.scopes, found.segment, found.rate_per_minute, found.parameters)
+            return Caller(found.id, found.name, found.scopes, found.segment, found.parameters, found.limits)
         if found == ADMIN_KEY or not self.settings.admin_key:
             # with one key alone, that one opens everything: a write must never be easier than a question
             return Caller(None, "admin", frozenset(Scope))
-        return Caller(None, "api", _SCOPES_OF_API_KEY)
+        return Caller(None, "api", _SCOPES_OF_API_KEY, limits=self.api_key_limits)
 
     def _signer(self, found: Key | str) -> bytes:
         own = found.hash if isinstance(found, Key) else _digest_of(self._environment()[found] or "")
@@ -203,8 +208,8 @@ def _check() -> None:
         raise Forbidden(f"this needs a key with the scope `{scopes[0]}`; yours has: {has}", field="Authorization")
     if (ticket := request.environ.get(TICKET)) is not None:
         ticket.enter(who.id or who.name)
-    if who.rate_per_minute is not None:
-        _count(guard, who)
+    if who.limits.counted:
+        allowed.admit(guard.allowances, who.id or API_KEY, who.name, who.limits)
 
 
 def _authenticated(guard: Guard, scope: Scope) -> Caller:
@@ -213,6 +218,8 @@ def _authenticated(guard: Guard, scope: Scope) -> Caller:
     if found is not None:
         return found
     if guard.needs_keys or keys.looks_like_one(presented):
+        if presented:
+            guard.wrong.shown(request.remote_addr or "")
         name = "an admin key" if scope is Scope.ADMIN else "an API key"
         raise Unauthorized(
             f"this needs {name}: send it as `Authorization: Bearer KEY` or `x-api-key: KEY`", field="Authorization"
@@ -291,15 +298,6 @@ def _needed(method: str, path: str) -> tuple[Scope, ...]:
     if path.startswith(CHAT_PATHS):
         return (Scope.CHAT, Scope.READ) if read else (Scope.CHAT,)
     return (Scope.READ,) if read or path in READ_PATHS else (Scope.ADMIN,)
-
-
-def _count(guard: Guard, who: Caller) -> None:
-    assert who.id is not None
-    assert who.rate_per_minute is not None
-    wait_s = guard.limits.take(who.id, who.rate_per_minute, time.time())
-    if wait_s is not None:
-        text = f"the key {who.name!r} may send {who.rate_per_minute} requests per minute"
-        raise TooManyRequests(text, retry_after_s=wait_s)
 
 
 def _refuse_web_pages() -> None:

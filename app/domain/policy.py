@@ -212,6 +212,7 @@ class GatewayPolicy:
     hedge_least: int = 20
     in_flight: int = 768
     in_flight_per_key: int = 640
+    assumed_tokens: int = 2048
     body_wait_s: float = 20.0
     body_bytes_per_s: int = 20_000
     bodies_mb: int = 512
