@@ -17,7 +17,7 @@ from rich.text import Text
 from sqlalchemy.exc import DBAPIError
 
 from app import bootstrap, config_files, settings
-from app.cli import names
+from app.cli import jail, names
 from app.cli.console import Console
 from app.cli.main import print_json
 from app.cli.terminal import one_line
@@ -78,7 +78,7 @@ def examine(configured: Settings, only: str | None, *, call: bool) -> Examined:
     if only is not None and only not in {provider.name for provider in providers}:
         known = ", ".join(provider.name for provider in providers) or "none"
         raise click.UsageError(f"there is no provider {only!r}; there are: {known}")
-    findings += [_postgres(configured), _redis(configured)]
+    findings += [_postgres(configured), _redis(configured), jail.finding()]
     missing, endpoints, simulated = _endpoints(configured, providers)
     findings += [each for each in missing if only in (None, each.subject)]
     findings += [*_lessons(configured, only), *_references(configured)]

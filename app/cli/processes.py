@@ -18,7 +18,7 @@ from typing import Any
 import click
 import structlog
 
-from app import config_files, logs, settings
+from app import config_files, logs, memory, settings
 from app.cli.terminal import say
 from app.errors import DependencyUnavailable
 from app.operations import started as started_file
@@ -100,6 +100,7 @@ except TooLooError as error:
 
 
 def _serve(configured: Settings) -> None:
+    memory.keep_to_ourselves()
     from granian.constants import HTTPModes, Interfaces
     from granian.log import LogLevels
     from granian.server import Server
