@@ -7,6 +7,7 @@ from flask import Flask, Response
 from app.access.sessions import Ended
 from app.api import (
     allowed,
+    audited,
     auth,
     chat,
     compact,
@@ -30,7 +31,17 @@ from app.api.anthropic import routes as anthropic_routes
 from app.api.auth import Guard
 from app.api.lean import LeanFlask
 from app.api.openai import routes
-from app.api.system import attention, comparing, keys, measurements, round_events, runtime_config, spend, timeline
+from app.api.system import (
+    attention,
+    audit,
+    comparing,
+    keys,
+    measurements,
+    round_events,
+    runtime_config,
+    spend,
+    timeline,
+)
 from app.bootstrap import Running
 
 #: what serves models: requests of which there are many
@@ -43,6 +54,7 @@ STRAIGHT = (
 def create_app(running: Running) -> Flask:
     app = LeanFlask("tooloo")
     app.after_request(_show_name)
+    audited.attach(app)
     compact.attach(app)
     envelope.handle_errors(app)
     services = running.gateway.services
@@ -63,6 +75,7 @@ def create_app(running: Running) -> Flask:
         health.health,
         runtime_config.runtime_config,
         keys.keys,
+        audit.audit,
         measurements.system,
         attention.attention,
         comparing.comparing,

@@ -178,6 +178,7 @@ class RetentionPolicy:
     rounds_days: int = 400
     outcomes_days: int = 90
     hourly_days: int = 400
+    audit_days: int = 400
     batch: int = 5000
     every_s: int = 3600
     roll_up_every_s: int = 60

@@ -14,7 +14,7 @@ from app.access.limits_document import LimitsDocument
 from app.api.auth import caller, guard
 from app.api.current import gateway
 from app.api.envelope import Body, body, ok
-from app.api.names import Name
+from app.api.names import Name, OwnName
 from app.domain.catalog import Provider
 from app.domain.key_limits import NANOS, NO_LIMITS, KeyLimits
 from app.domain.keys import Key, Scope, Treatment
@@ -30,7 +30,7 @@ LATEST_MS = 7_258_118_400_000
 
 
 class KeyBody(LimitsDocument):
-    name: Name
+    name: OwnName
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=len(Scope))]
     segment: Name | None = None
     #: of fields that we have no word for, where the request does not say
