@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import socket
 import struct
-import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -25,7 +25,6 @@ _UID_AT = _HEADER.size + 64
 _TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 #: of a table that changes while it is read, and may lack a line for that
 READINGS = 3
-_local = threading.local()
 
 
 class Connection(NamedTuple):
@@ -40,10 +39,8 @@ def uid_of(connection: Connection) -> int | None:
     client, server = _end(connection.client), _end(connection.server)
     if client is None or server is None:
         return None
-    try:
+    with suppress(OSError):
         return _asked(client, server)
-    except OSError:
-        _local.netlink = None
     return _read(client, server)
 
 
@@ -67,9 +64,9 @@ def _asked(client: _End, server: _End) -> int | None:
     family = socket.AF_INET if len(client[0]) == 4 else socket.AF_INET6
     ends = struct.pack(">HH", client[1], server[1]) + client[0].ljust(16, b"\0") + server[0].ljust(16, b"\0")
     asked = struct.pack("=BBBBI", family, socket.IPPROTO_TCP, 0, 0, _ANY_STATE) + ends + b"\0" * 4 + _NO_COOKIE
-    netlink = _netlink()
-    netlink.send(_HEADER.pack(_HEADER.size + len(asked), _SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST, 1, 0) + asked)
-    told = netlink.recv(4096)
+    with _netlink() as netlink:
+        netlink.send(_HEADER.pack(_HEADER.size + len(asked), _SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST, 1, 0) + asked)
+        told = netlink.recv(4096)
     if len(told) < _UID_AT + _UID.size or _HEADER.unpack_from(told)[1] != _SOCK_DIAG_BY_FAMILY:
         return None
     uid, inode = _UID.unpack_from(told, _UID_AT)
@@ -77,14 +74,12 @@ def _asked(client: _End, server: _End) -> int | None:
 
 
 def _netlink() -> socket.socket:
-    """One for each thread; an answer that does not come is an OSError. Raises OSError where there is none."""
-    held: socket.socket | None = getattr(_local, "netlink", None)
-    if held is None:
-        if (family := getattr(socket, "AF_NETLINK", None)) is None:
-            raise OSError("no netlink here")
-        held = _local.netlink = socket.socket(family, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_SOCK_DIAG)
-        held.settimeout(0.5)
-    return held
+    """An answer that does not come is an OSError. Raises OSError where there is none."""
+    if (family := getattr(socket, "AF_NETLINK", None)) is None:
+        raise OSError("no netlink here")
+    made = socket.socket(family, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_SOCK_DIAG)
+    made.settimeout(0.5)
+    return made
 
 
 def _read(client: _End, server: _End) -> int | None:

@@ -287,3 +287,23 @@ def test_the_page_shows_what_is_left(api: Api) -> None:
     page = api.client.get("/keys").text
     for shown in ("$0.999", "left of $1", "Europe/Zurich", "5,000 tokens", "openai"):
         assert shown in page, shown
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("/v1/chat/completions", "max_tokens"),
+        ("/v1/chat/completions", "max_completion_tokens"),
+        ("/v1/messages", "max_tokens"),
+        ("/v1/completions", "max_tokens"),
+        ("/v1/responses", "max_output_tokens"),
+    ],
+)
+def test_no_answer_is_asked_to_be_longer_than_any_can_be(api: Api, path: str, field: str) -> None:
+    of_responses = {"messages": None, "max_tokens": None, "input": "Hello"} if path == "/v1/responses" else {}
+    of_completions = {"messages": None, "prompt": "Hello"} if path == "/v1/completions" else {}
+    for tokens in (10_000_001, 10**18, 2**63, 10**400):
+        refused = api.chat(api.key(), path, **{**of_responses, **of_completions, field: tokens})
+        assert refused.status_code == 400, refused.text
+        assert field in refused.get_json()["error"]["message"]
+    assert not api.system.client.calls
