@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ from app.errors import ConfigError, DependencyUnavailable
 from app.evidence import scorecard
 from app.evidence.recorder import Recorder
 from app.evidence.responses import Responses
+from app.evidence.spill import Spill
 from app.gateway.breakers import Breakers
 from app.gateway.gateway import Gateway
 from app.gateway.hedging import Hedging
@@ -51,7 +52,7 @@ from app.providers.canary import Canary
 from app.providers.client import Client, Pool
 from app.services import Services
 from app.settings import Settings
-from app.store import database
+from app.store import database, outcomes
 
 if TYPE_CHECKING:
     from app.tracing.spans import Tracing
@@ -221,18 +222,19 @@ class Running:
     alerts: Alerts | None
 
     def stop(self) -> None:
+        """What no request waits for is stopped last: the server's patience may end before a frozen Redis answers."""
+        self.gateway.backups.stop()
+        if self.gateway.hedging is not None:
+            self.gateway.hedging.stop()
+        self.gateway.breakers.stop()
+        self.gateway.recorder.stop()
+        self.gateway.services.quotas.stop()
         if self.alerts is not None:
             self.alerts.stop()
         self.recovery.stop()
         self.watch.stop()
         self.responses.stop()
         self.allowances.stop()
-        self.gateway.backups.stop()
-        if self.gateway.hedging is not None:
-            self.gateway.hedging.stop()
-        self.gateway.breakers.stop()
-        self.gateway.services.quotas.stop()
-        self.gateway.recorder.stop()
         self.subscription.stop()
         self.snapshot.stop()
         if (tracing := self.gateway.services.tracing) is not None:
@@ -252,7 +254,7 @@ def follow(services: Services) -> Subscription:
 def start(services: Services, *, seed: int | None = None) -> Running:
     """The gateway of an API process, with its threads. `seed` makes its choices repeatable, for tests."""
     limits = services.policy.gateway
-    recorder = Recorder(services.redis, size=limits.outcome_buffer, stream_size=limits.outcome_stream)
+    recorder = _recorder(services)
     breakers = Breakers(services.redis, services.policy.breaker, recorder.add)
     lessons = Lessons(services.redis, limits)
     file = services.settings.snapshot_file
@@ -290,6 +292,16 @@ def _allowances(services: Services, of_environment: KeyLimits) -> Allowances:
 
     quick = connect(services.settings.require_redis_url(), timeout_s=allowances.WAIT_S)
     return Allowances(quick, Spending(services.sessions), budgets)
+
+
+def _recorder(services: Services) -> Recorder:
+    def stored(keys: Collection[tuple[str, int]]) -> set[tuple[str, int]]:
+        with database.transaction(services.sessions) as session:
+            return outcomes.known(session, keys)
+
+    limits, spill = services.policy.gateway, Spill(services.settings.outcomes_folder)
+    size, stream_size = limits.outcome_buffer, limits.outcome_stream
+    return Recorder(services.redis, size=size, stream_size=stream_size, spill=spill, stored=stored)
 
 
 def _alerts(services: Services, watch: Watch, breakers: Breakers, counted: Allowances) -> Alerts | None:

@@ -120,6 +120,7 @@ def start_slot() -> None:
 def ingest() -> None:
     live_outcomes.ingest(_services())
     between_rounds.check(_services())
+    reaper.send_lost(_services())
 
 
 @_said_plainly

@@ -9,7 +9,7 @@ from app import bootstrap, logs, memory, settings, tracing
 from app.api import create_app
 from app.api.bodies import Bodies, BodyLimits
 from app.api.front import Front
-from app.operations import started
+from app.operations import listening, started
 from app.services import Services
 
 #: an API request must not wait longer for a frozen Redis
@@ -35,6 +35,7 @@ def create() -> Front:
     Finalize(None, running.stop, exitpriority=10)
     front = Front(create_app(running), settings.API_THREADS, Bodies(_body_limits(services)))
     _spare_the_collector()
+    listening.begin()
     started.say()
     return front
 
