@@ -29,7 +29,7 @@ from app.access import sessions
 from app.access.allowances import Allowances
 from app.access.sessions import Ended, Session
 from app.access.wrong_keys import WrongKeys
-from app.api import allowed, owner
+from app.api import allowed, origins, owner
 from app.api.edge import TICKET
 from app.api.headers import header
 from app.domain import keys
@@ -323,6 +323,8 @@ def _refuse_web_pages() -> None:
     if request.endpoint == "openai.passthrough":
         _refuse_what_a_page_can_send()
         return
+    if (origin := header("Origin")) is not None and request.method not in READS:
+        origins.refuse_foreign(origin, LOOPBACK)
     # where nothing is served a 404 tells more, and there is nothing to drive
     served = request.endpoint not in (None, "openai.nothing", "anthropic.nothing")
     if request.environ.get("CONTENT_TYPE") == JSON:  # nearly always
