@@ -179,7 +179,7 @@ def load(environment: Mapping[str, str] | None = None, dotenv: Path | None = Pat
         api_key=merged.get("TOOLOO_API_KEY") or None,
         trusted_proxies=int(_number(merged, "TOOLOO_TRUSTED_PROXIES", 0, low=0, high=10)),
         path_prefix=_prefix(merged, "TOOLOO_PATH_PREFIX"),
-        flower_auth=merged.get("TOOLOO_FLOWER_AUTH") or None,
+        flower_auth=_flower_auth(merged),
         alert_url=_alert_url(merged),
         alert_secret=merged.get("TOOLOO_ALERT_SECRET") or None,
         traces=trace_settings.read(merged),
@@ -218,6 +218,20 @@ def _url(values: Mapping[str, str], name: str, schemes: set[str]) -> str | None:
         return None
     if urlsplit(value).scheme not in schemes:
         raise ConfigError(f"{name} must begin with one of {', '.join(sorted(schemes))}", field=name)
+    return value
+
+
+def _flower_auth(values: Mapping[str, str]) -> str | None:
+    """Flower takes `user:password` apart at commas: what it reads otherwise locks everybody out, or lets others in."""
+    value = values.get("TOOLOO_FLOWER_AUTH") or None
+    if value is None:
+        return None
+    user, _, password = value.partition(":")
+    if not user or not password or "," in value or value != value.strip():
+        raise ConfigError(
+            "TOOLOO_FLOWER_AUTH must be user:password, without a comma and without blanks at its ends",
+            field="TOOLOO_FLOWER_AUTH",
+        )
     return value
 
 
