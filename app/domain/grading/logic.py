@@ -27,7 +27,7 @@ HEDGED = 0.25
 #: what remains of the grade where most reasons are none
 ABSURD = 0.6
 #: share of words from elsewhere from which on a sentence is no reason
-FOREIGN_SHARE = 0.34
+FOREIGN_SHARE = 0.2
 #: different solutions from which on a text is guessing
 GUESSES = 3
 #: declarations of a solution that are looked at, the last ones

@@ -163,13 +163,18 @@ def _first(part: str, units: dict[str, float]) -> Quantity | None:
         return _spelt(part, units)
     turn = max((match.end() for match in RETRACTED.finditer(part.casefold())), default=0)
     part = part[turn:] if any(map(str.isdigit, part[turn:])) else part
-    found = [
-        q
-        for q in quantities(part, units)
-        if not _DENIED.search(part[max(0, q.start - 20) : q.start]) and not _REFUTED.match(part[q.end :])
-    ]
+    found = _standing(part, units)
     final = next((q for q in found if q.unit), found[0] if found else None)
     return None if final is None else _doubted(final, found, part)
+
+
+def _standing(part: str, units: dict[str, float]) -> list[Quantity]:
+    """Numbers that are not denied: neither `not 41`, nor `41 is wrong`."""
+    return [
+        q
+        for q in quantities(part, units)
+        if not _DENIED.search(part[max(0, q.start - 20) : q.start]) and not _REFUTED.match(part[q.end : q.end + 80])
+    ]
 
 
 def _doubted(final: Quantity, found: list[Quantity], part: str) -> Quantity:
@@ -210,7 +215,7 @@ def _conclusion(text: str, units: dict[str, float]) -> Iterator[Quantity]:
     A heap of numbers in which nothing leads up to the last one has no conclusion.
     """
     for sentence in reversed(sentences(text)):
-        found = list(quantities(sentence, units))
+        found = _standing(sentence, units)
         if found:
             final = next((q for q in reversed(found) if q.unit), found[-1])
             if not final.unit and _PARTS.search(sentence[found[0].end : final.start]):

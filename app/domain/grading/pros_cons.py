@@ -147,15 +147,15 @@ def _heading(line: str) -> tuple[str, str]:
     """(side, rest) of `**Pros:** …`, `Pro 1: …`, `### ✅ Pros (3)`; ("", line) of any other line."""
     bare = without_marker(unmarked(without_rules(without_pictures(line)))).strip(" -.")
     head, colon, rest = bare.partition(":")
-    if side := _heading_side(head if colon else bare):
+    if side := _heading_side(head if colon else bare, leads=bool(colon) and not rest.strip()):
         return side, rest.strip(" -") if colon else ""
     match = _LABEL_LINE.match(bare.casefold())
     side = _SIDE_OF.get(match[1], "") if match else ""
     return (side, bare[match.start(2) :].strip(" -:")) if match and side else ("", bare)
 
 
-def _heading_side(head: str) -> str:
-    """The side a short line names; a line that names both, or is a sentence, names none."""
+def _heading_side(head: str, *, leads: bool) -> str:
+    """The side a short line names; a line that names both, or is a sentence that leads to nothing, names none."""
     spoken = words(head)
     if not 1 <= len(spoken) <= HEADING_WORDS or head.rstrip().endswith((".", "!", "?", ";", ",")):
         return ""
@@ -164,7 +164,7 @@ def _heading_side(head: str) -> str:
         sides = {_TURNED[word] for word in spoken if word in _TURNED}
     if spoken in (["for"], ["against"]):
         sides = {_TURNED[spoken[0]]}
-    return sides.pop() if len(sides) == 1 and not _is_statement(spoken) else ""
+    return sides.pop() if len(sides) == 1 and (leads or not _is_statement(spoken)) else ""
 
 
 def _is_statement(spoken: Sequence[str]) -> bool:
