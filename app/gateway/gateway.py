@@ -10,6 +10,7 @@ from datetime import datetime
 
 from app.domain.catalog import Target, TaskType
 from app.domain.config.runtime_config import RuntimeConfig
+from app.domain.key_limits import NO_LIMITS, KeyLimits
 from app.domain.routing import preview, router
 from app.domain.routing.affinity import Session
 from app.domain.routing.plan import Plan
@@ -17,7 +18,7 @@ from app.domain.routing.router import Route
 from app.errors import InvalidRequest, NoTarget, UnknownModel
 from app.evidence.recorder import Recorder
 from app.evidence.request_log import Limit
-from app.gateway import affinity, choice, embedding
+from app.gateway import affinity, choice, embedding, permitted
 from app.gateway.attempt import Attempt, Send, complete, embed
 from app.gateway.backup import Backups
 from app.gateway.breakers import Breakers
@@ -32,6 +33,9 @@ from app.gateway.stream import ReplyStream as ReplyStream
 from app.live import live_config
 from app.providers.base import Answer
 from app.services import Services
+
+#: segment, task type, models of the key, and whether they need a price
+_Whose = tuple[str | None, TaskType, tuple[str, ...], bool]
 
 
 class Gateway:
@@ -59,7 +63,7 @@ class Gateway:
         self.backups = Backups()
         self._rng = rng
         self._log_limit = Limit(services.policy.gateway.log_per_s)
-        self._plans: tuple[object, dict[tuple[str | None, TaskType], Plan]] = (None, {})
+        self._plans: tuple[object, dict[_Whose, Plan]] = (None, {})
 
     def chat(self, call: Call) -> Reply:
         """Answer a request from the best target that can.
@@ -76,6 +80,7 @@ class Gateway:
         """Vectors of the model that the call names: another one's would mean something else. Raises as `chat`."""
         now = live_config.utc_now()
         plan, route = embedding.route(self.services, self.breakers.value, call, now)
+        route = permitted.narrowed(self.services, call.limits, route, now)
         request = self._request(call, plan, self._within(plan, route, 0.0), stream=False)
         request.watch_client()
         attempt = self._serve(request, embed)
@@ -96,8 +101,12 @@ class Gateway:
     def route(self, call: Call, *, stream: bool) -> Request:
         """Choose the route: the drawn one, or the one the request names."""
         services, config, now = self.services, self.services.config.value, live_config.utc_now()
-        plan = self.plan(call.segment, now, call.task_type)
-        route = router.route(plan, self._rng, now) if call.provider is None else self._pinned(call, plan, config)
+        if call.provider is None:
+            plan = self.plan(call.segment, now, call.task_type, call.limits)
+            route = router.route(plan, self._rng, now)
+        else:
+            plan = self.plan(call.segment, now, call.task_type)
+            route = permitted.narrowed(services, call.limits, self._pinned(call, plan, config), now)
         session = self.sessions.find(call)
         if session is not None and route.order:
             route = router.affine(plan, route, affinity.stay(services, session, plan, route, call, now))
@@ -125,6 +134,7 @@ class Gateway:
         session: Session | None = None,
         prompt_tokens: float = 0.0,
     ) -> Request:
+        permitted.reserve(self.services, call, route.order, plan.at)
         request = Request(
             self.services,
             call,
@@ -145,18 +155,22 @@ class Gateway:
             request.span = tracing.request(f"gateway {request.operation}", _traced(request))
         return request
 
-    def plan(self, segment: str | None, now: datetime, task: TaskType = TaskType.DEFAULT) -> Plan:
-        """The ranking of all targets; computed anew when config, evidence or breakers changed, else once a second."""
+    def plan(
+        self, segment: str | None, now: datetime, task: TaskType = TaskType.DEFAULT, limits: KeyLimits = NO_LIMITS
+    ) -> Plan:
+        """The ranking of all targets that a key with these limits may use; computed anew when config, evidence or
+        breakers changed, else once a second. Raises ModelNotAllowed where it may use none."""
         services = self.services
         stamp = (services.config.version, services.scorecard.version, self.breakers.generation, int(now.timestamp()))
         held, plans = self._plans
         if held != stamp:
             plans = {}
             self._plans = (stamp, plans)
-        if (segment, task) not in plans:
-            plans[segment, task] = router.plan(
+        place = (segment, task, limits.models, limits.priced)
+        if place not in plans:
+            plans[place] = router.plan(
                 services.config.value,
-                services.targets,
+                permitted.within(services, limits, services.targets, now),
                 services.scorecard.value,
                 self.breakers.value,
                 services.policy,
@@ -164,7 +178,7 @@ class Gateway:
                 segment,
                 task,
             )
-        return plans[segment, task]
+        return plans[place]
 
     def orders(self, config: RuntimeConfig, now: datetime) -> list[preview.Order]:
         """How targets rank for whom, as it is and as it would be under `config`, by the evidence of now."""
