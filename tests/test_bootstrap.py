@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from app import bootstrap, broker, config_files, settings
+from app import bootstrap, config_files, settings
 from app.domain.catalog import Provider, WireFormat
 from app.domain.policy import RoundPolicy
 from app.errors import ConfigError
+from app.server_urls import redis_address
 from tests.support.system import ROOT
 
 PROVIDERS = config_files.load_providers(ROOT / "config")
@@ -73,7 +74,7 @@ ONE = '[x]\nformat = "openai"\nbase_url = "http://x"\nmodels = ["m"]\n'
     ],
 )
 def test_celery_is_told_the_same_redis_in_its_own_words(redis_url: str, broker_url: str) -> None:
-    assert broker.broker_url(redis_url) == broker_url
+    assert redis_address(redis_url).broker() == broker_url
 
 
 def test_the_shipped_config_files_are_valid() -> None:

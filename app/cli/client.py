@@ -10,7 +10,7 @@ from typing import Any
 import click
 import requests
 
-from app import settings
+from app import http_calls, settings
 from app.cli.exits import NOT_REACHABLE, Refused
 
 
@@ -53,11 +53,12 @@ def _opened(
     configured = settings.load()
     key = configured.admin_key or configured.api_key
     with _reachable():
-        return requests.request(
+        return http_calls.call(
             method,
             _base() + path,
+            key=key,
+            own=configured.url is None,
             json=body,
-            headers={"Authorization": f"Bearer {key}"} if key else {},
             timeout=(3, timeout_s),
             stream=stream,
         )
@@ -65,7 +66,7 @@ def _opened(
 
 def _base() -> str:
     configured = settings.load()
-    return configured.url or f"http://127.0.0.1:{configured.port}"
+    return configured.url or configured.api_url
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 from sqlalchemy.exc import DBAPIError
 
-from app import bootstrap, config_files, settings
+from app import bootstrap, config_files, http_calls, settings
 from app.cli import names
 from app.cli.console import Console
 from app.cli.main import print_json
@@ -206,15 +206,16 @@ def _references(configured: Settings) -> list[Finding]:
 
 
 def _url(configured: Settings) -> str:
-    return configured.url or f"http://127.0.0.1:{configured.port}"
+    return configured.url or configured.api_url
 
 
 def _asked(configured: Settings, path: str) -> dict[str, Any] | None:
     """What a running gateway answers; None: none does, or not in JSON."""
     key = configured.admin_key or configured.api_key
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
     try:
-        found = requests.get(_url(configured) + path, timeout=(1, 3), headers=headers).json()
+        found = http_calls.call(
+            "GET", _url(configured) + path, key=key, own=configured.url is None, timeout=(1, 3)
+        ).json()
     except (requests.RequestException, ValueError):
         return None
     return found if isinstance(found, dict) else None
@@ -222,9 +223,9 @@ def _asked(configured: Settings, path: str) -> dict[str, Any] | None:
 
 def _beside_a_lab(configured: Settings) -> Settings:
     """With the lab of `make up` named, where one answers."""
-    url = f"http://127.0.0.1:{configured.lab_port}"
+    url = configured.own_lab_url
     try:
-        health = requests.get(f"{url}/healthz", timeout=(1, 3)).json()
+        health = http_calls.call("GET", f"{url}/healthz", own=True, timeout=(1, 3)).json()
     except requests.RequestException:
         return configured
     is_lab = isinstance(health, dict) and health.get("simulated") is True

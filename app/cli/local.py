@@ -66,7 +66,7 @@ def _ports(settings: Settings, *, lab: bool) -> Iterator[Port]:
     yield Port(settings.port, settings.host, "API", "TOOLOO_PORT")
     yield Port(settings.flower_port, settings.flower_host, "Flower", "TOOLOO_FLOWER_PORT")
     if lab:
-        yield Port(settings.lab_port, "127.0.0.1", "lab", "TOOLOO_LAB_PORT")
+        yield Port(settings.lab_port, settings.lab_host, "lab", "TOOLOO_LAB_PORT")
 
 
 def _environment(settings: Settings, where: Place, *, lab: bool) -> dict[str, str]:
@@ -81,7 +81,7 @@ def _environment(settings: Settings, where: Place, *, lab: bool) -> dict[str, st
     if not settings.redis_url:
         environment["REDIS_URL"] = servers.redis_url(where)
     if lab:
-        environment["TOOLOO_LAB_URL"] = f"http://127.0.0.1:{settings.lab_port}"
+        environment["TOOLOO_LAB_URL"] = settings.own_lab_url
     return environment
 
 
