@@ -14,6 +14,7 @@ from app.cli.preflight import Port
 from app.cli.supervise import Child
 from app.cli.terminal import say, unshielded
 from app.settings import Settings
+from app.store import database
 
 #: s for what a killed `up` left behind, before it is killed too
 LEFTOVER_PATIENCE_S = 5
@@ -91,7 +92,7 @@ def _servers(settings: Settings, where: Place) -> Iterator[Child]:
         yield Child(
             name="postgres",
             command=servers.postgres_command(where),
-            problem=lambda: servers.postgres_problem(servers.postgres_url(where)),
+            problem=lambda: database.problem(servers.postgres_url(where)),
             essential=True,
             log=logs / "postgres.log",
             stop_signal=signal.SIGINT,

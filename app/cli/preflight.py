@@ -20,6 +20,7 @@ from app.cli.place import Place
 from app.domain.catalog import nothing_real
 from app.errors import ConfigError, Conflict
 from app.settings import Settings
+from app.store import database
 
 #: a fresh database takes 50 MB, its write-ahead log and Redis' file grow beside it
 NEEDED_MB = 200
@@ -49,7 +50,7 @@ def check_config(settings: Settings) -> bool:
 
 def check_services(settings: Settings) -> None:
     """A PostgreSQL or Redis that the environment names must answer."""
-    if settings.database_url and (problem := servers.postgres_problem(settings.database_url)):
+    if settings.database_url and (problem := database.problem(settings.database_url)):
         raise ConfigError(f"DATABASE_URL is set, but PostgreSQL does not answer: {problem}", field="DATABASE_URL")
     if settings.redis_url and (problem := servers.redis_problem(settings.redis_url)):
         raise ConfigError(f"REDIS_URL is set, but Redis does not answer: {problem}", field="REDIS_URL")

@@ -50,20 +50,23 @@ def migrate() -> None:
     Example:  tooloo migrate
     """
     from app.store import database
+    from app.store.models import SCHEMA
 
     configured = settings.load()
     logs.configure(configured.log_format, configured.log_level)
     url = configured.require_database_url()
     _wait_for_postgres(url)
-    say(f"schema at {database.migrate(url)}")
+    found = database.migrate(url, tell=lambda said: say(said, err=True))
+    newer = found > SCHEMA
+    say(f"schema at {found}" + (f": of a later release (this one needs {SCHEMA}), nothing to do" if newer else ""))
 
 
 def _wait_for_postgres(url: str) -> None:
-    from app.cli.servers import postgres_problem
+    from app.store import database
 
     give_up_at = time.monotonic() + MIGRATE_PATIENCE_S
     told = False
-    while (problem := postgres_problem(url)) is not None:
+    while (problem := database.problem(url)) is not None:
         if time.monotonic() > give_up_at:
             raise DependencyUnavailable(f"waited {MIGRATE_PATIENCE_S:.0f} s for PostgreSQL: {problem}")
         if not told:
