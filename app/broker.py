@@ -32,6 +32,8 @@ PROBE = "tooloo.probe"
 OPTIMIZE = "tooloo.optimize"
 JUDGE = "tooloo.judge"
 ROLL_UP = "tooloo.roll_up"
+#: s between two messages of beat that outcomes be taken in
+INGEST_EVERY_S = 1
 #: argument of one that a run asks for, which left some
 ASKED = "asked"
 

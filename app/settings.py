@@ -36,6 +36,7 @@ KNOWN = {
     "TOOLOO_API_KEY": "key that chat needs, required beyond loopback",
     "TOOLOO_TRUSTED_PROXIES": "number of reverse proxies in front, whose X-Forwarded-Proto and -Prefix count",
     "TOOLOO_PATH_PREFIX": "path under which a reverse proxy serves all this, such as /tooloo",
+    "TOOLOO_ALLOWED_HOSTS": "names, with commas between them, under which a reverse proxy may call the API",
     "TOOLOO_FLOWER_AUTH": "user:password of Flower, required beyond loopback",
     "TOOLOO_FLOWER_HOST": "address Flower listens on",
     "TOOLOO_API_PROCESSES": "number of API processes",
@@ -88,6 +89,8 @@ class Settings:
     api_key: str | None = field(repr=False)
     #: in front, one behind the other; their X-Forwarded-Proto and X-Forwarded-Prefix count
     trusted_proxies: int
+    #: in lower case, without ports; none: any name will do for who shows a key, loopback's for who does not
+    allowed_hosts: frozenset[str]
     #: "" or /one/or/more/steps
     path_prefix: str
     flower_auth: str | None = field(repr=False)
@@ -175,6 +178,7 @@ def load(environment: Mapping[str, str] | None = None, dotenv: Path | None = Pat
         admin_key=env.token(merged, "TOOLOO_ADMIN_KEY"),
         api_key=env.token(merged, "TOOLOO_API_KEY"),
         trusted_proxies=int(_number(merged, "TOOLOO_TRUSTED_PROXIES", 0, low=0, high=10)),
+        allowed_hosts=_hosts(merged, "TOOLOO_ALLOWED_HOSTS"),
         path_prefix=_prefix(merged, "TOOLOO_PATH_PREFIX"),
         flower_auth=_flower_auth(merged),
         alert_url=_alert_url(merged),
@@ -257,6 +261,14 @@ def _prefix(values: Mapping[str, str], name: str) -> str:
     if text and not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", text):
         raise ConfigError(f"{name} must be a path such as /tooloo: got {values[name]!r}", field=name)
     return text
+
+
+def _hosts(values: Mapping[str, str], name: str) -> frozenset[str]:
+    found = frozenset(each.strip().lower() for each in values.get(name, "").split(",") if each.strip())
+    for each in found:
+        if not re.fullmatch(r"[a-z0-9_.-]+|[0-9a-f:]*:[0-9a-f:.]*", each) or re.fullmatch(r"[^:]+:\d+", each):
+            raise ConfigError(f"{name} must be names such as gw.example.com, without port: got {each!r}", field=name)
+    return found
 
 
 def _seed(values: Mapping[str, str], name: str) -> int | None:

@@ -10,14 +10,12 @@ from functools import partial
 from typing import Any
 
 import click
-import redis
 import requests
 from rich.table import Table
 from rich.text import Text
-from sqlalchemy.exc import DBAPIError
 
 from app import bootstrap, config_files, http_calls, settings
-from app.cli import names
+from app.cli import doctor_servers, names
 from app.cli.console import Console
 from app.cli.main import print_json
 from app.cli.terminal import one_line
@@ -27,7 +25,6 @@ from app.providers.base import Endpoint
 from app.providers.checkup import Finding, Status, check
 from app.providers.client import Client, Pool
 from app.settings import Settings
-from app.store import database
 
 #: how a status is written: sign and colour
 SIGNS = {
@@ -78,7 +75,7 @@ def examine(configured: Settings, only: str | None, *, call: bool) -> Examined:
     if only is not None and only not in {provider.name for provider in providers}:
         known = ", ".join(provider.name for provider in providers) or "none"
         raise click.UsageError(f"there is no provider {only!r}; there are: {known}")
-    findings += [_postgres(configured), _redis(configured)]
+    findings += doctor_servers.findings(configured)
     missing, endpoints, simulated = _endpoints(configured, providers)
     findings += [each for each in missing if only in (None, each.subject)]
     findings += [*_lessons(configured, only), *_references(configured)]
@@ -119,33 +116,6 @@ def _files(configured: Settings) -> tuple[list[Finding], tuple[Provider, ...]]:
 
 def _wrong_file(name: str, error: ConfigError) -> Finding:
     return Finding("config", name, Status.FAILED, str(error), "correct the file; TOOLOO_CONFIG_DIR names its folder")
-
-
-def _postgres(configured: Settings) -> Finding:
-    if not configured.database_url:
-        return Finding("servers", "postgres", Status.SKIPPED, "DATABASE_URL is not set: `make up` starts its own")
-    engine = database.create(configured.database_url, pool_size=1)
-    try:
-        current = database.is_current(engine)
-    except DBAPIError as error:
-        reason = str(error.orig).strip().splitlines()[0]
-        return Finding("servers", "postgres", Status.FAILED, reason, "start it, or correct DATABASE_URL")
-    finally:
-        engine.dispose()
-    if current:
-        return Finding("servers", "postgres", Status.OK, "reachable, schema up to date")
-    return Finding("servers", "postgres", Status.FAILED, "reachable, its schema is older", "run `tooloo migrate`")
-
-
-def _redis(configured: Settings) -> Finding:
-    if not configured.redis_url:
-        return Finding("servers", "redis", Status.SKIPPED, "REDIS_URL is not set: `make up` starts its own")
-    try:
-        with bootstrap.connect(configured.redis_url) as connection:
-            connection.ping()
-    except redis.RedisError as error:
-        return Finding("servers", "redis", Status.FAILED, str(error), "start it, or correct REDIS_URL")
-    return Finding("servers", "redis", Status.OK, "reachable")
 
 
 def _endpoints(configured: Settings, providers: Sequence[Provider]) -> tuple[list[Finding], dict[str, Endpoint], bool]:

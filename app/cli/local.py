@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from app.cli import orphans, preflight, servers, supervise
 from app.cli.place import Place, place
+from app.cli.ports import Port, check_ports
 from app.cli.prefixed import PrefixedLines
-from app.cli.preflight import Port
 from app.cli.supervise import Child
 from app.cli.terminal import say, unshielded
 from app.settings import Settings
@@ -36,7 +36,7 @@ def serve(settings: Settings, where: Place, ports: Sequence[Port], processes: Se
     with preflight.lock(settings.data_dir):
         _end_leftovers(settings)
         preflight.check_space(settings.data_dir)
-        preflight.check_ports(ports)
+        check_ports(ports)
         if not settings.database_url:
             preflight.check_data_version(where)
             servers.prepare_postgres(where)

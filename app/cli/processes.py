@@ -19,6 +19,7 @@ import click
 import structlog
 
 from app import config_files, logs, settings
+from app.cli import ports
 from app.cli.terminal import say
 from app.errors import DependencyUnavailable
 from app.operations import started as started_file
@@ -38,6 +39,8 @@ MIGRATE_PATIENCE_S = 60.0
 CONNECTIONS = 8192
 #: of each: connections, and one more for a call to a provider
 OPEN_FILES = 2 * CONNECTIONS
+#: s that a port may still be held by who served there before
+PORT_PATIENCE_S = 10.0
 #: s that a trial start before a reload may take
 TRIAL_S = 60.0
 
@@ -109,6 +112,7 @@ def _serve(configured: Settings) -> None:
 
     configured.check_exposure()
     logs.configure(configured.log_format, configured.log_level)
+    ports.wait_for(ports.Port(configured.port, configured.host, "API", "TOOLOO_PORT"), PORT_PATIENCE_S)
     _allow_open_files()
     server = Server(
         "app.api.server:create",

@@ -33,6 +33,9 @@ STOP_S = 0.5
 #: a key that readiness writes, and the s it is kept
 WRITTEN, WRITTEN_S = "tooloo:written", 60
 
+#: s that our clock may be off
+CLOCK_S = 5.0
+
 OK = "ok"
 
 
@@ -128,6 +131,7 @@ def checks(services: Services, vitals: Vitals) -> Mapping[str, Callable[[], str]
         "redis": lambda: _redis(services),
         "ingest": lambda: _ingest(services, vitals),
         "config": lambda: _config(services),
+        "clock": lambda: _clock(services),
         "processes": lambda: processes.state(processes.read(services.settings.processes_file), time.time()),
         BENCHMARK: lambda: _benchmark(services, vitals),
         ROUNDS: lambda: _rounds(services, vitals),
@@ -203,6 +207,22 @@ def _ingest(services: Services, vitals: Vitals) -> str:
     if found.age_s is not None and found.age_s > silent_s:
         return f"stands still: it last ran {found.age_s:.0f} s ago (is there a worker for the control queue?)"
     return OK
+
+
+def _clock(services: Services) -> str:
+    """Against PostgreSQL's, by which all hosts reckon: budgets, ages of keys and signatures go wrong with ours."""
+    try:
+        with database.transaction(services.sessions) as session:
+            asked = datetime.now(UTC)
+            theirs = database.now(session)
+            off_s = (asked + (datetime.now(UTC) - asked) / 2 - theirs).total_seconds()
+    except DependencyUnavailable as error:
+        return f"unknown: {error}"
+    if abs(off_s) <= CLOCK_S:
+        return OK
+    return (
+        f"{abs(off_s):.0f} s {'ahead of' if off_s > 0 else 'behind'} PostgreSQL's: synchronise the clocks of both hosts"
+    )
 
 
 def _config(services: Services) -> str:
