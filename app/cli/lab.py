@@ -160,6 +160,7 @@ def serve(
     )  # fmt: skip
     served = {"url": f"http://{host}:{port}", "simulated": True, "providers": [p.name for p in providers]}
     playing = f", playing {playback.trace.name} at speed {times:g}" if playback else f", profile {profile}"
+    as_json = as_json or configured.environment.get("TOOLOO_LOG_FORMAT", "").strip().lower() == "json"
     line = f"lab (simulated providers) on {served['url']}: {', '.join(p.name for p in providers)}{playing}"
     try:
         run(app, host, port, lambda: say(json.dumps(served) if as_json else line))

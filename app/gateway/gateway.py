@@ -59,7 +59,7 @@ class Gateway:
         self.backups = Backups()
         self._rng = rng
         self._log_limit = Limit(services.policy.gateway.log_per_s)
-        self._plans: tuple[object, dict[tuple[str | None, TaskType], Plan]] = (None, {})
+        self._plans: tuple[object, dict[tuple[str | None, TaskType, str | None], Plan]] = (None, {})
 
     def chat(self, call: Call) -> Reply:
         """Answer a request from the best target that can.
@@ -96,7 +96,8 @@ class Gateway:
     def route(self, call: Call, *, stream: bool) -> Request:
         """Choose the route: the drawn one, or the one the request names."""
         services, config, now = self.services, self.services.config.value, live_config.utc_now()
-        plan = self.plan(call.segment, now, call.task_type)
+        model = call.model if call.provider is None else None
+        plan = self.plan(call.segment, now, call.task_type, model)
         route = router.route(plan, self._rng, now) if call.provider is None else self._pinned(call, plan, config)
         session = self.sessions.find(call)
         if session is not None and route.order:
@@ -145,18 +146,23 @@ class Gateway:
             request.span = tracing.request(f"gateway {request.operation}", _traced(request))
         return request
 
-    def plan(self, segment: str | None, now: datetime, task: TaskType = TaskType.DEFAULT) -> Plan:
-        """The ranking of all targets; computed anew when config, evidence or breakers changed, else once a second."""
+    def plan(
+        self, segment: str | None, now: datetime, task: TaskType = TaskType.DEFAULT, model: str | None = None
+    ) -> Plan:
+        """The ranking of all targets, or of all that have this model.
+
+        Computed anew when config, evidence or breakers changed, else once a second.
+        """
         services = self.services
         stamp = (services.config.version, services.scorecard.version, self.breakers.generation, int(now.timestamp()))
         held, plans = self._plans
         if held != stamp:
             plans = {}
             self._plans = (stamp, plans)
-        if (segment, task) not in plans:
-            plans[segment, task] = router.plan(
+        if (segment, task, model) not in plans:
+            plans[segment, task, model] = router.plan(
                 services.config.value,
-                services.targets,
+                [each for each in services.targets if model in (None, each.model)],
                 services.scorecard.value,
                 self.breakers.value,
                 services.policy,
@@ -164,7 +170,7 @@ class Gateway:
                 segment,
                 task,
             )
-        return plans[segment, task]
+        return plans[segment, task, model]
 
     def orders(self, config: RuntimeConfig, now: datetime) -> list[preview.Order]:
         """How targets rank for whom, as it is and as it would be under `config`, by the evidence of now."""

@@ -73,10 +73,14 @@ def outcome(request: Request, attempt: Attempt[Any]) -> Row | None:
         "counts": summary.success if summary.error is None else summary.error.counts,
         "simulated": request.services.simulated,
         "explored": route.explored and first,
-        # where nothing was drawn there is no probability: the request, or its conversation, named the target
-        "propensity": route.propensity if first and not route.is_settled else None,
+        "propensity": _propensity(call, route) if first else None,
         "revision": request.config.revision,
     }
+
+
+def _propensity(call: Call, route: Route) -> float | None:
+    """None where nothing was drawn (the request, or its conversation, named the target), or not among all targets."""
+    return None if route.is_settled or call.model is not None else route.propensity
 
 
 def log_entry(

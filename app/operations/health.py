@@ -7,13 +7,15 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 import redis
 import structlog
 
-from app.errors import DependencyUnavailable
+from app import config_files
+from app.errors import ConfigError, DependencyUnavailable
 from app.evidence import ingest
-from app.operations import processes
+from app.operations import processes, provider_file
 from app.operations.vitals import Vitals, free_mb, look, waiting
 from app.services import Services
 from app.store import database, health, outcomes, rounds
@@ -132,6 +134,7 @@ def checks(services: Services, vitals: Vitals) -> Mapping[str, Callable[[], str]
         "ingest": lambda: _ingest(services, vitals),
         "config": lambda: _config(services),
         "clock": lambda: _clock(services),
+        "files": partial(_files, services, provider_file.fingerprint(services.settings.config_dir)),
         "processes": lambda: processes.state(processes.read(services.settings.processes_file), time.time()),
         BENCHMARK: lambda: _benchmark(services, vitals),
         ROUNDS: lambda: _rounds(services, vitals),
@@ -207,6 +210,17 @@ def _ingest(services: Services, vitals: Vitals) -> str:
     if found.age_s is not None and found.age_s > silent_s:
         return f"stands still: it last ran {found.age_s:.0f} s ago (is there a worker for the control queue?)"
     return OK
+
+
+def _files(services: Services, read: str | None) -> str:
+    """`read`: as it was when this process began."""
+    if provider_file.fingerprint(services.settings.config_dir) in (read, None):
+        return OK
+    try:
+        config_files.load_providers(services.settings.config_dir)
+    except ConfigError as error:
+        return f"not taken over, the one before stays: {error}"
+    return OK  # processes that read it as it is now are about to take over
 
 
 def _clock(services: Services) -> str:
