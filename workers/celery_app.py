@@ -20,7 +20,7 @@ from celery.signals import (
     worker_shutting_down,
 )
 
-from app import config_files, logs, settings
+from app import config_files, logs, memory, settings
 from app.broker import make_celery
 from workers import alive, schedule, transport
 
@@ -57,7 +57,8 @@ def _log(**_: Any) -> None:
 
 @worker_init.connect
 def _in_the_worker(sender: Any = None, **_: Any) -> None:
-    """Threads pool: this process does the work. Prefork: only its children do."""
+    """Threads pool: this process does the work. Prefork: only its children do, and nobody looks into those either."""
+    memory.keep_to_ourselves()
     _log()  # Celery's own turn for it comes after this signal
     from workers import tasks  # beat and Flower share this module, and start three times as fast without it
 

@@ -7,7 +7,7 @@ from multiprocessing.util import Finalize
 
 import structlog
 
-from app import bootstrap, logs, settings, tracing
+from app import bootstrap, logs, memory, settings, tracing
 from app.api import create_app
 from app.api.bodies import Bodies, BodyLimits
 from app.api.front import Front
@@ -26,6 +26,7 @@ YOUNGEST = 10_000
 
 def create() -> Front:
     """Serves at once: where Redis or PostgreSQL is away it says so in /readyz, and joins when they return."""
+    memory.keep_to_ourselves()
     configured = settings.load()
     logs.configure(configured.log_format, configured.log_level)
     try:

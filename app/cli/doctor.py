@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app import bootstrap, config_files, http_calls, settings
-from app.cli import doctor_servers, names
+from app.cli import doctor_servers, jail, names
 from app.cli.console import Console
 from app.cli.main import print_json
 from app.cli.terminal import one_line
@@ -75,7 +75,7 @@ def examine(configured: Settings, only: str | None, *, call: bool) -> Examined:
     if only is not None and only not in {provider.name for provider in providers}:
         known = ", ".join(provider.name for provider in providers) or "none"
         raise click.UsageError(f"there is no provider {only!r}; there are: {known}")
-    findings += doctor_servers.findings(configured)
+    findings += [*doctor_servers.findings(configured), jail.finding()]
     missing, endpoints, simulated = _endpoints(configured, providers)
     findings += [each for each in missing if only in (None, each.subject)]
     findings += [*_lessons(configured, only), *_references(configured)]

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from app import memory
 from app.cli import orphans, preflight, servers, supervise
 from app.cli.place import Place, place
 from app.cli.ports import Port, check_ports
@@ -32,6 +33,7 @@ def start(settings: Settings) -> int:
 
 def serve(settings: Settings, where: Place, ports: Sequence[Port], processes: Sequence[Child]) -> int:
     """Run these processes and the embedded servers they need, alone on this data."""
+    memory.keep_to_ourselves()
     preflight.make_data_dir(settings.data_dir)
     with preflight.lock(settings.data_dir):
         _end_leftovers(settings)
@@ -42,7 +44,7 @@ def serve(settings: Settings, where: Place, ports: Sequence[Port], processes: Se
             servers.prepare_postgres(where)
         if not settings.redis_url:
             servers.prepare_redis(where)
-        mark = {orphans.MARK: str(settings.data_dir)}
+        mark = {memory.MARK: str(settings.data_dir)}
         children = [
             replace(child, environment={**child.environment, **mark})
             for child in (*_servers(settings, where), *processes)

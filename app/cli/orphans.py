@@ -1,7 +1,8 @@
 """Nothing that `tooloo up` started outlives it for long, even where `up` itself was killed.
 
 On Linux the kernel tells each child when `up` dies. Whatever still runs then (it ignored that, or stood a step further
-down, or this is not Linux) carries a mark in its environment, and the next `up` on the same data ends it.
+down, or this is not Linux) carries a mark in its environment, or as its name where it holds keys and shows nobody its
+environment; the next `up` on the same data ends it.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from pathlib import Path
 
 import psutil
 
-#: environment variable that every process of a stack inherits; its value is the data folder
-MARK = "_TOOLOO_STACK"
+from app import memory
+
+MARK = memory.MARK
 
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -43,11 +45,19 @@ def leftovers(data_dir: Path) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         try:
-            if process.environ().get(MARK) == str(data_dir) and process.pid != os.getpid():
+            if process.pid != os.getpid() and _is_of_stack(process, str(data_dir)):
                 found.append(process)
-        except psutil.Error:  # it ended, or belongs to somebody else
+        except psutil.Error:  # it ended
             continue
     return found
+
+
+def _is_of_stack(process: psutil.Process, data_dir: str) -> bool:
+    try:
+        return bool(process.environ().get(memory.MARK) == data_dir)
+    except psutil.AccessDenied:  # it belongs to somebody else, or holds keys
+        ours = process.uids().real == os.getuid()
+        return bool(ours and process.name() == memory.process_name(data_dir))
 
 
 def end(processes: list[psutil.Process], *, patience_s: float) -> None:

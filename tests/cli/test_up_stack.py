@@ -73,13 +73,17 @@ def test_servers_reach_their_data_through_a_private_folder(tmp_path: Path) -> No
     assert not place(closed / "data").sockets.is_relative_to(closed)
 
 
-def test_servers_listen_on_private_sockets_only(data_dir: Path) -> None:
-    with stack(data_dir, {"one": WAITS}) as up:
-        up.says("started")
+def test_servers_listen_on_private_sockets_only_and_are_given_no_key(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_PROVIDERS_KEY", "sk-not-for-a-database")
+    with stack(data_dir, {"one": "echo key=$MY_PROVIDERS_KEY; " + WAITS}) as up:
+        up.says("key=sk-not-for-a-database")  # what is not a server is
         processes = _servers(orphans.leftovers(data_dir))
         assert len(processes) == 2
         assert not [c for process in processes for c in process.net_connections("inet") if c.status == "LISTEN"]
         assert place(data_dir).sockets.stat().st_mode & 0o077 == 0
+        assert [process.name() for process in processes if "MY_PROVIDERS_KEY" in process.environ()] == []
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from app.domain.grading.es_modules import as_script
 from app.domain.grading.json_value import same
 from app.domain.grading.result import Expectation, Grade, graded, weighed
 from app.domain.grading.text import fenced_blocks, repetition
@@ -26,10 +28,6 @@ WALL_S = 60.0
 SHOWN = 3
 
 _SANDBOX = Path(__file__).with_name("sandbox.py")
-_EXPORT = re.compile(
-    r"^[ \t]*export[ \t]+(?:default[ \t]+)?(?=(?:async[ \t]+)?(?:function|const|let|var|class)\b)", re.M
-)
-_EXPORT_LIST = re.compile(r"^[ \t]*export[ \t]+(?:default[ \t]+[\w$]+|\{[^}\n]{0,200}\})[ \t]*;?[ \t]*$", re.M)
 _CODE_START = re.compile(r"^\s*(?:(?:export|async|function|const|let|var|class)\b|//|/\*|[\"']use strict)")
 _LANGUAGES = {"", "js", "javascript", "mjs", "jsx", "node", "ecmascript", "es6", "ts", "typescript"}
 
@@ -89,17 +87,13 @@ def _sources(answer: str, function: str) -> list[str]:
     blocks = [body for language, body in fenced_blocks(answer) if language in _LANGUAGES and body.strip()]
     defining = [body for body in blocks if _defines(body, function)]
     whole = ["\n".join(blocks)] if blocks else [answer, _code_lines(answer)]
-    return [_as_script(source) for source in dict.fromkeys([*defining[:2], *whole]) if _defines(source, function)]
+    return [as_script(source) for source in dict.fromkeys([*defining[:2], *whole]) if _defines(source, function)]
 
 
 def _defines(source: str, function: str) -> bool:
     name = re.escape(function)
-    return re.search(rf"function[\s*]+{name}(?![\w$])|(?<![\w$]){name}\s*[=:](?!=)|exports\s*=", source) is not None
-
-
-def _as_script(source: str) -> str:
-    """Module syntax taken out: QuickJS evaluates a script here."""
-    return _EXPORT_LIST.sub("", _EXPORT.sub("", source))
+    declared = rf"function[\s*]+{name}(?![\w$])|(?<![\w$]){name}\s*[=:](?!=)"
+    return re.search(rf"{declared}|exports\s*=|export\s+default\b|\bas\s+{name}\b", source) is not None
 
 
 def _code_lines(answer: str) -> str:
@@ -118,23 +112,36 @@ def _executed(expected: Expected, sources: list[str]) -> list[dict[str, str]]:
     job = {"function": expected.function, "sources": sources, "calls": [case.call for case in expected.cases]}
     output, end = _sandboxed(json.dumps(job).encode())
     ready, *lines = output.split(b"\n")[:-1] or [b""]
-    if ready != b"ready":
+    if not ready.startswith(b"ready"):
         raise LocalFailure(f"the JavaScript sandbox does not start: {end}")
     results: list[dict[str, str]] = [json.loads(line) for line in lines]
     return results + [{"error": end}] * (len(expected.cases) - len(results))
 
 
+def confinement() -> str:
+    """What confines the code of answers on this machine, in words. Raises LocalFailure: it does not start."""
+    output, end = _sandboxed(json.dumps({"function": "f", "sources": [], "calls": []}).encode())
+    ready, _, holds = output.decode().partition("\n")[0].partition(": ")
+    if ready != "ready":
+        raise LocalFailure(f"the JavaScript sandbox does not start: {end}")
+    return holds
+
+
 def _sandboxed(job: bytes) -> tuple[bytes, str]:
     """What the sandbox wrote, and how it ended."""
     command = [sys.executable, "-I", str(_SANDBOX)]
-    try:
-        # an empty environment: whatever the code can do, there is no key to read
-        done = subprocess.run(command, input=job, capture_output=True, timeout=WALL_S, env={}, check=False)  # noqa: S603  # our own program, by its path
-    except subprocess.TimeoutExpired:
-        raise LocalFailure(f"the JavaScript sandbox got too little CPU time to end within {WALL_S:g} s") from None
-    except OSError as error:
-        return b"", str(error)
-    return done.stdout, _end(done.returncode)
+    with tempfile.TemporaryFile() as output:  # no pipe: the kernel bounds what is written to a file
+        try:
+            # an empty environment: whatever the code can do, there is no key to read
+            done = subprocess.run(  # noqa: S603  # our own program, by its path
+                command, input=job, stdout=output, stderr=subprocess.DEVNULL, timeout=WALL_S, env={}, check=False
+            )
+        except subprocess.TimeoutExpired:
+            raise LocalFailure(f"the JavaScript sandbox got too little CPU time to end within {WALL_S:g} s") from None
+        except OSError as error:
+            return b"", str(error)
+        output.seek(0)
+        return output.read(), _end(done.returncode)
 
 
 def _end(returncode: int) -> str:

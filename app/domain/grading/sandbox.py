@@ -1,24 +1,30 @@
 """Runs the JavaScript of an answer in QuickJS: a program of its own, `python -I sandbox.py`.
 
-Reads {"function", "sources", "calls"} as JSON from stdin; writes the line `ready`, then one JSON line per call,
-{"value": JSON text} or {"error": text}. It imports nothing of the application.
+Reads {"function", "sources", "calls"} as JSON from stdin; writes the line `ready: ` with what confines it (jail.py),
+then one JSON line per call, {"value": JSON text} or {"error": text}. Of the application it imports the jail alone.
 
-Why not in the worker: QuickJS looks at its time limit between byte codes only, so a backtracking regular expression
-or a native loop (`new Array(4294967295).join()`) is never interrupted, its clock counts the CPU time of every thread
-of the process, and big numbers under a memory limit crash it. Here the kernel holds the limits, and what is killed
-is this process. CPU time is what is limited: a busy machine fails no answer.
+Why not in the worker: QuickJS looks at its time limit between byte codes only, so a native loop
+(`new Array(4294967295).join()`) is never interrupted, its clock counts the CPU time of every thread of the process,
+and an engine in C may be broken out of. Here the kernel holds the limits, and what is killed is this process, which
+never had a key. CPU time is what is limited: a busy machine fails no answer.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import resource
 import sys
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import quickjs
+import _quickjs as quickjs  # its package would start a thread, which would stay outside
+
+if TYPE_CHECKING:
+    from app.domain.grading import jail
+else:  # by its path: to import the packages around it would take longer than the grade
+    sys.path.insert(0, str(Path(__file__).parent))
+    import jail
 
 #: CPU seconds of the answer's code, all cases together; reached only by code that QuickJS cannot interrupt. What the
 #: start of Python took comes on top: on a slow machine it takes as long as that itself
@@ -31,12 +37,25 @@ HEAP = 64 << 20
 STACK = 1 << 20
 #: characters of a result that are written out; the expected ones are shorter
 RESULT_CHARS = 4_000
+#: bytes of all that is written, beyond which the kernel refuses
+OUTPUT = 4 << 20
 
-#: what browsers and Node offer and answers use; nothing in it reaches the host
+#: what browsers and Node offer and answers use, mostly in an example behind the function; nothing in it reaches out
 PRELUDE = """
 var console = new Proxy({}, {get: () => () => undefined});
 var module = {exports: {}}, exports = module.exports;
+var setTimeout = () => 0, setInterval = setTimeout, setImmediate = setTimeout;
+var clearTimeout = () => undefined, clearInterval = clearTimeout, clearImmediate = clearTimeout;
+var process = {argv: ["node", "answer.js"], env: {}, platform: "linux", stdout: {write: () => true}, on: () => process,
+  exit: () => { throw new Error("process.exit was called"); }};
+var require = ((checks) => (name) => {
+  const known = /^(?:node:)?(?:assert(?:\\/strict)?|test)$/.test(name);
+  if (!known) throw new Error(`Cannot find module '${name}'`);
+  return checks;
+})(new Proxy(() => undefined, {get: (_, name, checks) => name === "default" ? checks : () => undefined}));
 """
+#: an error that ends the program wherever it happens; any other one ends what stands behind it
+FATAL = ("InternalError: interrupted", "InternalError: out of memory", "Failed obtaining QuickJS error string")
 #: where NAME was not declared but exported
 EXPORTED = """
 if (typeof NAME !== "function") {
@@ -58,24 +77,18 @@ OBSERVER = """
 
 def main() -> None:
     job = json.load(sys.stdin)
-    _confine()
-    print("ready", flush=True)
+    print("ready:", ", ".join(_confine()), flush=True)
     source, error = _first_usable(job["function"], job["sources"])
     for call in job["calls"]:
         result = {"error": error} if source is None else _run(job["function"], source, call)
         print(json.dumps(result), flush=True)
 
 
-def _confine() -> None:
-    """No CPU, memory, files, sockets or core dumps beyond what a function needs; whatever QuickJS lets through."""
+def _confine() -> list[str]:
+    """No CPU, memory, files, sockets or other processes beyond what a function needs; whatever QuickJS lets through."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     cpu_s = round(CPU_S + used.ru_utime + used.ru_stime)
-    resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 1))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
-    with contextlib.suppress(ValueError, OSError):  # macOS refuses; the heap limit of QuickJS stands there alone
-        resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
+    return jail.enter(cpu_s=cpu_s, address_space=ADDRESS_SPACE, output=OUTPUT)
 
 
 def _first_usable(function: str, sources: list[str]) -> tuple[str | None, str]:
@@ -110,10 +123,23 @@ def _loaded(function: str, source: str) -> Callable[[str], Any] | None:
     context.set_time_limit(CALL_S)
     observe = context.eval(OBSERVER)
     context.eval(PRELUDE)
-    context.eval(source)
+    failure = _evaluated(context, source)
     if not context.eval(EXPORTED.replace("NAME", function)):
+        if failure is not None:
+            raise failure
         return None
     return lambda call: observe(context.eval(f"() => ({call})"))
+
+
+def _evaluated(context: quickjs.Context, source: str) -> quickjs.JSException | None:
+    """What the source raised: an example behind the function that fails does not undo the function."""
+    try:
+        context.eval(source)
+    except quickjs.JSException as error:
+        if any(text in str(error) for text in FATAL):
+            raise
+        return error
+    return None
 
 
 def _observed(observer: Callable[[str], Any], call: str) -> str:
