@@ -97,6 +97,8 @@ class ProviderBlock(LimitsBlock):
     #: requests that are not routed may be passed through to it
     passthrough: bool = False
     enabled: bool = True
+    #: served by the lab, beside providers that are real
+    simulated: bool = False
     priority: Annotated[int, Field(ge=1, le=10_000)] = 100
     timeout_ms: Annotated[int, Field(ge=100, le=3_600_000)] = 30_000
     concurrency: Annotated[int, Field(ge=1, le=1_000)] = 2

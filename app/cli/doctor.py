@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -129,8 +129,9 @@ def _endpoints(configured: Settings, providers: Sequence[Provider]) -> tuple[lis
             advice = f"put the key itself into {provider.key_env}, in the environment or in .env"
             wrong[provider.name] = Finding(provider.name, "key", Status.FAILED, str(error), advice)
     usable = tuple(provider for provider in providers if provider.name not in wrong)
-    nothing_set = not wrong and not any(keys.values()) and all(provider.key_env for provider in usable)
-    if nothing_set and usable and not configured.lab_url:
+    real = [provider for provider in usable if not provider.simulated]
+    nothing_set = not wrong and not any(keys.values()) and all(provider.key_env for provider in real)
+    if usable and not configured.lab_url and (nothing_set or len(real) < len(usable)):
         configured = _beside_a_lab(configured)
     endpoints, simulated = bootstrap.endpoints(configured, usable)
     left_out = [
@@ -141,10 +142,27 @@ def _endpoints(configured: Settings, providers: Sequence[Provider]) -> tuple[lis
             f"{provider.key_env} is not set: left out" if not nothing_set else f"{provider.key_env} is not set",
             f"set {provider.key_env} in the environment or in .env; with no key at all, `make up` simulates all",
         )
-        for provider in usable
+        for provider in real
         if provider.name not in endpoints
     ]
-    return [*wrong.values(), *left_out], endpoints, simulated
+    return [*wrong.values(), *left_out, *_of_the_lab(usable, endpoints, simulated=simulated)], endpoints, simulated
+
+
+def _of_the_lab(usable: Sequence[Provider], endpoints: Mapping[str, Endpoint], *, simulated: bool) -> Iterator[Finding]:
+    """Which are simulated where others are real."""
+    for provider in () if simulated else usable:
+        if provider.simulated and provider.name in endpoints:
+            yield Finding(
+                provider.name, "simulated", Status.WARNING, "SIMULATED: the lab answers for it", "as its block says"
+            )
+        elif provider.simulated:
+            yield Finding(
+                provider.name,
+                "simulated",
+                Status.FAILED,
+                "its block says simulated, and no lab answers",
+                "set TOOLOO_LAB_URL",
+            )
 
 
 def _lessons(configured: Settings, only: str | None) -> list[Finding]:

@@ -33,7 +33,7 @@ def kickoff() -> None:
     configured = settings.load()
     logs.configure(configured.log_format, configured.log_level)
     services = bootstrap.build(configured, threads=1)
-    if services.simulated:
+    if services.simulated or services.simulated_beside_real:
         _wait_for_page(f"{configured.lab_url}/healthz")
     _wait_for_page(f"{configured.api_url}/readyz")
     bootstrap.wait_for(services)
@@ -83,7 +83,9 @@ def summary(configured: Settings, services: Services, round_id: str) -> list[str
             f"  SIMULATED     {', '.join(names)}: no provider key is set, the lab answers for all of them",
         ]
     else:
-        lines.append(f"  real          {', '.join(names)}")
+        lab = services.simulated_beside_real
+        lines.append(f"  real          {', '.join(name for name in names if name not in lab)}")
+        lines += [f"  SIMULATED     {', '.join(lab)}: by the lab at {services.settings.lab_url}"] if lab else []
     lines += [f"  left out      {name}: {reason}" for name, reason in left_out.items()]
     lines += [
         _first(round_id),

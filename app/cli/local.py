@@ -24,7 +24,8 @@ LEFTOVER_PATIENCE_S = 5
 def start(settings: Settings) -> int:
     """Check, prepare, and run until a signal; the exit code. Raises TooLooError before anything runs."""
     simulated = preflight.check_config(settings)
-    lab = settings.lab_url is None and (simulated or settings.lab_trace is not None)
+    wanted = simulated or settings.lab_trace is not None or preflight.names_the_lab(settings)
+    lab = settings.lab_url is None and wanted
     preflight.check_services(settings)
     where = place(settings.data_dir)
     environment = _environment(settings, where, lab=lab)

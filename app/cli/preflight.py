@@ -34,6 +34,11 @@ def check_config(settings: Settings) -> bool:
     return nothing_real(providers, keys)
 
 
+def names_the_lab(settings: Settings) -> bool:
+    """Does a block want the lab beside what is real?"""
+    return any(each.simulated for each in config_files.load_providers(settings.config_dir))
+
+
 def check_services(settings: Settings) -> None:
     """A PostgreSQL or Redis that the environment names must answer."""
     if settings.database_url and (problem := database.problem(settings.database_url)):

@@ -71,7 +71,7 @@ def outcome(request: Request, attempt: Attempt[Any]) -> Row | None:
         "cost_usd": attempt.cost_usd,
         "error_class": None if summary.success else attempt.status,
         "counts": summary.success if summary.error is None else summary.error.counts,
-        "simulated": request.services.simulated,
+        "simulated": request.services.is_simulated(attempt.target.provider),
         "explored": route.explored and first,
         "propensity": _propensity(call, route) if first else None,
         "revision": request.config.revision,
@@ -129,7 +129,9 @@ def _usage_entry(request: Request, status: str, served: Attempt[Any] | None) -> 
         "cost_usd": cost_usd(request, served),
         "cached_tokens": served.usage.cached if served and served.usage else None,
         "cache_saved_usd": served.saved_usd if served else None,
-        "simulated": request.services.simulated,
+        "simulated": request.services.is_simulated(
+            (served.target if served else failed or request.route.order[0]).provider
+        ),
         "revision": request.config.revision,
     }
 

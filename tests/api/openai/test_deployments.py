@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -107,3 +108,17 @@ def test_what_was_drawn_among_some_targets_only_counts_as_not_drawn() -> None:
 
     assert records._propensity(Call((), model="m"), route) is None
     assert records._propensity(Call(()), route) == 0.5
+
+
+def test_what_the_lab_answers_beside_real_ones_is_labelled(client: FlaskClient, up: Upstreams) -> None:
+    services = up.system.services
+    two = services.endpoints["two"]
+    lab = {**services.endpoints, "two": replace(two, provider=replace(two.provider, simulated=True))}
+    up.running.gateway.services = replace(services, endpoints=lab)
+
+    def simulated(model: str) -> bool:
+        return bool(client.post("/api/v1/chat", json={"message": "x", "model": model}).get_json()["data"]["simulated"])
+
+    assert (simulated("one/gpt-4o"), simulated("two/gpt-4o")) == (False, True)
+    candidates = client.get("/api/v1/system/scorecard").get_json()["data"]["candidates"]
+    assert {each["provider"] for each in candidates if each.get("simulated")} == {"two"}
