@@ -131,9 +131,10 @@ def _serve(configured: Settings) -> None:
         http=HTTPModes.http1,  # one connection must not carry two hundred requests
     )
     server._spawn_worker = partial(_spawned, server, server._spawn_worker)  # type: ignore[method-assign]  # as below
-    reload = partial(_reload, server.signal_handler_reload)
+    begin_anew = server.signal_handler_reload
+    reload = partial(_reload, begin_anew)
     server.signal_handler_reload = reload  # type: ignore[method-assign]  # it has no hook that could say no
-    provider_file.watch(configured.config_dir, partial(os.kill, os.getpid(), signal.SIGHUP))
+    provider_file.watch(configured.config_dir, begin_anew)
     server.serve()
 
 

@@ -17,7 +17,6 @@ from tests.support.ports import free_port
     [
         (["migrate"], "schema at"),
         (["worker", "--queues", "probes"], "ready"),
-        (["flower"], "Visit me"),
         (["lab", "serve"], "simulated"),
     ],
     ids=lambda given: given[0] if isinstance(given, list) else "",
