@@ -11,13 +11,14 @@ WORKS  := $(BIN)/python -P -c 'import app, pip; from pathlib import Path; assert
 $(shell $(WORKS) || rm -f $(VENV)/.python $(VENV)/.local $(VENV)/.dev)
 
 .DEFAULT_GOAL := help
-.PHONY: help up test walks faults clients lint check bench screenshots answers format requirements clean
+.PHONY: help up test walks faults compose-test clients lint check bench screenshots answers format requirements clean
 
 help:
 	@echo "make up            everything on this machine: http://127.0.0.1:4000"
 	@echo "make test          the suite, against real embedded servers; ARGS=\"-k router\" selects"
 	@echo "make walks         the page in a real Chromium, and every command and JSON of README and docs, on whole stacks"
 	@echo "make faults        the long stories: servers that go away, workers that die, on whole stacks"
+	@echo "make compose-test  docker-compose.yml for real, needs Docker: build, a round, a chat, each service restarted"
 	@echo "make clients       real client software, installed into build/, in front of a whole stack; ARGS=\"codex langchain\" selects"
 	@echo "make check         format, lint, types, import contracts, tests, walks, faults"
 	@echo "make bench         measurements; ARGS=\"trace FILE\" plays a trace to the whole stack"
@@ -41,6 +42,9 @@ faults: $(VENV)/.dev
 
 clients: $(VENV)/.dev
 	@$(BIN)/python -m tests.clients $(ARGS)
+
+compose-test:
+	@tests/compose/run.sh
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff format --check .
