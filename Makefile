@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+# of make soak
+MINUTES ?= 30
 # arguments passed on: make test ARGS="-k router"
 ARGS   ?=
 
@@ -11,13 +13,14 @@ WORKS  := $(BIN)/python -P -c 'import app, pip; from pathlib import Path; assert
 $(shell $(WORKS) || rm -f $(VENV)/.python $(VENV)/.local $(VENV)/.dev)
 
 .DEFAULT_GOAL := help
-.PHONY: help up test walks faults compose-test clients lint check bench screenshots answers format requirements clean
+.PHONY: help up test walks faults soak compose-test clients lint check bench screenshots answers format requirements clean
 
 help:
 	@echo "make up            everything on this machine: http://127.0.0.1:4000"
 	@echo "make test          the suite, against real embedded servers; ARGS=\"-k router\" selects"
 	@echo "make walks         the page in a real Chromium, and every command and JSON of README and docs, on whole stacks"
-	@echo "make faults        the long stories: servers that go away, workers that die, on whole stacks"
+	@echo "make faults        the long stories: servers that go away, workers that die, on whole stacks; a table at the end"
+	@echo "make soak          MINUTES=30 of a stack at sixty times its pace, with a fault at random every half minute"
 	@echo "make compose-test  docker-compose.yml for real, needs Docker: build, a round, a chat, each service restarted"
 	@echo "make clients       real client software, installed into build/, in front of a whole stack; ARGS=\"codex langchain\" selects"
 	@echo "make check         format, lint, types, import contracts, tests, walks, faults"
@@ -38,7 +41,10 @@ walks: $(VENV)/.dev
 	@$(BIN)/python -m pytest -m "not faults" $(ARGS) tests/browser tests/docs/test_pages.py
 
 faults: $(VENV)/.dev
-	@$(BIN)/python -m pytest -m faults -n 2 $(ARGS) tests/stack
+	@$(BIN)/python -m pytest -m faults -n 2 $(ARGS) tests/faults tests/stack
+
+soak: $(VENV)/.dev
+	@$(BIN)/python -m tests.faults.soak $(MINUTES)
 
 clients: $(VENV)/.dev
 	@$(BIN)/python -m tests.clients $(ARGS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,7 @@ from app.errors import ConfigError, DependencyUnavailable
 from app.evidence import scorecard
 from app.evidence.recorder import Recorder
 from app.evidence.responses import Responses
+from app.evidence.spill import Spill
 from app.gateway.breakers import Breakers
 from app.gateway.gateway import Gateway
 from app.gateway.hedging import Hedging
@@ -49,7 +50,7 @@ from app.providers.canary import Canary
 from app.providers.client import Client, Pool
 from app.services import Services
 from app.settings import Settings
-from app.store import database
+from app.store import database, outcomes
 
 if TYPE_CHECKING:
     from app.tracing.spans import Tracing
@@ -216,18 +217,19 @@ class Running:
     alerts: Alerts | None
 
     def stop(self) -> None:
+        """What no request waits for is stopped last: the server's patience may end before a frozen Redis answers."""
+        self.gateway.backups.stop()
+        if self.gateway.hedging is not None:
+            self.gateway.hedging.stop()
+        self.gateway.breakers.stop()
+        self.gateway.recorder.stop()
+        self.gateway.services.quotas.stop()
         if self.alerts is not None:
             self.alerts.stop()
         self.recovery.stop()
         self.watch.stop()
         self.responses.stop()
         self.limits.stop()
-        self.gateway.backups.stop()
-        if self.gateway.hedging is not None:
-            self.gateway.hedging.stop()
-        self.gateway.breakers.stop()
-        self.gateway.services.quotas.stop()
-        self.gateway.recorder.stop()
         self.subscription.stop()
         self.snapshot.stop()
         if (tracing := self.gateway.services.tracing) is not None:
@@ -247,7 +249,7 @@ def follow(services: Services) -> Subscription:
 def start(services: Services, *, seed: int | None = None) -> Running:
     """The gateway of an API process, with its threads. `seed` makes its choices repeatable, for tests."""
     limits = services.policy.gateway
-    recorder = Recorder(services.redis, size=limits.outcome_buffer, stream_size=limits.outcome_stream)
+    recorder = _recorder(services)
     breakers = Breakers(services.redis, services.policy.breaker, recorder.add)
     lessons = Lessons(services.redis, limits)
     file = services.settings.snapshot_file
@@ -273,6 +275,16 @@ def start(services: Services, *, seed: int | None = None) -> Running:
     gateway = Gateway(services, recorder, breakers, random.Random(seed), metrics, hedging, lessons, conversations)
     alerts = _alerts(services, watch, breakers)
     return Running(gateway, subscription, snapshot, watch, rates, recovery, Responses(services), alerts)
+
+
+def _recorder(services: Services) -> Recorder:
+    def stored(keys: Collection[tuple[str, int]]) -> set[tuple[str, int]]:
+        with database.transaction(services.sessions) as session:
+            return outcomes.known(session, keys)
+
+    limits, spill = services.policy.gateway, Spill(services.settings.outcomes_folder)
+    size, stream_size = limits.outcome_buffer, limits.outcome_stream
+    return Recorder(services.redis, size=size, stream_size=stream_size, spill=spill, stored=stored)
 
 
 def _alerts(services: Services, watch: Watch, breakers: Breakers) -> Alerts | None:

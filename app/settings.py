@@ -125,6 +125,12 @@ class Settings:
     def loopback(self) -> bool:
         return self.host in LOOPBACK
 
+    @property
+    def outcomes_folder(self) -> Path:
+        """Where outcomes wait that Redis did not take: beside the snapshot where that has a place of its own."""
+        apart = self.snapshot_file.parent != self.config_dir
+        return (self.snapshot_file.parent if apart else self.data_dir) / "outcomes"
+
     def check_exposure(self) -> None:
         """Beyond loopback, writes need an admin key and chat an API key; raises ConfigError naming what is missing."""
         if self.loopback:

@@ -17,7 +17,7 @@ from tests.support import bodies, servers
 from tests.support.system import System, build
 
 #: folders whose tests wait for processes, for longest first: begun last they would leave a worker alone at the end
-_WAITING = ("docs", "stack", "cli", "benchmark", "gateway", "api")
+_WAITING = ("docs", "faults", "stack", "cli", "benchmark", "gateway", "api")
 _numbers = itertools.count(1)
 
 # both are clocks on the wall, which say more about the machine than about the code

@@ -135,6 +135,7 @@ def ingest() -> None:
         return
     live_outcomes.ingest(_services())
     between_rounds.check(_services())
+    reaper.send_lost(_services())
 
 
 @_said_plainly

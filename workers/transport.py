@@ -10,6 +10,7 @@ import json
 from queue import Empty
 from typing import Any
 
+import redis as redis_py
 import structlog
 from kombu import transport
 from kombu.transport import redis
@@ -18,6 +19,15 @@ log = structlog.get_logger()
 
 
 class _Channel(redis.Channel):
+    def _connparams(self, asynchronous: Any = False) -> Any:
+        """Celery closes a lost connection twice; the second time its transport has forgotten where it led.
+
+        Kombu passes over a ConnectionError there. The AttributeError that came instead ended the worker.
+        """
+        if self.connection.client is None:
+            raise redis_py.ConnectionError("this connection to the broker is closed")
+        return super()._connparams(asynchronous)  # type: ignore[no-untyped-call]  # kombu
+
     def _brpop_read(self, **options: Any) -> Any:
         try:
             return super()._brpop_read(**options)  # type: ignore[no-untyped-call]  # kombu
@@ -28,6 +38,9 @@ class _Channel(redis.Channel):
 
 class Transport(redis.Transport):
     Channel = _Channel
+
+    #: a full Redis is one to wait for, like one that is away: its error ended the worker
+    connection_errors = (*redis.Transport.connection_errors, redis_py.exceptions.OutOfMemoryError)
 
     def _deliver(self, message: Any, queue: str) -> None:
         if (problem := self._problem(message)) is not None:

@@ -23,6 +23,7 @@ from app.api.edge import Environ, Wsgi
 from app.api.sweep import Sweep
 from app.api.threads import Threads
 from app.errors import InvalidRequest, TooLooError
+from app.operations import beating
 
 Headers = list[tuple[str, str]]
 
@@ -105,8 +106,9 @@ class Front:
         self._watches: deque[_Watch] = deque()
         self._sweep = Sweep(SWEEP_S, self._look)
 
-    def __rsgi_init__(self, _: asyncio.AbstractEventLoop) -> None:
+    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         stopping.watch()
+        beating.begin(loop)
 
     async def __rsgi__(self, scope: Any, exchange: Exchange) -> None:
         body = b""

@@ -12,7 +12,7 @@ from app.api import create_app
 from app.api.bodies import Bodies, BodyLimits
 from app.api.front import Front
 from app.errors import TooLooError
-from app.operations import started
+from app.operations import listening, started
 from app.services import Services
 from app.settings import Settings
 
@@ -49,6 +49,7 @@ def _made(configured: Settings) -> Front:
     Finalize(None, running.stop, exitpriority=10)
     front = Front(create_app(running), settings.API_THREADS, Bodies(_body_limits(services)))
     _spare_the_collector()
+    listening.begin()
     started.say()
     return front
 

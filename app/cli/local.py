@@ -14,6 +14,7 @@ from app.cli.ports import Port, check_ports
 from app.cli.prefixed import PrefixedLines
 from app.cli.supervise import Child
 from app.cli.terminal import say, unshielded
+from app.operations import listening
 from app.settings import Settings
 from app.store import database
 
@@ -45,9 +46,10 @@ def serve(settings: Settings, where: Place, ports: Sequence[Port], processes: Se
             servers.prepare_postgres(where)
         if not settings.redis_url:
             servers.prepare_redis(where)
+        sockets = {"api": listening.opened(settings.host, settings.port, settings.api_processes)} if ports else {}
         mark = {memory.MARK: str(settings.data_dir)}
         children = [
-            replace(child, environment={**child.environment, **mark})
+            replace(child, environment={**child.environment, **mark}, sockets=sockets.get(child.name, ()))
             for child in (*_servers(settings, where), *processes)
         ]
         lines = PrefixedLines([child.name for child in children], unshielded(sys.stdout))

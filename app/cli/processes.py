@@ -5,6 +5,7 @@ Each imports what it needs when it is called: seven of them start at once with `
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import resource
 import signal
@@ -20,9 +21,10 @@ import structlog
 
 from app import config_files, logs, memory, settings
 from app.cli import ports
+from app.cli.api_watchdog import Watchdog
 from app.cli.terminal import say
 from app.errors import DependencyUnavailable
-from app.operations import provider_file
+from app.operations import listening, provider_file
 from app.operations import started as started_file
 from app.settings import Settings
 
@@ -111,7 +113,6 @@ def _serve(configured: Settings) -> None:
 
     configured.check_exposure()
     logs.configure(configured.log_format, configured.log_level)
-    ports.wait_for(ports.Port(configured.port, configured.host, "API", "TOOLOO_PORT"), PORT_PATIENCE_S)
     _allow_open_files()
     server = Server(
         "app.api.server:create",
@@ -130,12 +131,43 @@ def _serve(configured: Settings) -> None:
         websockets=False,
         http=HTTPModes.http1,  # one connection must not carry two hundred requests
     )
+    _keep_sockets(server, configured)
     server._spawn_worker = partial(_spawned, server, server._spawn_worker)  # type: ignore[method-assign]  # as below
     begin_anew = server.signal_handler_reload
     reload = partial(_reload, begin_anew)
     server.signal_handler_reload = reload  # type: ignore[method-assign]  # it has no hook that could say no
     provider_file.watch(configured.config_dir, begin_anew)
+    Watchdog(partial(_processes_of, server)).start()
     server.serve()
+
+
+def _processes_of(server: Any) -> list[Any]:
+    return [worker.inner for worker in list(server.wrks)]
+
+
+def _keep_sockets(server: Any, configured: Settings) -> None:
+    """Each API process serves on a socket that outlives it; elsewhere than on Linux the server has its own way."""
+    from granian import net
+
+    sockets = listening.handed_over(os.environ)
+    if not sockets:
+        ports.wait_for(ports.Port(configured.port, configured.host, "API", "TOOLOO_PORT"), PORT_PATIENCE_S)
+    if multiprocessing.get_start_method() != "fork":  # a child would not have them
+        return
+    if not sockets:
+        sockets = listening.opened(configured.host, configured.port, configured.api_processes)
+    holder: Any = net.SocketHolder  # type: ignore[attr-defined]  # it has no types for what it makes of a descriptor
+    holders = [holder(sock.fileno(), False, listening.BACKLOG) for sock in sockets]
+    spawn, server._sso = server._spawn_worker, None
+
+    def on_its_socket(idx: int, *args: Any, **kwargs: Any) -> Any:
+        server._shd = holders[idx % len(holders)]
+        listening.is_for_the_next(sockets[idx % len(sockets)])
+        return spawn(idx, *args, **kwargs)
+
+    server._spawn_worker = on_its_socket
+    server._init_shared_socket = lambda: None  # ours stand
+    server.hooks_shutdown.append(partial(listening.close, sockets))
 
 
 def _allow_open_files() -> None:

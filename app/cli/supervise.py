@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shlex
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -29,6 +30,7 @@ from supervisor.supervisord import Supervisor
 from app.cli import orphans
 from app.cli.prefixed import PrefixedLines
 from app.cli.wakeup import Wakeup
+from app.operations import listening
 from app.operations.processes import LONGEST_PAUSE_S, Missing
 
 #: in the folder of the logs
@@ -63,6 +65,8 @@ class Child:
     stop_signal: signal.Signals = signal.SIGTERM
     #: s; then it is killed, with all that it started
     stop_wait_s: int = 8
+    #: given to each of its starts, and held between them
+    sockets: Sequence[socket.socket] = ()
     uid: int | None = None
 
 
@@ -92,6 +96,7 @@ class _Options(ServerOptions):  # type: ignore[misc]  # supervisor has no types
         super().__init__()
         self._pid = os.getpid()
         self._stop_signals = {child.name: child.stop_signal for child in children}
+        self._sockets = {child.name: child.sockets for child in children if child.sockets}
         self._given = {child.name: SERVERS_NEED | set(child.environment) for child in children if child.problem}
         #: wait status by process id, as the events do not tell the signal that ended a process
         self.statuses: dict[int, int] = {}
@@ -101,7 +106,15 @@ class _Options(ServerOptions):  # type: ignore[misc]  # supervisor has no types
         name = env["SUPERVISOR_PROCESS_NAME"]
         orphans.die_with_parent(self._pid, self._stop_signals[name])
         given = self._given.get(name)
-        super().execve(filename, argv, env if given is None else {each: env[each] for each in given & set(env)})
+        left = env if given is None else {each: env[each] for each in given & set(env)}
+        super().execve(
+            filename, argv, listening.hand_over(self._sockets[name], left) if name in self._sockets else left
+        )
+
+    def close_fd(self, fd: int) -> None:
+        """The library closes all that a child inherits; what is to be handed over closes at the exec by itself."""
+        if all(fd != sock.fileno() for sockets in self._sockets.values() for sock in sockets):
+            super().close_fd(fd)
 
     def waitpid(self) -> tuple[int | None, int | None]:
         pid, status = super().waitpid()
@@ -145,7 +158,7 @@ class _Stack(Supervisor):  # type: ignore[misc]  # supervisor has no types
         self.options.get_socket_map()[wakeup.fd] = wakeup
         events.subscribe(events.ProcessLogEvent, self._on_output)
         events.subscribe(events.ProcessStateEvent, self._on_state)
-        events.subscribe(events.SupervisorStoppingEvent, lambda _: self._lines.say("stopping"))
+        events.subscribe(events.SupervisorStoppingEvent, self._on_stopping)
         super().runforever()
 
     def tick(self, now: float | None = None) -> None:
@@ -169,6 +182,12 @@ class _Stack(Supervisor):  # type: ignore[misc]  # supervisor has no types
 
     def _servers_ready(self) -> bool:
         return not any(child.problem and child.problem() for child in self._children.values())
+
+    def _on_stopping(self, _: Any) -> None:
+        """Who comes now is refused, rather than kept waiting for nobody."""
+        self._lines.say("stopping")
+        for child in self._children.values():
+            listening.close(child.sockets)
 
     def _on_output(self, event: Any) -> None:
         self._lines.feed(event.process.config.name, event.data)

@@ -66,7 +66,7 @@ class Watch:
         first_s: float = FIRST_S,
     ) -> None:
         self.vitals = vitals or Vitals()
-        self._watches = {name: _Watched(check, every_s, silent_s, first_s) for name, check in checks.items()}
+        self._watches = {name: _Watched(name, check, every_s, silent_s, first_s) for name, check in checks.items()}
         self._threads = [
             threading.Thread(target=watched.run, name=f"watch-{name}", daemon=True)
             for name, watched in self._watches.items()
@@ -93,7 +93,8 @@ class Watch:
 
 
 class _Watched:
-    def __init__(self, check: Callable[[], str], every_s: float, silent_s: float, first_s: float) -> None:
+    def __init__(self, name: str, check: Callable[[], str], every_s: float, silent_s: float, first_s: float) -> None:
+        self._name = name
         self._check = check
         self._every_s, self._silent_s, self._first_s = every_s, silent_s, first_s
         self._found = "not looked at yet"
@@ -105,9 +106,15 @@ class _Watched:
     def run(self) -> None:
         while not self.stopping.is_set():
             self._found, self._looked_at = self._look(), time.monotonic()
+            self._tell()
             self._since = None if self._found == OK else self._since or datetime.now(UTC)
             self._first.set()
             self.stopping.wait(self._every_s)
+
+    def _tell(self) -> None:
+        """When it is well again, and how long it was not; that it is not is told by whoever misses it."""
+        if self._found == OK and self._since is not None:
+            log.info("well again", what=self._name, after_s=round((datetime.now(UTC) - self._since).total_seconds()))
 
     def _look(self) -> str:
         try:

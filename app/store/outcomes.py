@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -28,6 +28,14 @@ def record(session: Session, rows: Sequence[Mapping[str, Any]]) -> list[Mapping[
     stored = storable(session, rows, store, LiveOutcome.__tablename__)
     rollups.mark(session, (row["at"] for row in stored))
     return stored
+
+
+def known(session: Session, keys: Collection[tuple[str, int]]) -> set[tuple[str, int]]:
+    """Of these outcomes, by request and attempt, those that are stored."""
+    columns = LiveOutcome.request_id, LiveOutcome.attempt
+    return {
+        (row.request_id, row.attempt) for row in session.execute(select(*columns).where(tuple_(*columns).in_(keys)))
+    }
 
 
 def learned(session: Session) -> Learned:

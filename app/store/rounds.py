@@ -239,16 +239,19 @@ def _free(condition: ColumnElement[bool]) -> ColumnElement[bool]:
 
 def stuck_optimizing(session: Session, patience: timedelta) -> list[str]:
     """Rounds that wait for the optimizer longer than `patience` since its last message; marks them as sent again."""
-    return list(
-        session.scalars(
-            update(Round)
-            .where(
-                Round.status == RoundStatus.OPTIMIZING,
-                or_(Round.optimize_sent_at.is_(None), Round.optimize_sent_at < func.now() - patience),
-            )
-            .values(optimize_sent_at=func.now())
-            .returning(Round.id)
-        )
+    stuck = update(Round).where(*_stuck(patience)).values(optimize_sent_at=func.now())
+    return list(session.scalars(stuck.returning(Round.id)))
+
+
+def has_stuck_optimizing(session: Session, patience: timedelta) -> bool:
+    return bool(session.scalar(select(exists().where(*_stuck(patience)))))
+
+
+def _stuck(patience: timedelta) -> tuple[ColumnElement[bool], ...]:
+    return (
+        Round.status == RoundStatus.OPTIMIZING,
+        or_(Round.optimize_sent_at.is_(None), Round.optimize_sent_at < func.now() - patience),
+        or_(Round.optimize_lease_until.is_(None), Round.optimize_lease_until < func.now()),
     )
 
 

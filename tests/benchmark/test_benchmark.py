@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from app.benchmark import benchmark, reaper
 from app.benchmark.planning import Selection
+from app.broker import OPTIMIZER, PREFIX
 from app.errors import DependencyUnavailable, InvalidRequest, NoTarget, Overloaded, ProviderError, Timeout
 from app.live import live_config, published
 from app.providers.base import Answer, ChatRequest, Timing, Usage
@@ -301,6 +302,43 @@ def test_a_lost_optimize_message_is_sent_again_by_the_reaper(system: System) -> 
     reaper.reap(system.services)
 
     assert round_id in system.celery.take_optimize()
+
+
+def test_a_message_that_waits_is_not_lost_and_one_that_is_gone_is_sent_again_within_seconds(system: System) -> None:
+    round_id = benchmark.start_round(system.services)
+    while messages := system.celery.take_probes():
+        for key in messages:
+            benchmark.run_probe(system.services, key)
+    assert system.celery.take_optimize() == [round_id]  # and Redis loses it
+    reaper.send_lost(system.services)
+    assert system.celery.take_optimize() == []  # it may still be on its way
+    _later(system, round_id, reaper.LOST_AFTER + timedelta(seconds=1))
+
+    queue = f"{PREFIX}{OPTIMIZER}"
+    system.services.redis.lpush(queue, "of another round")
+    reaper.send_lost(system.services)
+    assert system.celery.take_optimize() == []
+    system.services.redis.delete(queue)
+    reaper.send_lost(system.services)
+    reaper.send_lost(system.services)
+    assert system.celery.take_optimize() == [round_id]
+
+
+def test_messages_of_probes_that_are_gone_are_sent_again_within_seconds(system: System) -> None:
+    system.celery.away = True
+    round_id = benchmark.start_round(system.services)
+    system.celery.away = False
+    reaper.send_lost(system.services)
+    assert system.celery.take_probes() == []
+    with database.transaction(system.services.sessions) as session:
+        record = session.get(Round, round_id)
+        assert record is not None
+        record.planned_at -= reaper.LOST_AFTER + timedelta(seconds=1)
+
+    reaper.send_lost(system.services)
+
+    work_off(system)
+    assert the_round(system, round_id).status == "done"
 
 
 def test_a_provider_that_fails_is_a_result(system: System) -> None:

@@ -19,7 +19,7 @@ from app.domain.catalog import Provider
 from app.lab.answering import AnswerFunction
 from app.lab.playback import Playback
 from app.lab.serve import make_runner
-from app.lab.server import create_app
+from app.lab.server import Witness, create_app
 from tests.support import bodies
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
@@ -77,6 +77,7 @@ def running_lab(
     playback: Playback | None = None,
     instant: bool = True,
     loopback: bool = True,
+    witness: Witness = bodies.note,
 ) -> Iterator[RunningLab]:
     """The lab with the providers of config/ (or others), ready to answer; stopped and gone afterwards."""
     chosen = load_providers(CONFIG) if providers is None else providers
@@ -87,7 +88,7 @@ def running_lab(
         playback=playback,
         seed=1,
         loopback=loopback,
-        witness=bodies.note,
+        witness=witness,
     )
     with _served(app) as url:
         lab = RunningLab(url)

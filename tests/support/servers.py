@@ -50,7 +50,7 @@ def postgres(data_dir: Path) -> Iterator[str]:
     servers.prepare_postgres(where, durable=False)
     url = servers.postgres_url(where)
     command = servers.postgres_command(where, durable=False)
-    with _running(command, data_dir / "postgres.log", signal.SIGINT, where):
+    with running(command, data_dir / "postgres.log", signal.SIGINT, where):
         wait_until(lambda: database.problem(url) is None, what=f"PostgreSQL answers at {url}")
         yield url
 
@@ -60,13 +60,14 @@ def redis(data_dir: Path) -> Iterator[str]:
     where = place(data_dir)
     servers.prepare_redis(where)
     url = servers.redis_url(where)
-    with _running(servers.redis_command(where), data_dir / "redis.log", signal.SIGTERM, where):
+    with running(servers.redis_command(where), data_dir / "redis.log", signal.SIGTERM, where):
         wait_until(lambda: servers.redis_problem(url) is None, what=f"Redis answers at {url}")
         yield url
 
 
 @contextmanager
-def _running(command: Sequence[str], log: Path, stop: signal.Signals, where: Place) -> Iterator[None]:
+def running(command: Sequence[str], log: Path, stop: signal.Signals, where: Place) -> Iterator[subprocess.Popen[bytes]]:
+    """A server until the end; one that a test has killed meanwhile is gone."""
     user = ["", ""] if where.owner is None else [str(where.owner.pw_uid), str(where.owner.pw_gid)]
     with log.open("ab") as output:
         process = subprocess.Popen(
@@ -77,7 +78,7 @@ def _running(command: Sequence[str], log: Path, stop: signal.Signals, where: Pla
             process_group=0,  # Ctrl-C is for pytest, which then stops the server
         )
     try:
-        yield
+        yield process
     finally:
         process.send_signal(stop)
         try:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import sys
 import time
 from contextlib import ExitStack
-from datetime import datetime
 from pathlib import Path
 
 import psutil
@@ -65,11 +63,13 @@ def test_beat_does_not_pass_for_alive_once_redis_is_gone(tmp_path: Path) -> None
         with running([*TOOLOO, "beat"], environment) as beat:
             wait_until(alive.exists, 30, what="the file is there")
             redis.close()
-            beat.says("Couldn't apply scheduled task")
+            beat.says('"level": "error"')
             alive.unlink(missing_ok=True)
-            wait_until(lambda: failing_for_s(beat.output) > TOUCH_EVERY_S + 1, 30, what="a touch would be due")
+            late_s = time.monotonic() + TOUCH_EVERY_S + 2
+            wait_until(lambda: time.monotonic() > late_s, 30, what="a touch would be due")
 
             assert not alive.exists()
+            assert "Traceback" not in beat.output
 
 
 def test_a_parent_whose_child_waits_does_not_pass_for_alive(tmp_path: Path) -> None:
@@ -110,6 +110,7 @@ def test_a_control_worker_that_lost_its_child_while_postgres_is_away_is_not_aliv
         }
         with running([*TOOLOO, "worker", "--queues", "control,optimizer"], environment) as worker:
             wait_until(alive.exists, 60, what="it is alive")
+            works(redis_url)  # a pool whose child dies before it has begun ends its parent
             postgres.close()
             for child in psutil.Process(worker.process.pid).children():
                 child.kill()
@@ -156,18 +157,16 @@ def test_what_is_no_message_ends_no_worker(tmp_path: Path, database_url: str, re
         with Redis.from_url(redis_url) as connection:
             connection.lpush("tooloo:celery:control", *garbage)
             worker.says("not a message, dropped", timeout_s=60, times=len(garbage))
-        make_celery(redis_url, []).send_task("tooloo.ingest", queue=CONTROL)
-
-        def is_done() -> bool:
-            with Redis.from_url(redis_url) as connection:
-                return bool(connection.exists(ingest.PULSE))
-
-        wait_until(is_done, 60, what="it goes on")
+        works(redis_url)
         assert worker.process.poll() is None
 
 
-def failing_for_s(output: str) -> float:
-    """From the first to the last message that beat could not send."""
-    lines = [line for line in output.splitlines() if "Couldn't apply scheduled task" in line and line.endswith("}")]
-    times = [datetime.fromisoformat(json.loads(line)["timestamp"]) for line in lines]
-    return (times[-1] - times[0]).total_seconds() if times else 0.0
+def works(redis_url: str) -> None:
+    """Until a task is done."""
+    make_celery(redis_url, []).send_task("tooloo.ingest", queue=CONTROL)
+
+    def is_done() -> bool:
+        with Redis.from_url(redis_url) as connection:
+            return bool(connection.exists(ingest.PULSE))
+
+    wait_until(is_done, 60, what="a task is done")
