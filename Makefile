@@ -13,7 +13,7 @@ WORKS  := $(BIN)/python -P -c 'import app, pip; from pathlib import Path; assert
 $(shell $(WORKS) || rm -f $(VENV)/.python $(VENV)/.local $(VENV)/.dev)
 
 .DEFAULT_GOAL := help
-.PHONY: help up test walks faults soak compose-test clients lint check bench screenshots answers format requirements clean
+.PHONY: help up test walks faults soak compose-test clients lint check bench screenshots answers format requirements clean sbom
 
 help:
 	@echo "make up            everything on this machine: http://127.0.0.1:4000"
@@ -28,6 +28,7 @@ help:
 	@echo "make screenshots   those of docs/screenshots anew, by a Chromium that is installed"
 	@echo "make answers       what the API answers, anew, for /openapi.json: app/api/answers.json"
 	@echo "make format        put the code into its form"
+	@echo "make sbom          what a release is made of: build/sbom.json (CycloneDX), from deploy/requirements.txt"
 	@echo "make requirements  compile deploy/requirements*.txt anew from pyproject.toml, and the locks of tests/clients"
 	@echo "make clean         remove .venv and caches; data in .tooloo stays"
 
@@ -102,6 +103,15 @@ requirements: build/tools/.uv
 	@sh deploy/compile.sh build/tools/bin/uv
 	@node=$$($(PYTHON) -c 'from tests.clients import installing; print(installing.node_bin())') && \
 		PATH="$$node:$$PATH" sh tests/clients/compile.sh $(CURDIR)/build/tools/bin/uv
+
+sbom: build/tools/.sbom
+	@PYTHONWARNINGS=ignore build/tools/sbom/bin/cyclonedx-py requirements deploy/requirements.txt --pyproject pyproject.toml --output-reproducible --of JSON -o build/sbom.json
+	@echo "build/sbom.json: $$(grep -c '"bom-ref"' build/sbom.json) parts"
+
+build/tools/.sbom: | $(VENV)/.python
+	@$(PYTHON) -m venv --clear build/tools/sbom
+	@build/tools/sbom/bin/python -m pip install --quiet --disable-pip-version-check cyclonedx-bom==7.5.0
+	@touch $@
 
 build/tools/.uv: | $(VENV)/.python
 	@$(PYTHON) -m venv --clear build/tools

@@ -29,6 +29,7 @@ from app.config_blocks import (
     older_words,
     those,
 )
+from app.config_cases import load_cases
 from app.domain.catalog import FromEnvironment, Price, Prompt, Provider, TaskType
 from app.domain.policy import Policy
 from app.domain.targets.limits import Limits
@@ -122,7 +123,7 @@ def _limits(block: LimitsBlock) -> Limits:
 
 
 def load_prompts(folder: Path) -> tuple[Prompt, ...]:
-    """In the order of the file; each grader is known, and `expected` has the shape it asks for."""
+    """In the order of the file, then of cases; each grader is known, and `expected` has the shape it asks for."""
     path = folder / "prompts.toml"
     blocks = _validate(path, dict[Name, _Prompt], _read(path))
     if not any(block.enabled for block in blocks.values()):
@@ -130,7 +131,11 @@ def load_prompts(folder: Path) -> tuple[Prompt, ...]:
     prompts = tuple(Prompt(id=name, **block.model_dump()) for name, block in blocks.items())
     for prompt in prompts:
         _check(path, prompt)
-    return prompts
+    cases = load_cases(folder)
+    for case in cases:
+        if case.id in blocks:
+            raise ConfigError(f"{folder / 'cases'}: id: {case.id!r} is that of a block of {path.name}", field="id")
+    return (*prompts, *cases)
 
 
 def _check(path: Path, prompt: Prompt) -> None:

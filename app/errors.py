@@ -43,10 +43,14 @@ TooLooError
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from app.timing import Timing
+
+#: of an error, as providers give them: `insufficient_quota`, `RESOURCE_EXHAUSTED`
+_NAME = re.compile(r"(?=.{1,64}\Z)(?:[a-z0-9]+(?:_[a-z0-9]+)+|[A-Z]+(?:_[A-Z]+)+)")
 
 
 class TooLooError(Exception):
@@ -65,6 +69,11 @@ class TooLooError(Exception):
 
     @property
     def message(self) -> str:
+        return str(self)
+
+    @property
+    def kept(self) -> str:
+        """What logs, tables and Redis keep of it, where no word of a request or an answer may stand."""
         return str(self)
 
 
@@ -187,6 +196,11 @@ class AllAttemptsFailed(TooLooError):
         self.causes = causes
 
     @property
+    def kept(self) -> str:
+        causes = "; ".join(f"{cause.code}: {cause.kept}" for cause in self.causes)
+        return f"every provider on the route failed: {causes}" if causes else str(self)
+
+    @property
     def retry_after_s(self) -> float | None:
         """When the first of the targets may be asked again, where each of them said when; None else."""
         delays = [cause.retry_after_s for cause in self.causes if cause.retry_after_s is not None]
@@ -232,6 +246,18 @@ class ProviderError(TooLooError):
         self.timing: Timing | None = None
         #: x-ratelimit-* and their likes, as they came
         self.rate_limits: Mapping[str, str] = {}
+        #: its text is the provider's, who may quote what was asked: for the caller alone
+        self.quotes = False
+
+    @property
+    def kept(self) -> str:
+        if not self.quotes:
+            return str(self)
+        status = f"HTTP {self.status_code}" if self.status_code else ""
+        name = self.provider_code if self.provider_code and _NAME.fullmatch(self.provider_code) else ""
+        told = ", ".join(filter(None, (status, name)))
+        what = (type(self).__doc__ or "").strip().split(".")[0]
+        return f"{what} ({told})" if told else what
 
 
 class BadKey(ProviderError):

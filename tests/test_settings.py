@@ -36,6 +36,10 @@ def test_nothing_set_means_the_documented_defaults() -> None:
         ("TOOLOO_LOG_FORMAT", "xml"),
         ("DATABASE_URL", "mysql://x"),
         ("REDIS_URL", "localhost:6379"),
+        ("TOOLOO_FLOWER_AUTH", "secret"),
+        ("TOOLOO_FLOWER_AUTH", "me:"),
+        ("TOOLOO_FLOWER_AUTH", ":secret"),
+        ("TOOLOO_FLOWER_AUTH", "me:pass,word"),  # Flower would take `word` for another user
         ("TOOLOO_PROT", "4000"),  # a typing error must not pass for a default
     ],
 )

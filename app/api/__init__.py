@@ -86,4 +86,7 @@ def create_app(running: Running) -> Flask:
 def _show_name(response: Response) -> Response:
     response.headers["X-Request-Id"] = envelope.request_id()
     response.headers["X-Content-Type-Options"] = "nosniff"
+    # nothing is kept unasked by a browser or a proxy, and opened in one it is no page; what says otherwise keeps that
+    response.headers.setdefault("Cache-Control", "private, no-cache" if "ETag" in response.headers else "no-store")
+    response.headers.setdefault("Content-Security-Policy", web.NO_PAGE)
     return response

@@ -27,6 +27,7 @@ from flask import Flask, current_app, g, request
 from app.access import sessions
 from app.access.limits import Limits
 from app.access.sessions import Ended, Session
+from app.api import origins
 from app.api.edge import TICKET
 from app.api.headers import header
 from app.domain import keys
@@ -309,6 +310,8 @@ def _refuse_web_pages() -> None:
     if request.endpoint == "openai.passthrough":
         _refuse_what_a_page_can_send()
         return
+    if (origin := header("Origin")) is not None and request.method not in READS:
+        origins.refuse_foreign(origin, LOOPBACK)
     # where nothing is served a 404 tells more, and there is nothing to drive
     served = request.endpoint not in (None, "openai.nothing", "anthropic.nothing")
     if request.environ.get("CONTENT_TYPE") == JSON:  # nearly always

@@ -22,7 +22,7 @@ from app.domain.routing import task_type as tasktype
 from app.errors import TooLooError
 from app.gateway.calls import Call, Reply, attempt_json
 from app.gateway.gateway import ReplyStream
-from app.providers.base import BEAT, Message
+from app.providers.base import BEAT, WAIT, Message
 
 
 class MessageBody(Body):
@@ -89,8 +89,8 @@ def _events(stream: ReplyStream) -> Iterator[bytes]:
     """`delta` for each piece, then `done` with what the plain answer would have been, or `error`."""
     try:
         for delta in stream:
-            if delta is BEAT:
-                yield b": waiting\n\n"
+            if delta is BEAT or delta is WAIT:
+                yield b": waiting\n\n" if delta is BEAT else b""
             elif delta.words:
                 yield _event("delta", {"content": delta.words})
     except TooLooError as failure:

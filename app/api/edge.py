@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from app.api.relay import Source
 from app.errors import Busy, TooManyRequests
 
 Environ = dict[str, Any]
@@ -123,6 +124,11 @@ class Held:
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._inner)
+
+    @property
+    def source(self) -> Source | None:
+        """What its next piece is waited for; None: it does not say."""
+        return getattr(self._inner, "source", None)
 
     def close(self) -> None:
         try:

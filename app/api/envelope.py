@@ -13,7 +13,7 @@ from flask import Flask, Response, g, request
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 from pydantic_core import from_json
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from app import nesting
 from app.api import inflate
@@ -177,7 +177,7 @@ def handle_errors(app: Flask) -> None:
     @app.errorhandler(TooLooError)
     def _ours(error: TooLooError) -> Response:
         if error.status >= 500:
-            log.warning("request failed", path=request.path, code=error.code, reason=str(error))
+            log.warning("request failed", path=request.path, code=error.code, reason=error.kept)
         response = failed(error.code, error.message, error.status, error.field)
         if error.status == 503:
             response.headers["Retry-After"] = "5"
@@ -191,7 +191,10 @@ def handle_errors(app: Flask) -> None:
             return _ours(PayloadTooLarge(f"the body is larger than {app.config['MAX_CONTENT_LENGTH']} bytes"))
         names = {404: "not_found", 405: "method_not_allowed", 415: "unsupported_media_type"}
         status = error.code or 500
-        return failed(names.get(status, "http_error"), error.description or error.name, status)
+        response = failed(names.get(status, "http_error"), error.description or error.name, status)
+        if isinstance(error, MethodNotAllowed) and error.valid_methods:
+            response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+        return response
 
     @app.errorhandler(Exception)
     def _unforeseen(error: Exception) -> Response:

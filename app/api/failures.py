@@ -18,7 +18,7 @@ RETRY_S = "5"
 
 def logged(error: TooLooError, status: int) -> None:
     if status >= 500:
-        log.warning("request failed", path=request.path, code=error.code, reason=str(error))
+        log.warning("request failed", path=request.path, code=error.code, reason=error.kept)
 
 
 def told(response: Answer, error: TooLooError) -> Answer:

@@ -9,23 +9,26 @@ from __future__ import annotations
 import asyncio
 import io
 import sys
-import threading
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from functools import lru_cache, partial
-from typing import Any, Protocol
+from typing import Any
 
 from flask import request
 
 from app.api import inflate, stopping
 from app.api.bodies import Bodies
 from app.api.edge import Environ, Wsgi
+from app.api.relay import Relay, Relayed, Source
 from app.api.sweep import Sweep
 from app.api.threads import Threads
+from app.api.watch import Exchange, Headers, Stream, Watch
 from app.errors import InvalidRequest, TooLooError
 from app.operations import beating
 
-Headers = list[tuple[str, str]]
+#: says whether anybody is still there to read it
+Send = Callable[[bytes], bool]
 
 #: key of the WSGI environment: an error that was met before the application; it answers with it
 REFUSED = "tooloo.refused"
@@ -53,48 +56,6 @@ _SAME: Environ = {
 }
 
 
-class Sent(Protocol):
-    def __await__(self) -> Iterator[None]: ...
-
-
-class Stream(Protocol):
-    def send_bytes(self, data: bytes) -> Sent: ...
-
-
-class Exchange(Protocol):
-    """The server's side of one request; it may be answered in any thread."""
-
-    def __call__(self) -> Awaitable[bytes]: ...
-    def __aiter__(self) -> AsyncIterator[bytes]: ...
-    def client_disconnect(self) -> Awaitable[None]: ...
-    def response_bytes(self, status: int, headers: Headers, body: bytes) -> None: ...
-    def response_stream(self, status: int, headers: Headers) -> Stream: ...
-
-
-class Client:
-    """Who waits for an answer: one that comes in one piece has none at which it would show that they have left."""
-
-    __slots__ = ("_callback", "_left", "_lock")
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._left = False
-        self._callback: Callable[[], None] | None = None
-
-    def on_leave(self, callback: Callable[[], None]) -> None:
-        """To be called when they leave, or now where they have; in another thread."""
-        with self._lock:
-            self._callback = callback
-        if self._left:
-            callback()
-
-    def leave(self) -> None:
-        with self._lock:
-            self._left, callback = True, self._callback
-        if callback is not None:
-            callback()
-
-
 class Front:
     """An RSGI application in front of a WSGI one; `threads` is how many requests it works on at once."""
 
@@ -102,8 +63,9 @@ class Front:
         self._app = app
         self._bodies = bodies
         self._threads = Threads(threads)
+        self._relay = Relay()
         #: in the order in which they began
-        self._watches: deque[_Watch] = deque()
+        self._watches: deque[Watch] = deque()
         self._sweep = Sweep(SWEEP_S, self._look)
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -117,14 +79,22 @@ class Front:
             body = await self._body(scope.headers, exchange)
         except TooLooError as error:
             refused = error
-        watch = _Watch(exchange)
+        watch = Watch(exchange)
         self._watches.append(watch)
         self._sweep.need(watch.loop)
         try:
             await self._threads.run(partial(self._serve, scope, body, refused, watch))
+            if watch.relayed is not None:
+                await watch.relayed
         finally:
             watch.end()
             self._bodies.free(body)
+
+    def _resume(self, rest: Callable[[], None], watch: Watch) -> None:
+        """What the relay leaves to a thread."""
+        assert watch.relayed is not None
+        self._threads.start(rest, watch.relayed)
+        self._sweep.need(watch.loop)
 
     async def _body(self, headers: Any, exchange: Exchange) -> bytes:
         length = headers.get("content-length")
@@ -138,7 +108,7 @@ class Front:
             self._watches.popleft().begin()
         return self._threads.settle()
 
-    def _serve(self, scope: Any, body: bytes, refused: TooLooError | None, watch: _Watch) -> None:
+    def _serve(self, scope: Any, body: bytes, refused: TooLooError | None, watch: Watch) -> None:
         """In a thread."""
         fields = scope.headers.items()
         environ = _environ(scope, fields)
@@ -154,47 +124,60 @@ class Front:
         environ[CLIENT] = watch.client
         head = _Head()
         chunks = self._app(environ, head)
+        is_relayed = False
         try:
-            _send(watch.exchange, head, chunks)
+            is_relayed = self._send(watch, head, chunks)
         finally:
-            if (close := getattr(chunks, "close", None)) is not None:
-                close()
-            watch.ended = True
+            if not is_relayed:
+                _end(chunks, watch)
+
+    def _send(self, watch: Watch, head: _Head, chunks: Iterable[bytes]) -> bool:
+        """In one piece where the application says how long it is, else piece by piece until the client leaves.
+
+        True: the relay sends the rest.
+        """
+        pieces = iter(chunks)
+        first = next(pieces, b"")
+        if any(name.lower() == "content-length" for name, _ in head.headers):
+            watch.exchange.response_bytes(head.status, head.headers, b"".join((first, *pieces)))
+            return False
+        stream = watch.exchange.response_stream(head.status, head.headers)
+        if not _reaches(stream, first):
+            return False
+        source: Source | None = getattr(chunks, "source", None)
+        if source is not None and source.relay():
+            self._hand_over(watch, source, chunks, pieces, partial(_reaches, stream))
+            return True
+        _send_rest(pieces, partial(_reaches, stream))
+        return False
+
+    def _hand_over(
+        self, watch: Watch, source: Source, chunks: Iterable[bytes], pieces: Iterator[bytes], send: Send
+    ) -> None:
+        """To the relay; at its end, back to a thread."""
+
+        def rest(stream: Relayed) -> None:
+            source.wait()
+            try:
+                if stream.raised is not None:
+                    raise stream.raised
+                if stream.is_read:
+                    _send_rest(pieces, send)
+            finally:
+                _end(chunks, watch)
+
+        def then(stream: Relayed) -> None:
+            with suppress(RuntimeError):  # the loop has ended, and the process with it
+                watch.loop.call_soon_threadsafe(self._resume, partial(rest, stream), watch)
+
+        watch.relayed = watch.loop.create_future()
+        self._relay.take(Relayed(source, pieces, send, then))
 
 
 def answer_refused() -> None:
     """In the application, before it looks at a request: what was met before it, told as its own errors are."""
     if (error := request.environ.get(REFUSED)) is not None:
         raise error
-
-
-class _Watch:
-    """Over one client, from when an answer takes longer than most; `end` it."""
-
-    __slots__ = ("_task", "began_s", "client", "ended", "exchange", "loop")
-
-    def __init__(self, exchange: Exchange) -> None:
-        self.client = Client()
-        self.exchange = exchange
-        self.loop = asyncio.get_running_loop()
-        self.began_s = self.loop.time()
-        #: the answer has been sent
-        self.ended = False
-        self._task: asyncio.Task[None] | None = None
-
-    def begin(self) -> None:
-        if not self.ended:
-            self._task = self.loop.create_task(self._wait())
-
-    async def _wait(self) -> None:
-        await self.exchange.client_disconnect()
-        if not self.ended:
-            self.client.leave()
-
-    def end(self) -> None:
-        self.ended = True
-        if self._task is not None:
-            self._task.cancel()
 
 
 class _Head:
@@ -211,18 +194,18 @@ def _write(_: bytes) -> None:
     raise NotImplementedError("an application that calls write() instead of returning its answer")
 
 
-def _send(exchange: Exchange, head: _Head, chunks: Iterable[bytes]) -> None:
-    """In one piece where the application says how long it is, else piece by piece until the client leaves."""
-    rest = iter(chunks)
-    first = next(rest, b"")
-    if any(name.lower() == "content-length" for name, _ in head.headers):
-        exchange.response_bytes(head.status, head.headers, b"".join((first, *rest)))
-        return
-    stream = exchange.response_stream(head.status, head.headers)
-    if _reaches(stream, first):
-        for chunk in rest:
-            if not _reaches(stream, chunk):
-                return
+def _send_rest(pieces: Iterable[bytes], send: Send) -> None:
+    for piece in pieces:
+        if piece and not send(piece):
+            return
+
+
+def _end(chunks: Iterable[bytes], watch: Watch) -> None:
+    try:
+        if (close := getattr(chunks, "close", None)) is not None:
+            close()
+    finally:
+        watch.ended = True
 
 
 def _reaches(stream: Stream, chunk: bytes) -> bool:

@@ -36,6 +36,8 @@ class Events:
 
     def __init__(self, events: Iterator[bytes], stream: ReplyStream) -> None:
         self._events = events
+        #: where the next event is waited for
+        self.source = stream
         self.close = stream.close
 
     def __iter__(self) -> Iterator[bytes]:

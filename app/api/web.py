@@ -11,6 +11,8 @@ from flask import Blueprint, Response, abort, request
 FOLDER = Path(__file__).parents[1] / "web"
 #: nothing but our own files runs in the page, forms come back here, and nobody frames it
 POLICY = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'"
+#: of an answer that is data: opened in a browser, nothing of it is shown as a page or run
+NO_PAGE = "default-src 'none'; frame-ancestors 'none'"
 #: the charts' library: found without importing the package that carries it, whose Python we have no use for
 UPLOT = Path(str(distribution("youplot").locate_file("youplot/vendor")))
 #: by name in the URL; the library's as they are called here

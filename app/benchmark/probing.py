@@ -105,7 +105,13 @@ def _call(services: Services, endpoint: Endpoint, model: str, prompt: Prompt, ti
 
 def _request(config: RuntimeConfig, prompt: Prompt, provider: str, model: str) -> ChatRequest:
     parameters = config.model_parameters(prompt.task_type, provider, model) | {"max_tokens": prompt.max_tokens}
-    return ChatRequest(messages=(Message("user", prompt.text),), **parameters)  # type: ignore[arg-type]  # by name
+    return ChatRequest(messages=_messages(prompt), **parameters)  # type: ignore[arg-type]  # by name
+
+
+def _messages(prompt: Prompt) -> tuple[Message, ...]:
+    system = [Message("system", prompt.system)] if prompt.system else []
+    said = [Message(role, text) for role, text in prompt.turns]
+    return (*system, *said, Message("user", prompt.text))
 
 
 def _failed(error: ProviderError) -> ProbeResult:
@@ -121,7 +127,7 @@ def _failed(error: ProviderError) -> ProbeResult:
 
 
 def _graded(services: Services, provider: Provider, prompt: Prompt, answer: Answer) -> ProbeResult:
-    score, reasons = _grade(prompt, answer.words)
+    score, reasons = _grade(prompt, answer.words, simulated=services.simulated or provider.simulated)
     timing = answer.timing
     # connection set-up is a number of its own: a cold call must not be compared with a warm one
     return ProbeResult(
@@ -142,8 +148,10 @@ def _graded(services: Services, provider: Provider, prompt: Prompt, answer: Answ
     )
 
 
-def _grade(prompt: Prompt, answer: str) -> tuple[float | None, tuple[str, ...]]:
-    """None where the grader could not run, which is our failure: an ungraded answer is still an answer."""
+def _grade(prompt: Prompt, answer: str, *, simulated: bool) -> tuple[float | None, tuple[str, ...]]:
+    """None where there is nothing to grade or the grader could not run: an ungraded answer is still an answer."""
+    if prompt.own and simulated:
+        return None, ("not applicable: a simulated provider cannot answer a case of your own",)
     try:
         grade = grading.grade(prompt, answer)
     except LocalFailure as error:

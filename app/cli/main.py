@@ -30,6 +30,8 @@ COMMANDS = {
     "config": "app.cli.config_history:config",
     "chat": "app.cli.chat:chat",
     "explain": "app.cli.explain:explain",
+    "grade": "app.cli.grade:grade",
+    "cases": "app.cli.cases:cases",
     "requests": "app.cli.request_list:requests",
     "usage": "app.cli.request_list:usage",
     "better": "app.cli.comparing:better",

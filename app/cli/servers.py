@@ -70,6 +70,8 @@ def postgres_command(where: Place, *, durable: bool = True) -> list[str]:
         "timezone": "UTC",
         "lc_messages": "C",
         "log_checkpoints": "off",
+        "log_min_error_statement": "panic",  # a statement holds values, and those are of requests
+        "log_error_verbosity": "terse",  # so does the detail of an error
         "fsync": "on" if durable else "off",
         "synchronous_commit": "on" if durable else "off",
         "full_page_writes": "on" if durable else "off",

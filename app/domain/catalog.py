@@ -151,7 +151,7 @@ def nothing_real(providers: Iterable[Provider], keys: Mapping[str, str | None]) 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A standard benchmark prompt: a block of config/prompts.toml."""
+    """A benchmark prompt: a block of config/prompts.toml, or a case of one's own."""
 
     id: str
     category: str
@@ -163,3 +163,9 @@ class Prompt:
     #: what the grader compares with; its shape belongs to the grader
     expected: object
     enabled: bool = True
+    #: a line of config/cases, which no simulated provider can answer
+    own: bool = False
+    #: what stands before the conversation; (role, text) of what was said before `text`
+    system: str | None = None
+    turns: tuple[tuple[str, str], ...] = ()
+    tags: tuple[str, ...] = ()

@@ -90,8 +90,8 @@ class AttemptResult:
     error: ProviderError | None = None
 
 
-def attempt_json(attempt: AttemptResult) -> dict[str, Any]:
-    """An attempt as the API shows it."""
+def attempt_json(attempt: AttemptResult, *, kept: bool = False) -> dict[str, Any]:
+    """An attempt as the caller is shown it; or as it is kept, without the words of a provider, who may quote."""
     shown: dict[str, Any] = {
         "provider": attempt.target.provider,
         "model": attempt.target.model,
@@ -99,7 +99,7 @@ def attempt_json(attempt: AttemptResult) -> dict[str, Any]:
         "latency": round(attempt.latency_ms, 1),
     }
     if attempt.error is not None:
-        shown["error"] = {"code": attempt.error.code, "message": attempt.error.message}
+        shown["error"] = {"code": attempt.error.code, "message": attempt.error.kept if kept else attempt.error.message}
     return shown
 
 

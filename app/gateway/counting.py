@@ -41,7 +41,7 @@ def count(gateway: Gateway, call: Call) -> Count:
                 gateway.services.client.pool, endpoint, target.model, asked, timeout_ms=TIMEOUT_MS
             )
         except ProviderError as error:  # some servers of the format have no such route
-            log.warning("tokens not counted", target=str(target), reason=str(error))
+            log.warning("tokens not counted", target=str(target), reason=error.kept)
         else:
             return Count(tokens, target, exact=True)
     return Count(token_counts.estimated(asked), target, exact=False)

@@ -38,7 +38,7 @@ class Lesson:
 
     needs: frozenset[str]
     until: datetime
-    #: the provider's own words
+    #: what is kept of its refusal: no words of the provider, who may quote the request, and others are told this
     words: str
 
     def __str__(self) -> str:
@@ -89,7 +89,7 @@ class Lessons:
                 times = self._unexplained[target, needs] = self._unexplained.get((target, needs), 0) + 1
                 if times < self._policy.refusals_to_learn:
                     return
-            lesson = Lesson(about, now + timedelta(seconds=self._policy.lesson_s), refusal.message[:WORDS])
+            lesson = Lesson(about, now + timedelta(seconds=self._policy.lesson_s), refusal.kept[:WORDS])
             others = [each for each in self.value.get(target, ()) if each.needs != about and now < each.until]
             self.value = {**self.value, target: (*others, lesson)[-MOST:]}
             self._untold.add(target)

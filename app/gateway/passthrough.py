@@ -201,4 +201,4 @@ class Passage:
 def _explained(row: dict[str, Any], target: Target, attempt: AttemptResult) -> dict[str, Any]:
     plan = Plan(candidates=(), ties=(), explorable=(), exploration_rate=0.0, at=live_config.utc_now())
     route = Route((target,), explored=False, propensity=1.0, reason="the request is passed through")
-    return {**row, "attempts": [attempt_json(attempt)], "explanation": router.explanation_json(plan, route)}
+    return {**row, "attempts": [attempt_json(attempt, kept=True)], "explanation": router.explanation_json(plan, route)}

@@ -171,7 +171,7 @@ def _explained(
 
 def _attempt_json(result: AttemptResult, began_ms: float | None) -> dict[str, Any]:
     """`start`: ms after the request's."""
-    return attempt_json(result) | ({} if began_ms is None else {"start": began_ms})
+    return attempt_json(result, kept=True) | ({} if began_ms is None else {"start": began_ms})
 
 
 def _tokens(usage: Usage | None, beside: tuple[Attempt[Any], ...] = ()) -> dict[str, int | None]:

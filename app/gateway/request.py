@@ -259,6 +259,7 @@ class Request:
             others = "; ".join(f"{a.target}: {a.error}" for a in asked if a.error not in (None, telling))
             if others:
                 telling.args = (f"{telling} (every target that could be asked refused the request: {others})",)
+                telling.quotes |= any(a.error.quotes for a in asked if a.error is not None)
             error = telling
         elif causes:
             tried = "; ".join(f"{a.target}: {a.error.code if a.error else ''}: {a.error}" for a in asked)

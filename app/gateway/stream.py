@@ -15,7 +15,8 @@ from app.gateway.attempt import Attempt, begin, open_stream
 from app.gateway.calls import AttemptResult, Begun, Reply
 from app.gateway.hedging import Hedging
 from app.gateway.request import Request
-from app.providers.base import BEAT, Delta, Timing, Usage
+from app.providers.base import BEAT, WAIT, Delta, Timing, Usage
+from app.providers.http.connections import Connection
 
 
 class ReplyStream:
@@ -27,7 +28,7 @@ class ReplyStream:
     __slots__ = (
         *("reply", "request_id"),
         *("_ahead", "_attempt", "_began_ms", "_begun", "_characters", "_deltas", "_given", "_over", "_prefilled"),
-        *("_request", "_silent", "_text_only", "_whole"),
+        *("_request", "_relayed", "_silent", "_text_only", "_whole"),
     )
 
     def __init__(self, request: Request, hedging: Hedging | None) -> None:
@@ -50,6 +51,7 @@ class ReplyStream:
         self._prefilled = ""
         self._whole = request.call.whole or request.services.policy.gateway.whole_answers
         self._over = False
+        self._relayed = False
         self._deltas = self._run(hedging)
 
     @property
@@ -76,6 +78,26 @@ class ReplyStream:
     def native_facts(self) -> Mapping[str, Any]:
         """So far, of who answers: see Answer."""
         return {} if self._begun is None else self._begun.upstream.native_facts
+
+    def relay(self) -> bool:
+        """From now on give a WAIT where the next piece has not come, or what comes next may wait for something else.
+
+        False where that cannot be: there is nothing to be waited for any more.
+        """
+        if self._began_ms is not None and not self._over and self._begun is not None:
+            self._relayed = self._begun.upstream.wait(waits=False)
+        return self._relayed
+
+    @property
+    def waits_for(self) -> Connection | None:
+        """After a WAIT: what is to be polled until it is asked for more; None: it wants a thread, and `wait`."""
+        return self._begun.upstream.waits_for if self._relayed and self._begun is not None else None
+
+    def wait(self) -> None:
+        """Give no WAIT any more."""
+        if self._relayed and self._begun is not None:
+            self._relayed = False
+            self._begun.upstream.wait(waits=True)
 
     def begin(self) -> None:
         """Wait for the first token, or for the time of a sign of life."""
@@ -152,12 +174,19 @@ class ReplyStream:
                 yield delta
             answer = self._begun.upstream.answer
         except ProviderError as failure:
+            yield from self._in_a_thread()
             yield from self._taken_over(self._attempt, failure)
         else:
+            yield from self._in_a_thread()
             self._over = True
             if self._prefilled:
                 answer = replace(answer, text=self._prefilled + answer.text)
             self.reply = self._request.answered(self._attempt, answer)
+
+    def _in_a_thread(self) -> Iterator[Delta]:
+        if self._relayed:
+            self.wait()
+            yield WAIT
 
     def _taken_over(self, broken: Attempt[Begun], failure: ProviderError) -> Iterator[Delta]:
         """Another attempt goes on where this one broke off; raises the failure where none can.

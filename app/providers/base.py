@@ -277,3 +277,5 @@ class Delta(NamedTuple):
 
 #: a sign of life while nothing comes, for whoever has to keep somebody waiting
 BEAT = Delta()
+#: nothing has come yet, and who reads shall not wait for it: see AnswerStream.wait
+WAIT = Delta()

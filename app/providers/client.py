@@ -13,10 +13,11 @@ from typing import Any, Self
 
 from app.errors import ProviderError
 from app.providers import embeddings
-from app.providers.base import BEAT, Answer, ChatRequest, Delta, Endpoint, Usage
+from app.providers.base import BEAT, WAIT, Answer, ChatRequest, Delta, Endpoint, Usage
 from app.providers.exchange import Exchange
 from app.providers.http import framing
 from app.providers.http.clock import Call, CancelToken
+from app.providers.http.connections import Connection
 from app.providers.http.connections import Pool as Pool
 
 
@@ -159,6 +160,18 @@ class AnswerStream:
             raise RuntimeError("the stream has not been read to its end")
         return self._answer
 
+    def wait(self, *, waits: bool) -> bool:
+        """Shall a reader wait for what has not come (as it does at first), or be given a WAIT?
+
+        False where nothing changes: nothing is waited for any more, or it is so already.
+        """
+        return self._exchange.wait(waits=waits)
+
+    @property
+    def waits_for(self) -> Connection | None:
+        """After a WAIT: what is to be polled; None: what follows may wait after all, and wants a thread."""
+        return self._exchange.waits_for
+
     def __iter__(self) -> Iterator[Delta]:
         return self._deltas
 
@@ -181,6 +194,9 @@ class AnswerStream:
             ends_s = exchange.call.started_s + exchange.call.timeout_ms / 1000
             away_s = 0.0
             for delta in exchange.deltas():
+                if delta is WAIT:  # the time until it is asked again is nobody's
+                    yield delta
+                    continue
                 handed_s = perf_counter()
                 yield delta
                 back_s = perf_counter()

@@ -11,15 +11,16 @@ from typing import Any
 from app.domain.catalog import WireFormat
 from app.errors import ConnectionLost, LocalFailure, ProviderError, StreamCut, Timeout, UnusableAnswer
 from app.providers import rate_limits
-from app.providers.base import BEAT, Answer, ChatRequest, Delta, Endpoint, Usage
+from app.providers.base import BEAT, WAIT, Answer, ChatRequest, Delta, Endpoint, Usage
 from app.providers.http import framing
 from app.providers.http.clock import Call
-from app.providers.http.connections import Pool
+from app.providers.http.connections import Connection, Pool
 from app.providers.http.framing import Response
 from app.providers.http.sse import Event, EventParser, begins_a_stream, is_a_stream, without_keep_alives
 from app.providers.left_out import left_out
 from app.providers.own import added
 from app.providers.wire import odd_events, openai_completions, problem, surrogates
+from app.providers.wire.alike import Alike
 from app.providers.wire.at_once import all_of
 from app.providers.wire.content import not_in_words_of
 from app.providers.wire.draft import Draft
@@ -33,6 +34,8 @@ LAST_WORDS_S = 3.0
 SHORTEST_KEY = 8
 
 NOTHING = Delta()
+#: where events of a stream hold what they say; Gemini's tell other figures in each
+TEXTS = {WireFormat.OPENAI: "content", WireFormat.ANTHROPIC: "text"}
 
 REQUEST_IDS = ("x-request-id", "request-id", "x-goog-request-id")
 
@@ -106,8 +109,8 @@ class Exchange:
 
     def _shown(self, read: Iterator[Delta]) -> Iterator[Delta]:
         for delta in read:
-            if delta is BEAT:
-                yield BEAT
+            if delta is BEAT or delta is WAIT:
+                yield delta
             elif (seen := self._draft.of(delta.choice).shown(delta)) is not None:
                 yield seen
 
@@ -148,10 +151,12 @@ class Exchange:
 
     def _events(self, response: Response) -> Iterator[Delta]:
         draft, parser = self._draft, EventParser()
+        key = TEXTS.get(self._endpoint.provider.format)
+        alike = None if key is None or draft.hides else Alike(key)
         eventless: bytearray | None = bytearray()
         for piece in self._arriving(response):
             if not piece:
-                yield BEAT
+                yield WAIT if response.is_early else BEAT
                 continue
             events = parser.feed(piece)
             if events:
@@ -159,9 +164,14 @@ class Exchange:
             elif eventless is not None:
                 eventless += piece
             for event in events:
-                yield from self._said(event)
+                if alike is None or (delta := self._same(event, alike)) is None:
+                    yield from self._said(event, alike)
+                else:
+                    yield delta
             if draft.done:
                 self.call.end()
+                if response.wait(waits=True):
+                    yield WAIT
                 self._drain(response)
                 yield from draft.end()
                 return
@@ -178,15 +188,29 @@ class Exchange:
             if not self._settled or self.call.interrupted:
                 raise
 
-    def _said(self, event: Event) -> Iterator[Delta]:
-        named, says = self._draft.complete, False
+    def _same(self, event: Event, alike: Alike) -> Delta | None:
+        """What `_said` would give, and without more to be done; None: it has to be asked."""
+        draft = self._draft
+        if self.call.first_token_ms is None or draft.complete or draft.halves or (text := alike.text(event)) is None:
+            return None
+        self._goes_on = True
+        return draft.say(text)
+
+    def _said(self, event: Event, alike: Alike | None) -> Iterator[Delta]:
+        draft = self._draft
+        named, usage, said = draft.complete, draft.usage, list[Delta]()
         for delta in self._read(event):
             if self.call.first_token_ms is None:
                 self._note(delta)
             if delta != NOTHING:  # all of it may be held back
-                says = True
+                said.append(delta)
                 yield delta
-        if self._draft.complete:
+        says = bool(said)
+        if alike is not None and alike.learns and len(said) == 1 and draft.usage is usage and not draft.complete:
+            text = said[0].text
+            if said[0] == Delta(text=text):
+                alike.learn(event, text)
+        if draft.complete:
             self._settle(says_more=says and named)
         elif says:
             self._goes_on = True
@@ -298,6 +322,13 @@ class Exchange:
     def blame(self, error: ProviderError) -> None:
         """Give the error its timing, and take the key out of it."""
         blamed(error, self._endpoint, self.call)
+
+    def wait(self, *, waits: bool) -> bool:
+        return self._response is not None and self._response.wait(waits=waits)
+
+    @property
+    def waits_for(self) -> Connection | None:
+        return None if self._response is None else self._response.waits_for
 
     def close(self) -> None:
         """End the exchange, in the thread that reads it; before its end, its connection is not used again."""

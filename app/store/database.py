@@ -44,6 +44,7 @@ def create(url: str, *, pool_size: int = 5) -> Engine:
         pool_timeout=5,
         pool_pre_ping=True,
         pool_recycle=1800,
+        hide_parameters=True,  # in the texts of its errors: they are of requests
         executemany_mode="values_plus_batch",  # rows of one statement in one round trip, whatever the statement
         connect_args={
             "connect_timeout": 3,

@@ -33,11 +33,14 @@ HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: 
 
 
 @contextmanager
-def serving(folder: Path, wait_s: float, providers: str = "", **changes: str) -> Iterator[str]:
-    """`tooloo api` with one process, in front of a lab; with no other server unless `changes` name one."""
+def serving(folder: Path, wait_s: float, providers: str = "", policy: str = "", **changes: str) -> Iterator[str]:
+    """`tooloo api` with one process, in front of a lab; with no other server unless `changes` name one.
+
+    `policy`: more lines of its section gateway.
+    """
     config = folder / "config"
     shutil.copytree(CONFIG, config)
-    (config / "policy.toml").write_text(f"[gateway]\nbody_wait_s = {wait_s}\n")
+    (config / "policy.toml").write_text(f"[gateway]\nbody_wait_s = {wait_s}\n{policy}")
     if providers:
         (config / "providers.toml").write_text(providers)
     with running_lab() as lab:

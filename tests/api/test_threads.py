@@ -27,7 +27,7 @@ def test_work_runs_in_threads_that_are_used_again() -> None:
 
     asyncio.run(all_of_them())
     assert len(names) == 20
-    assert set(names) == {"request-1"}
+    assert set(names) <= {"request-1", "request-2"}
 
 
 def test_no_more_of_it_runs_at_once_than_there_are_threads() -> None:

@@ -104,7 +104,9 @@ def test_explain_says_who_was_passed_over_and_why(up: Upstreams) -> None:
     lesson = gateway.lessons.against(up.target("one"), frozenset({"vision"}), utc_now())
 
     assert lesson is not None
-    assert str(lesson).startswith("it refused vision that another target served: Failed to deserialize")
+    assert str(lesson).startswith(
+        "it refused vision that another target served: The provider refuses the request (HTTP 400)"
+    )
     assert gateway.lessons.shown(utc_now()) == {"one/m": [str(lesson)]}
     assert gateway.lessons.shown(lesson.until) == {}
 

@@ -15,7 +15,7 @@ from app.api.openai.answer import facts
 from app.domain.catalog import Target
 from app.errors import TooLooError
 from app.gateway.gateway import ReplyStream
-from app.providers.base import BEAT, Delta
+from app.providers.base import BEAT, WAIT, Delta
 
 #: what of a message stands in the `delta` of its last event but one, beside why it stopped
 OF_DELTA = ("container", "stop_details")
@@ -32,8 +32,8 @@ def events(
     blocks: _Blocks | None = None
     try:
         for delta in stream:
-            if delta is BEAT:
-                yield PING
+            if delta is BEAT or delta is WAIT:
+                yield PING if delta is BEAT else b""
                 continue
             assert stream.target is not None
             if blocks is None:

@@ -23,7 +23,7 @@ from app.errors import (
 )
 from app.gateway.calls import Reply
 from app.gateway.gateway import ReplyStream
-from app.providers.base import BEAT, Answer, Choice, Delta, Finish, ToolCall, Usage
+from app.providers.base import BEAT, WAIT, Answer, Choice, Delta, Finish, ToolCall, Usage
 
 FINISH = {Finish.STOP: "stop", Finish.LENGTH: "length", Finish.TOOL: "tool_calls", Finish.FILTER: "content_filter"}
 #: json.dumps makes a new encoder at every call, where it is asked for anything
@@ -163,8 +163,8 @@ def events(stream: ReplyStream, created: int, *, include_usage: bool, functions:
 
     try:
         for delta in stream:
-            if delta is BEAT:
-                yield HEARTBEAT
+            if delta is BEAT or delta is WAIT:
+                yield HEARTBEAT if delta is BEAT else b""
                 continue
             if stream.target is not target:
                 target = stream.target

@@ -19,7 +19,7 @@ from app.domain.keys import Treatment
 from app.errors import InvalidRequest, TooLooError
 from app.gateway.calls import Call, Reply
 from app.gateway.gateway import ReplyStream
-from app.providers.base import BEAT, Answer, Choice, Completion, Finish, Message
+from app.providers.base import BEAT, WAIT, Answer, Choice, Completion, Finish, Message
 from app.services import Services
 
 #: what changes nothing of the answer
@@ -157,8 +157,8 @@ def events(stream: ReplyStream, created: int, *, include_usage: bool) -> Iterato
 
     try:
         for delta in stream:
-            if delta is BEAT:
-                yield answer.HEARTBEAT
+            if delta is BEAT or delta is WAIT:
+                yield answer.HEARTBEAT if delta is BEAT else b""
             elif delta.words or delta.logprobs:
                 piece = {"text": delta.words, "index": delta.choice, "logprobs": delta.logprobs, "finish_reason": None}
                 yield chunk([piece])

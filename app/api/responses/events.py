@@ -9,7 +9,7 @@ from app.api.openai.answer import HEARTBEAT, compact, problem
 from app.api.responses.answer import Draft, is_cut
 from app.errors import TooLooError
 from app.gateway.gateway import ReplyStream
-from app.providers.base import BEAT
+from app.providers.base import BEAT, WAIT
 
 
 class _Numbered:
@@ -32,8 +32,8 @@ def events(stream: ReplyStream, draft: Draft, keep: Callable[[dict[str, Any]], d
     target: object = None
     try:
         for delta in stream:
-            if delta is BEAT:
-                yield HEARTBEAT
+            if delta is BEAT or delta is WAIT:
+                yield HEARTBEAT if delta is BEAT else b""
                 continue
             if target is None:
                 target = stream.target

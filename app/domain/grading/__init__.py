@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from app.domain.catalog import Prompt
 from app.domain.grading import (
+    choices,
     exact,
     explanation,
     extraction,
@@ -21,8 +22,11 @@ from app.domain.grading import (
     json_value,
     logic,
     numeric,
+    pattern,
     poem,
     pros_cons,
+    similarity,
+    structured,
     summary,
 )
 from app.domain.grading.result import Expectation, Grade, Grader, graded
@@ -44,6 +48,15 @@ GRADERS = {
     "poem": Grader(poem.Expected, poem.grade),
     "pros-cons": Grader(pros_cons.Expected, pros_cons.grade),
     "logic": Grader(logic.Expected, logic.grade),
+    "one-of": Grader(choices.OneOf, choices.one_of),
+    "contains": Grader(choices.Contains, choices.contains),
+    "label": Grader(choices.Label, choices.label),
+    "yes-no": Grader(choices.YesNo, choices.yes_no),
+    "regex": Grader(pattern.Expected, pattern.grade),
+    "json-schema": Grader(structured.Schema, structured.schema),
+    "json-equal": Grader(structured.Equal, structured.equal),
+    "tool-call": Grader(structured.ToolCall, structured.tool_call),
+    "similarity": Grader(similarity.Expected, similarity.grade),
 }
 
 
@@ -64,7 +77,7 @@ def grade(prompt: Prompt, answer: str) -> Grade:
 
 def is_slow(prompt: Prompt) -> bool:
     """May grading take as long as a provider does: because it starts a process, or is code we do not know?"""
-    return prompt.grader == "javascript" or prompt.grader not in GRADERS
+    return prompt.grader in ("javascript", "regex") or prompt.grader not in GRADERS
 
 
 def check(prompt: Prompt) -> None:

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 from pydantic import Field
 
-from app.domain.grading.concepts import Term, find, flat
+from app.domain.grading.commitment import Mention, credit
+from app.domain.grading.concepts import Term, find_each, flat
+from app.domain.grading.markup import without_pictures
 from app.domain.grading.result import Expectation, Grade, weighed
-from app.domain.grading.text import plain, repetition, sentences, unmarked, without_echo
+from app.domain.grading.text import plain, repetition, sentences, unmarked, without_echo, words_in
 
 #: what is left for "Canberra or Sydney": the right answer is there, but so is a wrong one
 HEDGED = 0.25
 
-_NUMBERING = re.compile(r"(?:^|(?<=[\s(*#]))(\d{1,2})[*]*[.):](?=[\s*]|[^\W\d])")
-_TURN = re.compile(r"\b(?:but|however|instead|actually|rather|correct|correction|really)\b")
-_CHOICE = re.compile(r"^[\s,;/&|.()-]*(?:(?:or|and|oder|und|ou|et|o|y|perhaps|maybe)\b[\s,;/]*)?(?:the\s)?$")
-_DENIED = re.compile(r"\b(?:not|isn't|never|nicht|pas)(?: \w+)?$")
+_NUMBERING = re.compile(
+    r"(?:^|(?<=[\s(*#\"|{]))(?:(?:q|a|question|answer)[ .#]?)?(\d{1,2})[*\"]*(?:[.):]|\s?\||\s-(?=\s))"
+    r"(?=[\s*\"|]|[^\W\d])",
+    re.IGNORECASE,
+)
+#: mentions of one question's right and wrong answers that are looked at
+MENTIONS = 30
 
 
 class Item(Expectation):
@@ -32,30 +38,37 @@ class Expected(Expectation):
 
 
 def grade(expected: Expected, prompt_text: str, answer: str) -> Grade:
-    parts = _parts(without_echo(plain(answer), prompt_text), len(expected.items))
+    text = without_pictures(without_echo(plain(answer), prompt_text))
+    parts = _parts(text, len(expected.items))
     marks = [_credit(item, part) for item, part in zip(expected.items, parts, strict=True)]
     reasons = [f"{sum(mark == 1 for mark in marks)} of {len(marks)} right"]
-    for number, (item, credit) in enumerate(zip(expected.items, marks, strict=True), start=1):
+    for number, (item, mark) in enumerate(zip(expected.items, marks, strict=True), start=1):
         wanted = item.accept.split("|")[0].strip()
-        if credit == 0:
+        if mark == 0:
             reasons.append(f"{number}: {wanted!r} is not there")
-        elif credit < 1:
+        elif mark < 1:
             reasons.append(f"{number}: {wanted!r} is there, and a wrong answer beside it")
     return weighed(sum(marks) / len(marks), reasons, [repetition(answer)])
 
 
 def _credit(item: Item, part: str) -> float:
     """1: given; HEDGED: given beside a wrong one that it does not correct; 0: not given."""
+    text = plain(part).casefold()
+    spans = [match.span() for match in words_in(text)]
     said = flat(part)
-    right = find(item.accept, said)
-    if right is None or _DENIED.search(said[: right.start()].rstrip()):
+    mentions = [*_mentions(item.accept, said, spans, right=True)]
+    if not mentions:
         return 0.0
-    wrong = find(item.reject, said) if item.reject else None
-    if wrong is None or _DENIED.search(said[: wrong.start()].rstrip()):
-        return 1.0
-    if right.start() < wrong.start():
-        return HEDGED if _CHOICE.match(said[right.end() : wrong.start()] + " ") else 1.0
-    return 1.0 if _TURN.search(said[wrong.end() : right.start()]) else HEDGED
+    if item.reject:
+        mentions += _mentions(item.reject, said, spans, right=False)
+    return credit(text, sorted(mentions, key=lambda mention: mention.start), HEDGED)
+
+
+def _mentions(term: str, said: str, spans: Sequence[tuple[int, int]], *, right: bool) -> Iterator[Mention]:
+    for found in find_each(term, said, MENTIONS):
+        first = said.count(" ", 0, found.start())
+        last = first + found[0].strip().count(" ")
+        yield Mention(right, spans[first][0], spans[last][1])
 
 
 def _parts(text: str, count: int) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from app.domain.grading.json_value import json_values
-from app.domain.grading.numeric import quantities
+from app.domain.grading.quantities import quantities
 from app.domain.grading.result import Expectation, Grade, weighed
 from app.domain.grading.text import (
     is_list_item,
@@ -99,8 +99,10 @@ def grade(expected: Expected, prompt_text: str, answer: str) -> Grade:
         given += len(field.items) - len(missing) + len(spare)
         reasons += [f"{name}: missing {named(item.split('|')[0].strip() for item in missing)}"] if missing else []
         reasons += [f"{name}: not in the text {named(map(_shown, spare))}"] if spare else []
+    excess = max(0, given - hits - wanted // 2)
     reasons.insert(0, f"{hits} of {wanted} found, {given - hits} too many")
-    return weighed(2 * hits / (wanted + given), reasons, [repetition(answer)])
+    faults = [repetition(answer), (wanted / (wanted + excess), "lists whatever might be asked for")]
+    return weighed(2 * hits / (wanted + given), reasons, faults)
 
 
 Thing = str | tuple[float, ...]

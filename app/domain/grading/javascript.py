@@ -19,6 +19,7 @@ from app.domain.grading.es_modules import as_script
 from app.domain.grading.json_value import same
 from app.domain.grading.result import Expectation, Grade, graded, weighed
 from app.domain.grading.text import fenced_blocks, repetition
+from app.domain.grading.typescript import is_typed, without_types
 from app.errors import LocalFailure
 
 #: s of clock time after which we stop waiting: the sandbox limits its own CPU time to a fraction of that, and nothing
@@ -87,7 +88,9 @@ def _sources(answer: str, function: str) -> list[str]:
     blocks = [body for language, body in fenced_blocks(answer) if language in _LANGUAGES and body.strip()]
     defining = [body for body in blocks if _defines(body, function)]
     whole = ["\n".join(blocks)] if blocks else [answer, _code_lines(answer)]
-    return [as_script(source) for source in dict.fromkeys([*defining[:2], *whole]) if _defines(source, function)]
+    tried = [*defining[:2], *whole]
+    tried += [without_types(source) for source in tried if is_typed(source)]
+    return [as_script(source) for source in dict.fromkeys(tried) if _defines(source, function)]
 
 
 def _defines(source: str, function: str) -> bool:

@@ -13,6 +13,8 @@ from pydantic import AfterValidator, Field
 from app.domain.grading.result import Expectation, Grade, graded, weighed
 from app.domain.grading.text import fenced_blocks, named
 
+#: off the grade for as many values that nobody asked for as there are wanted ones
+UNASKED_COST = 1.5
 #: nesting from which on text is not the JSON of anybody's schema
 MAX_DEPTH = 60
 #: an answer in which the value has to be looked for among more candidates than this gives none
@@ -24,6 +26,9 @@ SECOND = 0.5
 #: what remains of the score where …
 REPAIRED = 0.7  # … commas, quotes or literals had to be mended before it could be read
 WRAPPED = 0.9  # … the value is wrapped in an object that nobody asked for
+HARD_WRONG = 0.6  # … every value of more than common weight is wrong, in elements that are there
+UNTYPED = 0.8  # … most values that are no texts have become texts
+LINES = 0.9  # … the elements stand in lines of their own, not in an array
 UNORDERED = 0.9  # … the elements are not in the order asked for
 
 Path = tuple[str | int, ...]
@@ -41,6 +46,8 @@ class Expected(Expectation):
     key: str | None = None
     #: largest difference between equal numbers
     tolerance: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    #: how much a value counts, by the name of its property; 1 for the others
+    weights: dict[str, Annotated[float, Field(gt=0, le=1000)]] = Field(default_factory=dict)
 
 
 def grade(expected: Expected, _prompt_text: str, answer: str) -> Grade:
@@ -48,10 +55,17 @@ def grade(expected: Expected, _prompt_text: str, answer: str) -> Grade:
     values, repaired = json_values(answer)
     if not values:
         return graded(0, ["no JSON that can be read"])
+    in_lines = isinstance(wanted, list) and len(values) > 1 and all(isinstance(each, dict) for each in values)
+    if in_lines:
+        values = [_in_reading_order(answer, values)]
     value, wrapped = _unwrapped(values[0], wanted)
     score, reasons = _compared(wanted, value, expected)
     faults = [
         (REPAIRED if repaired else 1.0, "is not valid JSON as it stands"),
+        (LINES if in_lines else 1.0, "is a row of values, not an array"),
+        (_hardness(wanted, value, expected), "the values that are hard to get are wrong"),
+        (_modesty(wanted, value, expected.key), "holds much that nobody asked for"),
+        (UNTYPED if _is_untyped(wanted, value, expected.key) else 1.0, "most values are of the wrong type"),
         (WRAPPED if wrapped else 1.0, "is wrapped in an object nobody asked for"),
         (1.0 if _in_order(wanted, value, expected.key) else UNORDERED, "elements are not in the order asked for"),
         (1 / len(values), f"{len(values)} values to choose from"),
@@ -82,13 +96,50 @@ def _compared(wanted: Any, value: Any, expected: Expected) -> tuple[float, list[
     """F1 over leaves: of those that are wanted, how many are there; of those that are there, how many are wanted."""
     want, got = dict(_leaves(wanted, expected.key)), dict(_leaves(value, expected.key))
     marks = {path: _credit(want[path], got[path], expected.tolerance) for path in want if path in got}
-    total = sum(marks.values())
+    heavy = {path: _weight(path, expected.weights) for path in {*want, *got}}
+    total = sum(mark * heavy[path] for path, mark in marks.items())
+    most = sum(heavy[path] for path in want) + sum(heavy[path] for path in got)
     missing = [_shown(path) for path in want if path not in got]
     extra = [_shown(path) for path in got if path not in want]
     wrong = [f"{_shown(path)} is {json.dumps(got[path])[:40]}" for path, mark in marks.items() if mark < 1]
     reasons = [f"{sum(mark == 1 for mark in marks.values())} of {len(want)} values right"]
     reasons += [f"{name}: {named(paths)}" for name, paths in _labelled(wrong, missing, extra) if paths]
-    return 2 * total / (len(want) + len(got)) if want or got else 1.0, reasons
+    return 2 * total / most if most else 1.0, reasons
+
+
+def _weight(path: Path, weights: dict[str, float]) -> float:
+    """By the last name of the path: an element of an array has the weight of the array."""
+    names = [part for part in path if isinstance(part, str)]
+    return weights.get(names[-1], 1.0) if names else 1.0
+
+
+def _hardness(wanted: Any, value: Any, expected: Expected) -> float:
+    """HARD_WRONG to 1, by the share of the heavy values that are right."""
+    want, got = dict(_leaves(wanted, expected.key)), dict(_leaves(value, expected.key))
+    there = {path[:-1] for path in got}
+    hard = [path for path in want if _weight(path, expected.weights) > 1 and path[:-1] in there]
+    right = sum(path in got and same(want[path], got[path], expected.tolerance) for path in hard)
+    return HARD_WRONG + (1 - HARD_WRONG) * right / len(hard) if hard else 1.0
+
+
+def _is_untyped(wanted: Any, value: Any, key: str | None) -> bool:
+    want, got = dict(_leaves(wanted, key)), dict(_leaves(value, key))
+    typed = [path for path, leaf in want.items() if path in got and not isinstance(leaf, str)]
+    wrong = sum(isinstance(got[path], str) for path in typed)
+    return wrong >= 3 and 2 * wrong > len(typed)
+
+
+def _modesty(wanted: Any, value: Any, key: str | None) -> float:
+    want, got = dict(_leaves(wanted, key)), dict(_leaves(value, key))
+    unasked = sum(path not in want for path in got)
+    return max(0.0, 1 - UNASKED_COST * max(0, unasked - 1) / max(len(want), 1))
+
+
+def _in_reading_order(answer: str, values: list[Any]) -> list[Any]:
+    """Values are found longest first; lines are read from the top."""
+    texts = list(dict.fromkeys(_texts(answer)))
+    parsed = [value for text in texts for value in [*_parsed(text)] or [*_parsed(_mended(text))]]
+    return [value for value in parsed if value in values]
 
 
 def _labelled(wrong: list[str], missing: list[str], extra: list[str]) -> tuple[tuple[str, list[str]], ...]:

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Annotated
 
 from pydantic import Field
 
+from app.domain.grading.commitment import RETRACTED
+from app.domain.grading.number_words import number_in_words
+from app.domain.grading.quantities import Quantity, quantities, with_decimals
 from app.domain.grading.result import Expectation, Grade, graded, weighed
-from app.domain.grading.text import plain, repetition, sentences, without_echo
+from app.domain.grading.text import plain, repetition, sentences, without_echo, words
 
+#: what is left of the right result beside another one that is left open, and of one in a unit of another kind
+HEDGED = 0.25
+OTHER_UNIT = 0.25
+#: words of an answer that may be a number in words and nothing else
+SHORT = 12
 #: different final answers from which on a text is guessing, not answering
 GUESSES = 3
 #: declarations of a result that are looked at, the last ones
 DECLARATIONS = 20
 
-_NUMBER = re.compile(
-    r"(?<![\w.,:'])[-+]?(?P<digits>\d{1,3}(?:[ ,.']\d{3})+(?:[.,]\d+)?|\d+(?:[.,]\d+)?)(?![\d:])"
-    r"(?:\s?/\s?(?P<divisor>\d{1,9})(?![\d/.]))?"
-    r"(?:\s?[x×*·]\s?10\s?\^\s?\{?(?P<power>[-+]?\d{1,3})\}?|e(?P<exponent>[-+]?\d{1,3})\b)?"
-)
-_UNIT = re.compile(r"[\s~\\]{0,3}(?:text\{\s?|-)?([^\W\d_]+|[%°€$£])")
-_SCALES = {"thousand": 1e3, "million": 1e6, "billion": 1e9, "mn": 1e6, "bn": 1e9}
-_LIST_MARK = re.compile(r"[.):]\s")
-_JOINED = re.compile(r"[\s,]{0,3}(?:and|und|et|y|e)?\s{0,3}")
 _BOXED = re.compile(r"\\boxed\s?\{([^{}]{0,80})")
 _BOLD = re.compile(r"(?:\*\*|__)([^*_\n]{1,120})(?:\*\*|__)")
 _DECLARATION = re.compile(
@@ -35,8 +33,39 @@ _DECLARATION = re.compile(
     r"|(?:答案|答え|结果|結果)[是为は:=]*",
     re.IGNORECASE,
 )
+#: the answer's own field, where it was asked for as JSON
+_FIELD = re.compile(
+    r"[\"']?\b(?:final_?)?answer[\"']\s{0,4}:\s{0,4}(?:\"((?:[^\"\n\\]|\\.){0,300})\"|(-?\d[\d.,]{0,30}))",
+    re.IGNORECASE,
+)
+_LABEL = re.compile(r"\b(?:answer|antwort|réponse|respuesta)\b|答案|答え", re.IGNORECASE)
+#: what makes a number a part of an expression
+_EXPRESSION = re.compile(
+    r"\\(?:sqrt|frac|pi|log|ln|sin|cos|tan|cdot)|[√∛π]|\b(?:sqrt|log|ln|sin|cos|tan|pi)\b|[a-z]\s?\^|\d\s?[a-z]\s?\^",
+    re.IGNORECASE,
+)
+_OR_ELSE = re.compile(
+    r"^[\s$*)]*(?:[^\W\d]{1,12}[\s$*]*)?(?:,\s?)?(?:or|oder|ou|o|/|and|,|;|perhaps|maybe|possibly"
+    r"|alternatively)\s(?:(?:maybe|possibly|perhaps|even|else|is it|about)\s)?[\s$*(\\]*-?\s?\d",
+    re.IGNORECASE,
+)
+_ALTERNATIVE = re.compile(
+    r"\b(?:alternatively|or maybe|or perhaps|or possibly|another possib\w+|it could also be|or else)\b[^.\n]{0,40}$",
+    re.IGNORECASE,
+)
+_REFUTED = re.compile(
+    r"^[\s$*.]{0,4}(?:[^\W\d]{1,12}\s)?(?:after \d{1,2}:\d\d )?(?:is|was|would be|can't be|cannot"
+    r" be)\s(?:wrong|incorrect|false|not (?:right|correct|the answer))",
+    re.IGNORECASE,
+)
 _CONNECTOR = re.compile(r"[=:≈>]|\b(?:is|are|gives|makes|takes|after|so|ist|est|es)\b", re.IGNORECASE)
 _DENIED = re.compile(r"\b(?:not|isn't|nicht|pas)\s(?:\w+\s)?$", re.IGNORECASE)
+
+
+#: `1,234.50 including 197.10 of tax`: what follows is a part of what stands before
+_PARTS = re.compile(
+    r"^[^\d]{0,6}\s?[(,]?\s?\b(?:including|incl|inclusive of|of which|with|plus|net of|before|after)\b", re.IGNORECASE
+)
 
 
 class Near(Expectation):
@@ -51,23 +80,19 @@ class Expected(Expectation):
     value: Annotated[float, Field(allow_inf_nan=False)]
     #: largest distance from value that is right
     tolerance: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    #: … as a share of the value; the larger of both is what counts
+    relative_tolerance: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.0
     #: unit → how many units of `value` it is: {minutes = 1, hours = 60}; none: the unit is not looked at
     units: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(default_factory=dict)
     near: tuple[Near, ...] = ()
 
-
-@dataclass(frozen=True, slots=True)
-class Quantity:
-    #: the values a reader could take it for: 1,234 is a thousand and more, or a little over one
-    readings: tuple[float, ...]
-    unit: str
-    text: str
-    start: int
-    end: int
+    @property
+    def slack(self) -> float:
+        return max(self.tolerance, self.relative_tolerance * abs(self.value))
 
 
 def grade(expected: Expected, prompt_text: str, answer: str) -> Grade:
-    text = without_echo(plain(answer), prompt_text)
+    text = without_echo(with_decimals(plain(answer)), prompt_text)
     finals = _finals(text, expected.units)
     if not finals:
         return graded(0, ["no number is given as the result"])
@@ -78,10 +103,15 @@ def grade(expected: Expected, prompt_text: str, answer: str) -> Grade:
 
 
 def _score(expected: Expected, final: Quantity) -> tuple[float, str]:
-    if _is(final, expected.value, expected.tolerance):
+    if final.doubt:
+        return HEDGED * _is(final, expected.value, expected.slack), f"the result is {final.text}: {final.doubt}"
+    if expected.units and final.other_unit:
+        right = _is(final, expected.value, expected.slack)
+        return OTHER_UNIT * right, f"the result is {final.text}, which is no unit of {', '.join(expected.units)}"
+    if _is(final, expected.value, expected.slack):
         return 1.0, f"the result is {final.text}"
     for near in expected.near:
-        if _is(final, near.value, expected.tolerance):
+        if _is(final, near.value, expected.slack):
             return near.score, f"the result is {final.text}: {near.reason}"
     return 0.0, f"the result is {final.text}, not {expected.value:g}"
 
@@ -93,24 +123,90 @@ def _is(quantity: Quantity, value: float, tolerance: float) -> bool:
 
 def _finals(text: str, units: dict[str, float]) -> list[Quantity]:
     """What the text declares to be its result, in order; without a declaration, the last number it ends on."""
+    if fields := [*_FIELD.finditer(text)]:
+        stated = next(group for group in fields[-1].groups() if group is not None)
+        final = _first(stated, units)
+        return [] if final is None or _EXPRESSION.search(stated) else [final]
     boxed = [found[1] for found in _BOXED.finditer(text)]
-    declared = boxed or [_declared(text, match.end()) for match in [*_DECLARATION.finditer(text)][-DECLARATIONS:]]
+    declared = boxed or [_declared(text, match) for match in _declarations(text)]
     finals = [final for part in declared if (final := _first(part, units))]
     if not finals:
         finals = [final for bold in _BOLD.finditer(text) if (final := _first(bold[1], units))][-1:]
-    return finals or list(_conclusion(text, units))
+    finals = finals or list(_conclusion(text, units)) or _alone_in_words(text, units)
+    return _corrected(text, finals, units)
 
 
-def _declared(text: str, start: int) -> str:
+def _alone_in_words(text: str, units: dict[str, float]) -> list[Quantity]:
+    """A short answer that is a number in words."""
+    spelt = _spelt(text, units) if len(words(text)) <= SHORT else None
+    return [spelt] if spelt else []
+
+
+def _declarations(text: str) -> list[re.Match[str]]:
+    """Those of an answer where there are any, else those of a result or a solution."""
+    every = [*_DECLARATION.finditer(text)]
+    answers = [match for match in every if _LABEL.match(match[0])]
+    return (answers or every)[-DECLARATIONS:]
+
+
+def _declared(text: str, match: re.Match[str]) -> str:
     """What stands behind `the answer is`: the rest of the line, or the next line that holds a digit."""
-    lines = text[start : start + 240].split("\n")
-    return next((line for line in lines if any(map(str.isdigit, line))), "")
+    lines = text[match.end() : match.end() + 240].split("\n")
+    line = next((line for line in lines if any(map(str.isdigit, line)) or number_in_words(line) is not None), "")
+    before = text[max(0, match.start() - 60) : match.start()]
+    return f"{line.rstrip(' .')} or 0" if _ALTERNATIVE.search(before) else line
 
 
 def _first(part: str, units: dict[str, float]) -> Quantity | None:
     """The first number with a unit of ours, else the first; numbers that are denied (`not 41`) are passed over."""
-    found = [q for q in quantities(part, units) if not _DENIED.search(part[max(0, q.start - 20) : q.start])]
-    return next((q for q in found if q.unit), found[0] if found else None)
+    if not any(map(str.isdigit, part)):
+        return _spelt(part, units)
+    turn = max((match.end() for match in RETRACTED.finditer(part.casefold())), default=0)
+    part = part[turn:] if any(map(str.isdigit, part[turn:])) else part
+    found = _standing(part, units)
+    final = next((q for q in found if q.unit), found[0] if found else None)
+    return None if final is None else _doubted(final, found, part)
+
+
+def _standing(part: str, units: dict[str, float]) -> list[Quantity]:
+    """Numbers that are not denied: neither `not 41`, nor `41 is wrong`."""
+    return [
+        q
+        for q in quantities(part, units)
+        if not _DENIED.search(part[max(0, q.start - 20) : q.start]) and not _REFUTED.match(part[q.end : q.end + 80])
+    ]
+
+
+def _doubted(final: Quantity, found: list[Quantity], part: str) -> Quantity:
+    """With a doubt where another value stands beside it as another answer."""
+    others = [q for q in found if q.start >= final.end]
+    if others and _OR_ELSE.match(part[final.end : others[0].end]):
+        apart = min(abs(a - b) for a in final.readings for b in others[0].readings)
+        if apart > 0.02 * max(1.0, abs(final.readings[0])):
+            return replace(final, doubt=f"{others[0].text} stands beside it")
+    return final
+
+
+def _spelt(part: str, units: dict[str, float]) -> Quantity | None:
+    """`forty-three point six minutes`"""
+    value = number_in_words(part)
+    if value is None:
+        return None
+    unit = next((word for word in words(part) if word in units), "")
+    return Quantity((value * units.get(unit, 1.0),), unit, part.strip()[:60], 0, len(part))
+
+
+def _corrected(text: str, finals: list[Quantity], units: dict[str, float]) -> list[Quantity]:
+    """A result that is taken back behind its declaration: `Answer: 41.6. No wait, 43.6 minutes.`"""
+    marks = [*_DECLARATION.finditer(text)]
+    if not marks or not finals:
+        return finals
+    tail = text[marks[-1].end() :]
+    behind = tail.partition("\n")[2] if "\n" in tail else ""
+    turn = next(RETRACTED.finditer(behind.casefold()), None)
+    if turn is None or not (later := [q for q in quantities(behind[turn.end() :], units) if q.unit]):
+        return finals
+    return [*finals, later[-1]]
 
 
 def _conclusion(text: str, units: dict[str, float]) -> Iterator[Quantity]:
@@ -119,71 +215,11 @@ def _conclusion(text: str, units: dict[str, float]) -> Iterator[Quantity]:
     A heap of numbers in which nothing leads up to the last one has no conclusion.
     """
     for sentence in reversed(sentences(text)):
-        found = list(quantities(sentence, units))
+        found = _standing(sentence, units)
         if found:
             final = next((q for q in reversed(found) if q.unit), found[-1])
-            if final.unit or len(found) == 1 or _CONNECTOR.search(sentence[: final.start]):
+            if not final.unit and _PARTS.search(sentence[found[0].end : final.start]):
+                final = found[0]
+            if final.unit or len(found) == 1 or final is found[0] or _CONNECTOR.search(sentence[: final.start]):
                 yield final
             return
-
-
-def quantities(text: str, units: dict[str, float]) -> Iterator[Quantity]:
-    """Numbers with their units, `43 minutes 36 seconds` as one; no clock times, no numbers of list items."""
-    known = {unit.casefold(): scale for unit, scale in units.items()}
-    last: Quantity | None = None
-    for match in _NUMBER.finditer(text):
-        if _LIST_MARK.match(text, match.end()) and text[match.start() - 1 : match.start()] in ("", "\n"):
-            continue
-        quantity = _quantity(text, match, known)
-        if last and last.unit and quantity.unit and _continues(text, last, quantity, known):
-            readings = (last.readings[0] + quantity.readings[0],)
-            last = Quantity(readings, quantity.unit, text[last.start : quantity.end], last.start, quantity.end)
-            continue
-        if last:
-            yield last
-        last = quantity
-    if last:
-        yield last
-
-
-def _continues(text: str, last: Quantity, quantity: Quantity, known: dict[str, float]) -> bool:
-    smaller = known[quantity.unit] < known[last.unit]
-    return smaller and _JOINED.fullmatch(text[last.end : quantity.start]) is not None
-
-
-def _quantity(text: str, match: re.Match[str], known: dict[str, float]) -> Quantity:
-    scale, end, unit = 1.0, match.end(), ""
-    follower = _UNIT.match(text, end)
-    if follower and follower[1].casefold() in _SCALES:
-        scale, end = _SCALES[follower[1].casefold()], follower.end()
-        follower = _UNIT.match(text, end)
-    if follower and follower[1].casefold() in known:
-        unit, end = follower[1].casefold(), follower.end()
-        scale *= known[unit]
-    readings = tuple(value * scale for value in _readings(match))
-    return Quantity(readings, unit, text[match.start() : end].strip(), match.start(), end)
-
-
-def _readings(match: re.Match[str]) -> tuple[float, ...]:
-    factor = -1.0 if match[0].startswith("-") else 1.0
-    power = int(match["power"] or match["exponent"] or 0)
-    factor *= 10.0**power if abs(power) <= 300 else math.nan
-    if match["divisor"]:
-        factor /= float(match["divisor"]) or math.nan
-    return tuple(value * factor for value in _spellings(match["digits"]))
-
-
-def _spellings(digits: str) -> tuple[float, ...]:
-    """1.234,5 and 1,234.5 have one reading; 1,234 and 1.234 have two."""
-    bare = digits.replace("'", "").replace(" ", "")
-    marks = [mark for mark in bare if mark in ",."]
-    if not marks:
-        return (float(bare),)
-    *_, decimal = marks
-    as_decimal = bare.replace("." if decimal == "," else ",", "").replace(decimal, ".")
-    as_groups = float(bare.replace(",", "").replace(".", ""))
-    if len(set(marks)) == 2:
-        return (float(as_decimal),)
-    if len(marks) > 1:
-        return (as_groups,)
-    return (float(as_decimal), as_groups) if len(bare.rpartition(decimal)[2]) == 3 else (float(as_decimal),)

@@ -7,6 +7,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from app.domain.grading.concepts import Term, find, flat
+from app.domain.grading.language import ENGLISH
 from app.domain.grading.result import Expectation, Fault, Grade, Span, graded, weighed
 from app.domain.grading.text import (
     fenced_blocks,
@@ -22,6 +23,12 @@ from app.domain.grading.text import (
 
 #: what a poem that is only a heap of words keeps of its score
 HEAP = 0.3
+#: share of the lines with words from elsewhere: up to the first they are its images, from the second on it is no poem
+ODD_SHARE = (0.2, 0.6)
+#: what a poem keeps that says next to nothing of its subject
+OFF_SUBJECT = 0.5
+#: share of English words of grammar below which lines are no English
+ENGLISH_SHARE = 0.1
 #: what a poem keeps that has a title or talk around it, where the poem alone was asked for
 CHATTY = 0.95
 
@@ -40,6 +47,8 @@ class Expected(Expectation):
     #: words of the subject's world, and how many of them are enough
     imagery: tuple[Term, ...] = ()
     imagery_wanted: Annotated[int, Field(ge=0)] = 0
+    #: words, with `*` for any ending, that no poem on the subject is made of
+    elsewhere: str = ""
 
     @model_validator(mode="after")
     def _a_letter_for_each_line(self) -> Self:
@@ -56,7 +65,11 @@ def grade(expected: Expected, prompt_text: str, answer: str) -> Grade:
     parts = list(_parts(expected, stanzas, lines))
     total = sum(weight * share for weight, share, _ in parts) / sum(weight for weight, _, _ in parts)
     reasons = [reason for _, share, reason in parts if share < 1]
-    faults = [*_faults(lines), (CHATTY if chat else 1.0, "text around the poem, which alone was asked for")]
+    faults = [
+        *_faults(lines),
+        *_subject(expected, lines),
+        (CHATTY if chat else 1.0, "text around the poem, which alone was asked for"),
+    ]
     return weighed(total, reasons or ["form, words and subject are as asked"], [*faults, repetition(answer)])
 
 
@@ -93,6 +106,21 @@ def _faults(lines: list[str]) -> list[Fault]:
         (distinct**2, "lines repeat each other"),
         (vocabulary, "few different words"),
         (1.0 if is_prose(spoken) else HEAP, "a heap of words, not sentences"),
+    ]
+
+
+def _subject(expected: Expected, lines: list[str]) -> list[Fault]:
+    """What makes well-formed lines no poem on the subject."""
+    low, high = ODD_SHARE
+    elsewhere = " | ".join(expected.elsewhere.split())
+    odd = sum(find(elsewhere, flat(line)) is not None for line in lines) if elsewhere else 0
+    images = sum(find(term, flat("\n".join(lines))) is not None for term in expected.imagery)
+    spoken = words("\n".join(lines))
+    english = sum(word in ENGLISH for word in spoken) >= ENGLISH_SHARE * len(spoken)
+    return [
+        (min(1.0, max(HEAP, (high - odd / len(lines)) / (high - low))), f"{odd} lines speak of other things"),
+        (OFF_SUBJECT if 2 * images < expected.imagery_wanted else 1.0, "says next to nothing of its subject"),
+        (1.0 if english else HEAP, "is not in the language of the prompt"),
     ]
 
 

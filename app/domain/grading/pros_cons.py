@@ -8,8 +8,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from app.domain.grading.concepts import Concept, Concepts, Term, find, flat, states
+from app.domain.grading.concepts import Concept, Concepts, Term, find, flat, states, terms_of
+from app.domain.grading.leaning import leaning
+from app.domain.grading.markup import without_pictures, without_rules
 from app.domain.grading.result import Expectation, Grade, Span, weighed
+from app.domain.grading.sense import sense, world
 from app.domain.grading.text import (
     is_prose,
     plain,
@@ -31,12 +34,20 @@ LOOKED_AT = 100
 OVERLAP = 0.7
 
 _LABELS = {
-    "pros": "pros pro advantages advantage benefits benefit for upsides vorteile avantages ventajas",
-    "cons": "cons con disadvantages disadvantage drawbacks drawback against downsides nachteile inconvénients contras",
-    "verdict": "recommendation verdict conclusion decision empfehlung fazit recommandation recomendación",
+    "pros": "pros pro advantages advantage benefits benefit upsides upside strengths positives plus vorteile avantages "
+    "ventajas",
+    "cons": "cons con disadvantages disadvantage drawbacks drawback downsides downside weaknesses negatives risks "
+    "minus nachteile inconvénients contras",
+    "verdict": "recommendation recommendations recommended recommend verdict conclusion decision empfehlung fazit "
+    "recommandation recomendación",
 }
 _SIDE_OF = {label: side for side, labels in _LABELS.items() for label in labels.split()}
-_HEADING = re.compile(r"^(?:the )?([^\W\d_]+)\s?(?:\(\d+\)|\d+)?\s?(?:of a [^:]{1,60})?(?::|-\s|$)(.*)$", re.IGNORECASE)
+#: words that make a side only in a heading: `Arguments for`
+_TURNED = {"for": "pros", "against": "cons", "favour": "pros", "favor": "pros"}
+#: longest heading that is more than its label
+HEADING_WORDS = 8
+#: what may stand around the label of a heading whose text goes on in the same line: `Pro 1: …`
+_LABEL_LINE = re.compile(r"^(?:the |an? |my )?([^\W\d_]+)\s?(?:#?\(?\d{0,2}\)?)\s?(?:of an? [^:]{1,60})?(?::|-\s)(.*)$")
 
 
 class Expected(Expectation):
@@ -49,20 +60,27 @@ class Expected(Expectation):
     cons: Concepts
     #: what a clear verdict says; None: none is asked for
     verdict: tuple[Term, ...] | None = None
+    #: words of the subject beyond those of prompt and aspects; none: words from elsewhere are not looked at
+    world: str | None = None
 
 
 def grade(expected: Expected, prompt_text: str, answer: str) -> Grade:
     sides = _sides(without_echo(plain(answer), prompt_text))
     substance, reasons = 0.0, []
     for side, aspects in (("pros", expected.pros), ("cons", expected.cons)):
-        credit, notes = _substance(sides[side], aspects, expected)
+        credit, notes = _substance(side, sides[side], aspects, expected)
         substance += credit / (2 * expected.points)
         reasons.append(f"{side}: {credit:g} of {expected.points}" + (f" ({'; '.join(notes)})" if notes else ""))
     form, faults = _form(sides, expected)
-    return weighed(substance * (1 - FORM_SHARE + FORM_SHARE * form), [*reasons, *faults], [repetition(answer)])
+    own = "\n".join(point for points in sides.values() for point in points)
+    known = world(expected.world, terms_of([*expected.pros, *expected.cons]), prompt_text) if expected.world else None
+    score = substance * (1 - FORM_SHARE + FORM_SHARE * form)
+    return weighed(score, [*reasons, *faults], [repetition(answer), sense(own, known)])
 
 
-def _substance(points: Sequence[str], aspects: Sequence[Concept], expected: Expected) -> tuple[float, list[str]]:
+def _substance(
+    side: str, points: Sequence[str], aspects: Sequence[Concept], expected: Expected
+) -> tuple[float, list[str]]:
     """Credit for up to the wanted number of points, and what is wrong with those that get less."""
     fewest, most = expected.words_per_point
     seen: list[frozenset[str]] = []
@@ -77,11 +95,18 @@ def _substance(points: Sequence[str], aspects: Sequence[Concept], expected: Expe
             notes.append(f"{number} repeats another")
             continue
         seen.append(frozenset(spoken))
+        if _speaks_for_the_other(side, point):
+            notes.append(f"{number} speaks for the other side")
+            continue
         new = [a.name for a in aspects if a.name not in used and states(flat(point), a)]
         used.update(new[:1])
         marks.append((1.0 if new else UNLISTED) * min(1.0, 1.2 * most / len(spoken)))
         notes += [] if new else [f"{number} is no known argument, or one already made"]
     return sum(sorted(marks, reverse=True)[: expected.points]), notes[:3]
+
+
+def _speaks_for_the_other(side: str, point: str) -> bool:
+    return leaning(point) < 0 if side == "pros" else leaning(point) > 0
 
 
 def _alike(one: frozenset[str], other: frozenset[str]) -> bool:
@@ -105,7 +130,7 @@ def _sides(text: str) -> dict[str, list[str]]:
     for line in text.split("\n"):
         cells = [unmarked(cell) for cell in line.strip().strip("|").split("|")]
         if len(cells) > 1:
-            heads = [_SIDE_OF.get(cell.casefold(), "") for cell in cells]
+            heads = [_heading(cell)[0] for cell in cells]
             columns = heads if any(heads) else columns
             found = [] if any(heads) else list(zip(columns, cells, strict=False))
         else:
@@ -119,11 +144,37 @@ def _sides(text: str) -> dict[str, list[str]]:
 
 
 def _heading(line: str) -> tuple[str, str]:
-    """(side, rest) of `**Pros:** …` or `Pro 1: …`; ("", line) of any other line."""
-    bare = without_marker(unmarked(line))
-    match = _HEADING.match(bare)
-    side = _SIDE_OF.get(match[1].casefold(), "") if match else ""
-    return (side, match[2].strip(" -:")) if match and side else ("", bare)
+    """(side, rest) of `**Pros:** …`, `Pro 1: …`, `### ✅ Pros (3)`; ("", line) of any other line."""
+    bare = without_marker(unmarked(without_rules(without_pictures(line)))).strip(" -.")
+    head, colon, rest = bare.partition(":")
+    if side := _heading_side(head if colon else bare, leads=bool(colon) and not rest.strip()):
+        return side, rest.strip(" -") if colon else ""
+    match = _LABEL_LINE.match(bare.casefold())
+    side = _SIDE_OF.get(match[1], "") if match else ""
+    return (side, bare[match.start(2) :].strip(" -:")) if match and side else ("", bare)
+
+
+def _heading_side(head: str, *, leads: bool) -> str:
+    """The side a short line names; a line that names both, or is a sentence that leads to nothing, names none."""
+    spoken = words(head)
+    if not 1 <= len(spoken) <= HEADING_WORDS or head.rstrip().endswith((".", "!", "?", ";", ",")):
+        return ""
+    sides = {_SIDE_OF[word] for word in spoken if word in _SIDE_OF}
+    if not sides and {"arguments", "argument", "case", "points", "reasons"} & set(spoken):
+        sides = {_TURNED[word] for word in spoken if word in _TURNED}
+    if spoken in (["for"], ["against"]):
+        sides = {_TURNED[spoken[0]]}
+    return sides.pop() if len(sides) == 1 and (leads or not _is_statement(spoken)) else ""
+
+
+def _is_statement(spoken: Sequence[str]) -> bool:
+    """`The main benefit is …` is an argument that names its side."""
+    return len(spoken) > 2 and not _VERBS.isdisjoint(spoken)
+
+
+_VERBS = frozenset(
+    ["is", "are", "was", "will", "would", "can", "could", "may", "might", "has", "have", "because", "makes"]
+)
 
 
 def _points(lines: list[str]) -> Iterator[str]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
+from app.domain.grading.language import ARTICLES, FUNCTION_WORDS, NEVER_LED
+from app.domain.grading.markup import with_plain_numbers, without_html, without_latex
+from app.domain.grading.reasoning import without_reasoning
 from app.domain.grading.result import Fault
 
 #: characters of an answer that are graded; the standard prompts ask for 200 to 1,500
@@ -52,70 +55,17 @@ _CHAT = (
     *(f"{word}{mark}" for word in ("sure", "certainly", "of course", "absolutely", "enjoy") for mark in ("!", ",")),
     *("here is", "here's", "here are", "i hope", "hope you", "hope this", "let me know", "feel free"),
 )
-_GRAMMAR = {
-    "en": """a about although an and are as at be because been being but by can can't cannot could couldn't did didn't
-        do does doesn't for from had has have he her his how i if in into is isn't it it's its may might must not of on
-        or our shall she should since so than that the their them then there these they this those to until was we were
-        what when where which while who whose why will with without won't would you your""",
-    "de": """aber als auch auf aus bei das dass dem den der des die durch ein eine einem einen einer es für im ist mehr
-        mit nach nicht noch oder sich sie sind so über um und von vor wie wird zu zum zur""",
-    "fr": """au aux avec ce ces cette comme dans de du elle en est et il ils je la le les leur mais ne nous ou où par
-        pas plus pour que qui sa se ses son sont sur un une vous""",
-    "es": """al como con del el ellos esta este lo los las más muy para pero por según si sin su sus también una y""",
-    "it": """che da degli dei della di e gli i ma nel nella non per più sono suo tra""",
-    "pt": """ao com dos das em foi mais na nas no nos não o os pela pelo seu sua uma""",
-}
-_ARTICLES = frozenset({"a", "an", "the"})
-_VERBS_AND_LINKS = frozenset(
-    [
-        "and",
-        "are",
-        "be",
-        "because",
-        "been",
-        "but",
-        "can",
-        "could",
-        "did",
-        "does",
-        "has",
-        "have",
-        "if",
-        "is",
-        "of",
-        "or",
-        "than",
-        "was",
-        "were",
-        "will",
-        "would",
-    ]
-)
-#: what no article leads to, and what none of these prepositions does
-_NEVER_LED = {
-    **dict.fromkeys(
-        _ARTICLES,
-        _VERBS_AND_LINKS
-        | _ARTICLES
-        | {"at", "from", "in", "into", "it", "its", "not", "so", "that"}
-        | {"their", "then", "these", "they", "this", "to", "until", "we", "with", "you"},
-    ),
-    **dict.fromkeys(("of", "from", "with", "at", "into"), _VERBS_AND_LINKS | {"so", "then", "until"}),
-}
-#: words that carry grammar, not content: a third of prose is made of them, next to nothing of a heap of keywords
-_FUNCTION_WORDS = frozenset(word for text in _GRAMMAR.values() for word in text.split())
 
 
 def readable(answer: str) -> str:
     """The part of an answer that is graded: bounded, with one kind of line end, without the model's thinking aloud."""
     text = answer[:MAX_CHARS].replace("\r\n", "\n").replace("\r", "\n")
-    if text.lstrip().startswith("<think>"):
-        text = text.partition("</think>")[2]
-    return text.strip()
+    return without_reasoning(text).strip()
 
 
 def plain(text: str) -> str:
     """Text in one spelling: compatibility forms folded (１２ → 12), quotes and dashes made alike, invisibles gone."""
+    text = without_latex(without_html(with_plain_numbers(text)))
     text = _DIGIT_SPACE.sub("", text.translate(_SUPERSCRIPTS))
     return unicodedata.normalize("NFKC", text).translate(_PUNCTUATION)[: 2 * MAX_CHARS]
 
@@ -157,6 +107,11 @@ def words(text: str) -> list[str]:
     return _WORD.findall(plain(text).casefold())
 
 
+def words_in(plain_text: str) -> Iterator[re.Match[str]]:
+    """The words of a text that is plain and in lower case, with their places."""
+    return _WORD.finditer(plain_text)
+
+
 def sentences(text: str) -> list[str]:
     """Sentences and lines that hold at least one word; a line that goes on in lower case was only wrapped."""
     unwrapped = _WRAP.sub(" ", plain(text))
@@ -167,7 +122,7 @@ def is_prose(spoken: Sequence[str]) -> bool:
     """Whether words make a sentence and not a heap of keywords; a script that cannot be told counts as prose."""
     if len(spoken) < 6 or sum(word.isascii() for word in spoken) < len(spoken) / 2:
         return True
-    return sum(word in _FUNCTION_WORDS for word in spoken) >= PROSE_SHARE * len(spoken)
+    return sum(word in FUNCTION_WORDS for word in spoken) >= PROSE_SHARE * len(spoken)
 
 
 def freshness(text: str) -> float:
@@ -187,10 +142,10 @@ def disorder(text: str) -> Fault:
     for part in sentences(text):
         spoken = words(part)
         for word, following in pairwise(spoken):
-            if (never := _NEVER_LED.get(word)) is not None:
+            if (never := NEVER_LED.get(word)) is not None:
                 checked += 1
                 wrong += following in never
-        if spoken and spoken[-1] in _ARTICLES:
+        if spoken and spoken[-1] in ARTICLES:
             checked, wrong = checked + 1, wrong + 1
     share = wrong / checked if checked >= FEWEST_LED else 0.0
     return min(

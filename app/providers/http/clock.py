@@ -20,6 +20,7 @@ class Limited(Protocol):
     deadline_s: float | None
     idle_s: float | None
     beat_s: float | None
+    waits: bool
 
     def interrupt(self) -> None:
         """Wake whoever waits for it, from any thread."""
@@ -81,6 +82,7 @@ class Call:
             raise ConnectionAbortedError("the call was interrupted before it was sent")
         connection.deadline_s = self.deadline_s
         connection.idle_s = None
+        connection.waits = True
         connection.beat_s = None if self.beat_ms is None else self.beat_ms / 1000
 
     def begin(self) -> None:

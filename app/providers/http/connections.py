@@ -48,6 +48,15 @@ class Connection:
         self.deadline_s: float | None = None
         self.idle_s: float | None = None
         self.beat_s: float | None = None
+        #: False: a receive gives what is there already; see `is_early`
+        self.waits = True
+        #: nothing was there, and it is not time for a beat: to be asked again at `wake_s` of perf_counter(), or sooner
+        self.is_early = False
+        self.wake_s = math.inf
+        #: since when nothing comes, where it does not wait; None: something has just come
+        self._since_s: float | None = None
+        #: the last receive took all there was
+        self._empty = False
         #: an earlier call ran over it, and nothing has been received of the present one
         self.kept = False
         #: s that were waited for the next byte in vain, so far
@@ -78,11 +87,10 @@ class Connection:
 
         Raises as `send` does, also after `idle_s` of silence.
         """
+        if not self.waits:
+            return self._arrived()
         began_s = perf_counter()
-        give_up_s = began_s + CONNECT_S if self.deadline_s is None else self.deadline_s
-        if self.idle_s is not None:
-            give_up_s = min(give_up_s, began_s + self.idle_s - self._silent_s)
-        wake_s = give_up_s if self.beat_s is None else min(give_up_s, began_s + self.beat_s)
+        give_up_s, wake_s = self._limits(began_s)
         left_s = wake_s - began_s
         while left_s > 0:
             data = self._received(left_s)
@@ -95,6 +103,53 @@ class Connection:
             self._silent_s += perf_counter() - began_s
             return None
         raise TimeoutError("a limit of the call has passed")
+
+    def _limits(self, since_s: float) -> tuple[float, float]:
+        """For a wait since then: when it is given up, and when who waits is to hear of it; perf_counter()."""
+        give_up_s = since_s + CONNECT_S if self.deadline_s is None else self.deadline_s
+        if self.idle_s is not None:
+            give_up_s = min(give_up_s, since_s + self.idle_s - self._silent_s)
+        return give_up_s, give_up_s if self.beat_s is None else min(give_up_s, since_s + self.beat_s)
+
+    def _arrived(self) -> bytes | None:
+        """`receive` without waiting."""
+        data = None if self._empty else self._at_hand()
+        now_s = perf_counter()
+        if data is not None:
+            # what is left wakes whoever polls the socket: TLS holds nothing back, as its records are shorter than PIECE
+            self._empty = 0 < len(data) < PIECE
+            self._since_s, self._silent_s = None, 0.0
+            self.kept = self.kept and not data
+            return data
+        self._empty = False
+        if self._since_s is None:
+            self._since_s = now_s
+        give_up_s, self.wake_s = self._limits(self._since_s)
+        if now_s >= give_up_s:
+            raise TimeoutError("a limit of the call has passed")
+        self.is_early = now_s < self.wake_s
+        if not self.is_early:
+            self._silent_s += now_s - self._since_s
+            self._since_s = None
+        return None
+
+    def _at_hand(self) -> bytes | None:
+        try:
+            if not self._tls:
+                return self._sock.recv(PIECE, socket.MSG_DONTWAIT)
+            if self._sock.gettimeout() != 0:
+                self._sock.settimeout(0)
+            return self._sock.recv(PIECE)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return None
+
+    def wait(self, *, waits: bool) -> None:
+        """Shall a receive wait from now on?"""
+        self.waits, self.is_early = waits, False
+        self._since_s, self._empty = None, False
+
+    def fileno(self) -> int:
+        return self._sock.fileno()
 
     def _received(self, left_s: float) -> bytes | None:
         """None where nothing came, some time before `left_s` are over or right then."""

@@ -154,6 +154,24 @@ class Response:
             self._closed(lost)
         return True
 
+    @property
+    def waits_for(self) -> Connection | None:
+        """The connection, where `receive` does not wait for it: to be asked again when something has come."""
+        connection = self._connection
+        return None if connection is None or connection.waits else connection
+
+    def wait(self, *, waits: bool) -> bool:
+        """Shall `receive` wait from now on? False where nothing is to be waited for any more, or nothing changes."""
+        if self._connection is None or self._connection.waits == waits:
+            return False
+        self._connection.wait(waits=waits)
+        return True
+
+    @property
+    def is_early(self) -> bool:
+        """`receive` said that nothing came, and did not wait for it."""
+        return self._connection is not None and self._connection.is_early
+
     def _sent_again(self) -> bool:
         """A kept connection that ends before any byte of the answer was closed as the request went out: it is sent
         once more, on a new one. No attempt of its own, for the provider has said nothing to the first."""

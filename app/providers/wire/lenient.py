@@ -86,7 +86,9 @@ def error_inside(data: bytes, error_class: Callable[[int, Problem], type[Provide
     kind = error_class(NO_STATUS, found)
     if kind is not ServerError:  # by its name or its words
         return problem.raised(kind, NO_STATUS, found, {}, datetime.now(UTC))
-    return UnusableAnswer(f"error inside an answer: {found.message}", provider_code=found.code)
+    error = UnusableAnswer(f"error inside an answer: {found.message}", provider_code=found.code)
+    error.quotes = True
+    return error
 
 
 def is_error(data: bytes) -> bool:

@@ -257,6 +257,7 @@ def raised(
         retry_after_s=retry_after_s(headers, problem.retry_after_s, now),
         provider_code=problem.code,
     )
+    error.quotes = bool(problem.message or hint)
     if kind is BadRequest and problem.param is not None and problem.named(TOO_LONG_TEXT):
         error.field = problem.param
         if problem.param not in error.message:

@@ -25,8 +25,8 @@ ORDERS = json.loads(PERFECT[P])
         pytest.param(PERFECT[P].replace("null", "None").replace("false", "False"), 0.65, 0.75, id="Python literals"),
         # partly right
         pytest.param(json.dumps(ORDERS[:2]), 0.7, 0.85, id="one order missing"),
-        pytest.param(PERFECT[P].replace("70.16", "87.7").replace("51.57", "57.3"), 0.9, 0.96, id="totals wrong"),
-        pytest.param(PERFECT[P].replace("24.9", '"24.9"').replace("10,", '"10",'), 0.85, 0.97, id="numbers as text"),
+        pytest.param(PERFECT[P].replace("70.16", "87.7").replace("51.57", "57.3"), 0.55, 0.6, id="totals wrong"),
+        pytest.param(PERFECT[P].replace("24.9", '"24.9"').replace("10,", '"10",'), 0.85, 0.98, id="numbers as text"),
         pytest.param(PERFECT[P][: len(PERFECT[P]) // 2], 0, 0, id="cut off"),
         # wrong
         pytest.param("[]", 0, 0, id="an empty array"),
