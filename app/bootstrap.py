@@ -16,11 +16,13 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import sessionmaker
 
 from app import config_files
-from app.access import keys
-from app.access.limits import Limits
+from app.access import allowances, keys, limits_document
+from app.access.allowances import Allowances
+from app.access.spending import Spending
 from app.benchmark import judge
 from app.broker import Messages, make_celery
 from app.domain.catalog import FromEnvironment, Provider, nothing_real
+from app.domain.key_limits import KeyLimits
 from app.domain.policy import RoundPolicy
 from app.errors import ConfigError, DependencyUnavailable
 from app.evidence import scorecard
@@ -57,6 +59,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+#: by this name the key of the environment is counted
+API_KEY = "TOOLOO_API_KEY"
 #: between two scheduled rounds
 SHORTEST_INTERVAL_S, LONGEST_INTERVAL_S = 300, 86_400
 
@@ -211,7 +215,9 @@ class Running:
     subscription: Subscription
     snapshot: SnapshotFile
     watch: Watch
-    limits: Limits
+    allowances: Allowances
+    #: of TOOLOO_API_KEY
+    api_key_limits: KeyLimits
     recovery: Recovery
     responses: Responses
     alerts: Alerts | None
@@ -229,7 +235,7 @@ class Running:
         self.recovery.stop()
         self.watch.stop()
         self.responses.stop()
-        self.limits.stop()
+        self.allowances.stop()
         self.subscription.stop()
         self.snapshot.stop()
         if (tracing := self.gateway.services.tracing) is not None:
@@ -259,8 +265,9 @@ def start(services: Services, *, seed: int | None = None) -> Running:
     if not recovery.start() and (kept := snapshot_file.read(file)) is not None:
         services.config.fall_back(kept)
     subscription = Subscription(services.redis, [services.config, services.keys, services.scorecard, breakers, lessons])
-    rates = Limits(services.redis)
-    rates.start()
+    of_environment = limits_document.of_environment(services.settings.api_key_limits)
+    counted = _allowances(services, of_environment)
+    counted.start()
     recorder.start()
     snapshot.start()
     subscription.start()
@@ -273,8 +280,19 @@ def start(services: Services, *, seed: int | None = None) -> Running:
     conversations = Sessions(quick, services.policy.affinity)
     services.quotas.start()
     gateway = Gateway(services, recorder, breakers, random.Random(seed), metrics, hedging, lessons, conversations)
-    alerts = _alerts(services, watch, breakers)
-    return Running(gateway, subscription, snapshot, watch, rates, recovery, Responses(services), alerts)
+    alerts = _alerts(services, watch, breakers, counted)
+    responses = Responses(services)
+    return Running(gateway, subscription, snapshot, watch, counted, of_environment, recovery, responses, alerts)
+
+
+def _allowances(services: Services, of_environment: KeyLimits) -> Allowances:
+    def budgets() -> dict[str, KeyLimits]:
+        """Of every key that has one."""
+        held = {key.id: key.limits for key in services.keys.value.by_id.values()} | {API_KEY: of_environment}
+        return {key_id: limits for key_id, limits in held.items() if limits.budget is not None}
+
+    quick = connect(services.settings.require_redis_url(), timeout_s=allowances.WAIT_S)
+    return Allowances(quick, Spending(services.sessions), budgets)
 
 
 def _recorder(services: Services) -> Recorder:
@@ -287,14 +305,14 @@ def _recorder(services: Services) -> Recorder:
     return Recorder(services.redis, size=size, stream_size=stream_size, spill=spill, stored=stored)
 
 
-def _alerts(services: Services, watch: Watch, breakers: Breakers) -> Alerts | None:
+def _alerts(services: Services, watch: Watch, breakers: Breakers, counted: Allowances) -> Alerts | None:
     """Started, where somebody is to be told."""
     url, secret = services.settings.alert_url, services.settings.alert_secret
     if url is None or secret is None:
         return None
 
     def present() -> list[Item]:
-        known = Known(watch.troubles(), watch.vitals, breakers.value)
+        known = Known(watch.troubles(), watch.vitals, breakers.value, counted.over())
         return attention.items(services, known, live_config.utc_now())
 
     alerts = Alerts(services, Webhook(url, secret), present)

@@ -5,6 +5,7 @@ TooLooError
 ├── InvalidRequest            400: the caller sent something we refuse; `field` names it
 ├── Unauthorized              401
 ├── Forbidden                 403
+│   └── ModelNotAllowed       … a model that the caller's key may not use
 ├── NotFound                  404
 │   └── UnknownModel          … of the name a request gave as `model`
 ├── Conflict                  409
@@ -12,6 +13,7 @@ TooLooError
 ├── RequestTimeout            408: the body did not come in time
 ├── PayloadTooLarge           413
 ├── TooManyRequests           429: this key, or this process, takes no more at the moment; `retry_after_s`
+│   └── BudgetSpent           … until its day or month is over
 ├── DependencyUnavailable     503: Postgres or Redis is away; try again
 ├── NoTarget                  503: no provider is enabled and has a key
 ├── OverBudget                409: the round would cost more than config/policy.toml allows
@@ -104,6 +106,12 @@ class Forbidden(TooLooError):
     status = 403
 
 
+class ModelNotAllowed(Forbidden):
+    """This key may not use this model."""
+
+    code = "model_not_allowed"
+
+
 class NotFound(TooLooError):
     """There is no such thing."""
 
@@ -161,6 +169,12 @@ class TooManyRequests(TooLooError):
     def __init__(self, message: str | None = None, *, retry_after_s: float) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class BudgetSpent(TooManyRequests):
+    """The budget of this key is spent."""
+
+    code = "budget_spent"
 
 
 class Busy(TooLooError):

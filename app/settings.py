@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from app import environment as env
-from app import server_urls, trace_settings
+from app import key_strength, server_urls, trace_settings
 from app.errors import ConfigError
 from app.server_urls import origin
 from app.trace_settings import TraceSettings
@@ -34,6 +34,7 @@ KNOWN = {
     "TOOLOO_LOG_LEVEL": "debug, info, warning or error",
     "TOOLOO_ADMIN_KEY": "key that writes need, required beyond loopback",
     "TOOLOO_API_KEY": "key that chat needs, required beyond loopback",
+    "TOOLOO_API_KEY_LIMITS": "limits of it, as JSON: ratePerMinute, tokensPerMinute, inFlight, budget, models",
     "TOOLOO_TRUSTED_PROXIES": "number of reverse proxies in front, whose X-Forwarded-Proto and -Prefix count",
     "TOOLOO_PATH_PREFIX": "path under which a reverse proxy serves all this, such as /tooloo",
     "TOOLOO_ALLOWED_HOSTS": "names, with commas between them, under which a reverse proxy may call the API",
@@ -87,6 +88,8 @@ class Settings:
     log_level: str
     admin_key: str | None = field(repr=False)
     api_key: str | None = field(repr=False)
+    #: as app.access.limits_document reads them
+    api_key_limits: str | None
     #: in front, one behind the other; their X-Forwarded-Proto and X-Forwarded-Prefix count
     trusted_proxies: int
     #: in lower case, without ports; none: any name will do for who shows a key, loopback's for who does not
@@ -132,12 +135,15 @@ class Settings:
         return (self.snapshot_file.parent if apart else self.data_dir) / "outcomes"
 
     def check_exposure(self) -> None:
-        """Beyond loopback, writes need an admin key and chat an API key; raises ConfigError naming what is missing."""
-        if self.loopback:
-            return
-        for name, value in {"TOOLOO_ADMIN_KEY": self.admin_key, "TOOLOO_API_KEY": self.api_key}.items():
-            if not value:
+        """Beyond loopback, writes need an admin key and chat an API key, and nowhere one that can be guessed.
+
+        Raises ConfigError naming what is missing, or weak.
+        """
+        keys = {"TOOLOO_ADMIN_KEY": self.admin_key, "TOOLOO_API_KEY": self.api_key}
+        for name, value in keys.items():
+            if not value and not self.loopback:
                 raise ConfigError(f"listening on {self.host} needs {name}: set it, or listen on 127.0.0.1", field=name)
+        key_strength.check(keys)
 
     def require_database_url(self) -> str:
         if not self.database_url:
@@ -183,6 +189,7 @@ def load(environment: Mapping[str, str] | None = None, dotenv: Path | None = Pat
         log_level=_choice(merged, "TOOLOO_LOG_LEVEL", ("debug", "info", "warning", "error"), "info"),
         admin_key=env.token(merged, "TOOLOO_ADMIN_KEY"),
         api_key=env.token(merged, "TOOLOO_API_KEY"),
+        api_key_limits=merged.get("TOOLOO_API_KEY_LIMITS") or None,
         trusted_proxies=int(_number(merged, "TOOLOO_TRUSTED_PROXIES", 0, low=0, high=10)),
         allowed_hosts=_hosts(merged, "TOOLOO_ALLOWED_HOSTS"),
         path_prefix=_prefix(merged, "TOOLOO_PATH_PREFIX"),

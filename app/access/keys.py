@@ -15,7 +15,9 @@ import structlog
 from sqlalchemy.orm import Session
 
 from app.domain import keys as domain
+from app.domain.key_limits import NO_LIMITS, KeyLimits
 from app.domain.keys import Key, Keys, Scope, Treatment
+from app.errors import Conflict
 from app.live import published
 from app.live.published import Published
 from app.store import database
@@ -54,24 +56,63 @@ def create(
     scopes: frozenset[Scope],
     *,
     segment: str | None = None,
-    rate_per_minute: int | None = None,
     parameters: Treatment | None = None,
     expires_at: int | None = None,
+    limits: KeyLimits = NO_LIMITS,
     created_by: str,
 ) -> tuple[Key, str]:
     """A new key, and its secret, which is nowhere else. Raises DependencyUnavailable."""
     key_id, secret = domain.generate()
-    key = Key(key_id, name, domain.digest(secret), scopes, segment, rate_per_minute, parameters, expires_at)
+    key = Key(key_id, name, domain.digest(secret), scopes, segment, parameters, expires_at, limits)
     _change(sessions, connection, lambda session, n: store.add(session, key, changed=n, created_by=created_by))
     log.info("key created", key=key.id, scopes=sorted(scope.value for scope in scopes), segment=segment)
     return key, secret
 
 
-def revoke(sessions: Sessions, connection: redis.Redis, key_id: str) -> ApiKey:
-    """Raises NotFound, DependencyUnavailable."""
-    row = _change(sessions, connection, lambda session, n: store.revoke(session, key_id, changed=n))
+def change(
+    sessions: Sessions, connection: redis.Redis, key_id: str, become: Callable[[Key], Key], *, lock_out: bool
+) -> tuple[Key, Key]:
+    """As it was, and as it is from now on: its secret stays. Raises as `revoke` does."""
+
+    def step(session: Session, n: int) -> tuple[Key, Key]:
+        changed = store.change(session, key_id, become, changed=n)
+        _keep_an_admin(session, changed[0], lock_out=lock_out)
+        return changed
+
+    changed = _change(sessions, connection, step)
+    log.info("key changed", key=key_id)
+    return changed
+
+
+def revoke(sessions: Sessions, connection: redis.Redis, key_id: str, *, lock_out: bool) -> ApiKey:
+    """`lock_out`: also where nobody can change anything afterwards.
+
+    Raises NotFound, Conflict for the last key of an admin, DependencyUnavailable.
+    """
+
+    def step(session: Session, n: int) -> ApiKey:
+        before = store.find(session, key_id)
+        row = store.revoke(session, key_id, changed=n)
+        _keep_an_admin(session, before, lock_out=lock_out)
+        return row
+
+    row = _change(sessions, connection, step)
     log.info("key revoked", key=key_id)
     return row
+
+
+def _keep_an_admin(session: Session, before: Key, *, lock_out: bool) -> None:
+    """Once there was one, a key is needed for everything, so that somebody has to have one."""
+    if lock_out or Scope.ADMIN not in before.scopes:
+        return
+    now_ms = database.now(session).timestamp() * 1000
+    if not any(Scope.ADMIN in each.scopes and not each.is_over(now_ms) for each in store.active(session)):
+        raise Conflict(
+            f"{before.name!r} ({before.id}) is the last key with the scope `admin`, and without one nobody could change"
+            " anything: make another first (tooloo keys create NAME --scope admin), or set TOOLOO_ADMIN_KEY and start"
+            " again. To lock everybody out on purpose: tooloo keys revoke --last",
+            field="id",
+        )
 
 
 def recover(sessions: Sessions, connection: redis.Redis) -> None:
@@ -100,7 +141,11 @@ def _change(sessions: Sessions, connection: redis.Redis, step: Callable[[Session
 
 
 def _dump(session: Session) -> str:
-    return json.dumps([key.to_json() for key in store.active(session)], separators=(",", ":"))
+    """Where no admin is left, one that was revoked stands among them, over since then: keys stay needed."""
+    listed = store.active(session)
+    if not any(Scope.ADMIN in key.scopes for key in listed):
+        listed += store.last_admin(session)
+    return json.dumps([key.to_json() for key in listed], separators=(",", ":"))
 
 
 def _told(connection: redis.Redis) -> tuple[int, str] | None:

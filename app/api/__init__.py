@@ -6,6 +6,8 @@ from flask import Flask, Response
 
 from app.access.sessions import Ended
 from app.api import (
+    allowed,
+    audited,
     auth,
     chat,
     compact,
@@ -29,7 +31,17 @@ from app.api.anthropic import routes as anthropic_routes
 from app.api.auth import Guard
 from app.api.lean import LeanFlask
 from app.api.openai import routes
-from app.api.system import attention, comparing, keys, measurements, round_events, runtime_config, spend, timeline
+from app.api.system import (
+    attention,
+    audit,
+    comparing,
+    keys,
+    measurements,
+    round_events,
+    runtime_config,
+    spend,
+    timeline,
+)
 from app.bootstrap import Running
 
 #: what serves models: requests of which there are many
@@ -42,6 +54,7 @@ STRAIGHT = (
 def create_app(running: Running) -> Flask:
     app = LeanFlask("tooloo")
     app.after_request(_show_name)
+    audited.attach(app)
     compact.attach(app)
     envelope.handle_errors(app)
     services = running.gateway.services
@@ -53,7 +66,7 @@ def create_app(running: Running) -> Flask:
     if services.tracing is not None:
         traced.attach(app, services.tracing)
     app.before_request(front.answer_refused)
-    auth.protect(app, Guard(services.settings, services.keys, running.limits, Ended(services.redis)))
+    auth.protect(app, _guard(running))
     current.attach(app, running.gateway, running.watch, running.responses)
     for blueprint in (
         web.web,
@@ -62,6 +75,7 @@ def create_app(running: Running) -> Flask:
         health.health,
         runtime_config.runtime_config,
         keys.keys,
+        audit.audit,
         measurements.system,
         attention.attention,
         comparing.comparing,
@@ -83,9 +97,15 @@ def create_app(running: Running) -> Flask:
     return app
 
 
+def _guard(running: Running) -> Guard:
+    services = running.gateway.services
+    return Guard(services.settings, services.keys, running.allowances, Ended(services.redis), running.api_key_limits)
+
+
 def _show_name(response: Response) -> Response:
     response.headers["X-Request-Id"] = envelope.request_id()
     response.headers["X-Content-Type-Options"] = "nosniff"
+    allowed.show(response)
     # nothing is kept unasked by a browser or a proxy, and opened in one it is no page; what says otherwise keeps that
     response.headers.setdefault("Cache-Control", "private, no-cache" if "ETag" in response.headers else "no-store")
     response.headers.setdefault("Content-Security-Policy", web.NO_PAGE)

@@ -6,6 +6,8 @@ from typing import Any
 
 from flask import g
 
+from app.api.allowed import allowance
+from app.api.auth import caller
 from app.api.current import asked_by, client
 from app.api.headers import header
 from app.api.openai.models import Chosen
@@ -29,6 +31,8 @@ def call(chosen: Chosen, messages: tuple[Message, ...], segment: str | None, **f
         whole=wants_whole(),
         verbatim=True,
         client=client(),
+        limits=caller().limits,
+        allowance=allowance(),
         **fields,
     )
 

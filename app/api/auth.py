@@ -3,10 +3,10 @@
 A caller is known by a key: TOOLOO_ADMIN_KEY (everything), TOOLOO_API_KEY (chat and reads), or a stored one with scopes
 of its own. Writes need `admin`, chat needs `chat`, reads need `read`; `admin` includes the other two.
 
-Once there is a key in the environment, or a stored one with the scope `admin`, every request needs a key. Until then
-this listens on loopback only (app.bootstrap refuses anything else) and requests go without; one that brings a stored
-key has what that key allows. On loopback a write needs a JSON content type and a loopback Host all the same, so that a
-web page the user has open cannot drive it.
+Once there is a key in the environment, or there ever was a stored one with the scope `admin`, every request needs a
+key. Until then this listens on loopback only (app.bootstrap refuses anything else) and requests of who started it go
+without (app.api.owner); one that brings a stored key has what that key allows. On loopback a write needs a JSON content
+type and a loopback Host all the same, so that a web page the user has open cannot drive it.
 
 A browser trades a key for the cookie of a session (app.access.sessions), which opens what that key does. A write by
 cookie needs the session's CSRF token as well, and under /v1 no cookie counts.
@@ -17,22 +17,25 @@ from __future__ import annotations
 import hmac
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from urllib.parse import urlsplit
 
 from flask import Flask, current_app, g, request
 
+from app import local_key
 from app.access import sessions
-from app.access.limits import Limits
+from app.access.allowances import Allowances
 from app.access.sessions import Ended, Session
-from app.api import origins
+from app.access.wrong_keys import WrongKeys
+from app.api import allowed, origins, owner
 from app.api.edge import TICKET
 from app.api.headers import header
 from app.domain import keys
+from app.domain.key_limits import NO_LIMITS, KeyLimits
 from app.domain.keys import Key, Keys, Scope, Treatment
-from app.errors import DependencyUnavailable, Forbidden, TooManyRequests, Unauthorized
+from app.errors import DependencyUnavailable, Forbidden, Unauthorized
 from app.live.published import Published
 from app.settings import Settings
 
@@ -56,9 +59,11 @@ READ_PATHS = ("/api/v1/system/what-if",)
 #: headers that no page can send without asking first, which we do not answer
 SAID_BY_PROGRAMS = ("X-API-Key", "X-Goog-Api-Key", "X-Tooloo-Passthrough")
 #: nobody but an admin sees which keys there are
-ADMIN_PATHS = ("/api/v1/system/keys",)
+ADMIN_PATHS = ("/api/v1/system/keys", "/api/v1/system/audit")
 
 ADMIN_KEY, API_KEY = "TOOLOO_ADMIN_KEY", "TOOLOO_API_KEY"
+#: of app.local_key
+LOCAL_KEY = "local"
 _SCOPES_OF_API_KEY = frozenset({Scope.CHAT, Scope.READ})
 
 
@@ -73,10 +78,11 @@ class Caller:
     scopes: frozenset[Scope]
     #: of the stored key; goes before what the request itself says
     segment: str | None = None
-    #: requests per minute; None: no limit
-    rate_per_minute: int | None = None
     #: of fields that we have no word for, where the request does not say
     parameters: Treatment | None = None
+    limits: KeyLimits = NO_LIMITS
+    #: by which they are known, for the audit: the id of a stored one, a variable of the environment, '' for none
+    key: str = ""
 
     def may(self, scope: Scope) -> bool:
         return scope in self.scopes or Scope.ADMIN in self.scopes
@@ -93,8 +99,11 @@ class Guard:
 
     settings: Settings
     keys: Published[Keys]
-    limits: Limits
+    allowances: Allowances
     ended: Ended
+    #: of TOOLOO_API_KEY, where that is not the only one
+    api_key_limits: KeyLimits = NO_LIMITS
+    wrong: WrongKeys = field(default_factory=WrongKeys)
 
     @property
     def needs_keys(self) -> bool:
@@ -135,7 +144,8 @@ class Guard:
         """The stored key, or the name of the variable that holds it."""
         shown = keys.digest(presented)
         # every one is compared, so that the time it takes says nothing
-        environment = [name for name, key in self._environment().items() if key and _same(shown, key)]
+        held = self._environment(presented.startswith(local_key.PREFIX))
+        environment = [name for name, key in held.items() if key and _same(shown, key)]
         stored = self.keys.value.find(presented)
         if stored is None and not environment and keys.looks_like_one(presented):
             self._know_keys()
@@ -155,16 +165,24 @@ class Guard:
         if self.keys.version < 0:
             raise DependencyUnavailable("keys cannot be checked: neither Redis nor PostgreSQL is reachable")
 
-    def _environment(self) -> dict[str, str | None]:
-        return {ADMIN_KEY: self.settings.admin_key, API_KEY: self.settings.api_key}
+    def _environment(self, local: bool = True) -> dict[str, str | None]:
+        """`local`: with the one in a file, which is read."""
+        held = {ADMIN_KEY: self.settings.admin_key, API_KEY: self.settings.api_key}
+        return {**held, LOCAL_KEY: self._local_key()} if local else held
+
+    def _local_key(self) -> str | None:
+        """Where it has a meaning: on loopback, while no other is needed."""
+        return local_key.read(self.settings.data_dir) if self.settings.loopback and not self.needs_keys else None
 
     def _caller(self, found: Key | str) -> Caller:
         if isinstance(found, Key):
-            return Caller(found.id, found.name, found.scopes, found.segment, found.rate_per_minute, found.parameters)
+            return Caller(found.id, found.name, found.scopes, found.segment, found.parameters, found.limits, found.id)
+        if found == LOCAL_KEY:
+            return ANYBODY
         if found == ADMIN_KEY or not self.settings.admin_key:
             # with one key alone, that one opens everything: a write must never be easier than a question
-            return Caller(None, "admin", frozenset(Scope))
-        return Caller(None, "api", _SCOPES_OF_API_KEY)
+            return Caller(None, "admin", frozenset(Scope), key=found)
+        return Caller(None, "api", _SCOPES_OF_API_KEY, limits=self.api_key_limits, key=found)
 
     def _signer(self, found: Key | str) -> bytes:
         own = found.hash if isinstance(found, Key) else _digest_of(self._environment()[found] or "")
@@ -206,8 +224,8 @@ def _check() -> None:
         raise Forbidden(f"this needs a key with the scope `{scopes[0]}`; yours has: {has}", field="Authorization")
     if (ticket := request.environ.get(TICKET)) is not None:
         ticket.enter(who.id or who.name)
-    if who.rate_per_minute is not None:
-        _count(guard, who)
+    if who.limits.counted:
+        allowed.admit(guard.allowances, who.id or API_KEY, who.name, who.limits)
 
 
 def _authenticated(guard: Guard, scope: Scope) -> Caller:
@@ -216,10 +234,13 @@ def _authenticated(guard: Guard, scope: Scope) -> Caller:
     if found is not None:
         return found
     if guard.needs_keys or keys.looks_like_one(presented):
+        if presented:
+            guard.wrong.shown(request.remote_addr or "")
         name = "an admin key" if scope is Scope.ADMIN else "an API key"
         raise Unauthorized(
             f"this needs {name}: send it as `Authorization: Bearer KEY` or `x-api-key: KEY`", field="Authorization"
         )
+    owner.check(guard.settings)
     return ANYBODY
 
 
@@ -296,15 +317,6 @@ def _needed(method: str, path: str) -> tuple[Scope, ...]:
     return (Scope.READ,) if read or path in READ_PATHS else (Scope.ADMIN,)
 
 
-def _count(guard: Guard, who: Caller) -> None:
-    assert who.id is not None
-    assert who.rate_per_minute is not None
-    wait_s = guard.limits.take(who.id, who.rate_per_minute, time.time())
-    if wait_s is not None:
-        text = f"the key {who.name!r} may send {who.rate_per_minute} requests per minute"
-        raise TooManyRequests(text, retry_after_s=wait_s)
-
-
 def _refuse_web_pages() -> None:
     """A cross-site form cannot send JSON."""
     if request.endpoint == "openai.passthrough":
@@ -371,7 +383,7 @@ def _same(shown: str, key: str) -> bool:
     return hmac.compare_digest(shown, _digest_of(key))
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=4)
 def _digest_of(key: str) -> str:
     """Of a key of the environment, which stays what it is."""
     return keys.digest(key)

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal, Self
 from flask import Blueprint
 from pydantic import Field, model_validator
 
+from app.api.allowed import allowance
+from app.api.auth import caller
 from app.api.current import asked_by, client, gateway
 from app.api.envelope import Body, as_it_is, body
 from app.api.lean import Answer
@@ -66,6 +68,8 @@ class ChatBody(Body):
             model=chosen.model,
             whole=wants_whole(),
             client=client(),
+            limits=caller().limits,
+            allowance=allowance(),
             session=session(),
             parameters=self.model_parameters.values(),
         )

@@ -60,12 +60,14 @@ def renamed(serve: Wsgi) -> Wsgi:
 class Ticket:
     """One request's place; given back once, when its answer has been sent or nobody wants it any more."""
 
-    __slots__ = ("_gate", "_key", "admitted")
+    __slots__ = ("_gate", "_key", "admitted", "then")
 
     def __init__(self, gate: Gate, *, admitted: bool) -> None:
         self._gate = gate
         self._key: str | None = None
         self.admitted = admitted
+        #: called when it is given back
+        self.then: Callable[[], None] | None = None
 
     def enter(self, key: str) -> None:
         """Count it against the key that asks; raises Busy or TooManyRequests where there is no place."""
@@ -80,6 +82,8 @@ class Ticket:
         if self.admitted:
             self.admitted = False
             self._gate.leave(self._key)
+            if self.then is not None:
+                self.then()
 
 
 class Gate:

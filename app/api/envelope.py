@@ -104,7 +104,7 @@ def read_json(data: bytes) -> Any:
         return _JSON.decode(data.decode(json.detect_encoding(data), "surrogatepass"))
 
 
-def body(kind: type[Body] | None = None) -> Any:
+def body(kind: type[BaseModel] | None = None) -> Any:
     """The JSON body as a dict, or as `kind`; raises InvalidRequest naming the field."""
     given, odd = document()
     if odd and not is_storable(given):

@@ -8,7 +8,7 @@ import structlog
 from flask import g, request
 
 from app.api.lean import Answer
-from app.errors import AllAttemptsFailed, ProviderError, TooLooError, TooManyRequests
+from app.errors import AllAttemptsFailed, BudgetSpent, ProviderError, TooLooError, TooManyRequests
 
 log = structlog.get_logger()
 
@@ -30,6 +30,8 @@ def told(response: Answer, error: TooLooError) -> Answer:
     wait_s = error.retry_after_s if isinstance(error, AllAttemptsFailed | ProviderError | TooManyRequests) else None
     if wait_s is not None:
         response.headers["Retry-After"] = str(math.ceil(wait_s))
+        if isinstance(error, BudgetSpent):
+            response.headers["x-should-retry"] = "false"  # the official clients would try again at once, twice
     elif 503 in (response.status_code, error.status):
         response.headers["Retry-After"] = RETRY_S
     return response

@@ -20,6 +20,7 @@ from flask import request
 from app.api import inflate, stopping
 from app.api.bodies import Bodies
 from app.api.edge import Environ, Wsgi
+from app.api.peers import PEER, Connection
 from app.api.relay import Relay, Relayed, Source
 from app.api.sweep import Sweep
 from app.api.threads import Threads
@@ -122,6 +123,7 @@ class Front:
         environ["wsgi.input"] = io.BytesIO(body)
         environ["CONTENT_LENGTH"] = str(len(body))
         environ[CLIENT] = watch.client
+        environ[PEER] = Connection(scope.client, scope.server)
         head = _Head()
         chunks = self._app(environ, head)
         is_relayed = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from typing import Annotated
 from urllib.parse import quote
@@ -25,6 +26,26 @@ def _printable(text: str) -> str:
 
 #: of a segment, a request or a key, in a body
 Name = Annotated[str, Field(min_length=1, max_length=NAME_LIMIT), AfterValidator(_printable)]
+
+
+def is_reserved(text: str) -> bool:
+    """What history says where no person has changed anything: nobody may sign so. Also where it only looks the same."""
+    plain = "".join(each for each in unicodedata.normalize("NFKC", text).casefold() if each.isalnum())
+    return plain in _OURS or plain.startswith("system")
+
+
+#: what history calls TooLoo itself, beside system-init and system-recovery
+_OURS = {"optimizer", "tooloo", "tooloooptimizer", "theoptimizer"}
+
+
+def _of_a_person(text: str) -> str:
+    if is_reserved(text):
+        raise ValueError(f"{text!r} is what TooLoo calls itself: give another name")
+    return text
+
+
+#: of a key: history signs with it
+OwnName = Annotated[Name, AfterValidator(_of_a_person)]
 
 
 def listed(names: Iterable[str]) -> str:

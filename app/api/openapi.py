@@ -25,7 +25,7 @@ from app.api.openai.fields import ChatCompletionRequest
 from app.api.pages import blueprint
 from app.api.responses.request import ResponsesRequest
 from app.api.system.comparing import WhatIfBody
-from app.api.system.keys import KeyBody
+from app.api.system.keys import ChangeBody, KeyBody, RevokeBody
 from app.api.system.measurements import BenchmarkBody
 
 #: request bodies by endpoint, where there is a model of it
@@ -40,6 +40,8 @@ BODIES: Mapping[str, type[BaseModel]] = {
     "system.start_benchmark": BenchmarkBody,
     "feedback.give": FeedbackBody,
     "keys.create": KeyBody,
+    "keys.change": ChangeBody,
+    "keys.revoke": RevokeBody,
     "comparing.what_if": WhatIfBody,
 }
 #: … and where there is none: an example
@@ -56,6 +58,7 @@ _SPAN = {
 }
 #: query parameters by endpoint
 QUERIES: Mapping[str, Mapping[str, str]] = {
+    "audit.entries": {"limit": "how many entries, 1 to 500", "before": "the last id of the page before"},
     "system.benchmark_results": {
         "limit": "how many rounds, 1 to 100",
         "fields": "summary: without each probe's result",

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from flask import Response, g, request
 
 from app.api import inflate
+from app.api.allowed import allowance
 from app.api.auth import caller
 from app.api.current import asked_by, client, gateway
 from app.domain.keys import Scope
@@ -25,7 +26,10 @@ def passed_through(provider: str, path: str) -> Response:
     segment, key = asked_by(None)
     query = request.query_string.decode("latin-1")
     headers = tuple(request.headers.items())
-    passed = Passed(provider, request.method, path, query, headers, inflate.received(), segment, key, client())
+    body = inflate.received()
+    passed = Passed(
+        provider, request.method, path, query, headers, body, segment, key, client(), who.limits, allowance()
+    )
     g.tooloo_request_id = passed.request_id
     passage = Passage(gateway(), passed)
     try:

@@ -10,7 +10,7 @@ from typing import Any
 import click
 import requests
 
-from app import http_calls, settings
+from app import http_calls, local_key, settings
 from app.cli.exits import NOT_REACHABLE, Refused
 
 
@@ -53,15 +53,26 @@ def _opened(
     configured = settings.load()
     key = configured.admin_key or configured.api_key
     with _reachable():
-        return http_calls.call(
-            method,
-            _base() + path,
-            key=key,
-            own=configured.url is None,
-            json=body,
-            timeout=(3, timeout_s),
-            stream=stream,
-        )
+        response = _sent(method, path, body, timeout_s, key, stream=stream)
+        if response.status_code != 401 or key or configured.url is not None:
+            return response
+        # where it cannot be known whose command this is, the API has put a key where we alone can read it
+        held = local_key.read(configured.data_dir)
+        return response if held is None else _sent(method, path, body, timeout_s, held, stream=stream)
+
+
+def _sent(
+    method: str, path: str, body: dict[str, Any] | None, timeout_s: float, key: str | None, *, stream: bool
+) -> requests.Response:
+    return http_calls.call(
+        method,
+        _base() + path,
+        key=key,
+        own=settings.load().url is None,
+        json=body,
+        timeout=(3, timeout_s),
+        stream=stream,
+    )
 
 
 def _base() -> str:

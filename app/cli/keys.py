@@ -11,7 +11,7 @@ from urllib.parse import quote
 import click
 from rich.table import Table
 
-from app.cli import names
+from app.cli import key_limits, names
 from app.cli.client import call
 from app.cli.console import Console
 from app.cli.main import print_json
@@ -25,7 +25,7 @@ PATH = "/api/v1/system/keys"
 
 @click.group()
 def keys() -> None:
-    """Create, list and revoke API keys. Needs an admin key where there is one (TOOLOO_ADMIN_KEY).
+    """Create, list, change and revoke API keys. Needs an admin key where there is one (TOOLOO_ADMIN_KEY).
 
     \b
     Example:  tooloo keys create "mobile app" --scope chat --segment free --rate 60
@@ -40,7 +40,7 @@ def keys() -> None:
 @click.option(
     "--segment", default=None, shell_complete=names.segments, help="Weights of this segment apply to its requests."
 )
-@click.option("--rate", type=click.IntRange(1), default=None, help="Requests per minute (default: no limit).")
+@key_limits.options
 @click.option(
     "--parameters",
     type=click.Choice(["strict", "drop", "pass"]),
@@ -55,24 +55,25 @@ def create(
     name: str,
     scopes: tuple[str, ...],
     segment: str | None,
-    rate: int | None,
     parameters: str | None,
     expires: str | None,
     as_json: bool,
+    **limits: Any,
 ) -> None:
     """Make a key. It is shown once, and kept nowhere.
 
     \b
     Example:  tooloo keys create "mobile app" --scope chat --segment free --rate 60
+              tooloo keys create intern --day-usd 2 --zone Europe/Zurich --model openai
               export TOOLOO_ADMIN_KEY=$(tooloo keys create ops --scope admin --expires 30d)
     """
     wanted = {
         "name": name,
         "scopes": list(scopes),
         "segment": segment,
-        "ratePerMinute": rate,
         "parameters": parameters,
         "expiresAt": None if expires is None else _moment_ms(expires, datetime.now(UTC)),
+        **key_limits.wanted(limits),
     }
     made = call("POST", PATH, {field: value for field, value in wanted.items() if value is not None})
     if as_json:
@@ -94,22 +95,48 @@ def list_(as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    table = Table("id", "name", "scopes", "segment", "per minute", "parameters", "expires", "state", box=None)
+    table = Table("id", "name", "scopes", "segment", "limits", "parameters", "expires", "state", box=None)
     for key in found:
         table.add_row(*_row(key))
     Console().show(table)
 
 
+@keys.command("set")
+@click.argument("key_id", metavar="ID", shell_complete=names.key_ids)
+@key_limits.options
+@click.option("--segment", default=None, shell_complete=names.segments, help="Weights of this segment apply.")
+@click.option("--expires", metavar="TIME", default=None, help="Refused from then on, as for `create`.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def set_(key_id: str, segment: str | None, expires: str | None, as_json: bool, **limits: Any) -> None:
+    """Change what a key may use, from now on; its secret stays. `none` instead of a value ends a limit.
+
+    \b
+    Example:  tooloo keys set 3f9a0c5b71de --day-usd 5 --rate none
+    """
+    held = {key["id"]: key for key in call("GET", PATH)["keys"]}
+    body = key_limits.wanted(limits, held.get(key_id))
+    if segment is not None:
+        body["segment"] = None if segment == key_limits.NONE else segment
+    if expires is not None:
+        body["expiresAt"] = None if expires == key_limits.NONE else _moment_ms(expires, datetime.now(UTC))
+    changed = call("PATCH", f"{PATH}/{quote(key_id, safe='')}", body)
+    if as_json:
+        print_json(changed)
+        return
+    say(f"key {changed['id']} ({changed['name']}): {key_limits.shown(changed) or 'no limits'}")
+
+
 @keys.command()
 @click.argument("key_id", metavar="ID", shell_complete=names.key_ids)
+@click.option("--last", is_flag=True, help="Also the last key of an admin: then nobody can change anything.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def revoke(key_id: str, as_json: bool) -> None:
+def revoke(key_id: str, last: bool, as_json: bool) -> None:
     """Refuse a key from now on, for good.
 
     \b
     Example:  tooloo keys revoke 3f9a0c5b71de
     """
-    revoked = call("DELETE", f"{PATH}/{quote(key_id, safe='')}", {})
+    revoked = call("DELETE", f"{PATH}/{quote(key_id, safe='')}", {"last": True} if last else {})
     print_json(revoked) if as_json else say(f"key {revoked['id']} ({revoked['name']}) is revoked")
 
 
@@ -127,8 +154,13 @@ def _row(key: dict[str, Any]) -> list[str]:
     ends = key.get("expiresAt")
     over = ends is not None and ends <= datetime.now(UTC).timestamp() * 1000
     state = "revoked" if key["revokedAt"] is not None else "expired" if over else "active"
-    rate = "" if key["ratePerMinute"] is None else str(key["ratePerMinute"])
-    told = (key["segment"] or "", rate, key.get("parameters") or "", "" if ends is None else _day(ends), state)
+    told = (
+        key["segment"] or "",
+        key_limits.shown(key),
+        key.get("parameters") or "",
+        "" if ends is None else _day(ends),
+        state,
+    )
     return [key["id"], key["name"], ", ".join(key["scopes"]), *told]
 
 

@@ -40,6 +40,7 @@ COMMANDS = {
     "rebuild": "app.cli.history:rebuild",
     "lab": "app.cli.lab:lab",
     "doctor": "app.cli.doctor:doctor",
+    "audit": "app.cli.audit:audit",
     "keys": "app.cli.keys:keys",
     "completion": "app.cli.completion:completion",
 }

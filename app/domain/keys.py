@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Self
 
+from app.domain.key_limits import NO_LIMITS, KeyLimits
+
 #: how a key begins, so that a person and a scanner of secrets know one
 PREFIX = "tooloo"
 
@@ -40,12 +42,11 @@ class Key:
     scopes: frozenset[Scope]
     #: weights of this segment apply to its requests
     segment: str | None = None
-    #: requests per minute; None: no limit
-    rate_per_minute: int | None = None
     #: where the request itself does not say; None: as the request's model has it
     parameters: Treatment | None = None
     #: epoch ms from which on it opens nothing; None: it never ends by itself
     expires_at: int | None = None
+    limits: KeyLimits = NO_LIMITS
 
     def is_over(self, now_ms: float) -> bool:
         return self.expires_at is not None and now_ms >= self.expires_at
@@ -57,9 +58,10 @@ class Key:
             "hash": self.hash,
             "scopes": sorted(self.scopes),
             "segment": self.segment,
-            "ratePerMinute": self.rate_per_minute,
+            "ratePerMinute": self.limits.requests_per_minute,
             "parameters": self.parameters,
             "expiresAt": self.expires_at,
+            "limits": self.limits.to_json(),
         }
 
     @classmethod
@@ -72,9 +74,9 @@ class Key:
             hash=document["hash"],
             scopes=frozenset(Scope(scope) for scope in document["scopes"] if scope in known),
             segment=document["segment"],
-            rate_per_minute=document["ratePerMinute"],
             parameters=treatment_of(document.get("parameters")),
             expires_at=document.get("expiresAt"),
+            limits=KeyLimits.from_json(document.get("limits") or {}, document["ratePerMinute"]),
         )
 
 

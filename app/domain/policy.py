@@ -178,6 +178,7 @@ class RetentionPolicy:
     rounds_days: int = 400
     outcomes_days: int = 90
     hourly_days: int = 400
+    audit_days: int = 400
     batch: int = 5000
     every_s: int = 3600
     roll_up_every_s: int = 60
@@ -212,6 +213,7 @@ class GatewayPolicy:
     hedge_least: int = 20
     in_flight: int = 768
     in_flight_per_key: int = 640
+    assumed_tokens: int = 2048
     body_wait_s: float = 20.0
     body_bytes_per_s: int = 20_000
     bodies_mb: int = 512

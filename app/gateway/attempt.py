@@ -17,6 +17,7 @@ import structlog
 from app.domain.catalog import Provider, Target
 from app.domain.targets.limits import Limits
 from app.errors import Hedged, ProviderError, RateLimited
+from app.gateway import believable
 from app.gateway.calls import AttemptResult, Begun
 from app.gateway.metrics import OK
 from app.live import live_config
@@ -117,6 +118,9 @@ class Attempt(Generic[R]):
         return endpoint if self.span is None else self.span.told(endpoint)
 
     def succeed(self, answer: Answer) -> None:
+        usage = believable.bounded(answer.usage, self.request, self.provider, self.target)
+        if usage is not answer.usage:
+            answer = replace(answer, usage=usage)
         del self.request  # needed no more, and larger than all else an attempt holds
         self.usage, self.rate_limits, self.answered_model = answer.usage, answer.rate_limits, answer.model
         self.cost_usd = answer_cost(self.provider, answer, live_config.utc_now())

@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from app.access.allowance import Allowance
 from app.domain.catalog import Target, TaskType
+from app.domain.key_limits import NO_LIMITS, KeyLimits
 from app.errors import ProviderError
 from app.providers.base import Answer, Completion, Delta, Dialect, Embedding, Message
 from app.providers.client import AnswerStream
@@ -68,6 +70,9 @@ class Call:
     whole: bool = False
     #: None: not known
     client: Client | None = None
+    #: what the key may use, and what this request may; None: nothing of it is counted
+    limits: KeyLimits = NO_LIMITS
+    allowance: Allowance | None = None
     request_id: str = field(default_factory=new_request_id)
 
     @property

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from app.domain.catalog import Target, TaskType
 from app.domain.config.runtime_config import RuntimeConfig
+from app.domain.key_limits import NO_LIMITS, KeyLimits
 from app.domain.routing import preview, router
 from app.domain.routing.affinity import Session
 from app.domain.routing.plan import Plan
@@ -17,7 +18,7 @@ from app.domain.routing.router import Route
 from app.errors import InvalidRequest, NoTarget, UnknownModel
 from app.evidence.recorder import Recorder
 from app.evidence.request_log import Limit
-from app.gateway import affinity, choice, embedding
+from app.gateway import affinity, choice, embedding, permitted
 from app.gateway.attempt import Attempt, Send, complete, embed
 from app.gateway.backup import Backups
 from app.gateway.breakers import Breakers
@@ -32,6 +33,9 @@ from app.gateway.stream import ReplyStream as ReplyStream
 from app.live import live_config
 from app.providers.base import Answer
 from app.services import Services
+
+#: segment, task type, models of the key, and whether they need a price
+_Whose = tuple[str | None, TaskType, tuple[str, ...], bool, str | None]
 
 
 class Gateway:
@@ -59,7 +63,7 @@ class Gateway:
         self.backups = Backups()
         self._rng = rng
         self._log_limit = Limit(services.policy.gateway.log_per_s)
-        self._plans: tuple[object, dict[tuple[str | None, TaskType, str | None], Plan]] = (None, {})
+        self._plans: tuple[object, dict[_Whose, Plan]] = (None, {})
 
     def chat(self, call: Call) -> Reply:
         """Answer a request from the best target that can.
@@ -76,6 +80,7 @@ class Gateway:
         """Vectors of the model that the call names: another one's would mean something else. Raises as `chat`."""
         now = live_config.utc_now()
         plan, route = embedding.route(self.services, self.breakers.value, call, now)
+        route = permitted.narrowed(self.services, call.limits, route, now)
         request = self._request(call, plan, self._within(plan, route, 0.0), stream=False)
         request.watch_client()
         attempt = self._serve(request, embed)
@@ -96,9 +101,12 @@ class Gateway:
     def route(self, call: Call, *, stream: bool) -> Request:
         """Choose the route: the drawn one, or the one the request names."""
         services, config, now = self.services, self.services.config.value, live_config.utc_now()
-        model = call.model if call.provider is None else None
-        plan = self.plan(call.segment, now, call.task_type, model)
-        route = router.route(plan, self._rng, now) if call.provider is None else self._pinned(call, plan, config)
+        if call.provider is None:
+            plan = self.plan(call.segment, now, call.task_type, call.limits, call.model)
+            route = router.route(plan, self._rng, now)
+        else:
+            plan = self.plan(call.segment, now, call.task_type)
+            route = permitted.narrowed(services, call.limits, self._pinned(call, plan, config), now)
         session = self.sessions.find(call)
         if session is not None and route.order:
             route = router.affine(plan, route, affinity.stay(services, session, plan, route, call, now))
@@ -126,6 +134,7 @@ class Gateway:
         session: Session | None = None,
         prompt_tokens: float = 0.0,
     ) -> Request:
+        permitted.reserve(self.services, call, route.order, plan.at)
         request = Request(
             self.services,
             call,
@@ -147,11 +156,17 @@ class Gateway:
         return request
 
     def plan(
-        self, segment: str | None, now: datetime, task: TaskType = TaskType.DEFAULT, model: str | None = None
+        self,
+        segment: str | None,
+        now: datetime,
+        task: TaskType = TaskType.DEFAULT,
+        limits: KeyLimits = NO_LIMITS,
+        model: str | None = None,
     ) -> Plan:
-        """The ranking of all targets, or of all that have this model.
+        """The ranking of all targets, or of all that have this model, that a key with these limits may use.
 
-        Computed anew when config, evidence or breakers changed, else once a second.
+        Computed anew when config, evidence or breakers changed, else once a second. Raises ModelNotAllowed where there
+        is none.
         """
         services = self.services
         stamp = (services.config.version, services.scorecard.version, self.breakers.generation, int(now.timestamp()))
@@ -159,10 +174,12 @@ class Gateway:
         if held != stamp:
             plans = {}
             self._plans = (stamp, plans)
-        if (segment, task, model) not in plans:
-            plans[segment, task, model] = router.plan(
+        place = (segment, task, limits.models, limits.priced, model)
+        if place not in plans:
+            having = [each for each in services.targets if model in (None, each.model)]
+            plans[place] = router.plan(
                 services.config.value,
-                [each for each in services.targets if model in (None, each.model)],
+                permitted.within(services, limits, having, now),
                 services.scorecard.value,
                 self.breakers.value,
                 services.policy,
@@ -170,7 +187,7 @@ class Gateway:
                 segment,
                 task,
             )
-        return plans[segment, task, model]
+        return plans[place]
 
     def orders(self, config: RuntimeConfig, now: datetime) -> list[preview.Order]:
         """How targets rank for whom, as it is and as it would be under `config`, by the evidence of now."""

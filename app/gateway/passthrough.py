@@ -11,24 +11,28 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from app.access.allowance import Allowance
 from app.domain.catalog import Target
+from app.domain.key_limits import NO_LIMITS, KeyLimits
 from app.domain.routing import router
 from app.domain.routing.plan import Plan
 from app.domain.routing.router import Route
 from app.errors import Forbidden, InvalidRequest, NotFound, ProviderError
+from app.gateway import permitted
 from app.gateway.attempt import CLIENT_GONE
 from app.gateway.calls import AttemptResult, Client, attempt_json, new_request_id
 from app.gateway.gateway import Gateway
 from app.gateway.metrics import OK
 from app.live import live_config
 from app.providers import passing
-from app.providers.base import Endpoint
+from app.providers.base import Endpoint, Usage
 from app.providers.exchange import blamed, stated_cost
 from app.providers.http import framing
 from app.providers.http.clock import Call
 from app.providers.http.framing import Response
 from app.providers.prices import cost_usd
 from app.providers.spending import Passing, asked_model
+from app.providers.wire.estimate import CHARACTERS_PER_TOKEN
 from app.services import Services
 
 if TYPE_CHECKING:
@@ -54,6 +58,9 @@ class Passed:
     segment: str | None = None
     key: str | None = None
     client: Client | None = None
+    limits: KeyLimits = NO_LIMITS
+    #: None: nothing of what the key may use is counted
+    allowance: Allowance | None = None
     request_id: str = field(default_factory=new_request_id)
 
 
@@ -108,6 +115,7 @@ class Passage:
         if passed.client is not None:
             passed.client.on_leave(self._call.interrupt)
         model = asked_model(passed.path, passed.body)
+        self._reserve(model)
         if (tracing := self._gateway.services.tracing) is not None:
             self._span = tracing.call(self._endpoint.provider, model or passed.path[:200], "passthrough")
         if model is not None:
@@ -121,6 +129,18 @@ class Passage:
         self._call.begin()
         self.status, received = self._response.status, self._response.headers
         self.headers = passing.answered(received)
+
+    def _reserve(self, model: str | None) -> None:
+        """What a text of its length would cost; what it did cost is settled behind it. Raises ModelNotAllowed."""
+        passed, services, now = self._passed, self._gateway.services, live_config.utc_now()
+        limits, target = passed.limits, Target(passed.provider, model or "")
+        if model is not None or passed.body or limits.models:
+            permitted.within(services, limits, (target,), now)
+        if (asked := passed.allowance) is not None:
+            usage = Usage(len(passed.body) // CHARACTERS_PER_TOKEN, services.policy.gateway.assumed_tokens)
+            cost = None if model is None else cost_usd(self._endpoint.provider, model, usage, at=now)
+            is_sent = bool(passed.body) and limits.by_size
+            asked.reserve(usage.prompt + usage.completion if is_sent else 0, cost if is_sent else None)
 
     def __iter__(self) -> Iterator[bytes]:
         assert self._response is not None
@@ -145,6 +165,9 @@ class Passage:
             return
         self._over = True
         metrics, row = self._gateway.metrics, self._row(status)
+        if self._passed.allowance is not None:
+            used = (row["prompt_tokens"] or 0) + (row["completion_tokens"] or 0)
+            self._passed.allowance.settle(used, row["cost_usd"])
         metrics.passed(self._passed.provider, status)
         if row["prompt_tokens"] is not None:
             metrics.spent(self._passed.provider, row["cost_usd"], row["prompt_tokens"], row["completion_tokens"])

@@ -143,6 +143,14 @@ def cost_usd(request: Request, served: Attempt[Any] | None) -> float | None:
     return beside + (cost or 0.0) if beside else cost
 
 
+def tokens(request: Request, served: Attempt[Any] | None) -> int:
+    """Of prompt and answer, as far as is known, of the same attempts."""
+    used = (served, *_beside(request, served))
+    return sum(
+        each.usage.prompt + each.usage.completion for each in used if each is not None and each.usage is not None
+    )
+
+
 def _beside(request: Request, served: Attempt[Any] | None) -> tuple[Attempt[Any], ...]:
     return tuple([each for each in request.beside if each is not served]) if request.beside else ()
 

@@ -306,6 +306,8 @@ class Request:
             self._hand_over({"outcome": {**refused, "counts": status == OK}})
         outcome = None if last is None else self._count(last)
         self.metrics.request(status, stream=self.stream)
+        if (allowance := self.call.allowance) is not None:
+            allowance.settle(records.tokens(self, served), records.cost_usd(self, served))
         results = self.results()
         request: Entry = {"request": records.log_entry(self, status, served, results)}
         self._hand_over(request if outcome is None else {"outcome": outcome, **request})

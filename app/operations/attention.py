@@ -6,7 +6,7 @@ An item is known by kind and subject; it is there while its cause is. app.operat
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -65,6 +65,8 @@ class Known:
     troubles: Mapping[str, State]
     vitals: Vitals
     breakers: Mapping[Target, Breaker]
+    #: by id of a key: what it has spent of a budget that is used up
+    budgets: Mapping[str, str] = field(default_factory=dict)
 
 
 def items(services: Services, known: Known, now: datetime) -> list[Item]:
@@ -80,6 +82,7 @@ def items(services: Services, known: Known, now: datetime) -> list[Item]:
         *_rounds(services.policy, known.vitals.seen),
         *_machine(services, known),
         *_alerts(services, known.vitals.seen),
+        *_budgets(services, known.budgets),
     ]
     return sorted(found, key=lambda item: (item.severity is not Severity.CRITICAL, item.since or now, item.kind))
 
@@ -118,6 +121,17 @@ _LOOK = "read its last lines in the output of `tooloo up`: it is started again b
 def _ended(name: str, absent: Absent) -> str:
     times = "once" if absent.ends == 1 else f"{absent.ends} times"
     return f"the process {name} is missing: it ended {times}, last by {absent.how}"
+
+
+def _budgets(services: Services, spent: Mapping[str, str]) -> Iterator[Item]:
+    for key_id, said in spent.items():
+        key = services.keys.value.by_id.get(key_id)
+        subject = key_id if key is None else f"{key.name} ({key_id})"
+        hard = key is None or key.limits.priced
+        then = "it is refused until then" if hard else "it goes on: the budget warns alone"
+        text = f"the key {subject} has spent {said}; {then}"
+        cure = f"wait, or raise it: tooloo keys set {key_id} --day-usd USD (--month-usd USD)"
+        yield Item("budget_spent", Severity.WARNING, subject, None, text, cure)
 
 
 #: by error class: kind, what is wrong, and what to do; {provider}, {key}, {models}

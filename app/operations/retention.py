@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from app.services import Services
-from app.store import alerts, breaker_turns, database, retention, rollups
+from app.store import alerts, audit, breaker_turns, database, feedback, key_spending, retention, rollups
 
 log = structlog.get_logger()
 
@@ -23,6 +23,10 @@ def retain(services: Services) -> tuple[int, int]:
     if responses := _in_batches(services, retention.delete_responses, kept, services.policy.retention.batch):
         log.info("old responses deleted", responses=responses)
     policy = services.policy.retention
+    _in_batches(services, feedback.forget_unknown, feedback.PATIENCE, policy.batch)
+    _in_batches(services, feedback.forget, timedelta(days=policy.outcomes_days), policy.batch)
+    _in_batches(services, key_spending.forget, timedelta(days=policy.hourly_days), policy.batch)
+    _in_batches(services, audit.forget, timedelta(days=policy.audit_days), policy.batch)
     _in_batches(services, alerts.forget, timedelta(days=policy.outcomes_days), policy.batch)
     _in_batches(services, breaker_turns.forget, timedelta(days=policy.hourly_days), policy.batch)
     if sums := _in_batches(services, rollups.delete_hours, timedelta(days=policy.hourly_days), policy.batch):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -59,3 +59,20 @@ def all_counted(session: Session) -> Sequence[Score]:
         .order_by(Feedback.at)
     )
     return [Score(given, Target(provider, model)) for given, provider, model in session.execute(query)]
+
+
+def forget(session: Session, older: timedelta, limit: int) -> int:
+    """With the outcomes it is of: it has been counted, or never will be."""
+    return _delete(session, Feedback.at < func.now() - older, limit)
+
+
+def forget_unknown(session: Session, older: timedelta, limit: int) -> int:
+    """Of requests that nobody knows of: their outcomes would have come in by now."""
+    known = select(LiveOutcome.request_id).where(LiveOutcome.request_id == Feedback.request_id).exists()
+    return _delete(session, and_(Feedback.at < func.now() - older, Feedback.counted_score.is_(None), ~known), limit)
+
+
+def _delete(session: Session, which: ColumnElement[bool], limit: int) -> int:
+    old = select(Feedback.request_id).where(which).order_by(Feedback.at).limit(limit).with_for_update(skip_locked=True)
+    gone = delete(Feedback).where(Feedback.request_id.in_(old)).returning(Feedback.request_id)
+    return len(session.scalars(gone).all())

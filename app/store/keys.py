@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import islice
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from app.domain.key_limits import KeyLimits
 from app.domain.keys import Key, Scope, treatment_of
-from app.errors import NotFound
+from app.errors import Conflict, NotFound
 from app.store.models import ApiKey, Usage
 
 #: serialises changes of keys, so that their numbers have an order; any number of our own
@@ -30,6 +34,24 @@ def active(session: Session) -> list[Key]:
     return [_key(row) for row in rows]
 
 
+def last_admin(session: Session) -> list[Key]:
+    """The admin's key that was revoked last, as one whose time was over then; none: there never was one."""
+    revoked = ApiKey.revoked_at.is_not(None)
+    rows = session.scalars(
+        select(ApiKey).where(revoked, ApiKey.scopes.contains([Scope.ADMIN.value])).order_by(ApiKey.changed.desc())
+    )
+    return [
+        replace(_key(row), expires_at=int(row.revoked_at.timestamp() * 1000))
+        for row in islice(rows, 1)
+        if row.revoked_at is not None
+    ]
+
+
+def find(session: Session, key_id: str) -> Key:
+    """Revoked ones too; raises NotFound."""
+    return _key(_row(session, key_id))
+
+
 def every(session: Session) -> list[ApiKey]:
     """Revoked ones too, newest first."""
     return list(session.scalars(select(ApiKey).order_by(ApiKey.created_at.desc(), ApiKey.id)))
@@ -45,29 +67,49 @@ def add(session: Session, key: Key, *, changed: int, created_by: str) -> None:
     """Write a new key as change number `changed` (call `lock` first)."""
     row = ApiKey(
         id=key.id,
-        name=key.name,
         hash=key.hash,
-        scopes=sorted(key.scopes),
-        segment=key.segment,
-        rate_per_minute=key.rate_per_minute,
-        parameters=key.parameters,
-        expires_at=None if key.expires_at is None else datetime.fromtimestamp(key.expires_at / 1000, UTC),
         created_by=created_by,
         changed=changed,
     )
+    _write(row, key)
     session.add(row)
     session.flush()
 
 
+def change(session: Session, key_id: str, become: Callable[[Key], Key], *, changed: int) -> tuple[Key, Key]:
+    """As it was and as it is: whatever `become` makes of it but its id and its hash. Raises NotFound, Conflict for one
+    that is revoked (call `lock` first)."""
+    row = _row(session, key_id)
+    if row.revoked_at is not None:
+        raise Conflict(f"the key {key_id!r} is revoked, for good: make another", field="id")
+    before = _key(row)
+    after = become(before)
+    _write(row, after)
+    row.changed = changed
+    session.flush()
+    return before, after
+
+
+def _write(row: ApiKey, key: Key) -> None:
+    row.name, row.scopes, row.segment, row.parameters = key.name, sorted(key.scopes), key.segment, key.parameters
+    row.expires_at = None if key.expires_at is None else datetime.fromtimestamp(key.expires_at / 1000, UTC)
+    row.rate_per_minute, row.limits = key.limits.requests_per_minute, key.limits.to_json()
+
+
 def revoke(session: Session, key_id: str, *, changed: int) -> ApiKey:
     """For good; a second time changes nothing. Raises NotFound (call `lock` first)."""
-    row = session.get(ApiKey, key_id)
-    if row is None:
-        raise NotFound(f"there is no key {key_id!r}", field="id")
+    row = _row(session, key_id)
     if row.revoked_at is None:
         row.revoked_at = session.execute(select(func.now())).scalar_one()
         row.changed = changed
         session.flush()
+    return row
+
+
+def _row(session: Session, key_id: str) -> ApiKey:
+    row = session.get(ApiKey, key_id)
+    if row is None:
+        raise NotFound(f"there is no key {key_id!r}", field="id")
     return row
 
 
@@ -76,4 +118,8 @@ def _key(row: ApiKey) -> Key:
     scopes = frozenset(Scope(scope) for scope in row.scopes if scope in known)
     parameters = treatment_of(row.parameters)
     expires_at = None if row.expires_at is None else int(row.expires_at.timestamp() * 1000)
-    return Key(row.id, row.name, row.hash, scopes, row.segment, row.rate_per_minute, parameters, expires_at)
+    return Key(row.id, row.name, row.hash, scopes, row.segment, parameters, expires_at, limits_of(row))
+
+
+def limits_of(row: ApiKey) -> KeyLimits:
+    return KeyLimits.from_json(row.limits, row.rate_per_minute)

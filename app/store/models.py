@@ -22,7 +22,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 #: revision of migrations/ that this code was written for; their names sort by age
-SCHEMA = "0016"
+SCHEMA = "0017"
 
 
 class RoundStatus(StrEnum):
@@ -263,6 +263,43 @@ class ApiKey(Base):
     revoked_at: Mapped[datetime | None]
     #: number of the change that made or revoked it, counted over all keys; the newest is their published version
     changed: Mapped[int] = mapped_column(BigInteger)
+    #: KeyLimits.to_json, beside rate_per_minute
+    limits: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+
+
+class KeySpending(Base):
+    """What a key with limits used on one day of its zone. See app.access.spending."""
+
+    __tablename__ = "key_spending"
+
+    #: api_keys.id, or the variable of the environment that holds the key
+    key_id: Mapped[str] = mapped_column(primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    cost_usd: Mapped[float]
+    tokens: Mapped[int] = mapped_column(BigInteger)
+    requests: Mapped[int] = mapped_column(BigInteger)
+
+
+class AuditEntry(Base):
+    """Who changed what. See app.store.audit."""
+
+    __tablename__ = "audit"
+    __table_args__ = (Index("ix_audit_at", "at"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    #: config.update, key.create, …
+    action: Mapped[str]
+    #: what was changed: a version, a key, a round
+    subject: Mapped[str]
+    #: the name of who did it, and the key they did it by: an id, a variable of the environment, or '' for none
+    actor: Mapped[str]
+    key_id: Mapped[str]
+    #: of the network, '' where it is not known
+    address: Mapped[str]
+    request_id: Mapped[str]
+    #: what was changed to what, without a secret
+    detail: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
 
 
 #: columns that the list of requests is filtered by

@@ -89,6 +89,21 @@ def test_keys_are_made_listed_and_revoked(tooloo: Tooloo) -> None:
     listed = tooloo("keys", "list", key=admin["key"]).stdout
     assert all(word in listed for word in (key_id, "free", "60", "strict", "active", "ops"))
     assert secret not in listed
+    changed = tooloo(
+        "keys", "set", key_id, "--rate", "none", "--day-usd", "2", "--zone", "Asia/Tokyo", key=admin["key"]
+    )
+    assert changed.stdout == f"key {key_id} (app): 0 of 2 USD a day (Asia/Tokyo)\n"
+    again = tooloo("keys", "set", key_id, "--month-usd", "9", "--soft", "--json", key=admin["key"])
+    budget = {"dayUsd": 2.0, "monthUsd": 9.0, "zone": "Asia/Tokyo", "hard": False}
+    assert (json.loads(again.stdout)["budget"], json.loads(again.stdout)["ratePerMinute"]) == (budget, None)
+    none = tooloo("keys", "set", key_id, "--day-usd", "none", "--month-usd", "none", key=admin["key"])
+    assert none.stdout == f"key {key_id} (app): no limits\n"
+    assert (
+        "no zone of the IANA"
+        in tooloo("keys", "set", key_id, "--day-usd", "1", "--zone", "X", key=admin["key"], code=2).output
+    )
+    assert "--day-usd or --month-usd" in tooloo("keys", "set", key_id, "--soft", key=admin["key"], code=2).output
+    assert "last key with the scope" in tooloo("keys", "revoke", admin["id"], key=admin["key"], code=6).output
     assert "is revoked" in tooloo("keys", "revoke", key_id, key=admin["key"]).stdout
     assert "revoked" in tooloo("keys", "list", key=admin["key"]).stdout
 

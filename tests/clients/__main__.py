@@ -20,7 +20,7 @@ from tests.clients.running import Report, report
 from tests.support.stack import Stack, stack
 from tests.support.system import ROOT
 
-KEY = "key-of-a-client"
+KEY = "key-of-a-test-client"
 #: longer than a test's stack may take: nobody looks at how fast it is, and the machine may have much else to do
 READY_S = 300
 #: prompt, fast and without failures; a model that is offered tools calls the first

@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 
 from app.domain import keys
+from app.domain.key_limits import KeyLimits
 from app.domain.keys import Key, Keys, Scope, Treatment
 
 KEY_ID, SECRET = keys.generate()
-KEY = Key(KEY_ID, "app", keys.digest(SECRET), frozenset({Scope.CHAT}), "free", 60, expires_at=2_000)
+KEY = Key(KEY_ID, "app", keys.digest(SECRET), frozenset({Scope.CHAT}), "free", expires_at=2_000, limits=KeyLimits(60))
 HELD = Keys({KEY_ID: KEY})
 
 

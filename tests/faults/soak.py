@@ -24,7 +24,7 @@ from sqlalchemy import select, text
 
 from app.store.models import Round
 from tests.faults.story import Chats
-from tests.faults.test_api import master
+from tests.faults.test_api import DIED, master
 from tests.faults.test_processes import CONTROL, PROBES, send
 from tests.faults.world import PROVIDERS, World, world
 from tests.support.commands import serving
@@ -117,7 +117,8 @@ def _summary(seen: World, chats: Chats, looks: Looks, done: Counter[str], minute
     print(f"connections of PostgreSQL, most and last: {max(looks.connections)} {looks.connections[-1]}")
     print(f"tracebacks in the log: {tracebacks}")
     grew = [name for name, slope in slopes.items() if slope > MOST_MB_PER_H]
-    return int(bool(stuck or grew or unstored > seen.counted_lost()))
+    died = DIED * done["api freezes"]
+    return int(bool(stuck or grew or unstored > seen.counted_lost() + died))
 
 
 def _redis_stops(seen: World, chats: Chats) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.api.openai import models
+from app.domain.key_limits import KeyLimits
 from app.errors import InvalidRequest
 from app.providers import capabilities
 from app.services import Services
@@ -16,9 +17,9 @@ _CREATED = "1970-01-01T00:00:00Z"
 PAGE, LARGEST = 20, 1000
 
 
-def listed(services: Services, query: Mapping[str, str]) -> dict[str, Any]:
+def listed(services: Services, query: Mapping[str, str], limits: KeyLimits) -> dict[str, Any]:
     """One page: behind `after_id`, or before `before_id`."""
-    every = [described(services, each["id"]) for each in models.listed(services)]
+    every = [described(services, each["id"]) for each in models.listed(services, limits)]
     limit = _limit(query.get("limit"))
     names = [each["id"] for each in every]
     if (before := query.get("before_id")) is not None:

@@ -20,7 +20,7 @@ from app.api.anthropic.blocks import Notes, mark_of
 from app.api.auth import caller
 from app.api.names import Name
 from app.api.openai import extras
-from app.api.openai.fields import MODEL_LIMIT, Number
+from app.api.openai.fields import MODEL_LIMIT, MOST_TOKENS, Number
 from app.api.openai.models import Choice, Chosen
 from app.api.sessions import session
 from app.domain.catalog import WireFormat
@@ -48,7 +48,7 @@ class MessagesRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     model: Annotated[str, Field(min_length=1, max_length=MODEL_LIMIT)]
-    max_tokens: Annotated[int, Field(ge=1)]
+    max_tokens: Annotated[int, Field(ge=1, le=MOST_TOKENS)]
     messages: Annotated[list[Any], Field(min_length=1, max_length=100_000)]
     system: str | list[Any] | None = None
     stream: bool | None = None
@@ -70,7 +70,7 @@ class MessagesRequest(BaseModel):
 class CountRequest(MessagesRequest):
     """The same, of which only the prompt is looked at."""
 
-    max_tokens: Annotated[int, Field(ge=1)] | None = None  # type: ignore[assignment]  # there is no answer to limit
+    max_tokens: Annotated[int, Field(ge=1, le=MOST_TOKENS)] | None = None  # type: ignore[assignment]  # there is no answer to limit
 
 
 #: what we have a word for

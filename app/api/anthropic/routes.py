@@ -13,6 +13,7 @@ from app.api.anthropic import answer, models
 from app.api.anthropic import request as messages_request
 from app.api.anthropic.events import events
 from app.api.anthropic.request import Asked, CountRequest, MessagesRequest, NoThreads
+from app.api.auth import caller
 from app.api.current import gateway
 from app.api.envelope import as_it_is, document, request_id
 from app.api.headers import header
@@ -83,7 +84,7 @@ def count_tokens() -> Answer:
 @listing.get("")
 def model_list() -> Answer:
     """The names that `model` may have now, in Anthropic's shape."""
-    return as_it_is(models.listed(gateway().services, request.args), 200)
+    return as_it_is(models.listed(gateway().services, request.args, caller().limits), 200)
 
 
 @listing.get("/<path:name>")

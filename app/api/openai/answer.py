@@ -11,6 +11,7 @@ from app.errors import (
     AllAttemptsFailed,
     BadRequest,
     BeyondContext,
+    BudgetSpent,
     ContentFiltered,
     ContextTooLong,
     LimitSpent,
@@ -18,6 +19,7 @@ from app.errors import (
     RateLimited,
     Timeout,
     TooLooError,
+    TooManyRequests,
     Unauthorized,
     Unsupported,
 )
@@ -44,7 +46,11 @@ KNOWN_CAUSES: dict[type[ProviderError], tuple[int, str]] = {
     Timeout: (504, "timeout"),
     LimitSpent: (400, "limit_spent"),
 }
-CODES: dict[type[TooLooError], str] = {Unauthorized: "invalid_api_key"}
+CODES: dict[type[TooLooError], str] = {
+    Unauthorized: "invalid_api_key",
+    BudgetSpent: "insufficient_quota",
+    TooManyRequests: "rate_limit_exceeded",
+}
 TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 MESSAGE_LIMIT = 2000
 

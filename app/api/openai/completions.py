@@ -13,7 +13,7 @@ from app.api.auth import caller
 from app.api.names import Name
 from app.api.openai import answer, extras, models
 from app.api.openai.embeddings import inputs
-from app.api.openai.fields import MODEL_LIMIT, Number, Whole
+from app.api.openai.fields import MODEL_LIMIT, MOST_TOKENS, Number, Whole
 from app.api.sessions import session
 from app.domain.keys import Treatment
 from app.errors import InvalidRequest, TooLooError
@@ -47,7 +47,7 @@ class CompletionRequest(BaseModel):
     suffix: str | None = None
     stream: bool | None = None
     stream_options: _StreamOptions | None = None
-    max_tokens: Annotated[Whole, Field(ge=0)] | None = None
+    max_tokens: Annotated[Whole, Field(ge=0, le=MOST_TOKENS)] | None = None
     temperature: Annotated[Number, Field(ge=0, le=2)] | None = None
     top_p: Annotated[Number, Field(ge=0, le=1)] | None = None
     frequency_penalty: Annotated[Number, Field(ge=-2, le=2)] | None = None

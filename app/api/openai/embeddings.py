@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from app.api.allowed import allowance
 from app.api.auth import caller
 from app.api.current import asked_by, client
 from app.api.names import Name
@@ -73,6 +74,8 @@ def read(document: Mapping[str, Any], services: Services, treatment: str | None)
         omitted=beside.omitted,
         verbatim=True,
         client=client(),
+        limits=caller().limits,
+        allowance=allowance(),
     )
     return Asked(call, wanted.encoding_format)
 

@@ -25,7 +25,9 @@ def _whole(value: object) -> object:
 
 #: as large as any vendor reads one
 Whole = Annotated[int, BeforeValidator(_whole), Field(ge=-(2**63), lt=2**63)]
-Tokens = Annotated[Whole, Field(ge=1)]
+#: tokens that an answer may be asked to have: no model has as many
+MOST_TOKENS = 10_000_000
+Tokens = Annotated[Whole, Field(ge=1, le=MOST_TOKENS)]
 
 
 class Part(BaseModel):

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from app.domain.catalog import Provider, TaskType
+from app.domain.catalog import Provider, Target, TaskType
+from app.domain.key_limits import NO_LIMITS, KeyLimits
 from app.errors import UnknownModel
 from app.services import Services
 
@@ -79,10 +80,10 @@ def _models(services: Services, provider: str) -> tuple[str, ...]:
     return next(each.models for each in services.providers if each.name == provider)
 
 
-def listed(services: Services) -> list[dict[str, Any]]:
-    """Everything that a chat can be asked of now."""
+def listed(services: Services, limits: KeyLimits = NO_LIMITS) -> list[dict[str, Any]]:
+    """Everything that a chat can be asked of now, by a key with these limits."""
     left_out = services.left_out(services.config.value)
-    targets = [target for target in services.targets if target.provider not in left_out]
+    targets = [target for target in services.targets if target.provider not in left_out and limits.allow(target)]
     providers = dict.fromkeys(target.provider for target in targets)
     automatic = [AUTO, *(f"{AUTO}:{task}" for task in TaskType if task is not TaskType.DEFAULT)]
     owned = [(name, "tooloo") for name in automatic]
@@ -93,18 +94,20 @@ def listed(services: Services) -> list[dict[str, Any]]:
     return [_model(name, owner) for name, owner in owned]
 
 
-def embeddings(services: Services) -> list[dict[str, Any]]:
+def embeddings(services: Services, limits: KeyLimits = NO_LIMITS) -> list[dict[str, Any]]:
     """… and what POST /v1/embeddings can be asked for."""
     left_out = services.left_out(services.config.value)
     providers = [provider for provider in services.providers if provider.name not in left_out]
-    return [_model(f"{each.name}/{name}", each.name) for each in providers for name, _ in each.embeddings]
+    pairs = [(each.name, Target(each.name, name)) for each in providers for name, _ in each.embeddings]
+    return [_model(str(target), owner) for owner, target in pairs if limits.allow(target)]
 
 
-def completions(services: Services) -> list[dict[str, Any]]:
+def completions(services: Services, limits: KeyLimits = NO_LIMITS) -> list[dict[str, Any]]:
     """… and what POST /v1/completions alone can be asked for."""
     left_out = services.left_out(services.config.value)
     providers = [provider for provider in services.providers if provider.name not in left_out]
-    return [_model(f"{each.name}/{name}", each.name) for each in providers for name in each.completions]
+    pairs = [(each.name, Target(each.name, name)) for each in providers for name in each.completions]
+    return [_model(str(target), owner) for owner, target in pairs if limits.allow(target)]
 
 
 def choose_completion(services: Services, name: str) -> Chosen:

@@ -12,6 +12,7 @@ from flask import Blueprint, Response, request
 from werkzeug.exceptions import HTTPException
 
 from app.api import asking, failures
+from app.api.auth import caller
 from app.api.current import gateway
 from app.api.envelope import as_it_is, document, request_id
 from app.api.headers import header
@@ -100,8 +101,9 @@ def model(name: str) -> Answer:
 
 
 def _listed(services: Services) -> list[dict[str, Any]]:
-    others = (openai_models.completions(services), openai_models.embeddings(services))
-    return [*openai_models.listed(services), *chain.from_iterable(others)]
+    limits = caller().limits
+    others = (openai_models.completions(services, limits), openai_models.embeddings(services, limits))
+    return [*openai_models.listed(services, limits), *chain.from_iterable(others)]
 
 
 @openai.route(

@@ -44,6 +44,7 @@ def signed_in() -> Response:
     except Unauthorized as error:
         return _form(f"{error}.", 401)
     if found is None:
+        auth.guard().wrong.shown(request.remote_addr or "")
         return _form("No such key, or it is revoked.", 401)
     who, _, cookie = found
     if not who.may(Scope.READ):

@@ -16,7 +16,7 @@ from app.api import asking
 from app.api.auth import caller
 from app.api.names import Name
 from app.api.openai import extras, schemas, wrong
-from app.api.openai.fields import MODEL_LIMIT, Number, Part, Text
+from app.api.openai.fields import MODEL_LIMIT, MOST_TOKENS, Number, Part, Text
 from app.api.openai.models import Choice
 from app.api.responses import items, tools
 from app.api.responses.tools import Tools
@@ -106,7 +106,7 @@ class ResponsesRequest(BaseModel):
     stream: bool | None = None
     stream_options: _StreamOptions | None = None
     include: list[str] | None = None
-    max_output_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_output_tokens: Annotated[int, Field(ge=1, le=MOST_TOKENS)] | None = None
     #: of tools that the server runs: there is none
     max_tool_calls: Annotated[int, Field(ge=1)] | None = None
     temperature: Annotated[Number, Field(ge=0, le=2)] | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
+from app.api.auth import guard
 from app.api.current import gateway, watch
 from app.api.envelope import ok
 from app.live import live_config
@@ -22,5 +23,5 @@ def what_needs_a_person() -> Response:
 def present() -> list[Item]:
     """As this process sees it; it asks nobody."""
     looks, breakers = watch(), gateway().breakers.value
-    known = Known(looks.troubles(), looks.vitals, breakers)
+    known = Known(looks.troubles(), looks.vitals, breakers, guard().allowances.over())
     return attention_.items(gateway().services, known, live_config.utc_now())

@@ -11,6 +11,7 @@ from flask import Blueprint, Response, request
 from app.api.auth import caller
 from app.api.current import gateway
 from app.api.envelope import body, ok
+from app.api.names import is_reserved
 from app.api.system import config_events
 from app.domain.config import config_history
 from app.domain.config.runtime_config import VERSION_DIGITS, RuntimeConfig, merge
@@ -81,8 +82,8 @@ def preview() -> Response:
 @runtime_config.get("/history")
 def history() -> Response:
     """Revisions, newest first; `before` is the last version of the page before."""
-    limit = _number(request.args.get("limit", PAGE), "limit", most=PAGE_LIMIT)
-    before = None if (given := request.args.get("before")) is None else _number(given, "before")
+    limit = whole_number(request.args.get("limit", PAGE), "limit", most=PAGE_LIMIT)
+    before = None if (given := request.args.get("before")) is None else whole_number(given, "before")
     return ok({"revisions": past(limit, before)})
 
 
@@ -97,7 +98,7 @@ def past(limit: int, before: int | None = None) -> list[dict[str, Any]]:
 @runtime_config.get("/history/<version>")
 def one_version(version: str) -> Response:
     """One revision: the whole document, what it changed, who made it and why."""
-    number = _number(version, "version")
+    number = whole_number(version, "version")
     with database.transaction(gateway().services.sessions) as session:
         found = revisions.get(session, number)
         earlier = revisions.documents(session, [] if found.parent is None else [found.parent])
@@ -107,10 +108,10 @@ def one_version(version: str) -> Response:
 @runtime_config.get("/diff")
 def difference() -> Response:
     """What differs between the versions `from` and `to`; without `to`, the newest one."""
-    start = _number(request.args.get("from", ""), "from")
+    start = whole_number(request.args.get("from", ""), "from")
     with database.transaction(gateway().services.sessions) as session:
         newest = revisions.page(session, before=None, limit=1)[0].version
-        end = _number(request.args.get("to", newest), "to")
+        end = whole_number(request.args.get("to", newest), "to")
         before, after = revisions.get(session, start), revisions.get(session, end)
         return ok({"from": start, "to": end, "changes": config_history.diff(before.document, after.document)})
 
@@ -128,7 +129,7 @@ def export() -> Response:
 def roll_back() -> Response:
     """Bring the settings of an earlier version back, as a new revision."""
     wanted = dict(body())
-    version = _number(wanted.pop("version", ""), "version")
+    version = whole_number(wanted.pop("version", ""), "version")
     return _whole(wanted, f"rolled back to version {version}", lambda s, by: _roll_back(s, version, by))
 
 
@@ -159,7 +160,7 @@ def events() -> Response:
     """Server-sent events: every revision from now on, or from the one after `Last-Event-ID` on."""
     given = request.headers.get("Last-Event-ID") or request.args.get("lastEventId")
     return config_events.response(
-        gateway().services, None if given is None else _number(given, "Last-Event-ID", least=0)
+        gateway().services, None if given is None else whole_number(given, "Last-Event-ID", least=0)
     )
 
 
@@ -199,18 +200,28 @@ def _signature(wanted: dict[str, Any], reason: str) -> Signature:
     """Takes author and reason out of a body."""
     if not str(wanted.get("updatedBy", "")).isprintable():
         raise InvalidRequest("updatedBy must have printable characters only", field="updatedBy")
-    author = _text(wanted.pop("updatedBy", caller().name), "updatedBy")
+    author = _author(wanted)
     why = _text(wanted.pop("reason", reason), "reason")
     match = request.headers.get("If-Match", "").strip()
     version = None if match in {"", "*"} else match.removeprefix("W/").strip('"')
     return Signature(author, why, version, {} if caller().id is None else {"key": caller().id})
 
 
+def _author(wanted: dict[str, Any]) -> str:
+    own = caller().name
+    author = _text(wanted.pop("updatedBy", f"key {own}" if is_reserved(own) else own), "updatedBy")
+    if is_reserved(author):
+        raise InvalidRequest(
+            f"updatedBy: {author!r} is what TooLoo calls itself: give a name of yours", field="updatedBy"
+        )
+    return author
+
+
 def _tag(config: RuntimeConfig) -> str:
     return f'"{config.version}"'
 
 
-def _number(value: object, field: str, most: int = 10**VERSION_DIGITS, least: int = 1) -> int:
+def whole_number(value: object, field: str, most: int = 10**VERSION_DIGITS, least: int = 1) -> int:
     text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
     if not text.isascii() or not text.isdigit() or len(text) > VERSION_DIGITS + 1 or not least <= int(text) <= most:
         limit = "" if most == 10**VERSION_DIGITS else f" of at most {most}"

@@ -16,6 +16,7 @@ from werkzeug.test import TestResponse
 
 from app import bootstrap
 from app.access import keys
+from app.access.wrong_keys import DELAY_S, FREE
 from app.api import auth, create_app
 from app.api.auth import caller
 from app.domain.keys import Scope
@@ -174,6 +175,65 @@ def test_an_end_that_is_none_is_refused_by_its_field(client: FlaskClient, ends: 
     assert (answer.status_code, answer.get_json()["error"]["field"]) == (400, "expiresAt")
 
 
+def test_the_last_admin_is_not_revoked_by_accident_and_keys_stay_needed(client: FlaskClient) -> None:
+    first, last = made(client, "admin"), None
+    last = made(client, "admin", admin=first["key"])
+    own = bearer(last["key"])
+    assert client.delete(f"{KEYS}/{first['id']}", json={}, headers=own).status_code == 200
+
+    refused = client.delete(f"{KEYS}/{last['id']}", json={}, headers=own)
+
+    assert (refused.status_code, refused.get_json()["error"]["code"]) == (409, "conflict")
+    assert "TOOLOO_ADMIN_KEY" in refused.get_json()["error"]["message"]
+    assert client.get(KEYS, headers=own).status_code == 200
+
+    assert client.delete(f"{KEYS}/{last['id']}", json={"last": True}, headers=own).status_code == 200
+    for headers in ({}, own):
+        assert client.get(f"{SYSTEM}/scorecard", headers=headers).status_code == 401
+        assert client.post(KEYS, json={"name": "x", "scopes": ["admin"]}, headers=headers).status_code == 401
+
+
+def test_keys_stay_needed_also_in_a_process_that_starts_afterwards(client: FlaskClient, system: System) -> None:
+    services = system.services
+    admin = made(client, "admin")
+    assert client.delete(f"{KEYS}/{admin['id']}", json={"last": True}, headers=bearer(admin["key"])).status_code == 200
+    for _ in range(2):
+        fresh = keys.live(services.sessions)
+        fresh.refresh(services.redis)
+        assert fresh.value.has_admin
+        services.redis.flushall()
+        keys.recover(services.sessions, services.redis)
+
+
+def test_an_admin_whose_time_is_soon_over_counts_until_then(client: FlaskClient, system: System) -> None:
+    lasting = made(client, "admin")
+    own = bearer(lasting["key"])
+    ending = made(client, "admin", admin=lasting["key"], expiresAt=int(time.time() * 1000) + 3_600_000)
+    with system.services.engine.begin() as connection:
+        connection.execute(
+            text("UPDATE api_keys SET expires_at = now() - interval '1 s' WHERE id = :id"), {"id": ending["id"]}
+        )
+    assert client.delete(f"{KEYS}/{lasting['id']}", json={}, headers=own).status_code == 409
+
+
+def test_wrong_keys_are_answered_more_slowly_and_a_right_one_never(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admin = made(client, "admin")["key"]
+    waited: list[float] = []
+    guard = client.application.extensions["tooloo.guard"]
+    monkeypatch.setattr(guard.wrong, "_wait", waited.append)
+
+    def status(key: str) -> int:
+        return client.get(f"{SYSTEM}/scorecard", headers=bearer(key)).status_code
+
+    assert {status(f"wrong-{number}") for number in range(FREE + 2)} == {401}
+    assert waited == [DELAY_S] * 2
+    assert status(admin) == 200
+    assert client.get(f"{SYSTEM}/scorecard").status_code == 401
+    assert len(waited) == 2
+
+
 def test_a_view_knows_whose_request_it_serves(client: FlaskClient) -> None:
     key = made(client, "chat", segment="free")
 
@@ -202,6 +262,9 @@ def test_a_key_over_its_rate_is_told_when_to_come_back(client: FlaskClient) -> N
     refused = [response for response in responses if response.status_code == 429]
     assert responses[0].status_code == 200
     assert len(refused) in {2, 5}
+    assert responses[0].headers["RateLimit-Limit"] == "3"
+    assert refused[0].headers["RateLimit-Remaining"] == "0"
+    assert refused[0].headers["RateLimit-Reset"] == refused[0].headers["Retry-After"]
     assert 1 <= int(refused[0].headers["Retry-After"]) <= 60
     assert refused[0].get_json()["error"]["code"] == "too_many_requests"
 

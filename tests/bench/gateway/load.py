@@ -19,7 +19,7 @@ from typing import Any, cast
 
 import uvloop
 
-KEY = "bench"
+KEY = "bench-gateway-load"
 END = b"0\r\n\r\n"
 TIMEOUT_S = 60
 #: between the first request of one caller and that of the last, so that streams do not run in step
