@@ -13,7 +13,7 @@ WORKS  := $(BIN)/python -P -c 'import app, pip; from pathlib import Path; assert
 $(shell $(WORKS) || rm -f $(VENV)/.python $(VENV)/.local $(VENV)/.dev)
 
 .DEFAULT_GOAL := help
-.PHONY: help up test walks faults soak clients lint check bench screenshots answers format sbom requirements clean
+.PHONY: help up test walks faults soak compose-test clients lint check bench screenshots answers format requirements clean sbom
 
 help:
 	@echo "make up            everything on this machine: http://127.0.0.1:4000"
@@ -21,6 +21,7 @@ help:
 	@echo "make walks         the page in a real Chromium, and every command and JSON of README and docs, on whole stacks"
 	@echo "make faults        the long stories: servers that go away, workers that die, on whole stacks; a table at the end"
 	@echo "make soak          MINUTES=30 of a stack at sixty times its pace, with a fault at random every half minute"
+	@echo "make compose-test  docker-compose.yml for real, needs Docker: build, a round, a chat, each service restarted"
 	@echo "make clients       real client software, installed into build/, in front of a whole stack; ARGS=\"codex langchain\" selects"
 	@echo "make check         format, lint, types, import contracts, tests, walks, faults"
 	@echo "make bench         measurements; ARGS=\"trace FILE\" plays a trace to the whole stack"
@@ -48,6 +49,9 @@ soak: $(VENV)/.dev
 
 clients: $(VENV)/.dev
 	@$(BIN)/python -m tests.clients $(ARGS)
+
+compose-test:
+	@tests/compose/run.sh
 
 lint: $(VENV)/.dev
 	@$(BIN)/ruff format --check .

@@ -74,17 +74,18 @@ def endpoints(settings: Settings, providers: tuple[Provider, ...]) -> tuple[dict
     """The providers that can be called, and whether they are simulated.
 
     Real ones are those with a key in the environment, and those that need none. Where there is no real one, or a trace
-    is played, and a lab is named, the lab serves every provider; real and simulated ones are never mixed.
+    is played, and a lab is named, the lab serves every provider. Else it serves those whose block says `simulated`.
     """
     held = {p.name: settings.provider_key(p.key_env) for p in providers if p.key_env}
     if settings.lab_url and (settings.lab_trace or nothing_real(providers, held)):
         return {p.name: Endpoint(_simulated(p, settings.lab_url), NO_KEY) for p in providers}, True
-    usable = [p for p in providers if not p.key_env or held[p.name]]
+    usable = [p for p in providers if not p.simulated and (not p.key_env or held[p.name])]
+    served = [p for p in providers if p.simulated and settings.lab_url]
     real = {
         p.name: Endpoint(p, held.get(p.name) or NO_KEY, own_headers(p, settings), outbound.way(p, settings.environment))
         for p in usable
     }
-    return real, False
+    return real | {p.name: Endpoint(_simulated(p, settings.lab_url or ""), NO_KEY) for p in served}, False
 
 
 def _simulated(provider: Provider, lab_url: str) -> Provider:

@@ -5,11 +5,12 @@ A message is a hint with ids in it. Losing or doubling one is harmless: Postgres
 
 from __future__ import annotations
 
+import os
+import ssl
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import structlog
 from celery import Celery
@@ -17,7 +18,9 @@ from celery.exceptions import QueueNotFound
 from kombu.entity import Queue
 from kombu.exceptions import OperationalError
 
+from app import environment
 from app.domain.rounds.rounds import ProbeKey
+from app.server_urls import RedisAddress, redis_address
 
 log = structlog.get_logger()
 
@@ -29,6 +32,8 @@ PROBE = "tooloo.probe"
 OPTIMIZE = "tooloo.optimize"
 JUDGE = "tooloo.judge"
 ROLL_UP = "tooloo.roll_up"
+#: s between two messages of beat that outcomes be taken in
+INGEST_EVERY_S = 1
 #: argument of one that a run asks for, which left some
 ASKED = "asked"
 
@@ -41,19 +46,21 @@ def queues(providers: Iterable[str]) -> list[str]:
     return [probe_queue(provider) for provider in providers]
 
 
-def broker_url(redis_url: str) -> str:
-    """redis-py writes unix:///path?db=1, Celery redis+socket:///path?virtual_host=1."""
-    parts = urlsplit(redis_url)
-    if parts.scheme != "unix":
-        return redis_url
-    database = parse_qs(parts.query).get("db", ["0"])[0]
-    return f"redis+socket://{parts.path}?virtual_host={database}"
+def _tls(found: RedisAddress) -> dict[str, Any] | None:
+    """For Celery and Flower; None: not by TLS. Both take any certificate where nothing is said."""
+    if found.scheme != "rediss":
+        return None
+    said = dict(found.tls)
+    return {**said, "ssl_cert_reqs": ssl.VerifyMode[f"CERT_{said['ssl_cert_reqs'].upper()}"]}
 
 
 def make_celery(redis_url: str, providers: Sequence[str], *, socket_timeout_s: float = 5) -> Celery:
     """`socket_timeout_s` bounds a publish to a frozen Redis: workers can wait, an API request cannot."""
-    app = Celery("tooloo", broker=broker_url(redis_url), set_as_current=False)
+    environment.disregard(os.environ)  # Celery would put it before what it is told
+    redis = redis_address(redis_url)
+    app = Celery("tooloo", broker=redis.broker(), set_as_current=False)
     app.conf.update(
+        broker_use_ssl=_tls(redis),
         # what a message may be
         task_serializer="json",
         accept_content=["json"],

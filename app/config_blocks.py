@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal, TypeVar
@@ -33,6 +34,12 @@ FRAMING = {"host", "content-length", "transfer-encoding", "connection"}
 HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
 HeaderValue = Annotated[str, Field(pattern=r"^[\x20-\x7e]*$")]
 
+
+#: what people copy with it from a vendor's page
+_ENDPOINT = re.compile(
+    r"/(chat/completions|completions|messages|responses|embeddings|models)$|/models/[^/]+:[A-Za-z]+$|:(stream)?generateContent$",
+    re.IGNORECASE,
+)
 
 PemPath = Annotated[str, Field(min_length=1, max_length=4096)]
 #: of an error whose value may hold a secret, and is not repeated
@@ -90,6 +97,8 @@ class ProviderBlock(LimitsBlock):
     #: requests that are not routed may be passed through to it
     passthrough: bool = False
     enabled: bool = True
+    #: served by the lab, beside providers that are real
+    simulated: bool = False
     priority: Annotated[int, Field(ge=1, le=10_000)] = 100
     timeout_ms: Annotated[int, Field(ge=100, le=3_600_000)] = 30_000
     concurrency: Annotated[int, Field(ge=1, le=1_000)] = 2
@@ -113,6 +122,20 @@ class ProviderBlock(LimitsBlock):
     body: dict[str, Any] = Field(default_factory=dict)
     #: over the capability matrix: for all models of the block
     capabilities: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_what_endpoints_stand_behind(cls, value: HttpUrl) -> HttpUrl:
+        if value.username or value.password:
+            why = "user and password are not sent: say what the server wants in headers, from a variable"
+            raise PydanticCustomError(UNSHOWN, "{why}", {"why": why})
+        if value.query or value.fragment:
+            raise PydanticCustomError("url", "nothing may stand behind its path: what every call needs goes into query")
+        if found := _ENDPOINT.search((value.path or "").rstrip("/")):
+            raise PydanticCustomError(
+                "url", "leave {end} out: it is put behind base_url with each call", {"end": repr(found[0])}
+            )
+        return value
 
     @field_validator("embeddings")
     @classmethod

@@ -79,6 +79,7 @@ def load_providers(folder: Path) -> tuple[Provider, ...]:
             completions=tuple(dict.fromkeys(block.completions)),
             passthrough=block.passthrough,
             enabled=block.enabled,
+            simulated=block.simulated,
             priority=block.priority,
             timeout_ms=block.timeout_ms,
             concurrency=block.concurrency,

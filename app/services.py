@@ -58,6 +58,16 @@ class Services:
             target for provider in self.providers if provider.name in self.endpoints for target in provider.targets
         )
 
+    def is_simulated(self, provider: str) -> bool:
+        """Are its answers the lab's?"""
+        found = self.endpoints.get(provider)
+        return self.simulated if found is None else found.provider.simulated
+
+    @property
+    def simulated_beside_real(self) -> list[str]:
+        """Providers of the lab, where others are real."""
+        return [] if self.simulated else [name for name in self.endpoints if self.is_simulated(name)]
+
     @property
     def objective(self) -> Objective:
         """With the references that nobody declared, as they are learned so far."""
@@ -69,7 +79,8 @@ class Services:
         for provider in self.providers:
             mine = config.providers.get(provider.name)
             if provider.name not in self.endpoints:
-                reasons[provider.name] = f"no key: set {provider.key_env}"
+                lab = "it is simulated, and there is no lab: set TOOLOO_LAB_URL"
+                reasons[provider.name] = lab if provider.simulated else f"no key: set {provider.key_env}"
             elif mine is not None and not mine.enabled:
                 reasons[provider.name] = "disabled in the runtime config"
         return reasons

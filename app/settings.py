@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from dotenv import dotenv_values
-
-from app import key_strength, trace_settings
+from app import environment as env
+from app import key_strength, server_urls, trace_settings
 from app.errors import ConfigError
+from app.server_urls import origin
 from app.trace_settings import TraceSettings
 
 #: every variable of our own; a TOOLOO_ name that is not here is a typing error, and said to be one
@@ -38,6 +37,7 @@ KNOWN = {
     "TOOLOO_API_KEY_LIMITS": "limits of it, as JSON: ratePerMinute, tokensPerMinute, inFlight, budget, models",
     "TOOLOO_TRUSTED_PROXIES": "number of reverse proxies in front, whose X-Forwarded-Proto and -Prefix count",
     "TOOLOO_PATH_PREFIX": "path under which a reverse proxy serves all this, such as /tooloo",
+    "TOOLOO_ALLOWED_HOSTS": "names, with commas between them, under which a reverse proxy may call the API",
     "TOOLOO_FLOWER_AUTH": "user:password of Flower, required beyond loopback",
     "TOOLOO_FLOWER_HOST": "address Flower listens on",
     "TOOLOO_API_PROCESSES": "number of API processes",
@@ -55,7 +55,12 @@ API_THREADS = 800
 
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
-_PLACEHOLDER = re.compile(r"^(<.*>|your[-_ ].*|.*change[-_ ]?me.*|sk-\.\.\.|x{3,}|\.\.\.|todo)$", re.IGNORECASE)
+#: each may stand in a file instead, which NAME_FILE names; the keys of providers too, whose names are not known here
+SECRETS = (
+    *("TOOLOO_ADMIN_KEY", "TOOLOO_API_KEY", "TOOLOO_FLOWER_AUTH", "TOOLOO_ALERT_URL", "TOOLOO_ALERT_SECRET"),
+    *(server_urls.DATABASE, server_urls.REDIS, *trace_settings.SECRETS),
+)
+_KNOWN_FILES = {name + env.FILE for name in SECRETS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,8 @@ class Settings:
     api_key_limits: str | None
     #: in front, one behind the other; their X-Forwarded-Proto and X-Forwarded-Prefix count
     trusted_proxies: int
+    #: in lower case, without ports; none: any name will do for who shows a key, loopback's for who does not
+    allowed_hosts: frozenset[str]
     #: "" or /one/or/more/steps
     path_prefix: str
     flower_auth: str | None = field(repr=False)
@@ -103,6 +110,19 @@ class Settings:
     max_body: int
     #: the whole environment, for the keys that providers.toml names
     environment: Mapping[str, str] = field(repr=False)
+
+    @property
+    def api_url(self) -> str:
+        """Where the API of this machine answers, that of the commands if no other is named."""
+        return origin(self.host, self.port)
+
+    @property
+    def flower_url(self) -> str:
+        return origin(self.flower_host, self.flower_port)
+
+    @property
+    def own_lab_url(self) -> str:
+        return origin(self.lab_host, self.lab_port)
 
     @property
     def loopback(self) -> bool:
@@ -137,58 +157,45 @@ class Settings:
 
     def provider_key(self, name: str) -> str | None:
         """The API key in variable `name`, or None; raises ConfigError for a value that cannot be a key."""
-        value = self.environment.get(name, "").strip()
-        if not value:
-            return None
-        if _PLACEHOLDER.match(value):
-            raise ConfigError(
-                f"{name} holds a placeholder, not a key: put the key there or remove the line", field=name
-            )
-        if not value.isascii() or not value.isprintable() or re.search(r"\s", value):
-            raise ConfigError(
-                f"{name} holds white space or a character no key has: copy the key again, on one line", field=name
-            )
-        return value
+        return env.token(self.environment, name)
 
 
 def load(environment: Mapping[str, str] | None = None, dotenv: Path | None = Path(".env")) -> Settings:
     """Settings from the environment, over those in `.env`; raises ConfigError naming the key."""
-    merged: dict[str, str] = {}
-    if dotenv is not None and dotenv.is_file():
-        merged |= _read_dotenv(dotenv)
-    merged |= os.environ if environment is None else environment
+    merged = env.gather(os.environ if environment is None else environment, dotenv, SECRETS)
     for name in merged:
-        if name.startswith("TOOLOO_") and name not in KNOWN:
+        if name.startswith("TOOLOO_") and name not in KNOWN and name not in _KNOWN_FILES:
             raise ConfigError(f"{name} is not a setting; known are: {', '.join(KNOWN)}", field=name)
     config_dir = Path(_text(merged, "TOOLOO_CONFIG_DIR", "config")).resolve()
     return Settings(
         config_dir=config_dir,
         data_dir=Path(_text(merged, "TOOLOO_DATA_DIR", ".tooloo")).resolve(),
         snapshot_file=_path(merged, "TOOLOO_SNAPSHOT_FILE") or config_dir / "runtime.json",
-        database_url=_database_url(merged),
-        redis_url=_url(merged, "REDIS_URL", {"redis", "rediss", "unix"}),
+        database_url=_read(merged, server_urls.DATABASE, server_urls.database_url),
+        redis_url=_read(merged, server_urls.REDIS, lambda text: server_urls.redis_address(text).url()),
         host=_text(merged, "TOOLOO_HOST", "127.0.0.1"),
         port=_port(merged, "TOOLOO_PORT", 4000),
-        url=_url(merged, "TOOLOO_URL", {"http", "https"}),
+        url=_address(merged, "TOOLOO_URL"),
         flower_host=_text(merged, "TOOLOO_FLOWER_HOST", "127.0.0.1"),
         flower_port=_port(merged, "TOOLOO_FLOWER_PORT", 5555),
         lab_host=_text(merged, "TOOLOO_LAB_HOST", "127.0.0.1"),
         lab_port=_port(merged, "TOOLOO_LAB_PORT", 4010),
-        lab_url=_url(merged, "TOOLOO_LAB_URL", {"http", "https"}),
+        lab_url=_address(merged, "TOOLOO_LAB_URL"),
         lab_trace=_path(merged, "TOOLOO_LAB_TRACE"),
         lab_speed=_number(merged, "TOOLOO_LAB_SPEED", 1.0, low=0.01, high=10_000),
         lab_record=_path(merged, "TOOLOO_LAB_RECORD"),
         lab_seed=_seed(merged, "TOOLOO_LAB_SEED"),
         log_format=_choice(merged, "TOOLOO_LOG_FORMAT", ("json", "text"), "json"),
         log_level=_choice(merged, "TOOLOO_LOG_LEVEL", ("debug", "info", "warning", "error"), "info"),
-        admin_key=merged.get("TOOLOO_ADMIN_KEY") or None,
-        api_key=merged.get("TOOLOO_API_KEY") or None,
+        admin_key=env.token(merged, "TOOLOO_ADMIN_KEY"),
+        api_key=env.token(merged, "TOOLOO_API_KEY"),
         api_key_limits=merged.get("TOOLOO_API_KEY_LIMITS") or None,
         trusted_proxies=int(_number(merged, "TOOLOO_TRUSTED_PROXIES", 0, low=0, high=10)),
+        allowed_hosts=_hosts(merged, "TOOLOO_ALLOWED_HOSTS"),
         path_prefix=_prefix(merged, "TOOLOO_PATH_PREFIX"),
         flower_auth=_flower_auth(merged),
         alert_url=_alert_url(merged),
-        alert_secret=merged.get("TOOLOO_ALERT_SECRET") or None,
+        alert_secret=env.secret(merged, "TOOLOO_ALERT_SECRET"),
         traces=trace_settings.read(merged),
         api_processes=int(_number(merged, "TOOLOO_API_PROCESSES", 2, low=1, high=64)),
         worker_processes=int(_number(merged, "TOOLOO_WORKER_PROCESSES", 2, low=1, high=64)),
@@ -199,65 +206,51 @@ def load(environment: Mapping[str, str] | None = None, dotenv: Path | None = Pat
     )
 
 
-def _read_dotenv(path: Path) -> dict[str, str]:
-    try:
-        values = dotenv_values(path, interpolate=False)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path.name} cannot be read: {error}", field=path.name) from None
-    for name, value in values.items():
-        if value is None:
-            raise ConfigError(f"{path.name}: {name!r} has no value; write NAME=value", field=name)
-    return {name: value for name, value in values.items() if value}
-
-
 def _text(values: Mapping[str, str], name: str, default: str) -> str:
-    return values.get(name) or default
+    return values.get(name, "").strip() or default
 
 
 def _path(values: Mapping[str, str], name: str) -> Path | None:
-    value = values.get(name)
+    value = values.get(name, "").strip()
     return Path(value).resolve() if value else None
 
 
-def _url(values: Mapping[str, str], name: str, schemes: set[str]) -> str | None:
-    value = values.get(name)
-    if not value:
-        return None
-    if urlsplit(value).scheme not in schemes:
-        raise ConfigError(f"{name} must begin with one of {', '.join(sorted(schemes))}", field=name)
-    return value
+def _read(values: Mapping[str, str], name: str, reads: Callable[[str], str]) -> str | None:
+    value = env.secret(values, name)
+    return None if value is None else reads(value)
 
 
-def _flower_auth(values: Mapping[str, str]) -> str | None:
-    """Flower takes `user:password` apart at commas: what it reads otherwise locks everybody out, or lets others in."""
-    value = values.get("TOOLOO_FLOWER_AUTH") or None
-    if value is None:
-        return None
-    user, _, password = value.partition(":")
-    if not user or not password or "," in value or value != value.strip():
-        raise ConfigError(
-            "TOOLOO_FLOWER_AUTH must be user:password, without a comma and without blanks at its ends",
-            field="TOOLOO_FLOWER_AUTH",
-        )
-    return value
+def _address(values: Mapping[str, str], name: str) -> str | None:
+    value = values.get(name, "").strip()
+    return server_urls.address(name, value) if value else None
 
 
 def _alert_url(values: Mapping[str, str]) -> str | None:
-    url, secret = _url(values, "TOOLOO_ALERT_URL", {"http", "https"}), values.get("TOOLOO_ALERT_SECRET")
+    url, secret = env.secret(values, "TOOLOO_ALERT_URL"), env.secret(values, "TOOLOO_ALERT_SECRET")
     if bool(url) != bool(secret):
         missing = "TOOLOO_ALERT_SECRET" if url else "TOOLOO_ALERT_URL"
         raise ConfigError(f"{missing} is not set: alerts need both, TOOLOO_ALERT_URL and its secret", field=missing)
+    if url is not None and not url.startswith(("http://", "https://")):
+        raise ConfigError("TOOLOO_ALERT_URL must begin with http:// or https://", field="TOOLOO_ALERT_URL")
     return url
 
 
-def _database_url(values: Mapping[str, str]) -> str | None:
-    """With our driver named: SQLAlchemy would take another for postgresql://, and does not know postgres:// at all."""
-    url = _url(values, "DATABASE_URL", {"postgresql", "postgresql+psycopg2", "postgres"})
-    return url and f"postgresql+psycopg2://{url.partition('://')[2]}"
+def _flower_auth(values: Mapping[str, str]) -> str | None:
+    """Flower splits it at commas into several, each of which lets in; a browser sends nothing without a colon."""
+    name = "TOOLOO_FLOWER_AUTH"
+    text = env.secret(values, name)
+    if text is None:
+        return None
+    user, colon, password = text.partition(":")
+    if not (user.strip() and colon and password.strip()):
+        raise ConfigError(f"{name} must be USER:PASSWORD", field=name)
+    if "," in text or not text.isprintable() or not text.isascii():
+        raise ConfigError(f"{name} may hold neither a comma nor what is not ASCII: Flower would split it", field=name)
+    return text
 
 
 def _number(values: Mapping[str, str], name: str, default: float, *, low: float, high: float) -> float:
-    text = values.get(name)
+    text = values.get(name, "").strip()
     if not text:
         return default
     try:
@@ -277,10 +270,18 @@ def _port(values: Mapping[str, str], name: str, default: int) -> int:
 
 
 def _prefix(values: Mapping[str, str], name: str) -> str:
-    text = values.get(name, "").rstrip("/")
+    text = values.get(name, "").strip().rstrip("/")
     if text and not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", text):
         raise ConfigError(f"{name} must be a path such as /tooloo: got {values[name]!r}", field=name)
     return text
+
+
+def _hosts(values: Mapping[str, str], name: str) -> frozenset[str]:
+    found = frozenset(each.strip().lower() for each in values.get(name, "").split(",") if each.strip())
+    for each in found:
+        if not re.fullmatch(r"[a-z0-9_.-]+|[0-9a-f:]*:[0-9a-f:.]*", each) or re.fullmatch(r"[^:]+:\d+", each):
+            raise ConfigError(f"{name} must be names such as gw.example.com, without port: got {each!r}", field=name)
+    return found
 
 
 def _seed(values: Mapping[str, str], name: str) -> int | None:
@@ -292,7 +293,7 @@ def _seed(values: Mapping[str, str], name: str) -> int | None:
 
 
 def _choice(values: Mapping[str, str], name: str, choices: tuple[str, ...], default: str) -> str:
-    value = (values.get(name) or default).lower()
+    value = (values.get(name, "").strip() or default).lower()
     if value not in choices:
         raise ConfigError(f"{name} must be one of {', '.join(choices)}: got {value!r}", field=name)
     return value

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from app import bootstrap, broker, config_files, settings
+from app import bootstrap, config_files, settings
 from app.domain.catalog import Provider, WireFormat
 from app.domain.policy import RoundPolicy
 from app.errors import ConfigError
+from app.server_urls import redis_address
 from tests.support.system import ROOT
 
 PROVIDERS = config_files.load_providers(ROOT / "config")
@@ -46,6 +47,22 @@ def test_a_provider_that_needs_no_key_is_real() -> None:
     assert (list(reachable), simulated) == (["ollama"], False)
 
 
+def test_a_block_may_want_the_lab_beside_what_is_real() -> None:
+    trial = replace(OLLAMA, name="trial", key_env="TRIAL_KEY", simulated=True)
+    reachable, simulated = bootstrap.endpoints(configured(**LAB, OPENAI_API_KEY="sk-1"), (*PROVIDERS, trial))
+
+    assert not simulated
+    assert {name: each.provider.simulated for name, each in reachable.items()} == {"openai": False, "trial": True}
+    assert (reachable["trial"].provider.base_url, reachable["trial"].key) == ("http://127.0.0.1:4010/trial", "none")
+    assert "trial" not in bootstrap.endpoints(configured(OPENAI_API_KEY="sk-1"), (*PROVIDERS, trial))[0]
+
+
+def test_a_simulated_block_is_nothing_real() -> None:
+    trial = replace(OLLAMA, name="trial", simulated=True)
+
+    assert bootstrap.endpoints(configured(**LAB), (*PROVIDERS, trial))[1] is True
+
+
 def test_a_trace_is_played_by_the_lab_whatever_needs_no_key(tmp_path: Path) -> None:
     trace = configured(**LAB, TOOLOO_LAB_TRACE=str(tmp_path / "trace.jsonl"))
 
@@ -73,7 +90,7 @@ ONE = '[x]\nformat = "openai"\nbase_url = "http://x"\nmodels = ["m"]\n'
     ],
 )
 def test_celery_is_told_the_same_redis_in_its_own_words(redis_url: str, broker_url: str) -> None:
-    assert broker.broker_url(redis_url) == broker_url
+    assert redis_address(redis_url).broker() == broker_url
 
 
 def test_the_shipped_config_files_are_valid() -> None:

@@ -61,3 +61,14 @@ def test_the_ports_are_published_on_loopback_unless_told_otherwise() -> None:
 
     assert len(published) == 2
     assert all(port.startswith("${PUBLISH_ADDRESS:-127.0.0.1}:") for port in published)
+
+
+def test_what_a_person_chooses_stands_in_the_example_and_not_in_a_shell() -> None:
+    """`up` elsewhere, or after an upgrade, knows `.env` alone: no `--scale`, no exported TAG."""
+    chosen = set(re.findall(r"\$\{([A-Z_]+)", COMPOSE))
+    shown = set(re.findall(r"^(?:# )?([A-Z_]+)=", EXAMPLE, re.MULTILINE))
+
+    assert chosen - shown == {"OTEL_SERVICE_NAME"}
+    assert "scale: ${WORKERS:-1}" in COMPOSE
+    assert "export TAG" not in (ROOT / "docs" / "deployment.md").read_text()
+    assert "--scale" not in (ROOT / "docs" / "deployment.md").read_text().partition("## What was tried")[0]

@@ -40,7 +40,6 @@ def test_nothing_set_means_the_documented_defaults() -> None:
         ("TOOLOO_FLOWER_AUTH", "me:"),
         ("TOOLOO_FLOWER_AUTH", ":secret"),
         ("TOOLOO_FLOWER_AUTH", "me:pass,word"),  # Flower would take `word` for another user
-        ("TOOLOO_FLOWER_AUTH", "me:secret\n"),
         ("TOOLOO_PROT", "4000"),  # a typing error must not pass for a default
     ],
 )

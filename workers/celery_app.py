@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
 import warnings
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
+import celery.apps.worker
 import structlog
 from celery.signals import (
     setup_logging,
@@ -35,6 +39,15 @@ app.conf.beat_schedule = schedule.beat_schedule(_policy.rounds, _policy.retentio
 app.conf.beat_schedule_filename = str(_settings.data_dir / "beat-schedule")
 if _settings.alive_file is not None:
     alive.keep(_settings.alive_file)
+
+
+def _say(text: str, *_: Any) -> None:
+    """What Celery says from within a signal's handler, where no lock of the log may be waited for."""
+    line = {"event": text, "level": "info", "timestamp": datetime.now(UTC).isoformat()}
+    os.write(1, f"{json.dumps(line) if _settings.log_format == 'json' else text}\n".encode())
+
+
+celery.apps.worker.safe_say = _say
 
 
 @setup_logging.connect

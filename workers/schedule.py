@@ -7,7 +7,7 @@ from typing import Any
 
 from celery.schedules import schedstate, schedule
 
-from app.broker import CONTROL, ROLL_UP
+from app.broker import CONTROL, INGEST_EVERY_S, ROLL_UP
 from app.domain.policy import RetentionPolicy, RoundPolicy
 
 
@@ -30,31 +30,32 @@ class EpochAligned(schedule):
 
 
 def beat_schedule(policy: RoundPolicy, retention: RetentionPolicy) -> dict[str, dict[str, Any]]:
-    """Each message expires before the next one is sent: a worker that was away finds one, not a hundred."""
+    """None expires: beat would write by its clock when, and a worker decide by its own. Those that have piled up while
+    workers were away are passed over one by one (workers.tasks)."""
     return {
         "start the slot's round": {
             "task": "tooloo.start_slot",
             "schedule": EpochAligned(policy.interval_s),
-            "options": {"queue": CONTROL, "expires": min(policy.interval_s, 300)},
+            "options": {"queue": CONTROL},
         },
         "take in live outcomes": {
             "task": "tooloo.ingest",
-            "schedule": timedelta(seconds=1),
-            "options": {"queue": CONTROL, "expires": 5},
+            "schedule": timedelta(seconds=INGEST_EVERY_S),
+            "options": {"queue": CONTROL},
         },
         "reap": {
             "task": "tooloo.reap",
             "schedule": timedelta(seconds=policy.reap_every_s),
-            "options": {"queue": CONTROL, "expires": policy.reap_every_s},
+            "options": {"queue": CONTROL},
         },
         "forget what is old": {
             "task": "tooloo.retain",
             "schedule": timedelta(seconds=retention.every_s),
-            "options": {"queue": CONTROL, "expires": min(retention.every_s, 300)},
+            "options": {"queue": CONTROL},
         },
         "roll up": {
             "task": ROLL_UP,
             "schedule": timedelta(seconds=retention.roll_up_every_s),
-            "options": {"queue": CONTROL, "expires": min(retention.roll_up_every_s, 300)},
+            "options": {"queue": CONTROL},
         },
     }

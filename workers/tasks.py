@@ -8,12 +8,13 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import wraps
 from typing import ParamSpec
 
+import redis
 import structlog
 from celery import Celery, current_task
 
 from app import bootstrap, tracing
 from app.benchmark import benchmark, between_rounds, judge, reaper
-from app.broker import JUDGE, OPTIMIZE, PROBE, ROLL_UP
+from app.broker import INGEST_EVERY_S, JUDGE, OPTIMIZE, PROBE, ROLL_UP
 from app.domain.rounds.rounds import ProbeKey
 from app.errors import TooLooError
 from app.evidence import ingest as live_outcomes
@@ -76,10 +77,18 @@ def _said_plainly(step: Callable[P, None]) -> Callable[P, None]:
         try:
             with _span():
                 step(*args, **kwargs)
-        except TooLooError as error:
+        except (TooLooError, redis.RedisError) as error:
             log.warning("step not done, the reaper will repeat it", step=step.__name__, reason=str(error))
 
     return run
+
+
+def _due(step: str, every_s: float) -> bool:
+    """Is it time for what beat asks for again and again? By the clock of Redis, the one that all hosts share.
+
+    A worker that was away finds hundreds of messages; all but one are passed over. Without Redis there is no message.
+    """
+    return bool(_services().redis.set(f"tooloo:beat:{step}", 1, nx=True, px=max(1, round(every_s * 500))))
 
 
 @_said_plainly
@@ -100,6 +109,8 @@ def judge_round(round_id: str) -> None:
 
 @_said_plainly
 def retain() -> None:
+    if not _due("retain", _services().policy.retention.every_s):
+        return
     retention.retain(_services())
     request_log.purge(_services())
     rolling.again(_services())
@@ -108,6 +119,8 @@ def retain() -> None:
 @_said_plainly
 def roll_up(asked: str = "") -> None:
     """`asked`: by a run that left some."""
+    if not asked and not _due("roll_up", _services().policy.retention.roll_up_every_s):
+        return
     rolling.roll_up(_services(), ending.is_set, asked=bool(asked))
 
 
@@ -118,6 +131,8 @@ def start_slot() -> None:
 
 @_said_plainly
 def ingest() -> None:
+    if not _due("ingest", INGEST_EVERY_S):
+        return
     live_outcomes.ingest(_services())
     between_rounds.check(_services())
     reaper.send_lost(_services())
@@ -125,7 +140,8 @@ def ingest() -> None:
 
 @_said_plainly
 def reap() -> None:
-    reaper.reap(_services())
+    if _due("reap", _services().policy.rounds.reap_every_s):
+        reaper.reap(_services())
 
 
 def register(app: Celery) -> None:

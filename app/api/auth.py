@@ -217,6 +217,8 @@ def _check() -> None:
         _refuse_web_pages()
     scopes = _needed(request.method, path)
     who = g.caller = _authenticated(guard, scopes[0])
+    if who is ANYBODY or guard.settings.allowed_hosts:
+        _refuse_other_hosts(guard.settings, who)
     if not any(map(who.may, scopes)):
         has = ", ".join(sorted(who.scopes)) or "none"
         raise Forbidden(f"this needs a key with the scope `{scopes[0]}`; yours has: {has}", field="Authorization")
@@ -316,10 +318,7 @@ def _needed(method: str, path: str) -> tuple[Scope, ...]:
 
 
 def _refuse_web_pages() -> None:
-    """DNS rebinding reaches loopback under another Host; a cross-site form cannot send JSON."""
-    host = _hostname(header("Host") or request.host)
-    if host not in LOOPBACK:
-        raise Forbidden(f"this listens on loopback only: call it as 127.0.0.1, not {host}", field="Host")
+    """A cross-site form cannot send JSON."""
     if request.endpoint == "openai.passthrough":
         _refuse_what_a_page_can_send()
         return
@@ -331,6 +330,19 @@ def _refuse_web_pages() -> None:
         return
     if served and request.method in {"POST", "PUT", "PATCH", "DELETE"} and request.mimetype != JSON:
         raise Forbidden("send `Content-Type: application/json`", field="Content-Type")
+
+
+def _refuse_other_hosts(settings: Settings, who: Caller) -> None:
+    """DNS rebinding reaches loopback under another Host, but has no key: who shows one may come through any proxy."""
+    host = _hostname(header("Host") or request.host)
+    if host in LOOPBACK or host in settings.allowed_hosts:
+        return
+    if who is ANYBODY:
+        raise Forbidden(
+            f"without a key this is called as 127.0.0.1, not {host}: set TOOLOO_ALLOWED_HOSTS, or keys", field="Host"
+        )
+    if host != settings.host:
+        raise Forbidden(f"{host} is not among TOOLOO_ALLOWED_HOSTS", field="Host")
 
 
 def _refuse_what_a_page_can_send() -> None:

@@ -38,7 +38,7 @@ class ChatBody(Body):
     task_type: TaskType | None = None
     segment: Name | None = None
     provider: Name | None = None
-    #: as under /v1: PROVIDER/MODEL, or a model that one provider alone has
+    #: as under /v1: PROVIDER/MODEL, or a model, of whoever has it
     model: Name | None = None
     stream: bool = False
     #: named by alias only: pydantic keeps `model_config` for itself

@@ -39,11 +39,14 @@ def ready() -> Response:
     checks = {**dependencies, "providers": _providers(services)}
     to_mend = [f"{item.text}: {item.cure}" for item in accounts(services)]
     status = "ok" if set(checks.values()) == {OK} and not to_mend else "degraded"
-    open_ones = {str(target): state for target, state in gateway().breakers.states(live_config.utc_now()).items()}
+    states = gateway().breakers.states(live_config.utc_now())
+    open_ones = {str(target): states[target] for target in services.targets if target in states}
     facts: dict[str, Any] = {"status": status, "checks": checks, "breakers": open_ones}
     if to_mend:
         facts["needsPerson"] = to_mend
-    if refusals := gateway().lessons.shown(live_config.utc_now()):
+    known = {str(target) for target in services.targets}
+    lessons = gateway().lessons.shown(live_config.utc_now())
+    if refusals := {target: told for target, told in lessons.items() if target in known}:
         facts["refusals"] = refusals
     return ok(facts, 200 if checks["providers"] == OK else 503)
 

@@ -53,7 +53,7 @@ def _targets(services: Services, now: datetime) -> Iterator[Metric]:
     """What the router knows of each; nothing of what it does not."""
     evidence = services.scorecard.value.evidence
     for name, meaning, value in KNOWN:
-        rows = [(_labels(target), value(known, now)) for target, known in evidence.items()]
+        rows = [(_labels(each), value(evidence[each], now)) for each in services.targets if each in evidence]
         yield gauge(name, meaning, [(labels, number) for labels, number in rows if number is not None])
 
 

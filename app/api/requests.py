@@ -82,6 +82,8 @@ def _camel(row: dict[str, Any]) -> dict[str, Any]:
     shown = {names.get(name, name): value for name, value in row.items()}
     if "day" in shown:
         shown["day"] = shown["day"].isoformat()
+    if row["unpriced"] and row["unpriced"] == row["requests"] - row["failed"]:
+        shown["costUsd"] = None  # an unknown price is no 0, nor is a sum of nothing else
     return {name: int(value) if name in _COUNTS else value for name, value in shown.items()}
 
 

@@ -5,12 +5,18 @@ from __future__ import annotations
 import gc
 from multiprocessing.util import Finalize
 
+import structlog
+
 from app import bootstrap, logs, memory, settings, tracing
 from app.api import create_app
 from app.api.bodies import Bodies, BodyLimits
 from app.api.front import Front
+from app.errors import TooLooError
 from app.operations import listening, started
 from app.services import Services
+from app.settings import Settings
+
+log = structlog.get_logger()
 
 #: an API request must not wait longer for a frozen Redis
 PUBLISH_TIMEOUT_S = 2.0
@@ -23,6 +29,14 @@ def create() -> Front:
     memory.keep_to_ourselves()
     configured = settings.load()
     logs.configure(configured.log_format, configured.log_level)
+    try:
+        return _made(configured)
+    except TooLooError as error:
+        log.critical("the API process cannot start", reason=str(error))
+        raise SystemExit(1) from None  # a line, where the server would print a traceback
+
+
+def _made(configured: Settings) -> Front:
     configured.check_exposure()
     services = bootstrap.build(
         configured,

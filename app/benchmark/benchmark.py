@@ -132,6 +132,7 @@ def _plan_and_publish(
             targets=targets,
             prompts=allowed.prompts,
             simulated=services.simulated,
+            simulated_beside=services.simulated_beside_real,
             left_out=[{"provider": name, "reason": reason} for name, reason in left_out.items()],
             notes=_notes(allowed, trigger, out_of_turn),
             estimated_cost_usd=allowed.cost_usd,

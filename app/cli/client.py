@@ -10,7 +10,7 @@ from typing import Any
 import click
 import requests
 
-from app import local_key, settings
+from app import http_calls, local_key, settings
 from app.cli.exits import NOT_REACHABLE, Refused
 
 
@@ -64,13 +64,20 @@ def _opened(
 def _sent(
     method: str, path: str, body: dict[str, Any] | None, timeout_s: float, key: str | None, *, stream: bool
 ) -> requests.Response:
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
-    return requests.request(method, _base() + path, json=body, headers=headers, timeout=(3, timeout_s), stream=stream)
+    return http_calls.call(
+        method,
+        _base() + path,
+        key=key,
+        own=settings.load().url is None,
+        json=body,
+        timeout=(3, timeout_s),
+        stream=stream,
+    )
 
 
 def _base() -> str:
     configured = settings.load()
-    return configured.url or f"http://127.0.0.1:{configured.port}"
+    return configured.url or configured.api_url
 
 
 @contextmanager

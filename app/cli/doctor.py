@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -10,14 +10,12 @@ from functools import partial
 from typing import Any
 
 import click
-import redis
 import requests
 from rich.table import Table
 from rich.text import Text
-from sqlalchemy.exc import DBAPIError
 
-from app import bootstrap, config_files, settings
-from app.cli import jail, names
+from app import bootstrap, config_files, http_calls, settings
+from app.cli import doctor_servers, jail, names
 from app.cli.console import Console
 from app.cli.main import print_json
 from app.cli.terminal import one_line
@@ -27,7 +25,6 @@ from app.providers.base import Endpoint
 from app.providers.checkup import Finding, Status, check
 from app.providers.client import Client, Pool
 from app.settings import Settings
-from app.store import database
 
 #: how a status is written: sign and colour
 SIGNS = {
@@ -78,7 +75,7 @@ def examine(configured: Settings, only: str | None, *, call: bool) -> Examined:
     if only is not None and only not in {provider.name for provider in providers}:
         known = ", ".join(provider.name for provider in providers) or "none"
         raise click.UsageError(f"there is no provider {only!r}; there are: {known}")
-    findings += [_postgres(configured), _redis(configured), jail.finding()]
+    findings += [*doctor_servers.findings(configured), jail.finding()]
     missing, endpoints, simulated = _endpoints(configured, providers)
     findings += [each for each in missing if only in (None, each.subject)]
     findings += [*_lessons(configured, only), *_references(configured)]
@@ -121,33 +118,6 @@ def _wrong_file(name: str, error: ConfigError) -> Finding:
     return Finding("config", name, Status.FAILED, str(error), "correct the file; TOOLOO_CONFIG_DIR names its folder")
 
 
-def _postgres(configured: Settings) -> Finding:
-    if not configured.database_url:
-        return Finding("servers", "postgres", Status.SKIPPED, "DATABASE_URL is not set: `make up` starts its own")
-    engine = database.create(configured.database_url, pool_size=1)
-    try:
-        current = database.is_current(engine)
-    except DBAPIError as error:
-        reason = str(error.orig).strip().splitlines()[0]
-        return Finding("servers", "postgres", Status.FAILED, reason, "start it, or correct DATABASE_URL")
-    finally:
-        engine.dispose()
-    if current:
-        return Finding("servers", "postgres", Status.OK, "reachable, schema up to date")
-    return Finding("servers", "postgres", Status.FAILED, "reachable, its schema is older", "run `tooloo migrate`")
-
-
-def _redis(configured: Settings) -> Finding:
-    if not configured.redis_url:
-        return Finding("servers", "redis", Status.SKIPPED, "REDIS_URL is not set: `make up` starts its own")
-    try:
-        with bootstrap.connect(configured.redis_url) as connection:
-            connection.ping()
-    except redis.RedisError as error:
-        return Finding("servers", "redis", Status.FAILED, str(error), "start it, or correct REDIS_URL")
-    return Finding("servers", "redis", Status.OK, "reachable")
-
-
 def _endpoints(configured: Settings, providers: Sequence[Provider]) -> tuple[list[Finding], dict[str, Endpoint], bool]:
     """What cannot be called and why, what can, and whether it is simulated."""
     wrong: dict[str, Finding] = {}
@@ -159,8 +129,9 @@ def _endpoints(configured: Settings, providers: Sequence[Provider]) -> tuple[lis
             advice = f"put the key itself into {provider.key_env}, in the environment or in .env"
             wrong[provider.name] = Finding(provider.name, "key", Status.FAILED, str(error), advice)
     usable = tuple(provider for provider in providers if provider.name not in wrong)
-    nothing_set = not wrong and not any(keys.values()) and all(provider.key_env for provider in usable)
-    if nothing_set and usable and not configured.lab_url:
+    real = [provider for provider in usable if not provider.simulated]
+    nothing_set = not wrong and not any(keys.values()) and all(provider.key_env for provider in real)
+    if usable and not configured.lab_url and (nothing_set or len(real) < len(usable)):
         configured = _beside_a_lab(configured)
     endpoints, simulated = bootstrap.endpoints(configured, usable)
     left_out = [
@@ -171,10 +142,27 @@ def _endpoints(configured: Settings, providers: Sequence[Provider]) -> tuple[lis
             f"{provider.key_env} is not set: left out" if not nothing_set else f"{provider.key_env} is not set",
             f"set {provider.key_env} in the environment or in .env; with no key at all, `make up` simulates all",
         )
-        for provider in usable
+        for provider in real
         if provider.name not in endpoints
     ]
-    return [*wrong.values(), *left_out], endpoints, simulated
+    return [*wrong.values(), *left_out, *_of_the_lab(usable, endpoints, simulated=simulated)], endpoints, simulated
+
+
+def _of_the_lab(usable: Sequence[Provider], endpoints: Mapping[str, Endpoint], *, simulated: bool) -> Iterator[Finding]:
+    """Which are simulated where others are real."""
+    for provider in () if simulated else usable:
+        if provider.simulated and provider.name in endpoints:
+            yield Finding(
+                provider.name, "simulated", Status.WARNING, "SIMULATED: the lab answers for it", "as its block says"
+            )
+        elif provider.simulated:
+            yield Finding(
+                provider.name,
+                "simulated",
+                Status.FAILED,
+                "its block says simulated, and no lab answers",
+                "set TOOLOO_LAB_URL",
+            )
 
 
 def _lessons(configured: Settings, only: str | None) -> list[Finding]:
@@ -206,15 +194,16 @@ def _references(configured: Settings) -> list[Finding]:
 
 
 def _url(configured: Settings) -> str:
-    return configured.url or f"http://127.0.0.1:{configured.port}"
+    return configured.url or configured.api_url
 
 
 def _asked(configured: Settings, path: str) -> dict[str, Any] | None:
     """What a running gateway answers; None: none does, or not in JSON."""
     key = configured.admin_key or configured.api_key
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
     try:
-        found = requests.get(_url(configured) + path, timeout=(1, 3), headers=headers).json()
+        found = http_calls.call(
+            "GET", _url(configured) + path, key=key, own=configured.url is None, timeout=(1, 3)
+        ).json()
     except (requests.RequestException, ValueError):
         return None
     return found if isinstance(found, dict) else None
@@ -222,9 +211,9 @@ def _asked(configured: Settings, path: str) -> dict[str, Any] | None:
 
 def _beside_a_lab(configured: Settings) -> Settings:
     """With the lab of `make up` named, where one answers."""
-    url = f"http://127.0.0.1:{configured.lab_port}"
+    url = configured.own_lab_url
     try:
-        health = requests.get(f"{url}/healthz", timeout=(1, 3)).json()
+        health = http_calls.call("GET", f"{url}/healthz", own=True, timeout=(1, 3)).json()
     except requests.RequestException:
         return configured
     is_lab = isinstance(health, dict) and health.get("simulated") is True

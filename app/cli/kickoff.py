@@ -9,7 +9,7 @@ from functools import partial
 import click
 import requests
 
-from app import bootstrap, logs, settings
+from app import bootstrap, http_calls, logs, settings
 from app.benchmark import benchmark, reaper
 from app.cli.terminal import say
 from app.errors import DependencyUnavailable, OverBudget
@@ -33,13 +33,13 @@ def kickoff() -> None:
     configured = settings.load()
     logs.configure(configured.log_format, configured.log_level)
     services = bootstrap.build(configured, threads=1)
-    if services.simulated:
+    if services.simulated or services.simulated_beside_real:
         _wait_for_page(f"{configured.lab_url}/healthz")
-    _wait_for_page(f"http://127.0.0.1:{configured.port}/readyz")
+    _wait_for_page(f"{configured.api_url}/readyz")
     bootstrap.wait_for(services)
     services.config.refresh(services.redis)
     # where TOOLOO_FLOWER_AUTH is set, a refusal is how it serves us
-    _wait_for_page(f"http://127.0.0.1:{configured.flower_port}/", requests.codes.ok, requests.codes.unauthorized)
+    _wait_for_page(f"{configured.flower_url}/", requests.codes.ok, requests.codes.unauthorized)
     # last, because a round beside processes that are still starting would measure them too
     round_id = first_round(services)
     for line in summary(configured, services, round_id):
@@ -65,7 +65,7 @@ def first_round(services: Services) -> str:
 
 def summary(configured: Settings, services: Services, round_id: str) -> list[str]:
     """What a person wants to know now, line by line."""
-    api = f"http://127.0.0.1:{configured.port}"
+    api = configured.api_url
     left_out = services.left_out(services.config.value)
     names = [p.name for p in services.providers if p.name not in left_out]
     lines = [
@@ -75,7 +75,7 @@ def summary(configured: Settings, services: Services, round_id: str) -> list[str
         f"  scorecard     {api}/api/v1/system/scorecard",
         f"  results       {api}/api/v1/system/benchmark-results",
         f"  config        {api}/api/v1/system/runtime-config",
-        f"  Flower        http://127.0.0.1:{configured.flower_port}",
+        f"  Flower        {configured.flower_url}",
     ]
     if services.simulated:
         lines += [
@@ -83,7 +83,9 @@ def summary(configured: Settings, services: Services, round_id: str) -> list[str
             f"  SIMULATED     {', '.join(names)}: no provider key is set, the lab answers for all of them",
         ]
     else:
-        lines.append(f"  real          {', '.join(names)}")
+        lab = services.simulated_beside_real
+        lines.append(f"  real          {', '.join(name for name in names if name not in lab)}")
+        lines += [f"  SIMULATED     {', '.join(lab)}: by the lab at {services.settings.lab_url}"] if lab else []
     lines += [f"  left out      {name}: {reason}" for name, reason in left_out.items()]
     lines += [
         _first(round_id),
@@ -116,7 +118,7 @@ def _wait_for_page(url: str, *answers: int) -> None:
     give_up_at = time.monotonic() + PATIENCE_S
     while True:
         try:
-            if requests.get(url, timeout=5).status_code in (answers or (requests.codes.ok,)):
+            if http_calls.call("GET", url, own=True, timeout=5).status_code in (answers or (requests.codes.ok,)):
                 return
         except requests.RequestException:
             pass

@@ -10,7 +10,7 @@ import click
 import requests
 from rich.table import Table
 
-from app import settings
+from app import http_calls, settings
 from app.cli import names
 from app.cli.client import Unreachable
 from app.cli.console import Console
@@ -160,6 +160,7 @@ def serve(
     )  # fmt: skip
     served = {"url": f"http://{host}:{port}", "simulated": True, "providers": [p.name for p in providers]}
     playing = f", playing {playback.trace.name} at speed {times:g}" if playback else f", profile {profile}"
+    as_json = as_json or configured.environment.get("TOOLOO_LOG_FORMAT", "").strip().lower() == "json"
     line = f"lab (simulated providers) on {served['url']}: {', '.join(p.name for p in providers)}{playing}"
     try:
         run(app, host, port, lambda: say(json.dumps(served) if as_json else line))
@@ -200,7 +201,7 @@ def _call(method: str, path: str, body: dict[str, Any] | None = None) -> Any:
     """`data` of the lab's answer; leaves with the exit code that fits else."""
     base = _url(settings.load())
     try:
-        response = requests.request(method, base + path, json=body, timeout=(3, 10))
+        response = http_calls.call(method, base + path, json=body, timeout=(3, 10))
         answer = response.json()
     except requests.RequestException:
         raise Unreachable(f"no lab answers at {base}: is `make up` or `tooloo lab serve` running?") from None
@@ -211,7 +212,7 @@ def _call(method: str, path: str, body: dict[str, Any] | None = None) -> Any:
 
 
 def _url(configured: Settings) -> str:
-    return (configured.lab_url or f"http://127.0.0.1:{configured.lab_port}").rstrip("/")
+    return configured.lab_url or configured.own_lab_url
 
 
 def _print_profiles(profiles: dict[str, Any], seen: dict[str, Any]) -> None:

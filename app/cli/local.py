@@ -10,12 +10,13 @@ from dataclasses import replace
 from app import memory
 from app.cli import orphans, preflight, servers, supervise
 from app.cli.place import Place, place
+from app.cli.ports import Port, check_ports
 from app.cli.prefixed import PrefixedLines
-from app.cli.preflight import Port
 from app.cli.supervise import Child
 from app.cli.terminal import say, unshielded
 from app.operations import listening
 from app.settings import Settings
+from app.store import database
 
 #: s for what a killed `up` left behind, before it is killed too
 LEFTOVER_PATIENCE_S = 5
@@ -24,7 +25,8 @@ LEFTOVER_PATIENCE_S = 5
 def start(settings: Settings) -> int:
     """Check, prepare, and run until a signal; the exit code. Raises TooLooError before anything runs."""
     simulated = preflight.check_config(settings)
-    lab = settings.lab_url is None and (simulated or settings.lab_trace is not None)
+    wanted = simulated or settings.lab_trace is not None or preflight.names_the_lab(settings)
+    lab = settings.lab_url is None and wanted
     preflight.check_services(settings)
     where = place(settings.data_dir)
     environment = _environment(settings, where, lab=lab)
@@ -38,7 +40,7 @@ def serve(settings: Settings, where: Place, ports: Sequence[Port], processes: Se
     with preflight.lock(settings.data_dir):
         _end_leftovers(settings)
         preflight.check_space(settings.data_dir)
-        preflight.check_ports(ports)
+        check_ports(ports)
         if not settings.database_url:
             preflight.check_data_version(where)
             servers.prepare_postgres(where)
@@ -70,7 +72,7 @@ def _ports(settings: Settings, *, lab: bool) -> Iterator[Port]:
     yield Port(settings.port, settings.host, "API", "TOOLOO_PORT")
     yield Port(settings.flower_port, settings.flower_host, "Flower", "TOOLOO_FLOWER_PORT")
     if lab:
-        yield Port(settings.lab_port, "127.0.0.1", "lab", "TOOLOO_LAB_PORT")
+        yield Port(settings.lab_port, settings.lab_host, "lab", "TOOLOO_LAB_PORT")
 
 
 def _environment(settings: Settings, where: Place, *, lab: bool) -> dict[str, str]:
@@ -85,7 +87,7 @@ def _environment(settings: Settings, where: Place, *, lab: bool) -> dict[str, st
     if not settings.redis_url:
         environment["REDIS_URL"] = servers.redis_url(where)
     if lab:
-        environment["TOOLOO_LAB_URL"] = f"http://127.0.0.1:{settings.lab_port}"
+        environment["TOOLOO_LAB_URL"] = settings.own_lab_url
     return environment
 
 
@@ -95,7 +97,7 @@ def _servers(settings: Settings, where: Place) -> Iterator[Child]:
         yield Child(
             name="postgres",
             command=servers.postgres_command(where),
-            problem=lambda: servers.postgres_problem(servers.postgres_url(where)),
+            problem=lambda: database.problem(servers.postgres_url(where)),
             essential=True,
             log=logs / "postgres.log",
             stop_signal=signal.SIGINT,

@@ -6,13 +6,9 @@ import errno
 import fcntl
 import os
 import shutil
-import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-
-import psutil
 
 from app import config_files
 from app.cli import servers
@@ -20,19 +16,10 @@ from app.cli.place import Place
 from app.domain.catalog import nothing_real
 from app.errors import ConfigError, Conflict
 from app.settings import Settings
+from app.store import database
 
 #: a fresh database takes 50 MB, its write-ahead log and Redis' file grow beside it
 NEEDED_MB = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Port:
-    number: int
-    host: str
-    #: who will listen on it
-    service: str
-    #: variable that changes it
-    variable: str
 
 
 def check_config(settings: Settings) -> bool:
@@ -47,9 +34,14 @@ def check_config(settings: Settings) -> bool:
     return nothing_real(providers, keys)
 
 
+def names_the_lab(settings: Settings) -> bool:
+    """Does a block want the lab beside what is real?"""
+    return any(each.simulated for each in config_files.load_providers(settings.config_dir))
+
+
 def check_services(settings: Settings) -> None:
     """A PostgreSQL or Redis that the environment names must answer."""
-    if settings.database_url and (problem := servers.postgres_problem(settings.database_url)):
+    if settings.database_url and (problem := database.problem(settings.database_url)):
         raise ConfigError(f"DATABASE_URL is set, but PostgreSQL does not answer: {problem}", field="DATABASE_URL")
     if settings.redis_url and (problem := servers.redis_problem(settings.redis_url)):
         raise ConfigError(f"REDIS_URL is set, but Redis does not answer: {problem}", field="REDIS_URL")
@@ -108,45 +100,3 @@ def lock(folder: Path) -> Iterator[None]:
         file.write(f"{os.getpid()}\n")
         file.flush()
         yield
-
-
-def check_ports(ports: Sequence[Port]) -> None:
-    """Raises ConfigError naming the first port that is taken, by whom if that is to be seen, and what changes it."""
-    for index, port in enumerate(ports):
-        for other in ports[:index]:
-            if port.number == other.number:
-                raise ConfigError(
-                    f"{other.service} and {port.service} cannot both have port {port.number}: "
-                    f"set {other.variable} or {port.variable}",
-                    field=port.variable,
-                )
-        problem = _bind_problem(port)
-        if problem is not None:
-            raise ConfigError(
-                f"port {port.number} ({port.service}) {problem}; set {port.variable}", field=port.variable
-            )
-
-
-def _bind_problem(port: Port) -> str | None:
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(port.host, port.number, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-            probe.listen(1)
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            return f"is in use{_user_of(port.number)}"
-        return f"cannot be opened on {port.host}: {error.strerror}"
-    return None
-
-
-def _user_of(port: int) -> str:
-    """` by NAME (pid N)`, where the system lets us see that."""
-    try:
-        for connection in psutil.net_connections("tcp"):
-            if connection.status == psutil.CONN_LISTEN and connection.pid and tuple(connection.laddr)[1] == port:
-                return f" by {psutil.Process(connection.pid).name()} (pid {connection.pid})"
-    except psutil.Error:
-        pass
-    return ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import resource
-import subprocess
+import signal
 import sys
 import tempfile
 import time
@@ -20,10 +20,11 @@ import click
 import structlog
 
 from app import config_files, logs, memory, settings
+from app.cli import ports
 from app.cli.api_watchdog import Watchdog
 from app.cli.terminal import say
 from app.errors import DependencyUnavailable
-from app.operations import listening
+from app.operations import listening, provider_file
 from app.operations import started as started_file
 from app.settings import Settings
 
@@ -35,14 +36,16 @@ ALL_PROBES = "probes"
 SPARE = 4
 #: with more threads in one process, what is measured is off by too much: add processes instead (docs/benchmark.md)
 MOST_THREADS = 50
+#: whose lines go the way of all others
+GRANIANS_LOGGERS = ("_granian", "granian.access")
 #: s that a PostgreSQL gets to come up before a migration gives up
 MIGRATE_PATIENCE_S = 60.0
 #: open connections of one API process; beyond, they wait to be accepted
 CONNECTIONS = 8192
 #: of each: connections, and one more for a call to a provider
 OPEN_FILES = 2 * CONNECTIONS
-#: s that a trial start before a reload may take
-TRIAL_S = 60.0
+#: s that a port may still be held by who served there before
+PORT_PATIENCE_S = 10.0
 
 
 @click.command()
@@ -53,24 +56,38 @@ def migrate() -> None:
     Example:  tooloo migrate
     """
     from app.store import database
+    from app.store.models import SCHEMA
 
     configured = settings.load()
     logs.configure(configured.log_format, configured.log_level)
+    tell = _teller(configured)
     url = configured.require_database_url()
-    _wait_for_postgres(url)
-    say(f"schema at {database.migrate(url)}")
+    _wait_for_postgres(url, tell)
+    found = database.migrate(url, tell=tell)
+    newer = found > SCHEMA
+    done = f"schema at {found}" + (f": of a later release (this one needs {SCHEMA}), nothing to do" if newer else "")
+    log.info(done) if _logs_json(configured) else say(done)
 
 
-def _wait_for_postgres(url: str) -> None:
-    from app.cli.servers import postgres_problem
+def _logs_json(configured: Settings) -> bool:
+    """Whoever asks for JSON gets no other line; a person at a terminal reads text."""
+    return configured.environment.get("TOOLOO_LOG_FORMAT", "").strip().lower() == "json"
+
+
+def _teller(configured: Settings) -> Callable[[str], None]:
+    return log.warning if _logs_json(configured) else partial(say, err=True)
+
+
+def _wait_for_postgres(url: str, tell: Callable[[str], None]) -> None:
+    from app.store import database
 
     give_up_at = time.monotonic() + MIGRATE_PATIENCE_S
     told = False
-    while (problem := postgres_problem(url)) is not None:
+    while (problem := database.problem(url)) is not None:
         if time.monotonic() > give_up_at:
             raise DependencyUnavailable(f"waited {MIGRATE_PATIENCE_S:.0f} s for PostgreSQL: {problem}")
         if not told:
-            say(f"waiting for PostgreSQL: {problem}", err=True)
+            tell(f"waiting for PostgreSQL: {problem}")
             told = True
         time.sleep(0.2)
 
@@ -86,20 +103,6 @@ def api() -> None:
     with tempfile.TemporaryDirectory(prefix="tooloo-metrics-", ignore_cleanup_errors=True) as folder:
         os.environ[started_file.FOLDER] = folder
         _serve(settings.load())
-
-
-#: builds what each API process builds, and starts nothing
-_TRIAL = """
-import sys
-from app import bootstrap, settings
-from app.errors import TooLooError
-try:
-    configured = settings.load()
-    configured.check_exposure()
-    bootstrap.build(configured)
-except TooLooError as error:
-    sys.exit(str(error))
-"""
 
 
 def _serve(configured: Settings) -> None:
@@ -124,13 +127,16 @@ def _serve(configured: Settings) -> None:
         workers_kill_timeout=5,
         log_access=False,
         log_level=LogLevels.error,
+        log_dictconfig={"loggers": {name: {"handlers": [], "propagate": True} for name in GRANIANS_LOGGERS}},
         websockets=False,
         http=HTTPModes.http1,  # one connection must not carry two hundred requests
     )
     _keep_sockets(server, configured)
     server._spawn_worker = partial(_spawned, server, server._spawn_worker)  # type: ignore[method-assign]  # as below
-    reload = partial(_reload, server.signal_handler_reload)
+    begin_anew = server.signal_handler_reload
+    reload = partial(_reload, begin_anew)
     server.signal_handler_reload = reload  # type: ignore[method-assign]  # it has no hook that could say no
+    provider_file.watch(configured.config_dir, begin_anew)
     Watchdog(partial(_processes_of, server)).start()
     server.serve()
 
@@ -143,13 +149,12 @@ def _keep_sockets(server: Any, configured: Settings) -> None:
     """Each API process serves on a socket that outlives it; elsewhere than on Linux the server has its own way."""
     from granian import net
 
-    from app.cli import preflight
-
-    if multiprocessing.get_start_method() != "fork":  # a child would not have them
-        return
     sockets = listening.handed_over(os.environ)
     if not sockets:
-        preflight.check_ports([preflight.Port(configured.port, configured.host, "API", "TOOLOO_PORT")])
+        ports.wait_for(ports.Port(configured.port, configured.host, "API", "TOOLOO_PORT"), PORT_PATIENCE_S)
+    if multiprocessing.get_start_method() != "fork":  # a child would not have them
+        return
+    if not sockets:
         sockets = listening.opened(configured.host, configured.port, configured.api_processes)
     holder: Any = net.SocketHolder  # type: ignore[attr-defined]  # it has no types for what it makes of a descriptor
     holders = [holder(sock.fileno(), False, listening.BACKLOG) for sock in sockets]
@@ -190,22 +195,11 @@ def _spawned(server: Any, spawn: Callable[..., Any], idx: int, *args: Any, **kwa
 
 def _reload(go_on: Callable[..., None], *args: Any) -> None:
     """SIGHUP: new processes, unless they could not start; the server would end the old ones all the same."""
-    problem = _tried()
+    problem = provider_file.tried()
     if problem is None:
         go_on(*args)
     else:
         log.error("not reloaded, what runs goes on as it is", reason=problem)
-
-
-def _tried() -> str | None:
-    """Why an API process could not start; None: it could."""
-    command = [sys.executable, "-c", _TRIAL]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=TRIAL_S, check=False)  # noqa: S603  # our own program
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return str(error)
-    lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-    return None if done.returncode == 0 else lines[-1]
 
 
 @click.command()
@@ -241,6 +235,8 @@ def worker(queues: str, concurrency: int | None) -> None:
         )
     pool = ["--pool=threads"] if probes else ["--pool=prefork"]
     count = concurrency or (min(sum(p.concurrency for p in providers) + SPARE, MOST_THREADS) if probes else 1)
+    anew = _Anew()
+    provider_file.watch(configured.config_dir, anew.begin)
     _celery(
         "worker",
         *pool,
@@ -250,6 +246,7 @@ def worker(queues: str, concurrency: int | None) -> None:
         "--without-mingle",
         "--without-gossip",
         "--task-events",
+        then=anew.go_on,
     )
 
 
@@ -278,12 +275,43 @@ def flower() -> None:
     if configured.flower_auth:
         # by environment, not by argument: arguments are visible to every user of the machine
         os.environ["FLOWER_BASIC_AUTH"] = configured.flower_auth
+    logs.configure(configured.log_format, configured.log_level)  # Tornado leaves it as it finds it
     _celery("flower", f"--address={configured.flower_host}", f"--port={configured.flower_port}")
 
 
-def _celery(*arguments: str) -> None:
+class _Anew:
+    """A worker that takes a changed configuration over: it ends its probes, and becomes the same command again."""
+
+    def __init__(self) -> None:
+        from celery.signals import worker_ready
+
+        self._wanted = self._ready = False
+        worker_ready.connect(self._is_ready, weak=False)
+
+    def _is_ready(self, **_: Any) -> None:
+        self._ready = True
+
+    def begin(self) -> None:
+        self._wanted = True
+        if self._ready:
+            os.kill(os.getpid(), signal.SIGTERM)
+        else:  # it waits for its servers, and has nothing in hand
+            self.go_on()
+
+    def go_on(self) -> None:
+        if self._wanted:
+            os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  # what we are, once more
+
+
+def _celery(*arguments: str, then: Callable[[], None] = lambda: None) -> None:
     """Run Celery in this process, until it is told to stop."""
     from workers.celery_app import app
 
-    code = app.start(["--quiet", *arguments])
+    try:
+        code = app.start(["--quiet", *arguments])
+    except SystemExit as ended:  # as a worker ends
+        if not ended.code:
+            then()
+        raise
+    then()
     raise SystemExit(code or 0)

@@ -79,7 +79,7 @@ def _cells(candidate: dict[str, Any]) -> list[str]:
     calls = (known.get("benchmarkCount") or 0) + (known.get("liveCount") or 0)
     age_s = known.get("ageS")
     return [
-        f"{candidate['provider']}/{candidate['model']}",
+        f"{candidate['provider']}/{candidate['model']}" + (" (simulated)" if candidate.get("simulated") else ""),
         "–" if candidate.get("score") is None else shown.points(candidate["score"]),
         _number(known.get("latencyMs"), "{:.0f}"),
         "–" if known.get("success") is None else shown.share(known["success"]),

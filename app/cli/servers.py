@@ -8,7 +8,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
-import psycopg2
 import redis
 
 from app.cli.place import Place, let_read, let_through, make_private
@@ -96,15 +95,6 @@ def redis_command(where: Place) -> list[str]:
         "set-proc-title": "no",  # it would overwrite the environment, where the mark of the stack stands
     }
     return [str(_redis_binary()), *(part for name, value in options.items() for part in (f"--{name}", value))]
-
-
-def postgres_problem(url: str) -> str | None:
-    """Why this PostgreSQL cannot be used, in one line; None: it answers."""
-    try:
-        psycopg2.connect(url.replace("+psycopg2", "", 1), connect_timeout=5).close()
-    except psycopg2.Error as error:
-        return _first_line(error)
-    return None
 
 
 def redis_problem(url: str) -> str | None:

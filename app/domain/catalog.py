@@ -144,8 +144,9 @@ class Provider:
 
 
 def nothing_real(providers: Iterable[Provider], keys: Mapping[str, str | None]) -> bool:
-    """Can none of these be called? `keys`: by provider name; a provider without `key_env` needs none."""
-    return not any(provider.key_env is None or keys.get(provider.name) for provider in providers)
+    """Is none of these to be called for real? `keys`: by provider name; a provider without `key_env` needs none."""
+    real = [provider for provider in providers if not provider.simulated]
+    return not any(provider.key_env is None or keys.get(provider.name) for provider in real)
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ class Call:
     segment: str | None = None
     #: only this provider; None: the best one
     provider: str | None = None
-    #: only this model of that provider; without one, an embedding's, of whoever has it
+    #: only this model of that provider; without one, of whoever has it, the best of them first
     model: str | None = None
     #: no chat: vectors of this are wanted
     embedding: Embedding | None = None

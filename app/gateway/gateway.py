@@ -35,7 +35,7 @@ from app.providers.base import Answer
 from app.services import Services
 
 #: segment, task type, models of the key, and whether they need a price
-_Whose = tuple[str | None, TaskType, tuple[str, ...], bool]
+_Whose = tuple[str | None, TaskType, tuple[str, ...], bool, str | None]
 
 
 class Gateway:
@@ -102,7 +102,7 @@ class Gateway:
         """Choose the route: the drawn one, or the one the request names."""
         services, config, now = self.services, self.services.config.value, live_config.utc_now()
         if call.provider is None:
-            plan = self.plan(call.segment, now, call.task_type, call.limits)
+            plan = self.plan(call.segment, now, call.task_type, call.limits, call.model)
             route = router.route(plan, self._rng, now)
         else:
             plan = self.plan(call.segment, now, call.task_type)
@@ -156,21 +156,30 @@ class Gateway:
         return request
 
     def plan(
-        self, segment: str | None, now: datetime, task: TaskType = TaskType.DEFAULT, limits: KeyLimits = NO_LIMITS
+        self,
+        segment: str | None,
+        now: datetime,
+        task: TaskType = TaskType.DEFAULT,
+        limits: KeyLimits = NO_LIMITS,
+        model: str | None = None,
     ) -> Plan:
-        """The ranking of all targets that a key with these limits may use; computed anew when config, evidence or
-        breakers changed, else once a second. Raises ModelNotAllowed where it may use none."""
+        """The ranking of all targets, or of all that have this model, that a key with these limits may use.
+
+        Computed anew when config, evidence or breakers changed, else once a second. Raises ModelNotAllowed where there
+        is none.
+        """
         services = self.services
         stamp = (services.config.version, services.scorecard.version, self.breakers.generation, int(now.timestamp()))
         held, plans = self._plans
         if held != stamp:
             plans = {}
             self._plans = (stamp, plans)
-        place = (segment, task, limits.models, limits.priced)
+        place = (segment, task, limits.models, limits.priced, model)
         if place not in plans:
+            having = [each for each in services.targets if model in (None, each.model)]
             plans[place] = router.plan(
                 services.config.value,
-                permitted.within(services, limits, services.targets, now),
+                permitted.within(services, limits, having, now),
                 services.scorecard.value,
                 self.breakers.value,
                 services.policy,

@@ -206,7 +206,7 @@ class Passage:
             "completion_tokens": None if usage is None else usage.completion,
             "cached_tokens": None if usage is None else usage.cached,
             "cost_usd": self._cost_usd(model or answered, answered),
-            "simulated": services.simulated,
+            "simulated": services.is_simulated(passed.provider),
             "revision": services.config.value.revision,
         }
 

@@ -71,12 +71,16 @@ def outcome(request: Request, attempt: Attempt[Any]) -> Row | None:
         "cost_usd": attempt.cost_usd,
         "error_class": None if summary.success else attempt.status,
         "counts": summary.success if summary.error is None else summary.error.counts,
-        "simulated": request.services.simulated,
+        "simulated": request.services.is_simulated(attempt.target.provider),
         "explored": route.explored and first,
-        # where nothing was drawn there is no probability: the request, or its conversation, named the target
-        "propensity": route.propensity if first and not route.is_settled else None,
+        "propensity": _propensity(call, route) if first else None,
         "revision": request.config.revision,
     }
+
+
+def _propensity(call: Call, route: Route) -> float | None:
+    """None where nothing was drawn (the request, or its conversation, named the target), or not among all targets."""
+    return None if route.is_settled or call.model is not None else route.propensity
 
 
 def log_entry(
@@ -125,7 +129,9 @@ def _usage_entry(request: Request, status: str, served: Attempt[Any] | None) -> 
         "cost_usd": cost_usd(request, served),
         "cached_tokens": served.usage.cached if served and served.usage else None,
         "cache_saved_usd": served.saved_usd if served else None,
-        "simulated": request.services.simulated,
+        "simulated": request.services.is_simulated(
+            (served.target if served else failed or request.route.order[0]).provider
+        ),
         "revision": request.config.revision,
     }
 

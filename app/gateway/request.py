@@ -189,7 +189,7 @@ class Request:
             latency_ms=latency_ms,
             cost_usd=records.cost_usd(self, attempt),
             cache_saved_usd=attempt.saved_usd,
-            simulated=self.services.simulated,
+            simulated=self.services.is_simulated(attempt.target.provider),
         )
 
     def _remember(self, target: Target, answer: Answer) -> None:

@@ -294,6 +294,16 @@ def _machine(services: Services, known: Known) -> Iterator[Item]:
         cure = "bring PostgreSQL or Redis back: what they hold is taken over at once"
         text = f"the runtime config is not the shared one: {state.said}"
         yield Item("config_degraded", Severity.WARNING, "config", state.since, text, cure)
+    for name, (kind, cure) in _SAID.items():
+        if (state := known.troubles.get(name)) is not None and not state.said.startswith("unknown"):
+            yield Item(kind, Severity.WARNING, name, state.since, f"{name}: {state.said}", cure)
+
+
+#: by look: kind, and what to do
+_SAID = {
+    "clock": ("clock_off", "synchronise the clocks of this host and of PostgreSQL's: `timedatectl set-ntp true`"),
+    "files": ("config_not_taken", "correct the file: it is taken over by itself then"),
+}
 
 
 def _alerts(services: Services, seen: Seen | None) -> Iterator[Item]:

@@ -7,13 +7,15 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 import redis
 import structlog
 
-from app.errors import DependencyUnavailable
+from app import config_files
+from app.errors import ConfigError, DependencyUnavailable
 from app.evidence import ingest
-from app.operations import processes
+from app.operations import processes, provider_file
 from app.operations.vitals import Vitals, free_mb, look, waiting
 from app.services import Services
 from app.store import database, health, outcomes, rounds
@@ -32,6 +34,9 @@ STOP_S = 0.5
 
 #: a key that readiness writes, and the s it is kept
 WRITTEN, WRITTEN_S = "tooloo:written", 60
+
+#: s that our clock may be off
+CLOCK_S = 5.0
 
 OK = "ok"
 
@@ -135,6 +140,8 @@ def checks(services: Services, vitals: Vitals) -> Mapping[str, Callable[[], str]
         "redis": lambda: _redis(services),
         "ingest": lambda: _ingest(services, vitals),
         "config": lambda: _config(services),
+        "clock": lambda: _clock(services),
+        "files": partial(_files, services, provider_file.fingerprint(services.settings.config_dir)),
         "processes": lambda: processes.state(processes.read(services.settings.processes_file), time.time()),
         BENCHMARK: lambda: _benchmark(services, vitals),
         ROUNDS: lambda: _rounds(services, vitals),
@@ -210,6 +217,33 @@ def _ingest(services: Services, vitals: Vitals) -> str:
     if found.age_s is not None and found.age_s > silent_s:
         return f"stands still: it last ran {found.age_s:.0f} s ago (is there a worker for the control queue?)"
     return OK
+
+
+def _files(services: Services, read: str | None) -> str:
+    """`read`: as it was when this process began."""
+    if provider_file.fingerprint(services.settings.config_dir) in (read, None):
+        return OK
+    try:
+        config_files.load_providers(services.settings.config_dir)
+    except ConfigError as error:
+        return f"not taken over, the one before stays: {error}"
+    return OK  # processes that read it as it is now are about to take over
+
+
+def _clock(services: Services) -> str:
+    """Against PostgreSQL's, by which all hosts reckon: budgets, ages of keys and signatures go wrong with ours."""
+    try:
+        with database.transaction(services.sessions) as session:
+            asked = datetime.now(UTC)
+            theirs = database.now(session)
+            off_s = (asked + (datetime.now(UTC) - asked) / 2 - theirs).total_seconds()
+    except DependencyUnavailable as error:
+        return f"unknown: {error}"
+    if abs(off_s) <= CLOCK_S:
+        return OK
+    return (
+        f"{abs(off_s):.0f} s {'ahead of' if off_s > 0 else 'behind'} PostgreSQL's: synchronise the clocks of both hosts"
+    )
 
 
 def _config(services: Services) -> str:

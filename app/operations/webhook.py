@@ -16,6 +16,8 @@ from typing import Any
 
 import requests
 
+from app import http_calls
+
 #: s to connect, and to answer
 TIMEOUT = (5, 10)
 PREFIX = "whsec_"
@@ -38,7 +40,9 @@ class Webhook:
         }
         try:
             # a redirect would carry what was signed for one server to another
-            answer = requests.post(self.url, body, headers=headers, timeout=TIMEOUT, allow_redirects=False)
+            answer = http_calls.call(
+                "POST", self.url, data=body, headers=headers, timeout=TIMEOUT, allow_redirects=False
+            )
         except requests.RequestException as error:
             return type(error).__name__  # its text may quote the URL, which may hold a secret
         return None if 200 <= answer.status_code < 300 else f"HTTP {answer.status_code}"

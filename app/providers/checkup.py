@@ -6,6 +6,7 @@ skipped, and says after which.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -61,6 +62,11 @@ class Finding:
     fix: str = ""
 
 
+#: statuses of a server that has no list, or of an address that is not the API's
+NO_LIST = (404, 405, 410, 501)
+#: as OpenSSL says it
+UNKNOWN_AUTHORITY = "CERTIFICATE_VERIFY_FAILED"
+
 #: by class, nearest first; {key_env}, {name}, {base_url}
 FIXES: Mapping[type[ProviderError], str] = {
     BadKey: "make a new key in the provider's console and put it into {key_env}; check that it may use this API",
@@ -83,15 +89,24 @@ FIXES: Mapping[type[ProviderError], str] = {
 
 
 def fix(error: ProviderError, provider: Provider) -> str:
+    if UNKNOWN_AUTHORITY in str(error):
+        return f"name the authority's certificates in ca_bundle of [{table(provider.name)}], or in SSL_CERT_FILE"
     told = next((text for kind, text in FIXES.items() if isinstance(error, kind)), "")
-    return told.format(key_env=provider.key_env or "the key", name=provider.name, base_url=provider.base_url)
+    return told.format(key_env=provider.key_env or "the key", name=table(provider.name), base_url=provider.base_url)
+
+
+def table(name: str) -> str:
+    """As it stands in the file: a dot would begin a table within a table."""
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else f'"{name}"'
 
 
 def check(client: Client, endpoint: Endpoint, *, call: bool, now: datetime) -> list[Finding]:
     """All findings on one provider that has its key. `now`, aware: which prices hold."""
     provider = endpoint.provider
     listing, findings = _listed(client, endpoint)
-    reached = any(finding.check == "reachable" and finding.status is Status.OK for finding in findings)
+    reached = any(
+        finding.check == "reachable" and finding.status in (Status.OK, Status.WARNING) for finding in findings
+    )
     findings += _models(provider, listing)
     findings.append(_clock(provider, listing))
     findings += _prices(provider, now)
@@ -141,9 +156,12 @@ def _through(endpoint: Endpoint) -> str:
 
 def _reached(endpoint: Endpoint, error: ProviderError) -> Finding:
     provider = endpoint.provider
+    detail = f"{provider.base_url}{_through(endpoint)} answered HTTP {error.status_code}"
+    if error.status_code in NO_LIST:
+        advice = f"check base_url of [{table(provider.name)}]; a server without a list may still chat: --call tells"
+        return Finding(provider.name, "reachable", Status.WARNING, f"{detail} where models are listed", advice)
     broken = isinstance(error, ServerError | Overloaded)
     status, advice = (Status.FAILED, fix(error, provider)) if broken else (Status.OK, "")
-    detail = f"{provider.base_url}{_through(endpoint)} answered HTTP {error.status_code}"
     return Finding(provider.name, "reachable", status, f"{detail}: {error.message}" if broken else detail, advice)
 
 
@@ -155,7 +173,7 @@ def _models(provider: Provider, listing: Listing | None) -> Iterator[Finding]:
             yield Finding(provider.name, "model", Status.OK, model)
         else:
             some = ", ".join(listing.models[:5])
-            advice = f"change models of [{provider.name}] in config/providers.toml; it has: {some}"
+            advice = f"change models of [{table(provider.name)}] in config/providers.toml; it has: {some}"
             advice += f", and {len(listing.models) - 5} more" if len(listing.models) > 5 else ""
             yield Finding(provider.name, "model", Status.FAILED, f"{model} is not in the provider's list", advice)
 
@@ -180,7 +198,7 @@ def _prices(provider: Provider, now: datetime) -> Iterator[Finding]:
         sides = (Usage(prices.MTOK, 0), Usage(0, prices.MTOK))
         dear = [prices.cost_usd(provider, model, usage, at=now) for usage in sides]
         if None in dear:
-            advice = f'write [{provider.name}.prices."{model}"] with input and output in USD per million tokens'
+            advice = f'write [{table(provider.name)}.prices."{model}"] with input and output in USD per million tokens'
             detail = f"{model}: not in the price list; its cost will show as unknown"
             yield Finding(provider.name, "price", Status.WARNING, detail, f"{advice} into config/providers.toml")
         else:

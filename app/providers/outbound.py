@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from app.domain.catalog import FromEnvironment, Provider
 from app.domain.targets import proxies
+from app.environment import secret
 from app.errors import ConfigError
 from app.providers.http.dialing import Proxy, Way, context
 
@@ -53,7 +54,7 @@ def _proxy(provider: Provider, environment: Mapping[str, str]) -> Proxy | None:
     if not isinstance(provider.proxy, FromEnvironment):
         return _read(provider.proxy, where)
     name = provider.proxy.env
-    if not (value := environment.get(name, "").strip()):
+    if (value := secret(environment, name)) is None:
         raise ConfigError(f"{where} names {name}, which is not set: set it, or take the line out", field=where)
     return None if value == proxies.NONE else _read(value, name)
 

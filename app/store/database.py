@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import Engine, create_engine, func, select, text
+from sqlalchemy import Connection, Engine, NullPool, create_engine, func, select, text
 from sqlalchemy.exc import (
     DatabaseError,
     DataError,
@@ -23,10 +23,11 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.errors import DependencyUnavailable
+from app.store import migration_lock, pooled
 from app.store.models import SCHEMA
 
-#: one migration at a time, over all hosts; any number that nobody else uses
-_MIGRATION_LOCK = 730_150_001
+#: s that a migration waits for another one
+LOCK_PATIENCE_S = 300.0
 
 Sessions = sessionmaker[Session]
 
@@ -36,7 +37,7 @@ def create(url: str, *, pool_size: int = 5) -> Engine:
 
     statement_timeout bounds a query, pool_timeout the wait for a connection; TCP keepalives a silent server.
     """
-    return create_engine(
+    engine = create_engine(
         url,
         pool_size=pool_size,
         max_overflow=pool_size,
@@ -47,13 +48,13 @@ def create(url: str, *, pool_size: int = 5) -> Engine:
         executemany_mode="values_plus_batch",  # rows of one statement in one round trip, whatever the statement
         connect_args={
             "connect_timeout": 3,
-            # who is frozen within a transaction must not hold its locks for ever
-            "options": "-c statement_timeout=30000 -c idle_in_transaction_session_timeout=60000 -c timezone=UTC",
             "keepalives_idle": 10,
             "keepalives_interval": 5,
             "keepalives_count": 3,
         },
     )
+    pooled.bound(engine)
+    return engine
 
 
 @contextmanager
@@ -117,32 +118,60 @@ def now(session: Session) -> datetime:
     return session.execute(select(func.now())).scalar_one()
 
 
-def migrate(url: str) -> str:
-    """Bring the schema up to date; the revision it is at then. Safe to call from many places at once."""
+def migrate(url: str, *, patience_s: float = LOCK_PATIENCE_S, tell: Callable[[str], None] = lambda said: None) -> str:
+    """Bring the schema up to date; the revision it is at then, also where that is one of a later release.
+
+    Safe to call from many places at once; `tell` hears what it waits for. Raises DependencyUnavailable where it cannot
+    be done now.
+    """
+    engine = create_engine(url)
+    try:
+        with migration_lock.held(engine, patience_s, tell), engine.connect() as connection:
+            present = _revision(connection)
+            return present if present is not None and present > SCHEMA else _upgrade(connection)
+    except DBAPIError as error:
+        if _unavailable(error) is None:
+            raise
+        reason = str(error.orig).strip().splitlines()[0]
+        raise DependencyUnavailable(f"nothing was migrated, try again: {reason}") from error
+    finally:
+        engine.dispose()
+
+
+def _upgrade(connection: Connection) -> str:
     # one process in seven migrates: the others start without Alembic
     from alembic import command
     from alembic.config import Config
-    from alembic.runtime.migration import MigrationContext
 
-    engine = create_engine(url)
-    try:
-        with engine.connect() as connection:
-            connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _MIGRATION_LOCK})
-            connection.commit()
-            config = Config()
-            config.set_main_option("script_location", str(Path(__file__).parents[2] / "migrations"))
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-            connection.commit()
-            return str(MigrationContext.configure(connection).get_current_revision())
-    finally:
-        engine.dispose()
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parents[2] / "migrations"))
+    config.attributes["connection"] = connection
+    connection.rollback()  # it begins what it needs
+    command.upgrade(config, "head")
+    connection.commit()
+    return str(_revision(connection))
 
 
 def is_current(engine: Engine) -> bool:
     """Does the schema have what this code needs? A newer one has: it was made for the release that follows."""
     with engine.connect() as connection:
-        if connection.scalar(text("SELECT to_regclass('alembic_version')")) is None:
-            return False
-        present = connection.scalar(text("SELECT max(version_num) FROM alembic_version"))
-    return present is not None and str(present) >= SCHEMA
+        present = _revision(connection)
+    return present is not None and present >= SCHEMA
+
+
+def _revision(connection: Connection) -> str | None:
+    """None: there is no schema of ours."""
+    if connection.scalar(text("SELECT to_regclass('alembic_version')")) is None:
+        return None
+    found = connection.scalar(text("SELECT max(version_num) FROM alembic_version"))
+    return None if found is None else str(found)
+
+
+def problem(url: str) -> str | None:
+    """Why this PostgreSQL cannot be used, in one line; None: it answers."""
+    engine = create_engine(url, poolclass=NullPool, connect_args={"connect_timeout": 5})
+    try:
+        engine.connect().close()
+    except DBAPIError as error:
+        return (str(error.orig).strip() or type(error.orig).__name__).splitlines()[0]
+    return None

@@ -8,7 +8,7 @@ round  running ──claims.begin_optimizing──> optimizing ──close──
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -36,11 +36,15 @@ def plan(
     targets: Sequence[Target],
     prompts: Sequence[Prompt],
     simulated: bool,
+    simulated_beside: Collection[str] = (),
     left_out: Sequence[Mapping[str, str]] = (),
     notes: Sequence[Mapping[str, Any]] = (),
     estimated_cost_usd: float | None = None,
 ) -> str | None:
-    """Insert a round with all its probes; its id, or None where the slot has its round already."""
+    """Insert a round with all its probes; its id, or None where the slot has its round already.
+
+    `simulated_beside`: providers whose probes are, where the round as a whole is not.
+    """
     values = {
         "slot_start": slot_start,
         "trigger": trigger,
@@ -56,12 +60,13 @@ def plan(
     round_id = _insert_round(session, int(now.timestamp() * 1000), values)
     if round_id is None:
         return None
-    _insert_probes(session, round_id, targets, prompts, simulated=simulated)
+    of_lab = {target.provider for target in targets} if simulated else set(simulated_beside)
+    _insert_probes(session, round_id, targets, prompts, of_lab)
     return round_id
 
 
 def _insert_probes(
-    session: Session, round_id: str, targets: Sequence[Target], prompts: Sequence[Prompt], *, simulated: bool
+    session: Session, round_id: str, targets: Sequence[Target], prompts: Sequence[Prompt], simulated: Collection[str]
 ) -> None:
     """All prompts to all targets, in an order of the round's own: no target is always measured first."""
     pairs = [(target, prompt) for target in targets for prompt in prompts]
@@ -76,7 +81,7 @@ def _insert_probes(
                 "prompt_id": prompt.id,
                 "place": place,
                 "task_type": prompt.task_type.value,
-                "simulated": simulated,
+                "simulated": target.provider in simulated,
             }
             for place, (target, prompt) in enumerate(pairs)
         ],

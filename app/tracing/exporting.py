@@ -7,13 +7,15 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 
+import requests
 import structlog
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
-from app.trace_settings import TraceSettings
+from app import http_calls
+from app.trace_settings import ENDPOINTS, TraceSettings
 from app.tracing.spans import Tracing
 
 log = structlog.get_logger()
@@ -31,7 +33,7 @@ def tracing(wanted: TraceSettings, role: str) -> Tracing:
     provider = TracerProvider(
         resource=Resource.create({"tooloo.role": role, "process.pid": os.getpid()}), shutdown_on_exit=False
     )
-    provider.add_span_processor(BatchSpanProcessor(Told(OTLPSpanExporter())))
+    provider.add_span_processor(BatchSpanProcessor(Told(OTLPSpanExporter(session=_session(wanted)))))
     return Tracing(provider.get_tracer("tooloo"), _stopping(provider), tells_providers=wanted.tells_providers)
 
 
@@ -42,6 +44,13 @@ def _hand_over(wanted: TraceSettings) -> None:
     os.environ.update(wanted.variables)
     if "service.name=" not in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", ""):
         os.environ.setdefault("OTEL_SERVICE_NAME", SERVICE)
+
+
+def _session(wanted: TraceSettings) -> requests.Session:
+    """A collector on this machine is not behind the proxy that the shell names."""
+    session = requests.Session()
+    session.trust_env = not any(http_calls.is_loopback(wanted.variables.get(name, "")) for name in ENDPOINTS)
+    return session
 
 
 def _stopping(provider: TracerProvider) -> Callable[[], None]:

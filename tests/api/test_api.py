@@ -271,7 +271,9 @@ def test_without_postgres_writes_get_a_clear_503_and_reads_go_on(redis_url: str,
 def test_readiness_names_every_dependency(client: FlaskClient) -> None:
     assert client.get("/readyz").get_json()["data"] == {
         "status": "ok",
-        "checks": dict.fromkeys(("postgres", "redis", "ingest", "config", "processes", "providers"), "ok"),
+        "checks": dict.fromkeys(
+            ("postgres", "redis", "ingest", "config", "clock", "files", "processes", "providers"), "ok"
+        ),
         "breakers": {},
     }
 

@@ -103,6 +103,31 @@ def test_a_reload_that_could_not_start_leaves_all_as_it_is(
     assert _ask(url, stream=False) == SENTENCE
 
 
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("api", [1], indirect=True)
+def test_a_provider_comes_and_a_wrong_file_is_said_without_a_restart(
+    api: tuple[str, subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    url, _ = api
+    file = tmp_path / "config" / "providers.toml"
+    block = '[ollama]\nformat = "openai"\nbase_url = "http://127.0.0.1:9/v1"\nmodels = ["llama3.2"]\n'
+    file.write_text(f"{file.read_text()}\n{block}")
+    wait_until(lambda: "ollama/llama3.2" in _models(url), 200, "it serves the new provider")
+    file.write_text(block.replace("models", "modles"))  # of which it has none then
+
+    wait_until(lambda: "ollama.models" in _files(url), 30, "it says what is wrong")
+    wait_until(lambda: "not taken over" in (tmp_path / "api.log").read_text(), 60, "the log says so too")
+    assert "ollama/llama3.2" in _models(url)
+
+
+def _models(url: str) -> set[str]:
+    return {each["id"] for each in requests.get(f"{url}/v1/models", timeout=10).json()["data"]}
+
+
+def _files(url: str) -> str:
+    return str(requests.get(f"{url}/readyz", timeout=10).json()["data"]["checks"]["files"])
+
+
 def _answers(url: str) -> bool:
     try:
         return requests.get(f"{url}/healthz", timeout=5).ok

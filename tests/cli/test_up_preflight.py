@@ -65,10 +65,10 @@ def test_two_services_cannot_share_a_port(home: Path, data_dir: Path) -> None:
     [
         ("DEEPSEEK_API_KEY=<your key>", "DEEPSEEK_API_KEY holds a placeholder"),
         ('DEEPSEEK_API_KEY="sk-1 2"', "DEEPSEEK_API_KEY holds white space"),
-        ("DEEPSEEK_API_KEY", "'DEEPSEEK_API_KEY' has no value"),
+        ("DEEPSEEK_API_KEY", ".env, line 1: DEEPSEEK_API_KEY: it has no value"),
         ("TOOLOO_PROT=4001", "TOOLOO_PROT is not a setting"),
         ("TOOLOO_PORT=many", "TOOLOO_PORT must be a number"),
-        ("REDIS_URL=localhost", "REDIS_URL must begin with"),
+        ("REDIS_URL=localhost", "REDIS_URL: it must begin with"),
     ],
 )
 def test_a_bad_line_in_dotenv_is_named(home: Path, data_dir: Path, dotenv: str, said: str) -> None:

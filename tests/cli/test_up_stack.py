@@ -18,6 +18,7 @@ import redis
 
 from app.cli import orphans, servers
 from app.cli.place import Place, place
+from app.store import database
 from tests.support import commands
 from tests.support.commands import Running
 from tests.support.servers import folder
@@ -203,7 +204,7 @@ def test_a_long_path_gets_its_sockets_elsewhere(data_dir: Path) -> None:
     deep.parent.mkdir(mode=0o711)
     with stack(deep, {"one": WAITS}) as up:
         up.says("started")
-        assert servers.postgres_problem(servers.postgres_url(place(deep))) is None
+        assert database.problem(servers.postgres_url(place(deep))) is None
         up.send(signal.SIGTERM)
         assert up.wait() == 0
     place(deep).sockets.rmdir()

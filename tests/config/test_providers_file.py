@@ -125,3 +125,39 @@ def test_certificates_stand_beside_the_file(tmp_path: Path) -> None:
     assert provider.ca_bundle == str(tmp_path / "tls/corp.pem")
     assert (provider.client_cert, provider.client_key) == ("/etc/own.pem", None)
     assert provider.proxy == FromEnvironment("WAY")
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("http://h/openai/deployments/gpt-4o?api-version=2024-10-21", "goes into query"),
+        ("http://h/v1#frag", "nothing may stand behind its path"),
+        ("http://h/v1/chat/completions", "leave '/chat/completions' out"),
+        ("http://h/v1/chat/completions/", "leave '/chat/completions' out"),
+        ("http://h/v1/messages", "leave '/messages' out"),
+        ("http://h/v1/Responses", "leave '/Responses' out"),
+        ("http://h/v1beta/models/gemini-2.5:generateContent", "leave '/models/gemini-2.5:generateContent' out"),
+        ("http://user:s3cret@h/v1", "user and password are not sent"),
+        ("http://user@h/v1", "user and password are not sent"),
+    ],
+)
+def test_a_base_url_that_no_endpoint_can_stand_behind_is_refused(tmp_path: Path, url: str, told: str) -> None:
+    (tmp_path / "providers.toml").write_text(
+        f'[some]\nformat = "openai"\nbase_url = "{url}"\nmodels = ["m"]\n', encoding="utf-8"
+    )
+    with pytest.raises(ConfigError, match=r"some\.base_url") as refusal:
+        load_providers(tmp_path)
+
+    assert told in str(refusal.value)
+    assert "s3cret" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://h/openai/v1/", "http://h", "http://h/v1beta/openai", "http://h/gateway/models-eu/v1"]
+)
+def test_any_other_path_may_stand_in_it(tmp_path: Path, url: str) -> None:
+    (tmp_path / "providers.toml").write_text(
+        f'[some]\nformat = "openai"\nbase_url = "{url}"\nmodels = ["m"]\n', encoding="utf-8"
+    )
+
+    assert load_providers(tmp_path)[0].base_url == url.rstrip("/")

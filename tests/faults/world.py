@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Engine, create_engine, make_url, select
 
 from app.cli import servers as embedded
 from app.cli.place import Place, place
+from app.store import database
 from app.store.models import LiveOutcome, Probe, Revision, Round
 from tests.faults.oracle import RoundSeen
 from tests.faults.relay import Relay
@@ -212,9 +213,7 @@ def _postgres(data: Path) -> Iterator[Server]:
     url = embedded.postgres_url(where)
     command = embedded.postgres_command(where, durable=False)
     with Relay(where.sockets / ".s.PGSQL.5432") as relay:
-        server = Server(
-            command, data / "postgres.log", signal.SIGINT, where, lambda: embedded.postgres_problem(url), relay
-        )
+        server = Server(command, data / "postgres.log", signal.SIGINT, where, lambda: database.problem(url), relay)
         server.start()
         try:
             yield server

@@ -212,6 +212,8 @@ def test_a_process_that_is_missing_is_told_since_its_first_end(system: System, t
         ("redis", "no answer for 9 s", "dependency_away", "start Redis"),
         ("ingest", "stands still: outcomes have waited for 99 s", "ingest_lag", "`tooloo worker`"),
         ("config", "none found", "config_degraded", "bring PostgreSQL or Redis back"),
+        ("clock", "20 s behind PostgreSQL's", "clock_off", "timedatectl"),
+        ("files", "not taken over, the one before stays: x", "config_not_taken", "correct the file"),
     ],
 )
 def test_what_a_look_found_is_told_since_it_was_seen(

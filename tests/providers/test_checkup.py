@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from app.domain.catalog import WireFormat
-from app.errors import ProviderError
+from app.errors import ConnectionLost, ProviderError
 from app.providers.base import Endpoint
-from app.providers.checkup import FIXES, Finding, Status, check
+from app.providers.checkup import FIXES, Finding, Status, check, fix
 from app.providers.client import Client
 from tests.providers.calls import KEY, endpoint
 from tests.providers.server import Received, Server, whole
@@ -85,7 +85,7 @@ def test_list_that_says_nothing_proves_nothing(document: object, client: Client,
         (401, {"error": {"message": f"Incorrect API key provided: {KEY}"}}, "failed", "ok"),
         (402, {"error": {"message": "Insufficient Balance"}}, "failed", "ok"),
         (403, {"error": {"message": "Missing scopes: api.model.read"}}, "warning", "ok"),  # a restricted key
-        (404, {"detail": "Not Found"}, "skipped", "ok"),  # a server that lists nothing
+        (404, {"detail": "Not Found"}, "skipped", "warning"),  # a server that lists nothing, or no API at all
         (500, {"error": {"message": "Sorry"}}, "skipped", "failed"),
         (503, {"error": {"message": "Overloaded"}}, "skipped", "failed"),
         (301, {}, "skipped", "failed"),
@@ -165,3 +165,22 @@ def test_every_class_of_error_has_a_fix() -> None:
     for kind in kinds:
         kinds += kind.__subclasses__()
     assert [kind.code for kind in kinds[1:] if not any(issubclass(kind, known) for known in FIXES)] == []
+
+
+def test_a_name_with_a_dot_is_written_so_that_the_file_stays_right(client: Client, server: Server) -> None:
+    serve(server, json_answer(200, {"data": [{"id": "other"}]}))
+    target = endpoint(server.url)
+    dotted = replace(target, provider=replace(target.provider, name="ollama.local"))
+    found = looked_over(client, dotted)
+
+    assert '["ollama.local".prices."m"]' in found["price"].fix
+    assert '["ollama.local"]' in found["model"].fix
+
+
+def test_an_unknown_authority_is_cured_by_its_certificates() -> None:
+    error = ConnectionLost("[SSL: CERTIFICATE_VERIFY_FAILED] unable to get local issuer certificate")
+
+    told = fix(error, endpoint("https://h").provider)
+
+    assert "ca_bundle" in told
+    assert "SSL_CERT_FILE" in told

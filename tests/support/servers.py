@@ -14,6 +14,7 @@ from pathlib import Path
 
 from app.cli import servers
 from app.cli.place import Place, place
+from app.store import database
 from tests.support.waiting import wait_until
 
 #: becomes the server: as the right user, and not to outlive pytest even where that is killed. A `preexec_fn` would do
@@ -50,7 +51,7 @@ def postgres(data_dir: Path) -> Iterator[str]:
     url = servers.postgres_url(where)
     command = servers.postgres_command(where, durable=False)
     with running(command, data_dir / "postgres.log", signal.SIGINT, where):
-        wait_until(lambda: servers.postgres_problem(url) is None, what=f"PostgreSQL answers at {url}")
+        wait_until(lambda: database.problem(url) is None, what=f"PostgreSQL answers at {url}")
         yield url
 
 

@@ -17,6 +17,7 @@ from app.tracing import begin
 from app.tracing.spans import Tracing
 from tests.providers.server import Server, whole
 from tests.support.collector import Collector
+from tests.support.forward_proxy import ForwardProxy
 from tests.support.ports import free_port
 from tests.support.system import ROOT
 from tests.support.waiting import started, wait_until
@@ -144,6 +145,22 @@ def test_a_wrong_variable_is_refused_by_its_name(name: str, value: str) -> None:
 def test_what_the_library_refuses_is_said_plainly(tracing: Callable[..., Tracing]) -> None:
     with pytest.raises(ConfigError, match="max_queue_size"):
         tracing(OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:4318", OTEL_BSP_MAX_QUEUE_SIZE="10")
+
+
+def test_a_collector_on_this_machine_is_not_behind_the_proxy_of_the_shell(
+    collected: Collector, tracing: Callable[..., Tracing], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ForwardProxy({}) as proxy:
+        for name in ("http_proxy", "HTTP_PROXY"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.delenv("no_proxy", raising=False)
+        made = tracing(OTEL_EXPORTER_OTLP_ENDPOINT=collected.url)
+        a_request(made)
+        made.stop()
+
+        collected.wait_for(bool, "a span")
+        assert proxy.heads == []
 
 
 def test_to_tell_providers_of_traces_needs_traces() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ from app.evidence import ingest
 from app.store import database
 from tests.support import servers
 from tests.support.commands import running
+from tests.support.system import ROOT
 from tests.support.waiting import wait_until
 from workers.alive import TOUCH_EVERY_S, _Touch, held_back
 
@@ -121,6 +123,30 @@ def test_a_control_worker_that_lost_its_child_while_postgres_is_away_is_not_aliv
 
             postgres.enter_context(servers.postgres(folder))
             wait_until(alive.exists, 60, what="it is alive again")
+
+
+def test_a_worker_takes_a_changed_provider_file_over_and_stays_who_it_is(
+    tmp_path: Path, database_url: str, redis_url: str
+) -> None:
+    config = tmp_path / "config"
+    shutil.copytree(ROOT / "config", config, ignore=shutil.ignore_patterns("runtime.json"))
+    environment = {
+        "DATABASE_URL": database_url,
+        "REDIS_URL": redis_url,
+        "TOOLOO_DATA_DIR": str(tmp_path),
+        "TOOLOO_CONFIG_DIR": str(config),
+    }
+    block = '[ollama]\nformat = "openai"\nbase_url = "http://127.0.0.1:9/v1"\nmodels = ["llama3.2"]\n'
+    with running([*TOOLOO, "worker", "--queues", "probes"], environment) as worker:
+        worker.says("ready", timeout_s=60)
+        with (config / "providers.toml").open("a") as file:
+            file.write(f"\n{block}")
+        worker.says("begins anew", timeout_s=60)
+        worker.says("ready", timeout_s=60, times=2)
+        with Redis.from_url(redis_url) as connection:
+            wait_until(lambda: connection.keys("*probe.ollama*"), what="it takes the new provider's messages")
+
+        assert worker.process.poll() is None
 
 
 def test_what_is_no_message_ends_no_worker(tmp_path: Path, database_url: str, redis_url: str) -> None:

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 import pytest
 
 from app.domain.policy import RetentionPolicy, RoundPolicy
+from tests.support.system import System
+from workers import tasks
 from workers.schedule import EpochAligned, beat_schedule
 
 
@@ -45,7 +47,20 @@ def test_beat_can_keep_the_schedule_in_its_file() -> None:
     assert pickle.loads(pickle.dumps(EpochAligned(300))).interval_s == 300  # noqa: S301 - our own bytes
 
 
-def test_no_message_outlives_the_next_one() -> None:
+def test_no_message_lives_or_dies_by_the_clocks_of_two_hosts() -> None:
     for entry in beat_schedule(RoundPolicy(), RetentionPolicy()).values():
-        assert 0 < entry["options"]["expires"] <= 300
-        assert entry["options"]["queue"] == "control"
+        assert entry["options"] == {"queue": "control"}
+
+
+def test_of_a_hundred_messages_that_piled_up_one_is_worked_on(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(tasks, "_received", [system.services])
+    monkeypatch.setattr("workers.tasks.reaper.reap", lambda _: done.append("reap"))
+    monkeypatch.setattr("workers.tasks.rolling.roll_up", lambda *_, **asked: done.append(f"roll up {asked['asked']}"))
+    for _ in range(100):
+        tasks.reap()
+        tasks.roll_up()
+    tasks.roll_up("asked")  # by a run that left some: not by beat
+
+    assert done == ["reap", "roll up False", "roll up True"]
+    assert system.services.redis.pttl("tooloo:beat:reap") <= RoundPolicy().reap_every_s * 500

@@ -49,10 +49,12 @@ def described(services: Services, name: str) -> dict[str, Any]:
         "lifecycle": "active",
     }
     chosen = models.choose(services, name)
-    if chosen.provider is not None and chosen.model is not None:
-        can = capabilities.of(services.endpoints[chosen.provider].provider, chosen.model)
-        sizes = {"max_input_tokens": can.context or None, "max_tokens": can.max_output or None}
-        found |= {size: tokens for size, tokens in sizes.items() if tokens}
+    if chosen.model is not None:
+        having = models.deployments(services, chosen)
+        can = [capabilities.of(services.endpoints[each.name].provider, chosen.model) for each in having]
+        # what every one of them takes
+        sizes = {"max_input_tokens": [each.context for each in can], "max_tokens": [each.max_output for each in can]}
+        found |= {size: min(filter(None, tokens)) for size, tokens in sizes.items() if any(tokens)}
     return found
 
 

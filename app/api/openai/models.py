@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from app.domain.catalog import Target, TaskType
+from app.domain.catalog import Provider, Target, TaskType
 from app.domain.key_limits import NO_LIMITS, KeyLimits
 from app.errors import UnknownModel
 from app.services import Services
@@ -27,9 +28,10 @@ Choice = Callable[[str], Chosen]
 
 
 def choose(services: Services, name: str) -> Chosen:
-    """`auto`, `auto:TASK`, `PROVIDER`, `PROVIDER/MODEL`, or a MODEL that one provider alone has.
+    """`auto`, `auto:TASK`, `PROVIDER`, `PROVIDER/MODEL`, or a MODEL: of the provider that has it, or of all that do.
 
-    The last is what makes an existing script run unchanged. Raises UnknownModel, which says what there is.
+    The last is what makes an existing script run unchanged; of several, each request goes to the best. Raises
+    UnknownModel, which says what there is.
     """
     kind, colon, task = name.partition(":")
     if kind == AUTO and (not colon or task in set(TaskType)):
@@ -43,10 +45,13 @@ def choose(services: Services, name: str) -> Chosen:
     owners = [each.name for each in services.providers if name in each.models]
     if len(owners) == 1:
         return _callable(services, Chosen(owners[0], name))
+    if owners:
+        left_out = services.left_out(services.config.value)
+        able = [owner for owner in owners if owner not in left_out]
+        return Chosen(None, name) if able else _callable(services, Chosen(owners[0], name))
     known = ", ".join(each["id"] for each in listed(services))
-    several = f"; {name!r} is a model of {' and '.join(owners)}: name one of them" if owners else ""
     other = "; it is one for embeddings: POST /v1/embeddings" if embeds(services, name) else ""
-    raise UnknownModel(f"there is no model {name!r} here{other}; there are: {known}{several}", field="model")
+    raise UnknownModel(f"there is no model {name!r} here{other}; there are: {known}", field="model")
 
 
 def embeds(services: Services, name: str) -> bool:
@@ -62,6 +67,15 @@ def _callable(services: Services, chosen: Chosen) -> Chosen:
     return chosen
 
 
+def deployments(services: Services, chosen: Chosen) -> list[Provider]:
+    """The providers among which a request for a model is routed."""
+    return [
+        each
+        for each in services.providers
+        if each.name in services.endpoints and chosen.provider in (None, each.name) and chosen.model in each.models
+    ]
+
+
 def _models(services: Services, provider: str) -> tuple[str, ...]:
     return next(each.models for each in services.providers if each.name == provider)
 
@@ -75,6 +89,8 @@ def listed(services: Services, limits: KeyLimits = NO_LIMITS) -> list[dict[str, 
     owned = [(name, "tooloo") for name in automatic]
     owned += [(name, name) for name in providers]
     owned += [(str(target), target.provider) for target in targets]
+    counted = Counter(target.model for target in targets if target.model not in providers)
+    owned += [(model, "tooloo") for model, count in counted.items() if count > 1]
     return [_model(name, owner) for name, owner in owned]
 
 

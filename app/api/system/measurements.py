@@ -87,6 +87,11 @@ def scorecard() -> Response:
     return ok(standing(_segment(), _task_type()))
 
 
+def _label(provider: str) -> dict[str, bool]:
+    """Of the lab's, where others are real; where all are, the whole says so."""
+    return {"simulated": True} if provider in gateway().services.simulated_beside_real else {}
+
+
 def standing(segment: str | None, task: TaskType) -> dict[str, Any]:
     """Where requests go now, and why."""
     services = gateway().services
@@ -100,7 +105,7 @@ def standing(segment: str | None, task: TaskType) -> dict[str, Any]:
         "objective": _objective(services),
         "ceiling": None if plan.pacing is None else plan.pacing.to_json(),
         "candidates": [
-            {**each, "quota": quotas.get(Target(each["provider"], each["model"]))}
+            {**each, "quota": quotas.get(Target(each["provider"], each["model"])), **_label(each["provider"])}
             for each in router.candidates_json(plan)
         ],
         "leftOut": [
