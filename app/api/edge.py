@@ -1,7 +1,7 @@
 """What one caller can take of an API process: requests in flight are bounded, per key and in all.
 
-A request has a thread from when its body is there until its answer has been sent. The bounds lie below the number of
-threads, so that health, readiness and metrics always find one.
+A request has a thread from when its body is there until its answer has been sent, or begins to be streamed
+(app.api.relay). The bounds lie below the number of threads, so that health, readiness and metrics always find one.
 """
 
 from __future__ import annotations
