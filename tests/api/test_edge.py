@@ -59,7 +59,7 @@ def serving(folder: Path, wait_s: float, providers: str = "", policy: str = "", 
         }
         url = f"http://127.0.0.1:{environment['TOOLOO_PORT']}"
         with running(["-m", "app.cli.main", "api"], environment):
-            wait_until(lambda: _chats(url), 60, what="the API answers")
+            wait_until(lambda: _chats(url), 150, what="the API answers")
             yield url
 
 
