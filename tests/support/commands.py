@@ -49,7 +49,7 @@ class Running:
     def output(self) -> str:
         return b"".join(self._chunks).decode()
 
-    def says(self, text: str, timeout_s: float = 20.0, times: int = 1) -> str:
+    def says(self, text: str, timeout_s: float = 60.0, times: int = 1) -> str:
         """The first line with `text`, once there are as many as `times`."""
 
         def enough() -> bool:
