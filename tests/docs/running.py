@@ -11,11 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import requests
+from redis import Redis
+from sqlalchemy import create_engine, text
+from sqlalchemy.orm import sessionmaker
 
+from app.access import keys
+from app.cli import servers as embedded
+from app.cli.place import place
 from tests.docs.reading import Block
 from tests.docs.shapes import found
 from tests.support.stack import Stack
 from tests.support.system import ROOT
+from tests.support.waiting import wait_until
 
 #: s that a block may take; a round of the lab takes some
 LIMIT_S = 240
@@ -59,6 +66,7 @@ class Reader:
         # the `tooloo` of the environment would come before ours
         (self.folder / ".venv" / "bin").mkdir(parents=True)
         (self.folder / ".venv" / "bin" / "activate").touch()
+        (self.folder / "answer.txt").write_text("Canberra\n")
         # a status of 400 or more is a failure, and its body is shown
         (self.folder / ".curlrc").write_text("fail-with-body\nshow-error\n")
 
@@ -85,20 +93,25 @@ class Reader:
 
     def leave(self) -> None:
         """As it was before the page: config, lab, keys."""
-        admin = re.search(r'^declare -x TOOLOO_ADMIN_KEY="(.+)"$', self._exported.read_text(), flags=re.MULTILINE)
-        with requests.Session() as session:
-            if admin:
-                session.headers["Authorization"] = f"Bearer {admin[1]}"
-            system = f"{self.stack.url}/api/v1/system"
-            session.post(f"{system}/runtime-config/reset", json={}, timeout=10).raise_for_status()
-            valid = [
-                each
-                for each in session.get(f"{system}/keys", timeout=10).json()["data"]["keys"]
-                if not each["revokedAt"]
-            ]
-            for key in sorted(valid, key=lambda each: "admin" in each["scopes"]):
-                session.delete(f"{system}/keys/{key['id']}", json={}, timeout=10).raise_for_status()
+        self._forget_keys()
+        reset = f"{self.stack.url}/api/v1/system/runtime-config/reset"
+        requests.post(reset, json={}, timeout=10).raise_for_status()
         requests.post(f"http://{self.lab}/lab/reset", json={}, timeout=10).raise_for_status()
+
+    def _forget_keys(self) -> None:
+        """Revoked ones too: where there once was an admin's, keys stay needed."""
+        servers = place(Path(self.stack.environment["TOOLOO_DATA_DIR"]))
+        engine = create_engine(embedded.postgres_url(servers))
+        with Redis.from_url(embedded.redis_url(servers)) as connection:
+            with engine.begin() as transaction:
+                transaction.execute(text("DELETE FROM api_keys"))
+            keys.recover(sessionmaker(engine), connection)
+        engine.dispose()
+        wait_until(
+            lambda: requests.get(f"{self.stack.url}/api/v1/system/scorecard", timeout=10).ok,
+            30,
+            what="no key is needed",
+        )
 
     def _bash(self, text: str, place: str) -> str:
         script = f"source .exported\nset -euxo pipefail\n{self._mine(text)}\n{{ set +x; export -p > .exported; }} 2>&-"
