@@ -48,7 +48,7 @@ NOT_RUN: Counter[tuple[str, str]] = Counter(
         ("docs/cli.md", "it needs a DATABASE_URL of the reader's"): 2,
         ("docs/cli.md", "it serves until it is stopped"): 6,
         ("docs/cli.md", "it takes a trace of providers, which is no part of this repository"): 1,
-        ("docs/cli.md", "it takes minutes, or files that a reader has"): 1,
+        ("docs/cli.md", "it takes minutes, or files that a reader has"): 4,
         ("docs/deployment.md", "it needs Docker"): 5,
         ("docs/gateway.md", "Claude Code is a program of its own"): 1,
         ("docs/how-to/back-up-and-upgrade.md", "it needs the stack stopped"): 1,
@@ -134,8 +134,10 @@ GIVEN = {
     "tooloo config rollback": "1",
     "tooloo config set": "weights.latency=.6",
     "tooloo explain": "{request}",
+    "tooloo grade": "simple-qa answer.txt",
     "tooloo keys create": "'the mobile application of the north' --segment free --rate 60 --parameters strict",
     "tooloo keys revoke": "{key}",
+    "tooloo keys set": "{key} --rate 50",
     "tooloo lab set": "openrouter-europe-fallback latency=450 error_kind=timeout",
     "tooloo replay": "--from-history 7d",
     "tooloo usage": "--by day,key,segment,provider,model",
@@ -146,6 +148,8 @@ UNSHOWN = {
     *("tooloo up", "tooloo api", "tooloo worker", "tooloo beat", "tooloo flower", "tooloo migrate", "tooloo kickoff"),
     *("tooloo lab serve", "tooloo lab config", "tooloo completion"),
     *("tooloo config show", "tooloo config get", "tooloo config export"),
+    # they take or print cases of a reader's own
+    *("tooloo cases import", "tooloo cases export", "tooloo cases remove", "tooloo cases try"),
 }
 
 

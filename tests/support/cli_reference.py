@@ -40,6 +40,10 @@ NOT_RUN = {
     ),
     **dict.fromkeys(("tooloo migrate", "tooloo kickoff"), ("", "it needs a DATABASE_URL of the reader's")),
     "tooloo lab config": ("", "it takes a trace of providers, which is no part of this repository"),
+    **dict.fromkeys(
+        ("tooloo cases import", "tooloo cases remove", "tooloo cases try"),
+        ("", "it takes minutes, or files that a reader has"),
+    ),
     "tooloo replay": ("--bars|--regimes|--prompts", "it takes minutes, or files that a reader has"),
 }
 HEAD = """# The commands
