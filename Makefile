@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+# of make faults
+STORIES ?= tests/faults tests/stack
 # of make soak
 MINUTES ?= 30
 # arguments passed on: make test ARGS="-k router"
@@ -42,7 +44,7 @@ walks: $(VENV)/.dev
 	@$(BIN)/python -m pytest -m "not faults" $(ARGS) tests/browser tests/docs/test_pages.py
 
 faults: $(VENV)/.dev
-	@$(BIN)/python -m pytest -m faults -n 2 $(ARGS) tests/faults tests/stack
+	@$(BIN)/python -m pytest -m faults -n 2 $(ARGS) $(STORIES)
 
 soak: $(VENV)/.dev
 	@$(BIN)/python -m tests.faults.soak $(MINUTES)
