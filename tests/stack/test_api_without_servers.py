@@ -75,13 +75,13 @@ class World:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         try:
             return requests.post(
-                f"{self.url}/api/v1/chat", json={"message": "hi"}, headers=headers, timeout=10
+                f"{self.url}/api/v1/chat", json={"message": "hi"}, headers=headers, timeout=60
             ).status_code
         except requests.ConnectionError:
             return None
 
     def checks(self) -> dict[str, str]:
-        found: dict[str, str] = requests.get(f"{self.url}/readyz", timeout=10).json()["data"]["checks"]
+        found: dict[str, str] = requests.get(f"{self.url}/readyz", timeout=60).json()["data"]["checks"]
         return found
 
     def joins(self) -> None:
