@@ -1,4 +1,4 @@
-"""Streams that have begun, waited for together: one thread polls what all of them come from, and sends on what comes.
+"""Streams that have begun, waited for together: one thread polls what many of them come from, and sends on what comes.
 
 A thread for each would be woken for each piece, and hundreds of them then wait for the interpreter's lock, which costs
 several times what the pieces do. What may wait for anything else, the end of a stream and its rescue, gets a thread.
