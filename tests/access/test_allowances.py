@@ -136,7 +136,7 @@ def test_a_request_that_failed_costs_nothing_and_counts(two: list[Process]) -> N
     asked.close()
     two[0].made.tell()
 
-    assert two[1].use(limits, 10, 1.0).figures.requests == 2  # type: ignore[union-attr]
+    assert two[1].use(limits, 10, 1.0).figures.requests == 2  # type: ignore[union-attr]  # it has limits
     with pytest.raises(TooManyRequests, match="2 requests per minute"):
         two[1].ask(limits)
 
@@ -193,7 +193,7 @@ def test_a_minute_and_a_day_and_a_month_begin_anew(two: list[Process]) -> None:
     assert spent.value.retry_after_s == pytest.approx(1_796_079_600 - NOW - MINUTE_S, abs=0.01)
 
     here.at(1_796_079_600.0)
-    assert here.use(limits, 1, 0.9).figures.month_spent == 0  # type: ignore[union-attr]
+    assert here.use(limits, 1, 0.9).figures.month_spent == 0  # type: ignore[union-attr]  # as above
     here.at(1_796_079_600.0 + 86_400)
     with pytest.raises(BudgetSpent, match=r"1.5 USD a month \(Europe/Zurich\): 0.9 USD are spent"):
         here.ask(limits, 1, 0.7)
@@ -338,7 +338,7 @@ def test_a_request_of_a_key_with_limits_asks_redis_once(two: list[Process], monk
     def counted(self: redis.connection.AbstractConnection, command: object, **rest: object) -> None:
         with lock:
             sent.append(command)
-        send(self, command, **rest)  # type: ignore[arg-type]
+        send(self, command, **rest)  # type: ignore[arg-type]  # as it was called
 
     monkeypatch.setattr(redis.connection.AbstractConnection, "send_packed_command", counted)
     asked = two[0].ask(limits, 1, 0.1)

@@ -18,7 +18,7 @@ FORGOTTEN = {
 REASONS = {
     "revisions": "made by people and by rounds: some thousand a year, and history is what they are for",
     "api_keys": "made by admins",
-    "usage": "a row per day, key, segment and target; segments that nobody configured are one beyond a number",
+    "usage": "a row per day, key, segment and target, kept for ever; free segments are not bounded in number",
     "health_check": "one row",
     "learned": "one row",
     "rollups": "hours are forgotten; days and weeks are a row per target",

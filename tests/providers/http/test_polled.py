@@ -54,8 +54,8 @@ def test_all_of_it_is_read_however_it_is_cut(client: Client, server: Server) -> 
 
 
 def test_nothing_stays_behind_in_tls(
-    trusting: Client,  # noqa: F811
-    secure: Server,  # noqa: F811
+    trusting: Client,  # noqa: F811  # the fixture
+    secure: Server,  # noqa: F811  # the fixture
 ) -> None:
     """Many records at once, and nothing behind them that would wake who polls."""
     texts = ["x" * 16_000] * 12
